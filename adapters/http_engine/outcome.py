@@ -8,6 +8,7 @@ from typing import IO
 from adapters.common.overflow_file import OverflowFile
 from adapters.http_engine.answer import RunnerAnswer
 from application.ports.execution_engine import EngineReport
+from catalogue.figures import duration
 from domain.execution import ExecutionResult, LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
@@ -100,17 +101,17 @@ def _classify(
     written = len(answer.stdout) + len(answer.stderr)
     allowed = limits.output_mb
     if written > allowed * _MIB:
-        message = f"The program wrote more than the {allowed} MiB of output allowed."
+        message = f"Output limit exceeded: more than {allowed} MiB."
         hit = LimitHit("output_mb", -(-written // _MIB), allowed)
         return JobStatus.FAILED, Reason.OUTPUT_LIMIT, message, hit
     if not answer.is_exit_code_readable:
-        message = "The program ended, but the exit code that the engine gave could not be read."
+        message = "The program ended, but the exit code that the engine reported is not a number."
         return JobStatus.FAILED, Reason.ENGINE_ERROR, message, None
     if answer.exit_code:
-        message = f"The program ended with exit code {answer.exit_code}."
+        message = f"Exited with code {answer.exit_code}."
         return JobStatus.FAILED, Reason.NONZERO_EXIT, message, None
     if answer.exit_code is None and answer.stderr:
-        message = "The engine gave no exit code, and its stderr is not empty: that counts as a failure."
+        message = "The engine reported no exit code, and stderr is not empty: counted as failed."
         return JobStatus.FAILED, Reason.NONZERO_EXIT, message, None
     return JobStatus.SUCCESS, None, None, None
 
@@ -124,7 +125,7 @@ def too_large(max_bytes: int) -> EngineReport:
 def out_of_time(elapsed_s: float, limits: Limits, remark: str | None = None) -> EngineReport:
     """Build the report of a program that the engine gave no answer for in time."""
     allowed = limits.timeout_ms
-    message = f"The engine gave no answer within the {allowed} ms allowed."
+    message = f"The engine did not answer within the time limit of {duration(allowed)}."
     return EngineReport(
         ExecutionResult(
             status=JobStatus.TIMEOUT,

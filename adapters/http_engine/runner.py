@@ -156,9 +156,9 @@ class Runner:
             if status == _NOT_FOUND:
                 status = self._control("GET", self.address.run_url, {})
         except EngineError as error:
-            raise NothingStarted("is out of reach") from error
+            raise NothingStarted("is not responding") from error
         except DeadlineExceeded as error:
-            raise NothingStarted("does not answer in time") from error
+            raise NothingStarted("did not respond in time") from error
         if status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED:
             raise NothingStarted(f"answers {status}")
 
@@ -227,10 +227,10 @@ class Runner:
         """
         is_trial = not self._breaker.is_closed
         if not self._breaker.admits():
-            raise NothingStarted("The engine has been out of reach and is being given a rest.")
+            raise NothingStarted("The engine is not responding.")
         if is_trial and not self._is_reachable():
             self._breaker.trip()
-            raise NothingStarted("The engine is still out of reach.")
+            raise NothingStarted("The engine is not responding.")
 
     def _suspect(self) -> None:
         """Keep other programs from a runner that broke off, if it is away."""
@@ -275,7 +275,7 @@ def _refusal(answer: Answer) -> str:
 
 
 def _message(error: EngineError, tries: int) -> str:
-    return str(error) if tries == 1 else f"{error} It was asked {tries} times."
+    return str(error) if tries == 1 else f"{str(error).removesuffix('.')} ({tries} attempts)."
 
 
 def _show(answer: RunnerAnswer, observer: ExecutionObserver) -> None:

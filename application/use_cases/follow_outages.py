@@ -18,7 +18,8 @@ from domain.values import ExecutionId, JobId
 logger = logging.getLogger("service_server.executions")
 
 _GIVEN_UP = ExecutionResult.failed(
-    Reason.ENGINE_UNAVAILABLE, "The engine was away, or had no room, for as long as a job may wait for it."
+    Reason.ENGINE_UNAVAILABLE,
+    "Not started: the engine did not respond or had no free slot for as long as a job may wait.",
 )
 
 

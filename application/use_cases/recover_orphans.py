@@ -36,7 +36,7 @@ _REPLACED = ExecutionResult.failed(
 _UNREPORTED = ExecutionResult(
     status=JobStatus.TIMEOUT,
     reason=Reason.WALL_TIME_LIMIT,
-    error_message="The engine took the program and did not report its end in time.",
+    error_message="The engine accepted the program and did not report its end in time.",
 )
 
 

@@ -171,7 +171,7 @@ class ServiceClient:
         try:
             return self._http.get("/health/ready").json()["dependencies"]
         except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise Failure(f"{self._name} does not tell its health") from error
+            raise Failure(f"{self._name} does not report its health") from error
 
     def events(self, path: str, after: str | None) -> Iterator[ServerSentEvent]:
         """Follow a stream of events that come after one.

@@ -148,7 +148,7 @@ def languages(*, as_json: bool, server: str | None) -> None:
         print_json(listed)
         return
     print_table(
-        ("LANGUAGE", "FILES", "AVAILABLE", "VERSION", "WHY NOT"),
+        ("LANGUAGE", "FILES", "AVAILABLE", "VERSION", "UNAVAILABLE BECAUSE"),
         (
             (
                 language["name"],

@@ -96,13 +96,13 @@ def _print(report: dict[str, Any]) -> None:
         )
     click.echo("\nHealth")
     print_table(
-        ("PART", "ANSWERS", "WHY NOT"),
+        ("PART", "HEALTHY", "UNHEALTHY BECAUSE"),
         ((d["name"], "yes" if d["healthy"] else "no", d["detail"]) for d in report["dependencies"]),
     )
     _print_engine(report.get("engine"))
     click.echo("\nLanguages")
     print_table(
-        ("LANGUAGE", "AVAILABLE", "WHY NOT"),
+        ("LANGUAGE", "AVAILABLE", "UNAVAILABLE BECAUSE"),
         (
             (
                 language["name"],

@@ -284,7 +284,7 @@ def _language_of(file: Path) -> str:
     for language in LANGUAGES.values():
         if language.extension == file.suffix:
             return language.name
-    raise Failure(f"{file}: its name does not tell its language; --language does", ExitCode.USAGE)
+    raise Failure(f"cannot detect the language of {file}; use --language", ExitCode.USAGE)
 
 
 def exit_code(job: Json) -> int:

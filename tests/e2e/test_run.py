@@ -136,7 +136,7 @@ def test_output_comes_while_the_program_runs(at_server, program):
     ("arguments", "exit_code", "sentence"),
     [
         (["missing.py"], 2, "missing.py: no such file or directory"),
-        (["README.md"], 2, "README.md: its name does not tell its language; --language does"),
+        (["README.md"], 2, "cannot detect the language of README.md; use --language"),
         (["--language", "cobol", "README.md"], 2, "language: unsupported language; supported are python"),
         (["--server", "http://127.0.0.1:1", "examples/words.py"], 3, "cannot reach http://127.0.0.1:1"),
         (["--project", "../x", "examples/words.py"], 2, "project: "),

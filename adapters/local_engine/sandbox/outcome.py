@@ -190,7 +190,7 @@ def _not_ready(seen: Observation) -> Cause | None:
     if not seen.is_build_at_fault:
         words = seen.stderr.text.strip().splitlines()[-1:]
         return _failed(Reason.ENGINE_ERROR, " ".join(["The program's sandbox could not be made.", *words]))
-    return _failed(Reason.COMPILE_ERROR, "The code could not be built; stderr has the compiler's words.")
+    return _failed(Reason.COMPILE_ERROR, "Compilation failed. See the compiler output.")
 
 
 def _build_time(seen: Observation) -> Cause | None:

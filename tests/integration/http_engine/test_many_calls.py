@@ -67,7 +67,7 @@ def test_an_engine_out_of_reach_is_given_a_rest(runner, proxy, make_engine):
     report = engine.execute(a_request(), RememberingObserver())
 
     assert outcome(report) == UNAVAILABLE
-    assert "is being given a rest" in report.result.error_message
+    assert "is not responding" in report.result.error_message
     assert list(runner.requests) == []
 
 

@@ -128,7 +128,7 @@ def test_an_exit_code_decides(runner, engine, exit_code, stderr, expected):
     assert outcome(report) == expected
     assert report.result.exit_code == int(exit_code)
     if expected == NONZERO_EXIT:
-        assert report.result.error_message == f"The program ended with exit code {exit_code}."
+        assert report.result.error_message == f"Exited with code {exit_code}."
 
 
 def test_an_engine_that_takes_the_work_reports_later(runner, engine):
