@@ -142,7 +142,9 @@ def assert_problem(response: httpx.Response, status: int) -> dict:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
-    assert set(problem) - {"errors", "dependencies", "code"} == PROBLEM | (_OF_QUOTAS if status == 429 else set())
+    assert set(problem) - {"errors", "dependencies", "code"} == PROBLEM | (
+        _OF_QUOTAS if status == 429 else set()
+    )
     assert problem["status"] == status
     assert problem["request_id"] == response.headers["x-request-id"]
     assert problem["detail"]
