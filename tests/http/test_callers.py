@@ -51,7 +51,6 @@ OPEN = {
     "GET /dashboard/sign-in/return",
     "POST /dashboard/sign-out",
     "POST /dashboard/sign-out/everywhere",
-    "POST /dashboard/language",
     "POST /api/executions/{execution_id:str}/completion",
 }
 # Routes that name a thing of another tenant and answer as if there were none, rather than with 404.
