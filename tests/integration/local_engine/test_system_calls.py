@@ -97,3 +97,16 @@ for kind in [(IN, STREAM, 0), (IN6, STREAM | socket.SOCK_NONBLOCK, TCP), (IN, DG
 
     refused = ["Protocol not supported"] * 3 + ["Socket type not supported"]
     assert seen == ["made"] * 4 + refused + ["Address family not supported by protocol"]
+
+
+def test_no_memory_is_merged_with_that_of_other_programs(kit):
+    code = """
+import mmap
+with mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
+    pages.madvise(mmap.MADV_MERGEABLE)
+    pages.madvise(mmap.MADV_WILLNEED)
+    flags = [line.split()[1:] for line in open("/proc/self/smaps") if line.startswith("VmFlags:")]
+    print(any("mg" in each for each in flags))
+"""
+
+    assert kit.run(Program(code=code)).stdout == b"False\n"
