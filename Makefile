@@ -42,9 +42,9 @@ test: packages .venv/.dev ## Everything that `check` does, and every other test
 
 .PHONY: suite
 suite: .venv/.dev
-	@# In a fresh clone one process compiles the tests, rather than each of four.
+	@# In a fresh clone one process compiles the tests, rather than each of five.
 	@[ -d .pytest_cache ] || $(BIN)/pytest --collect-only --quiet --quiet >/dev/null || true
-	$(BIN)/pytest --numprocesses=4 --durations=25 # on two processors: half of the time, tests wait
+	$(BIN)/pytest --numprocesses=5 --durations=25 # on two processors: more than half of the time, tests wait
 
 .PHONY: test-vm
 test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine that this makes and boots, as root
