@@ -1,6 +1,10 @@
 """The exit codes of the command line, and the failure of a command."""
 
+import os
 from enum import IntEnum
+
+from catalogue.language import language_of_environment
+from catalogue.text import Text
 
 
 class ExitCode(IntEnum):
@@ -25,6 +29,12 @@ class ExitCode(IntEnum):
 class Failure(Exception):
     """The command failed; the message is a sentence for its user."""
 
-    def __init__(self, message: str, exit_code: int = ExitCode.SERVICE) -> None:
+    def __init__(self, message: Text | str, exit_code: int = ExitCode.SERVICE) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def sentence_of(error: Exception) -> str:
+    """Return the sentence of an error in the language of the terminal, if it is in the catalogue."""
+    said = error.args[0] if error.args else None
+    return said.into(language_of_environment(os.environ)) if isinstance(said, Text) else str(error)

@@ -10,8 +10,9 @@ from importlib import import_module
 import rich_click as click
 
 from application.errors import ApplicationError, Conflict, NotFound, Unprocessable
+from catalogue.text import text
 from domain.errors import DomainError
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, sentence_of
 from entrypoints.cli.terminal import one_line
 
 # Each: the command, where it is in this package, and its summary.
@@ -65,7 +66,7 @@ class _Commands(click.RichGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Failure("interrupted", ExitCode.INTERRUPTED) from None
+            raise Failure(text("cli.interrupted"), ExitCode.INTERRUPTED) from None
 
 
 def _load(location: str) -> click.Command:
@@ -93,11 +94,11 @@ def main() -> None:
     try:
         service_server.main(prog_name="service-server")
     except Failure as failure:
-        _end(str(failure), failure.exit_code)
+        _end(sentence_of(failure), failure.exit_code)
     except (DomainError, Conflict, NotFound, Unprocessable) as error:
-        _end(str(error), ExitCode.FAILED)
+        _end(sentence_of(error), ExitCode.FAILED)
     except ApplicationError as error:
-        _end(str(error), ExitCode.SERVICE)
+        _end(sentence_of(error), ExitCode.SERVICE)
     except Exception as error:
         if _is_debugging():
             raise

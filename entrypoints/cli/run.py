@@ -12,6 +12,7 @@ from types import FrameType
 
 import rich_click as click
 
+from catalogue.text import text
 from domain.checker import CheckerKind
 from domain.language import LANGUAGES
 from entrypoints.cli.cases import (
@@ -284,7 +285,7 @@ def _language_of(file: Path) -> str:
     for language in LANGUAGES.values():
         if language.extension == file.suffix:
             return language.name
-    raise Failure(f"cannot detect the language of {file}; use --language", ExitCode.USAGE)
+    raise Failure(text("cli.unknown_language", file=file), ExitCode.USAGE)
 
 
 def exit_code(job: Json) -> int:

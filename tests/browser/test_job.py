@@ -1,5 +1,7 @@
 """The page of one job."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -80,3 +82,41 @@ def test_the_cases_of_a_job_are_a_table_that_follows_along(visitor: Visitor):
     expect(rows.nth(2)).to_contain_text("<b>secret</b>")
     expect(visitor.page.locator("#cases [role=status]")).to_contain_text("2 of 3 passed · score 2 of 3")
     expect(visitor.page.locator(".job-title .badge")).to_have_text("Failed")
+
+
+def test_the_title_and_the_icon_follow_the_run_and_its_time_ticks(visitor: Visitor):
+    page = visitor.page
+    page.goto(f"/dashboard/jobs/{visitor.upload('import time; time.sleep(2); exit(3)', execute=True)}")
+
+    elapsed = page.locator("#state [data-elapsed]")
+    expect(elapsed).to_have_text(re.compile(r"^\d+(\.\d)? (ms|s)$"))
+    first = elapsed.text_content()
+    expect(elapsed).not_to_have_text(first)
+    expect(page).to_have_title(re.compile("^Failed · "))
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("icon-failed"))
+
+
+def test_a_touch_shows_the_exact_time_with_its_offset_and_utc(visitor: Visitor):
+    visitor.upload()
+    page = visitor.page
+    page.goto(visitor.project_url)
+
+    time = visitor.rows.first.locator("time")
+    time.click()
+
+    expect(time).to_have_text(re.compile(r"[+\u2212]\d\d:\d\d \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\)$"))
+    time.click()
+    expect(time).to_have_text(re.compile("now|ago"))
+
+
+@pytest.mark.parametrize(("language", "run"), [("한국어", "실행"), ("日本語", "実行")])
+def test_the_chooser_changes_the_language_of_pages_and_scripts(visitor: Visitor, language: str, run: str):
+    visitor.open_project()
+    page = visitor.page
+    page.get_by_role("button", name=language).click()
+
+    page.get_by_role("button", name=run, exact=True).click()
+
+    expect(visitor.live.locator(".badge")).to_have_text(re.compile("성공|成功"))
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
