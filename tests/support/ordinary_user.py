@@ -8,7 +8,14 @@ import jeepney
 
 NOBODY = 65_534
 _ROOT = Path(__file__).parents[2]
-_CODE = ("domain", "application", "adapters/__init__.py", "adapters/common", "adapters/local_engine")
+_CODE = (
+    "catalogue",
+    "domain",
+    "application",
+    "adapters/__init__.py",
+    "adapters/common",
+    "adapters/local_engine",
+)
 _TESTS = (
     *("tests/__init__.py", "tests/attack", "tests/contract/__init__.py", "tests/contract/engine_kit"),
     *("tests/support/__init__.py", "tests/support/memory", "tests/support/processes.py"),
