@@ -79,6 +79,16 @@ class Host:
         return found[1] if found else None
 
     @property
+    def is_unconfined(self) -> bool:
+        """Whether no AppArmor profile confines this process."""
+        return self.apparmor_profile is None
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this process is root, if only of its namespace."""
+        return os.geteuid() == 0
+
+    @property
     def is_chroot(self) -> bool:
         """Whether the root directory is none of a file system, as chroot(2) leaves it."""
         mounts = self._mount_points

@@ -41,6 +41,14 @@ _ON_CASES = _ON_USERS | {
     ),
     *("find_what_an_earlier_one_left", "shadow_modules", "exhaust_descriptors", "stop_itself"),
 }
+# The attacks at which it matters that programs have the user id of root, but for ones that would change the
+# machine.
+_AS_ROOT = {"look_at_the_machine", "look_at_processes", "read_secrets", "call_the_kernel"}
+# The capabilities of root in a container, if its engine was given no others (capabilities(7)).
+_OF_A_CONTAINER = (
+    "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,"
+    "+sys_chroot,+mknod,+audit_write,+setfcap"
+)
 
 
 def _as_we_are(_directory):
@@ -58,9 +66,14 @@ def _as_nobody_with_ids(directory):
     return [*with_subordinate_ids(command(_TARGET), directory), "--own-users"], directory
 
 
+def _as_root_of_a_container(_directory):
+    return ["setpriv", "--bounding-set", _OF_A_CONTAINER, sys.executable, "-m", _TARGET], _ROOT
+
+
 _USERS = {"as_we_are": _as_we_are}
 if os.geteuid() == 0:
     _USERS |= {"as_nobody": _as_nobody, "as_nobody_with_ids": _as_nobody_with_ids}
+    _USERS |= {"as_root_of_a_container": _as_root_of_a_container}
 
 
 @contextmanager
@@ -92,8 +105,13 @@ def _attempts():
     """
     for user in _USERS:
         for attack in corpus().values():
+            if user == "as_root_of_a_container" and attack.name not in _AS_ROOT:
+                continue
             if attack.name in _ON_CASES:
                 yield pytest.param(attack.name, (user, "--cases"), id=f"{user}-cases-{attack.name}")
+            if user == "as_root_of_a_container":
+                yield pytest.param(attack.name, (user,), id=f"{user}-{attack.name}")
+                continue
             if user == "as_nobody_with_ids":
                 if attack.name in _ON_USERS:
                     yield pytest.param(attack.name, (user,), id=f"{user}-{attack.name}")

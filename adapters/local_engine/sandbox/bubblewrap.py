@@ -142,6 +142,11 @@ class Bubblewrap(Isolation):
         return self.cgroups is None
 
     @property
+    def _programs_have_root_id(self) -> bool:
+        """Whether programs have the user id of root, as in a container: it owns what is in /proc."""
+        return self.users is None and os.geteuid() == 0
+
+    @property
     def user_namespace(self) -> UserNamespace | None:
         """The namespace of subordinate user ids, where programs have such ones."""
         if self._subordinate_ids is None or self._share is None:
@@ -212,7 +217,9 @@ class Bubblewrap(Isolation):
             ) from error
         self._find_users()
         self._rootfs = self._new_rootfs(self._bwrap, self._views())
-        self._proc_masks = proc_masks(has_own_users=self.users is not None)
+        self._proc_masks = proc_masks(
+            has_own_users=self.users is not None, has_root_id=self._programs_have_root_id
+        )
 
     def find_control_groups(self, supervisor: int | None) -> None:
         """Discover control groups, and build the filter, which depends on there being some."""
@@ -313,6 +320,7 @@ class Bubblewrap(Isolation):
             self._proc_masks,
             self._filter,
             len(groups),
+            is_proc_read_only=self._programs_have_root_id,
         )
         with ExitStack() as stack:
             files = program.files
@@ -412,6 +420,8 @@ class Bubblewrap(Isolation):
         yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc")
         for path, cover in self._proc_masks:
             yield from ("--ro-bind", cover, path)
+        if self._programs_have_root_id:
+            yield from ("--remount-ro", "/proc")
         if program.files is None:
             yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
         yield from ("--seccomp", str(_FILTER), "--chdir", HOME)

@@ -25,6 +25,7 @@ from adapters.local_engine.sandbox.supervisor.kernel import (
     MS_NOEXEC,
     MS_NOSUID,
     MS_PRIVATE,
+    MS_RDONLY,
     MS_REC,
 )
 from adapters.local_engine.sandbox.supervisor.protocol import (
@@ -168,6 +169,8 @@ def plan(
     covered: tuple[tuple[str, str], ...],
     seccomp: bytes,
     groups: int,
+    *,
+    is_proc_read_only: bool,
 ) -> bytes:
     """Write the plan of a program's start, but for the maps of its user ids.
 
@@ -178,6 +181,7 @@ def plan(
         covered: Files and directories of /proc, and the empty ones that cover them.
         seccomp: The filter of its system calls.
         groups: The number of its control groups.
+        is_proc_read_only: Whether it may write to nothing in /proc.
     """
     made = _Plan()
     _add_namespaces(made)
@@ -186,7 +190,7 @@ def plan(
     made.call("begin a session", "setsid", expected=1)
     made.call("name the host", "sethostname", made.keep(_HOST_NAME), len(_HOST_NAME))
     _add_loopback(made)
-    _add_root(made, covered)
+    _add_root(made, covered, MS_RDONLY if is_proc_read_only else 0)
     _add_limits(made, rlimits, groups)
     line = f"{Status.READY.line}\n".encode()
     made.call(
@@ -219,14 +223,14 @@ def _add_loopback(made: _Plan) -> None:
     made.call(purpose, "close", _FREE)
 
 
-def _add_root(made: _Plan, covered: Sequence[tuple[str, str]]) -> None:
+def _add_root(made: _Plan, covered: Sequence[tuple[str, str]], proc_flags: int) -> None:
     """Make the program's files the only ones.
 
     The mounts that the supervisor made are locked here, one by one; a copy of them all can become the root.
     """
     made.mount(None, "/", None, MS_REC | MS_PRIVATE)
     made.mount(BOX, BOX, None, MS_BIND | MS_REC)
-    made.mount("proc", f"{BOX}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    made.mount("proc", f"{BOX}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | proc_flags)
     for path, cover in covered:
         made.mount(cover, f"{BOX}{path}", None, MS_BIND)
     here = made.keep_text(".")

@@ -90,24 +90,34 @@ def rootfs(
     return Rootfs(argv=argv, files=files_read, fingerprint=fingerprint(views))
 
 
-def proc_masks(*, has_own_users: bool) -> tuple[tuple[str, str], ...]:
+def proc_masks(*, has_own_users: bool, has_root_id: bool) -> tuple[tuple[str, str], ...]:
     """Return the files of a new /proc that programs could read, and the empty ones that cover them.
 
     Each is a mount, which takes a start 0.1 ms, so there is none for a directory without files.
 
     Args:
         has_own_users: Whether each program has a user id of its own.
+        has_root_id: Whether programs have root's user id, if without its capabilities: that of the owner, who
+            may read more.
     """
     masks = []
-    names = MASKED if has_own_users else (*MASKED, *MASKED_OF_SHARED_USER)
-    for path in (Path("/proc", name) for name in names):
-        if not path.exists() or not path.stat().st_mode & stat.S_IROTH:
+    names = set(MASKED if has_own_users else (*MASKED, *MASKED_OF_SHARED_USER))
+    names |= set(_files_of_root()) if has_root_id else set()
+    for path in (Path("/proc", name) for name in sorted(names)):
+        if not path.exists() or not (has_root_id or path.stat().st_mode & stat.S_IROTH):
             continue
         if not path.is_dir():
             masks.append((str(path), _EMPTY))
         elif any(path.iterdir()):
             masks.append((str(path), NOTHING))
     return tuple(masks)
+
+
+def _files_of_root() -> Iterator[str]:
+    """Yield the names of the files of /proc that not everybody may read."""
+    for path in Path("/proc").iterdir():
+        if path.is_file() and not path.stat().st_mode & stat.S_IROTH:
+            yield path.name
 
 
 def fingerprint(views: Sequence[Path] = ()) -> str:
