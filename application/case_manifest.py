@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from application.new_files import NewBlob
+from catalogue.text import text
 from domain.cases import Case
 from domain.errors import InvalidValue
 
@@ -33,7 +34,7 @@ class CaseManifest(Sequence[Case]):
 
     def __init__(self, blob: bytes) -> None:
         if blob[: len(_MAGIC)] != _MAGIC:
-            raise InvalidValue("cases", "the stored cases have a form that this version does not know")
+            raise InvalidValue("cases", text("problems.cases_form"))
         (length,) = _LENGTH.unpack_from(blob, len(_MAGIC))
         self._blob = blob
         self._rows = json.loads(blob[_HEAD_BYTES : _HEAD_BYTES + length])
@@ -43,7 +44,7 @@ class CaseManifest(Sequence[Case]):
             self._offsets.append(offset)
             offset += row["stdin"] + (row["expected"] or 0)
         if offset != len(blob):
-            raise InvalidValue("cases", "the stored cases are not whole")
+            raise InvalidValue("cases", text("problems.cases_incomplete"))
 
     def __len__(self) -> int:
         return len(self._rows)

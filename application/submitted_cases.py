@@ -131,10 +131,10 @@ def checked(given: Sequence[NewCase], bounds: SubmissionLimits, policy: LimitPol
 def _case(given: NewCase, index: int, bounds: SubmissionLimits, policy: LimitPolicy) -> Case:
     for name in ("stdin_file", "expected_file"):
         if getattr(given, name) is not None:
-            raise InvalidValue(name, "names one of the 'files' of a job's upload, and there are none here")
+            raise InvalidValue(name, text("problems.file_of_upload"))
     for name in given.limits:
         if name in _OF_BUILD:
-            raise InvalidValue(f"limits/{name}", "is the job's: it is built once for all cases")
+            raise InvalidValue(f"limits/{name}", text("problems.limit_of_job"))
     try:
         policy.resolve(given.limits)
     except InvalidValue as error:

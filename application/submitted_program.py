@@ -82,25 +82,28 @@ def check_disk(spec: JobSpec) -> None:
     paths += [] if spec.entry is None else [spec.entry]
     taken = disk_bytes([spec.code_bytes, *(file.blob.size for file in spec.files)])
     if taken > spec.limits.disk_mb << 20:
-        raise InvalidValue("disk_mb", f"is {spec.limits.disk_mb}, and the files take {-(-taken >> 20)} MiB")
-    if len(paths) + count_directories(paths) > spec.limits.files:
         raise InvalidValue(
-            "max_files", f"is {spec.limits.files}, and there are more files and directories at the start"
+            "disk_mb", text("problems.disk_too_small", limit=spec.limits.disk_mb, taken=-(-taken >> 20))
         )
+    if len(paths) + count_directories(paths) > spec.limits.files:
+        raise InvalidValue("max_files", text("problems.files_too_few", limit=spec.limits.files))
 
 
 def _text(entry: str, blob: NewBlob, limits: SubmissionLimits) -> str:
     if blob.ref.size > limits.code_bytes:
         raise TooLarge(
-            "entry", f"{shown(entry)} has {blob.ref.size} bytes; {limits.code_bytes} are allowed for code"
+            "entry",
+            text(
+                "problems.entry_too_large", entry=shown(entry), size=blob.ref.size, allowed=limits.code_bytes
+            ),
         )
     try:
         return blob.read().decode()
     except UnicodeDecodeError:
-        raise InvalidValue("entry", f"{shown(entry)} is not text in UTF-8") from None
+        raise InvalidValue("entry", text("problems.entry_not_text", entry=shown(entry))) from None
 
 
 def _check_stdin_file(path: str, files: Mapping[str, NewFile], limits: SubmissionLimits) -> None:
     if path not in files:
-        raise InvalidValue("stdin_file", f"there is no file {shown(path)} beside the code")
+        raise InvalidValue("stdin_file", text("problems.stdin_file_missing", path=shown(path)))
     limits.check_stdin_file(files[path].blob.ref.size)

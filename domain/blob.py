@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Self
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 from domain.tenant import TenantName
 from domain.values import ObjectKey
@@ -29,7 +30,7 @@ class BlobRef:
 
     def __post_init__(self) -> None:
         if len(self.sha256) != SHA256_CHARS or not _HEXADECIMAL.issuperset(self.sha256) or self.size < 0:
-            raise InvalidValue("sha256", "a blob has a SHA-256 of 64 hexadecimal digits and a size")
+            raise InvalidValue("sha256", text("problems.blob"))
 
     @classmethod
     def of(cls, content: bytes) -> Self:

@@ -32,7 +32,7 @@ class FilePath:
 
     def __post_init__(self) -> None:
         if (fault := _fault_of_path(self.value)) is not None:
-            raise InvalidValue("files", f"{shown(self.value)}: {fault}")
+            raise InvalidValue("files", text("problems.file_fault", path=shown(self.value), fault=fault))
 
     def __str__(self) -> str:
         return self.value

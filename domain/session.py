@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NewType, Self
 from uuid import UUID
 
+from catalogue.text import text
 from domain.api_key import KeyId
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
@@ -39,7 +40,7 @@ class SessionToken:
 
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.value):
-            raise InvalidValue("session", "is not the secret of a session")
+            raise InvalidValue("session", text("problems.session_secret"))
 
     @classmethod
     def generate(cls) -> Self:

@@ -107,11 +107,11 @@ class ObjectKey:
 
     def __post_init__(self) -> None:
         if not self.value.isprintable():
-            raise InvalidValue("key", "an object key has printable characters only")
+            raise InvalidValue("key", text("problems.object_key_characters"))
         if len(self.value.encode()) > OBJECT_KEY_MAX_BYTES:
-            raise InvalidValue("key", f"an object key has at most {OBJECT_KEY_MAX_BYTES} bytes of UTF-8")
+            raise InvalidValue("key", text("problems.object_key_length", maximum=OBJECT_KEY_MAX_BYTES))
         if "\\" in self.value or any(segment in {"", ".", ".."} for segment in self.value.split("/")):
-            raise InvalidValue("key", "an object key has no '\\' and no empty, '.' or '..' segment")
+            raise InvalidValue("key", text("problems.object_key_segments"))
 
     def __str__(self) -> str:
         return self.value

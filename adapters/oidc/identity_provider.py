@@ -102,9 +102,7 @@ class OidcIdentityProvider(IdentityProvider):
         """Refuse the answer of another provider (RFC 9207, 2.4)."""
         is_promised = self._description.get().get("authorization_response_iss_parameter_supported") is True
         if (issuer or is_promised) and issuer != self._issuer:
-            raise SignInRefused(
-                "the answer comes from another identity provider than SERVICE_SERVER_OIDC_ISSUER names"
-            )
+            raise SignInRefused(text("problems.oidc_issuer"))
 
     def _exchange(self, attempt: SignInAttempt, code: str) -> Mapping[str, Any]:
         description = self._description.get()
@@ -121,7 +119,7 @@ class OidcIdentityProvider(IdentityProvider):
         answer = self._http.post(url, headers, body)
         if not answer.is_ok:
             error = str(answer.body.get("error") or f"status {answer.status}")[:_SHOWN_CHARS]
-            raise SignInRefused(f"the identity provider gave no identity for the code: {error}")
+            raise SignInRefused(text("problems.oidc_no_identity", error=error))
         return answer.body
 
     def _auth_method(self, description: Mapping[str, Any]) -> str:
@@ -151,7 +149,7 @@ class OidcIdentityProvider(IdentityProvider):
         except ExpiredTokenError as error:
             raise SignInRefused(text("problems.oidc_expired")) from error
         except (JoseError, ValueError, TypeError) as error:
-            raise SignInRefused(f"the identity token is not valid: {_fault_of(error)}") from error
+            raise SignInRefused(text("problems.oidc_invalid", fault=_fault_of(error))) from error
         if not claims["sub"]:
             raise SignInRefused("the identity token is not valid: sub")
         return dict(claims)

@@ -2,6 +2,7 @@
 
 from application.errors import SignInRefused
 from application.ports.identity_provider import Identity, IdentityProvider, ProviderAnswer, SignInAttempt
+from catalogue.text import text
 
 
 class NoIdentityProvider(IdentityProvider):
@@ -17,7 +18,4 @@ class NoIdentityProvider(IdentityProvider):
 
 
 def _refused() -> SignInRefused:
-    return SignInRefused(
-        "this service has no identity provider: SERVICE_SERVER_AUTH=keys+oidc names one, with "
-        "SERVICE_SERVER_OIDC_ISSUER and SERVICE_SERVER_OIDC_CLIENT_ID"
-    )
+    return SignInRefused(text("problems.oidc_none"))

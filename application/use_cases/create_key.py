@@ -95,7 +95,7 @@ def lock_tenant(transaction: Transaction, caller: Caller, name: TenantName | Non
     caller.require_tenant(name)
     tenant = transaction.tenants.lock_or_raise(name)
     if tenant.status is TenantStatus.DELETED:
-        raise TenantTransitionRefused(f"tenant '{name}' is {tenant.status} and gets no keys")
+        raise TenantTransitionRefused(text("problems.tenant_gets_no_keys", name=name, status=tenant.status))
     return caller.within(tenant)
 
 
@@ -117,28 +117,26 @@ def make_room(transaction: Transaction, caller: Caller, max_keys: int, now: date
 
 def _ensure_first_administrator(transaction: Transaction) -> None:
     if transaction.keys.administrators_of_any_tenant():
-        raise Conflict(f"the first key with the scope '{Scope.ADMIN}' has been made before")
+        raise Conflict(text("problems.first_key_exists", scope=Scope.ADMIN))
 
 
 def _expiry(caller: Caller, time: datetime | None, now: datetime) -> datetime | None:
     try:
         expires_at = None if time is None else time.astimezone(UTC)
     except OverflowError:  # in UTC it is of no year that there is
-        raise InvalidValue("expires_at", "must be in the years 1 to 9999 of UTC") from None
+        raise InvalidValue("expires_at", text("problems.years")) from None
     if expires_at is not None and expires_at <= now:
         raise InvalidValue("expires_at", text("problems.future"))
     latest = None if Scope.ADMIN in caller.scopes else caller.expires_at
     if expires_at is not None and latest is not None and expires_at > latest:
-        raise InvalidValue(
-            "expires_at", f"must be at most {latest.isoformat()}, when the key that gives it expires"
-        )
+        raise InvalidValue("expires_at", text("problems.expires_with_creator", latest=latest.isoformat()))
     return latest if expires_at is None else expires_at
 
 
 def _rate(caller: Caller, wanted: int | None) -> int | None:
     own = caller.requests_per_s
     if own is not None and wanted is not None and wanted > own:
-        raise InvalidValue("requests_per_s", f"must be at most {own}, as of the key that gives it")
+        raise InvalidValue("requests_per_s", text("problems.rate_of_creator", maximum=own))
     return own if wanted is None else wanted
 
 

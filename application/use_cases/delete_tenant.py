@@ -7,6 +7,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.purge_repository import Purge
 from application.ports.unit_of_work import Transaction
 from application.use_cases.revoke_key import active_administrators
+from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller, Scope
 from domain.tenant import Tenant, TenantName, TenantStatus, TenantTrigger
@@ -42,10 +43,7 @@ class DeleteTenant:
             after = before.apply(TenantTrigger.DELETE)
             owners = {key.tenant for key in active_administrators(transaction, now)}
             if owners == {name}:
-                raise Conflict(
-                    f"tenant '{name}' has all active keys with the scope '{Scope.ADMIN}'; create one in "
-                    "another tenant first"
-                )
+                raise Conflict(text("problems.tenant_has_all_keys", name=name, scope=Scope.ADMIN))
             transaction.tenants.replace(before, after)
             transaction.keys.revoke_all(name, now)
             if before.status is not TenantStatus.DELETED:

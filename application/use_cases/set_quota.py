@@ -5,6 +5,7 @@ from dataclasses import replace
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.unit_of_work import Transaction
 from application.use_cases.wake_workers import WakeWorkers
+from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller
 from domain.errors import TenantTransitionRefused
@@ -34,7 +35,9 @@ class SetQuota:
         def work(transaction: Transaction) -> Tenant:
             before = transaction.tenants.lock_or_raise(name)
             if before.status is TenantStatus.DELETED:
-                raise TenantTransitionRefused(f"tenant '{name}' is {before.status} and has no quota")
+                raise TenantTransitionRefused(
+                    text("problems.tenant_without_quota", name=name, status=before.status)
+                )
             after = replace(before, quota=quota)
             transaction.tenants.replace(before, after)
             return after

@@ -78,7 +78,7 @@ class SignInWithIdentity:
     def _entrant(self, identity: Identity, attempt: SignInAttempt) -> Entrant:
         principal = f"user:{identity.subject}"
         if len(principal) > PRINCIPAL_MAX_CHARS or not principal.isprintable():
-            raise SignInRefused("the identity provider names you by more characters than are kept here")
+            raise SignInRefused(text("problems.identity_too_long"))
         try:
             membership = self._membership_rules.membership(identity.claims)
         except MembershipRefused as error:

@@ -516,6 +516,5 @@ def _check_takes_files(support: LanguageSupport, command: UploadCodeCommand) -> 
     if name is not None and not support.takes_files:
         raise Unprocessable(
             name,
-            f"the engine's runner of {support.language} takes one text and nothing beside it; programs of "
-            "several files run where no address of a runner is set (EXECUTION_ENGINE_BASE_URL)",
+            text("problems.runner_takes_text", language=support.language),
         )

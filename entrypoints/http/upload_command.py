@@ -51,7 +51,7 @@ def upload_command(
 def _unpacked(field: str, archive: NewBlob, limits: FileLimits, spool: FileSpool) -> Sequence[NewFile]:
     size = archive.ref.size
     if size > limits.total_bytes:
-        raise TooLarge(field, f"has {size} bytes; {limits.total_bytes} are allowed")
+        raise TooLarge(field, text("problems.bytes_allowed", size=size, allowed=limits.total_bytes))
     try:
         with archive.open() as file:
             return unpack(file, size, limits, spool)

@@ -125,12 +125,12 @@ def _text(form: Mapping[str, str], name: str) -> str:
     return form.get(name, "").replace("\r\n", "\n")
 
 
-def _written_cases(text: str) -> tuple[CaseRequest, ...]:
+def _written_cases(given: str) -> tuple[CaseRequest, ...]:
     """Read the cases that were written on the page, whose script writes them as JSON."""
     try:
-        return msgspec.json.decode(text or "[]", type=tuple[CaseRequest, ...])
+        return msgspec.json.decode(given or "[]", type=tuple[CaseRequest, ...])
     except msgspec.DecodeError:
-        raise InvalidValue("cases", "are not written as the page of the editor writes them") from None
+        raise InvalidValue("cases", text("problems.cases_of_editor")) from None
 
 
 def _checker(form: Mapping[str, str]) -> CheckerRequest | None:
