@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import httpx
 
+from catalogue.text import text
 from domain.api_key import KeyText
 from entrypoints.cli.errors import ExitCode, Failure
 
@@ -27,6 +28,7 @@ _FAULTS_SHOWN = 10
 _LOST = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
 # So long a request is sent again whose first one is in work: its answer is overdue sooner.
 _IN_WORK_S = 15.0
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # Streams send a heartbeat more often than this.
 _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
 
@@ -96,7 +98,11 @@ class ServiceClient:
 
     @classmethod
     def at(cls, url: str, key: KeyText | None = None) -> Self:
-        """Build a client of the server at a URL, which sends it an API key."""
+        """Build a client of the server at a URL, which sends it an API key.
+
+        An address of this machine may leave out the scheme, as localhost:8000 does.
+        """
+        url = _with_scheme(url)
         try:
             auth = None if key is None else _BearerKey(key, httpx.URL(url))
             return cls(httpx.Client(base_url=url, timeout=_TIMEOUT, auth=auth), url)
@@ -109,6 +115,11 @@ class ServiceClient:
         transport = httpx.HTTPTransport(uds=path)
         http = httpx.Client(base_url="http://localhost", transport=transport, timeout=_TIMEOUT)
         return cls(http, "the embedded service", may_lose_answers=False)
+
+    @property
+    def url(self) -> httpx.URL:
+        """The address of the server."""
+        return self._http.base_url
 
     def close(self) -> None:
         """Close the connections."""
@@ -226,6 +237,25 @@ class ServiceClient:
             return Failure(f"{problem['detail']}{faults}{hint}", _exit_code(response))
         except (ValueError, KeyError, TypeError):
             return Failure(f"{self._name} answered {response.status_code}, and not as this service would")
+
+
+def _with_scheme(address: str) -> str:
+    """Return the URL of an address, which is unencrypted HTTP on this machine only if it has no scheme.
+
+    Raises:
+        Failure: The scheme is missing or another, or there is no host.
+    """
+    if "://" not in address:
+        try:
+            is_here = httpx.URL(f"http://{address}").host in _LOOPBACK
+        except httpx.InvalidURL:
+            is_here = False
+        if not is_here:
+            raise Failure(text("cli.scheme_required", address=address), ExitCode.USAGE)
+        return f"http://{address}"
+    if not address.startswith(("http://", "https://")):
+        raise Failure(text("cli.scheme_required", address=address), ExitCode.USAGE)
+    return address
 
 
 def _fault(fault: Json) -> str:

@@ -10,6 +10,7 @@ from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.input_files import read_text
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+from entrypoints.cli.values import STATUSES, LanguageName
 
 # A service that has just started asks the languages' compilers for their versions for a moment.
 _ASKING_S = 5
@@ -19,7 +20,7 @@ _COLUMNS = ("JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE")
 
 @click.command("jobs")
 @click.option("--project", help="Only jobs of this project.")
-@click.option("--status", help="Only jobs of this status, such as RUNNING.")
+@click.option("--status", type=STATUSES, help="Only jobs of this status.")
 @click.option(
     "--phase",
     "phases",
@@ -27,7 +28,7 @@ _COLUMNS = ("JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE")
     multiple=True,
     help="Only jobs in this phase; may be repeated.",
 )
-@click.option("--language", help="Only jobs in this language.")
+@click.option("--language", type=LanguageName(), help="Only jobs in this language.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @json_option
 @server_option
@@ -44,9 +45,7 @@ def jobs(
     """List jobs, newest first."""
     path = "/api/jobs" if project is None else f"/api/projects/{segment(project)}/jobs"
     with connect(server) as client:
-        listed = client.listed(
-            path, limit, language=language, status=status and status.upper(), phase=list(phases)
-        )
+        listed = client.listed(path, limit, language=language, status=status, phase=list(phases))
     if as_json:
         print_json(listed)
         return

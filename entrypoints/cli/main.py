@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 
 import rich_click as click
+from click.exceptions import NoSuchCommand
 
 from application.errors import ApplicationError, Conflict, NotFound, Unprocessable
 from catalogue.text import text
@@ -40,6 +41,7 @@ COMMANDS = (
     ("webhooks", "webhooks.command", "Have starts and ends of jobs posted to URLs; see the attempts."),
     ("languages", "client_commands.languages", "List the languages that programs may be written in."),
     ("runtimes", "runtimes.command", "Add, list and remove versions and environments of languages."),
+    ("completion", "completion.command", "Print the completion script of bash, zsh or fish."),
     ("doctor", "doctor.command", "Report versions, settings, health, languages, and missing parts."),
 )
 _LOCATIONS = {name: location for name, location, _summary in COMMANDS}
@@ -59,7 +61,10 @@ class _Commands(click.RichGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name, listed, rest = super().resolve_command(ctx, args)
+        try:
+            name, listed, rest = super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=_SUMMARIES, ctx=ctx) from None
         return name, listed if name is None else _load(_LOCATIONS[name]), rest
 
     def invoke(self, ctx: click.Context) -> object:

@@ -29,6 +29,7 @@ from entrypoints.cli.files import path_of, read_files, save_artifacts
 from entrypoints.cli.input_files import read_bytes, read_text, unreadable
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
 from entrypoints.cli.terminal import Progress, one_line, printable
+from entrypoints.cli.values import LanguageName
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
@@ -82,7 +83,9 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-@click.option("--language", help="Its language; without it, the file's extension says so.")
+@click.option(
+    "--language", type=LanguageName(), help="Its language; without it, the file's extension says so."
+)
 @click.option(
     "--stdin",
     metavar="TEXT|@FILE|-",

@@ -137,7 +137,7 @@ def test_output_comes_while_the_program_runs(at_server, program):
     [
         (["missing.py"], 2, "missing.py: no such file or directory"),
         (["README.md"], 2, "cannot detect the language of README.md; use --language"),
-        (["--language", "cobol", "README.md"], 2, "language: unsupported language; supported are python"),
+        (["--language", "cobol", "README.md"], 2, "--language: 'cobol' is not a language; languages are "),
         (["--server", "http://127.0.0.1:1", "examples/words.py"], 3, "cannot reach http://127.0.0.1:1"),
         (["--project", "../x", "examples/words.py"], 2, "project: "),
         (["--server", "nowhere", "examples/words.py"], 2, "--server nowhere"),

@@ -1,0 +1,46 @@
+"""Types of the values of options, which refuse a value with the ones that are allowed."""
+
+from difflib import get_close_matches
+
+import rich_click as click
+from click.shell_completion import CompletionItem
+
+from catalogue.text import Text, text
+from domain.errors import InvalidValue
+from domain.job_lifecycle import JobStatus
+from domain.language import ALIASES, LANGUAGES, parse_language
+from entrypoints.cli.errors import ExitCode, Failure
+
+
+class LanguageName(click.ParamType[str]):
+    """The name or an alias of a language."""
+
+    name = "language"
+
+    def convert(self, value: str, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
+        """Return the name of the language.
+
+        Raises:
+            Failure: There is no such language.
+        """
+        try:
+            return parse_language(value).name
+        except InvalidValue:
+            raise Failure(_refusal(value), ExitCode.USAGE) from None
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the languages that begin with a text."""
+        return [CompletionItem(name) for name in LANGUAGES if name.startswith(incomplete.lower())]
+
+
+STATUSES = click.Choice([status.value for status in JobStatus], case_sensitive=False)
+
+
+def _refusal(name: str) -> Text:
+    known = ", ".join(LANGUAGES)
+    similar = get_close_matches(name.lower(), [*LANGUAGES, *ALIASES], 1)
+    if similar:
+        return text("cli.no_language_similar", name=name, similar=similar[0], known=known)
+    return text("cli.no_language", name=name, known=known)
