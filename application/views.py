@@ -220,6 +220,9 @@ class JobFilter:
 
     Attributes:
         limit: How many jobs at most.
+        id_prefix: The digits that their ids begin with.
+        search: A text in their description, in a tag as `name:value`, or at the beginning of their id;
+            ASCII letters of either case are alike.
         cursor: The last job of the page before.
     """
 
@@ -229,6 +232,8 @@ class JobFilter:
     phases: frozenset[Phase] = frozenset()
     language: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    id_prefix: str | None = None
+    search: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     cursor: Cursor | None = None

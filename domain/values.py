@@ -8,6 +8,7 @@ from uuid import UUID
 from catalogue.text import text
 from domain.errors import InvalidValue
 
+_UUID_DIGITS, _HEX_DIGITS = 32, frozenset("0123456789abcdef")
 JobId = NewType("JobId", UUID)
 ExecutionId = NewType("ExecutionId", UUID)
 MessageId = NewType("MessageId", UUID)
@@ -124,6 +125,26 @@ def parse_job_id(text: str) -> JobId:
         InvalidValue: The text is not such an id.
     """
     return JobId(parse_uuid("jobId", text))
+
+
+def parse_job_id_prefix(given: str) -> str:
+    """Read the beginning of a job's id, and return its digits without hyphens.
+
+    Raises:
+        InvalidValue: The text is not the beginning of an id.
+    """
+    digits = given.lower().replace("-", "")
+    if 0 < len(digits) <= _UUID_DIGITS and _HEX_DIGITS.issuperset(digits):
+        whole = str(UUID(digits.ljust(_UUID_DIGITS, "0")))
+        if given.lower() == digits or whole.startswith(given.lower()):
+            return digits
+    raise InvalidValue("id", text("problems.id_prefix"))
+
+
+def job_ids_from(prefix: str) -> tuple[JobId, JobId]:
+    """Return the first and the last id that begin with these digits."""
+    first, last = (JobId(UUID(prefix.ljust(_UUID_DIGITS, digit))) for digit in "0f")
+    return first, last
 
 
 def parse_execution_id(text: str) -> ExecutionId:

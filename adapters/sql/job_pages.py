@@ -6,7 +6,8 @@ or an OFFSET, is not.
 
 Filters of a project, statuses and a language have an index together, and so has one tag with a project. Other
 combinations walk through the index of some of their filters and check the rest for each key that they pass:
-such a walk is bounded, and the page ends where the bound is reached.
+such a walk is bounded, and the page ends where the bound is reached. The beginning of an id is a range of the
+primary key, and a text is looked for in the rows of the keys that are passed.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from application.views import JobFilter
 from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus, Phase
 from domain.tenant import TenantName
+from domain.values import job_ids_from
 
 # Which index has the jobs of a project, of a status, of a language in the order of a list. MySQL and MariaDB
 # choose another one now and then, so they are told. The ones with a language have the status as well.
@@ -51,6 +53,16 @@ _CLAIMED = (
     .where(_is_claimed)
     .limit(sa.bindparam("scanned"))
 )
+_JOB_ALONE = sa.select(_ONE).select_from(jobs)
+# The key that a table of MySQL has by its primary key.
+_PRIMARY_INDEX = "PRIMARY"
+_NAMED = (
+    sa.select(_ONE.label("one"))
+    .select_from(jobs)
+    .with_hint(jobs, f"FORCE INDEX ({_PRIMARY_INDEX})", "mysql")
+    .where(jobs.c.job_id.between(sa.bindparam("first_id"), sa.bindparam("last_id")))
+    .limit(sa.bindparam("scanned"))
+)
 # The phases of jobs that are RUNNING.
 _LIVE = {
     Phase.WAITING: sa.and_(sa.not_(_has_started), sa.not_(_is_built)),
@@ -75,6 +87,8 @@ class PageShape:
     phases: frozenset[Phase]
     language: bool
     tags: int
+    ids: bool
+    search: bool
     after: bool
     before: bool
     cursor: bool
@@ -88,6 +102,8 @@ class PageShape:
             phases=wanted.phases,
             language=wanted.language is not None,
             tags=len(wanted.tags),
+            ids=wanted.id_prefix is not None,
+            search=wanted.search is not None,
             after=wanted.created_after is not None,
             before=wanted.created_before is not None,
             cursor=wanted.cursor is not None,
@@ -98,6 +114,11 @@ class PageShape:
         """The number of index ranges that the list consists of: one per status, where the index has it."""
         return self.statuses or (len(JobStatus) if self.language else 0)
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether it has a filter that no index of lists has."""
+        return bool(self.phases) or self.ids or self.search
+
 
 class Source(Enum):
     """The indexes that a walk may go through."""
@@ -105,6 +126,7 @@ class Source(Enum):
     JOBS = auto()
     TAG = auto()
     CLAIMED = auto()  # of the executions that workers and engines have, which are not in the order of a list
+    IDS = auto()  # of ids that begin alike, which are not in the order of a list either
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +144,23 @@ class Walk:
     @property
     def has_bound(self) -> bool:
         """Whether it can be ended after any number of keys."""
-        return self.source is not Source.CLAIMED
+        return self.source not in _LENGTHS
+
+
+# How long the walks are that are not in the order of a list, and so have to be shorter than the bound.
+_LENGTHS = {Source.CLAIMED: _CLAIMED, Source.IDS: _NAMED}
 
 
 def walks(shape: PageShape) -> list[Walk]:
     """Return the walks that find the jobs of a list; if one is exact, it is the first."""
-    is_tag_alone = shape.tags == 1 and not (shape.branches or shape.phases)
+    is_tag_alone = shape.tags == 1 and not (shape.branches or shape.is_checked)
     found = [Walk(Source.TAG, tag, is_tag_alone) for tag in range(shape.tags)]
     if shape.branches or not shape.tags:
-        found.append(Walk(Source.JOBS, is_exact=not shape.tags and not shape.phases))
+        found.append(Walk(Source.JOBS, is_exact=not shape.tags and not shape.is_checked))
     if shape.phases and shape.statuses == 1 and Phase.WAITING not in shape.phases:
         found.append(Walk(Source.CLAIMED))
+    if shape.ids:
+        found.append(Walk(Source.IDS))
     return found
 
 
@@ -153,6 +181,7 @@ def by_statuses(wanted: JobFilter) -> JobFilter | None:
 def page_parameters(tenant: TenantName, wanted: JobFilter) -> dict[str, object]:
     """Return the values for the statements of the filter's shape."""
     cursor = wanted.cursor
+    first_id, last_id = (None, None) if wanted.id_prefix is None else job_ids_from(wanted.id_prefix)
     return {
         "limit": wanted.limit,
         "tenant": tenant.value,
@@ -162,6 +191,10 @@ def page_parameters(tenant: TenantName, wanted: JobFilter) -> dict[str, object]:
         "before": wanted.created_before,
         "cursor_time": cursor and cursor.created_at,
         "cursor_id": cursor and cursor.job_id,
+        "first_id": first_id,
+        "last_id": last_id,
+        "search": wanted.search,
+        "search_id": wanted.search and (wanted.search.replace("-", "") or "-"),
         **{
             f"wanted_status_{n}": status.value
             for n, status in enumerate(sorted(wanted.statuses or JobStatus))
@@ -201,7 +234,7 @@ def count_statement(shape: PageShape) -> sa.CompoundSelect[int, int]:
     """Build the statement for the length of each of a shape's walks, up to `scanned`."""
     counts = []
     for number, walk in enumerate(walks(shape)):
-        keys = _way(shape, walk, "scanned") if walk.has_bound else _CLAIMED
+        keys = _way(shape, walk, "scanned") if walk.has_bound else _LENGTHS[walk.source]
         length = sa.func.count().label("length")
         which: sa.Label[int] = sa.literal_column(str(number)).label("walk")
         counts.append(sa.select(which, length).select_from(keys.subquery(f"way_{number}")))
@@ -226,19 +259,47 @@ def _checks(shape: PageShape, walk: Walk, way: sa.FromClause) -> list[sa.ColumnE
         if walk.source is not Source.TAG or number != walk.tag:
             tag = job_tags.alias(f"tag_{number}")
             checks.append(sa.select(_ONE).where(tag.c.job_id == way.c.job_id, _has_tag(tag, number)))
-    if of_job := [*_of_phases(shape, walk), *(_of_job(shape) if walk.source is Source.TAG else [])]:
-        checks.append(_JOB.where(jobs.c.job_id == way.c.job_id, *of_job))
-    return [check.scalar_subquery() == _ONE for check in checks]
+    of_job = [
+        *_of_phases(shape, walk),
+        *(_of_job(shape, jobs) if walk.source is Source.TAG else []),
+        *([_has_text()] if shape.search else []),
+    ]
+    if of_job:
+        checks.append((_JOB if shape.phases else _JOB_ALONE).where(jobs.c.job_id == way.c.job_id, *of_job))
+    found = [check.scalar_subquery() == _ONE for check in checks]
+    return [_is_named(way), *found] if shape.ids and walk.source is not Source.IDS else found
 
 
-def _of_job(shape: PageShape) -> list[sa.ColumnElement[bool]]:
+def _is_named(source: sa.FromClause) -> sa.ColumnElement[bool]:
+    return source.c.job_id.between(sa.bindparam("first_id"), sa.bindparam("last_id"))
+
+
+def _has_text() -> sa.ColumnElement[bool]:
+    """Look for a text in a job's description and tags (`name:value`), and at the beginning of its id."""
+    tag = job_tags.alias("searched")
+    pair = sa.cast(tag.c.name, sa.Text) + ":" + sa.cast(tag.c.value, sa.Text)
+    in_tag = sa.select(_ONE).where(tag.c.job_id == jobs.c.job_id, _position(pair, "search") > 0).limit(1)
+    digits = sa.func.replace(sa.cast(jobs.c.job_id, sa.Text), "-", "")
+    return sa.or_(
+        _position(jobs.c.description, "search") > 0,
+        in_tag.scalar_subquery() == _ONE,
+        _position(digits, "search_id") == 1,
+    )
+
+
+def _position(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[int]:
+    """Return where a text is in a column, from 1, in letters of either case; 0 if it is not there."""
+    return sa.func.instr(sa.func.lower(column), sa.func.lower(sa.bindparam(name, type_=sa.Text)))
+
+
+def _of_job(shape: PageShape, source: sa.FromClause) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = []
     if shape.statuses:
         conditions.append(
-            jobs.c.status.in_([sa.bindparam(f"wanted_status_{n}") for n in range(shape.statuses)])
+            source.c.status.in_([sa.bindparam(f"wanted_status_{n}") for n in range(shape.statuses)])
         )
     if shape.language:
-        conditions.append(jobs.c.language == sa.bindparam("language"))
+        conditions.append(source.c.language == sa.bindparam("language"))
     return conditions
 
 
@@ -254,6 +315,8 @@ def _way(shape: PageShape, walk: Walk, limit: str) -> Select:
     """Return the statement for the first keys of a walk."""
     if walk.source is Source.CLAIMED:
         return _claimed(shape, limit)
+    if walk.source is Source.IDS:
+        return _named(shape, limit)
     if walk.source is Source.TAG:
         tag = job_tags.alias(f"walked_{walk.tag}")
         keys = sa.select(tag.c.created_at, tag.c.job_id).where(_has_tag(tag, walk.tag), *_range(shape, tag))
@@ -284,12 +347,25 @@ def _claimed(shape: PageShape, limit: str) -> Select:
     created_at = (
         sa.select(jobs.c.created_at)
         .where(jobs.c.job_id == claimed.c.job_id, jobs.c.current_execution_id == claimed.c.execution_id)
-        .where(*_of_job(shape), *_range(shape, jobs))
+        .where(*_of_job(shape, jobs), *_range(shape, jobs))
         .scalar_subquery()
     )
     found = sa.select(created_at.label("created_at"), claimed.c.job_id).subquery("found")
     keys = sa.select(found.c.created_at, found.c.job_id).where(found.c.created_at.is_not(None))
     return _newest(keys, found, limit)
+
+
+def _named(shape: PageShape, limit: str) -> Select:
+    """Walk through the ids that begin alike."""
+    columns = (jobs.c.job_id, jobs.c.created_at, jobs.c.tenant, jobs.c.project_id, jobs.c.status)
+    named = (
+        _using(sa.select(*columns, jobs.c.language), jobs, _PRIMARY_INDEX)
+        .where(_is_named(jobs))
+        .limit(sa.bindparam(limit))
+        .subquery("named")
+    )
+    keys = sa.select(named.c.created_at, named.c.job_id)
+    return _newest(keys.where(*_of_job(shape, named), *_range(shape, named)), named, limit)
 
 
 def _way_of_jobs(shape: PageShape, conditions: Sequence[sa.ColumnElement[bool]], limit: str) -> Select:

@@ -117,7 +117,7 @@ jobs = sa.Table(
     # All of the job's specification but its stdin; NULL in rows of a version that did not have it.
     sa.Column("spec", Json),
     sa.Column("stdin", LongText, nullable=False),
-    # Copies of the specification's parts that lists look for or show.
+    # Copies of the specification's parts that lists look for or show; `description` is one as well.
     sa.Column("language", symbol(32), nullable=False),
     sa.Column("code_key", sa.String(OBJECT_KEY_MAX_BYTES), nullable=False),
     # The tags as they are shown; job_tags has them as they are looked for.

@@ -23,13 +23,23 @@ from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
 from domain.session import SessionId
 from domain.tenant import TenantName
-from domain.values import BatchId, JobId, ProjectId, parse_batch_id, parse_job_id, parse_uuid
+from domain.values import (
+    BatchId,
+    JobId,
+    ProjectId,
+    parse_batch_id,
+    parse_job_id,
+    parse_job_id_prefix,
+    parse_uuid,
+)
 from domain.webhook import DeliveryId, WebhookId
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
 # What a caller may ask for; SERVICE_SERVER_MAX_WAIT_S cuts it short.
 _LONGEST_WAIT_S = 86_400
+# The longest text that a list is searched for.
+MAX_SEARCH_CHARS = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNREADABLE_CURSOR = (binascii.Error, struct.error, OverflowError, ValueError)
 _NUMBERS_FORM = struct.Struct(">qq")
@@ -87,6 +97,22 @@ _CreatedBefore: TypeAlias = Annotated[
         schema_extra={"format": "date-time"},
     ),
 ]
+_IdPrefix: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        name="id",
+        description="Jobs whose id begins so, with its hyphens or without.",
+        schema_extra={"minLength": 1, "maxLength": 36},
+    ),
+]
+_Search: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="Jobs with this text in their description or in a tag (`name:value`), or at the "
+        "beginning of their id; ASCII letters of either case are alike.",
+        schema_extra={"minLength": 1, "maxLength": MAX_SEARCH_CHARS},
+    ),
+]
 _Language: TypeAlias = Annotated[str | None, QueryParameter(description="Jobs in this language.")]
 CursorText: TypeAlias = Annotated[
     str | None, QueryParameter(description="Where a page begins: from the Link header of the one before.")
@@ -107,6 +133,8 @@ def job_filter(
     tag: _Tags = (),
     created_after: _CreatedAfter = None,
     created_before: _CreatedBefore = None,
+    id_prefix: _IdPrefix = None,
+    search: _Search = None,
     cursor: CursorText = None,
 ) -> JobFilter:
     """Read the parameters that every list of jobs has.
@@ -123,8 +151,21 @@ def job_filter(
         tags=_tags(tag),
         created_after=parse_time("created_after", created_after),
         created_before=parse_time("created_before", created_before),
+        id_prefix=None if id_prefix is None else parse_job_id_prefix(id_prefix),
+        search=parse_search(search),
         cursor=None if cursor is None else read_cursor(cursor),
     )
+
+
+def parse_search(given: str | None) -> str | None:
+    """Read a text to search for, if one is given.
+
+    Raises:
+        InvalidValue: It is empty or too long.
+    """
+    if given is not None and not 1 <= len(given) <= MAX_SEARCH_CHARS:
+        raise InvalidValue("search", text("problems.search_length", maximum=MAX_SEARCH_CHARS))
+    return given
 
 
 def next_page(request: AnyRequest, cursor: Cursor | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ def listed(whole_service: Service) -> dict[str, str]:
     """Five jobs in a project of their own: their names and ids."""
     programs: dict[str, dict] = {
         "old": {"tags": {"team": "blue"}},
-        "node": {"language": "node", "tags": {"team": "red", "run": "7:1"}},
+        "node": {"language": "node", "description": "The second one", "tags": {"team": "red", "run": "7:1"}},
         "both": {"tags": {"team": "blue", "run": "7:1"}},
         "cancelled": {},
         "new": {},
@@ -44,12 +44,43 @@ def listed(whole_service: Service) -> dict[str, str]:
         ({"created_before": "2020-01-01T00:00:00Z"}, []),
         ({"created_after": "2020-01-01T09:00:00+09:00", "language": "node"}, ["node"]),
         ({"created_after": "2999-01-01T00:00:00Z"}, []),
+        ({"search": "TEAM:b"}, ["both", "old"]),
+        ({"search": "second"}, ["node"]),
+        ({"search": "nothing like it"}, []),
+        ({"id": "ffffffff-ffff"}, []),
     ],
 )
 def test_filters_narrow(service: Service, listed: dict[str, str], params: dict, expected: list[str]):
     response = service.http.get("/api/projects/lists/jobs", params=params)
 
     assert [job["job_id"] for job in response.json()] == [listed[name] for name in expected]
+
+
+def test_a_job_is_found_by_the_beginning_of_its_id(service: Service, listed: dict[str, str]):
+    whole = listed["both"]
+    for given in (whole, whole.upper(), whole.replace("-", ""), whole[:30]):
+        found = service.http.get("/api/jobs", params={"id": given}).json()
+
+        assert whole in [job["job_id"] for job in found]
+        assert all(job["job_id"].startswith(given.lower()[:8]) for job in found)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"id": ""},
+        {"id": "-"},
+        {"id": "xyz"},
+        {"id": "0190-b6f2"},
+        {"id": "0" * 33},
+        {"search": ""},
+        {"search": "x" * 201},
+    ],
+)
+def test_what_no_job_can_be_found_by_is_refused(service: Service, params: dict):
+    problem = assert_problem(service.http.get("/api/jobs", params=params), 422)
+
+    assert [fault["parameter"] for fault in problem["errors"]] == list(params)
 
 
 def test_times_exclude_the_moment_itself(service: Service, listed: dict[str, str]):

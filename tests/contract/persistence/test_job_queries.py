@@ -3,7 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations, product
-from uuid import uuid4
+from uuid import UUID, uuid4
+
+import pytest
 
 from adapters.sql.job_queries import SqlJobQueries
 from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
@@ -275,6 +277,70 @@ def test_a_search_that_ends_early_can_be_gone_on_with_until_all_is_found(store):
         found = [view.job_id for page in searches(queries, replace(wanted, limit=2)) for view in page.jobs]
 
         assert found == [job.id for job in jobs if matches(job, wanted)], wanted
+
+
+def populate_texts(store):
+    """Store jobs of known ids, with descriptions and tags; return them, the newest first."""
+    rows = (
+        ("0190b6f2-3c1a-7000-8000-000000000001", "Fix the Parser", {}),
+        ("0190b6f2-3c1a-7000-8000-000000000002", "50% of \\ _all_", {"team": "Blue"}),
+        ("0190b6f2-4d2b-7000-8000-000000000003", None, {"team": "blue ", "run": "七"}),
+        ("a190b6f2-4d2b-7000-8000-000000000004", "日本語 0190b6f2", {"Parser": "x"}),
+    )
+    jobs = []
+    for number, (job_id, description, tags) in enumerate(rows):
+        project = a_project(store, "one" if number % 2 else "two")
+        spec = a_spec(description=description, tags=tags)
+        now = NOW + timedelta(seconds=-number)  # ids follow in another order than jobs
+        jobs.append(Job.submit(JobId(UUID(job_id)), project, spec, now)[0])
+    store.run(lambda transaction: [transaction.jobs.add(job) for job in jobs])
+    return jobs
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        ({"search": "parser"}, [0, 3]),
+        ({"search": "PARSER"}, [0, 3]),
+        ({"search": "parser:X"}, [3]),
+        ({"search": "blue"}, [1, 2]),
+        ({"search": "team:blue "}, [2]),
+        ({"search": "%"}, [1]),
+        ({"search": "_"}, [1]),
+        ({"search": "\\"}, [1]),
+        ({"search": "七"}, [2]),
+        ({"search": "本"}, [3]),
+        ({"search": "0190B6F2"}, [0, 1, 2, 3]),
+        ({"search": "0190b6f2-4d"}, [2]),
+        ({"search": "-"}, []),
+        ({"search": "nothing"}, []),
+        ({"search": "blue", "tags": {"team": "Blue"}}, [1]),
+        ({"search": "parser", "language": "rust"}, []),
+        ({"search": "parser", "statuses": frozenset({JobStatus.PENDING})}, [0, 3]),
+        ({"id_prefix": "0"}, [0, 1, 2]),
+        ({"id_prefix": "0190b6f24"}, [2]),
+        ({"id_prefix": "0190b6f23c1a70008000000000000002"}, [1]),
+        ({"id_prefix": "ffff"}, []),
+        ({"id_prefix": "0190b6f2", "search": "blue"}, [1, 2]),
+        ({"id_prefix": "0190b6f2", "tags": {"team": "Blue"}}, [1]),
+        ({"id_prefix": "0190b6f2", "statuses": frozenset({JobStatus.FAILED})}, []),
+        ({"id_prefix": "0190b6f2", "language": "python"}, [0, 1, 2]),
+        ({"id_prefix": "0190b6f2", "phases": frozenset({Phase.WAITING})}, [0, 1, 2]),
+        ({"id_prefix": "0190b6f2", "phases": frozenset({Phase.RUNNING})}, []),
+        ({"id_prefix": "0190b6f2", "created_after": NOW - timedelta(seconds=2)}, [0, 1]),
+    ],
+)
+def test_texts_and_beginnings_of_ids_narrow_a_list_whatever_else_does(store, wanted, numbers):
+    jobs = populate_texts(store)
+    short = SqlJobQueries(store.engine, scanned_keys=2) if isinstance(store, SqlStore) else store.queries
+    expected = [jobs[number].id for number in numbers]
+
+    for project in (None, jobs[0].project_id):
+        one = JobFilter(limit=100, project_id=project, **wanted)
+        found = [job.id for job in jobs if job.id in expected and project in {None, job.project_id}]
+        assert [view.job_id for view in store.queries.page(ANONYMOUS, one).jobs] == found
+        searched = searches(short, replace(one, limit=1))
+        assert [view.job_id for page in searched for view in page.jobs] == found
 
 
 def populate_phases(store):

@@ -77,11 +77,19 @@ def _matching(tables: Tables, caller: Caller, wanted: JobFilter) -> Iterable[Job
             and (not wanted.phases or _view(tables, job).phase in wanted.phases)
             and wanted.language in {None, job.spec.language.name}
             and wanted.tags.items() <= job.spec.tags.items()
+            and str(job.id).replace("-", "").startswith(wanted.id_prefix or "")
+            and (wanted.search is None or _has_text(job, wanted.search.lower()))
             and (wanted.created_after is None or job.created_at > wanted.created_after)
             and (wanted.created_before is None or job.created_at < wanted.created_before)
             and (cursor is None or _newness(job) < (cursor.created_at, cursor.job_id))
         ):
             yield job
+
+
+def _has_text(job: Job, wanted: str) -> bool:
+    texts = [job.spec.description or "", *(f"{name}:{value}" for name, value in job.spec.tags.items())]
+    digits = str(job.id).replace("-", "")
+    return any(wanted in text.lower() for text in texts) or digits.startswith(wanted.replace("-", "") or "-")
 
 
 def _newness(job: Job) -> tuple[object, ...]:
