@@ -50,6 +50,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     Tmpfs,
     UserRange,
 )
+from adapters.local_engine.sandbox.supervisor.scheduling import PROGRAM_NICE
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from adapters.local_engine.sandbox.user_share import UserShare
 from application.errors import DependencyUnavailable
@@ -321,6 +322,7 @@ class Bubblewrap(Isolation):
             self._filter,
             len(groups),
             is_proc_read_only=self._programs_have_root_id,
+            nice=self._nice(),
         )
         with ExitStack() as stack:
             files = program.files
@@ -344,6 +346,12 @@ class Bubblewrap(Isolation):
                 ),
                 {PLAN_DESCRIPTOR: plan_file, FILES_DESCRIPTOR: files} | dict(program.descriptors),
             )
+
+    def _nice(self) -> int | None:
+        """Return the nice value of programs that no control group gives a share; None if ours is higher."""
+        has_share = self.cgroups is not None and self.cgroups.shares is not None
+        is_higher = os.getpriority(os.PRIO_PROCESS, 0) > PROGRAM_NICE
+        return None if has_share or is_higher else PROGRAM_NICE
 
     def fitted(self, program: Program) -> Program:
         """Return a program with processes and open files within its part of the user's quotas."""

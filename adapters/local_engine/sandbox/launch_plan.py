@@ -8,6 +8,7 @@ The supervisor puts the maps of user ids into the plan, for it knows the program
 entrances of the control groups.
 """
 
+import os
 import platform
 import resource
 import socket
@@ -56,6 +57,7 @@ _NUMBERS = {
     "socket": 41,
     "chdir": 80,
     "umask": 95,
+    "setpriority": 141,
     "setsid": 112,
     "capset": 126,
     "pivot_root": 155,
@@ -171,6 +173,7 @@ def plan(
     groups: int,
     *,
     is_proc_read_only: bool,
+    nice: int | None,
 ) -> bytes:
     """Write the plan of a program's start, but for the maps of its user ids.
 
@@ -182,6 +185,7 @@ def plan(
         seccomp: The filter of its system calls.
         groups: The number of its control groups.
         is_proc_read_only: Whether it may write to nothing in /proc.
+        nice: Its nice value; None for that of its supervisor.
     """
     made = _Plan()
     _add_namespaces(made)
@@ -191,14 +195,17 @@ def plan(
     made.call("name the host", "sethostname", made.keep(_HOST_NAME), len(_HOST_NAME))
     _add_loopback(made)
     _add_root(made, covered, MS_RDONLY if is_proc_read_only else 0)
+    if nice is not None:
+        made.call("give way to others", "setpriority", os.PRIO_PROCESS, 0, nice)
     _add_limits(made, rlimits, groups)
+    made.call("be kept from its program", "prctl", _PR_SET_DUMPABLE, 0)
+    filter_at = made.keep(struct.pack("<H6xQ", len(seccomp) // _STEP_BYTES, made.keep(seccomp)))
+    made.call("filter its system calls", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_at)
+    # Once all is in force: a failure after it would be the program's.
     line = f"{Status.READY.line}\n".encode()
     made.call(
         "report that it is ready", "write", STATUS_DESCRIPTOR, made.keep(line), len(line), expected=len(line)
     )
-    made.call("be kept from its program", "prctl", _PR_SET_DUMPABLE, 0)
-    filter_at = made.keep(struct.pack("<H6xQ", len(seccomp) // _STEP_BYTES, made.keep(seccomp)))
-    made.call("filter its system calls", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_at)
     made.turn(_BECOME_REAPER)
     return made.packed((REAPER, *argv), dict(env))
 

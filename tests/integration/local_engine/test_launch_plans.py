@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from adapters.local_engine.built_program import LocalProgram
 from adapters.local_engine.sandbox import launch_plan
 from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
+from adapters.local_engine.sandbox.supervisor.scheduling import PROGRAM_NICE
 from application.ports.execution_engine import CaseInput
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
@@ -54,6 +56,10 @@ print(json.dumps({
     "secret": os.environ.get("SECRET"),
 }))
 """
+
+
+# One of them mostly starts before the supervisor gets to do something about it.
+_RUNS = 8
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,34 @@ def test_a_program_sees_the_same_as_in_a_sandbox_of_bubblewraps(
             for path, flags in seen["mounts"]  # type: ignore[attr-defined]
         ]
     assert by_plan == by_bubblewrap
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_program_gives_way_where_no_control_group_shares_the_processors(
+    kit: EngineUnderTest, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch, *, is_planned: bool
+) -> None:
+    monkeypatch.setattr(bubblewrap, "_has_plans", is_planned)
+    if bubblewrap.cgroups is not None:
+        monkeypatch.setattr(bubblewrap, "cgroups", replace(bubblewrap.cgroups, shares=None))
+    program = Program(code="import os; print(*(os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, 1)))")
+    with closing(_built(kit, program)) as built:
+        assert bubblewrap.starts_at_once(built.program) == is_planned
+        given = CaseInput(stdin=b"", args=None, limits=built.limits)
+        for _ in range(_RUNS):
+            with built.run(given) as report:
+                assert report.result.stdout.text == f"{PROGRAM_NICE} {PROGRAM_NICE}\n"
+
+
+def test_a_program_whose_filter_the_kernel_refuses_was_never_started(
+    kit: EngineUnderTest, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bubblewrap, "_filter", b"\xff" * 8)
+    with closing(_built(kit, Program(code="print('never')"))) as built:
+        monkeypatch.setattr(bubblewrap, "_has_plans", True)
+        given = CaseInput(stdin=b"", args=None, limits=built.limits)
+        with built.run(given) as report:
+            assert report.result.reason is Reason.ENGINE_ERROR
+            assert "the kernel refused to filter its system calls" in (report.result.error_message or "")
 
 
 def test_a_call_that_the_kernel_refuses_ends_the_start_with_its_purpose(

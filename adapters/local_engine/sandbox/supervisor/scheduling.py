@@ -7,7 +7,7 @@ from adapters.local_engine.sandbox.supervisor.kernel import read, write
 
 # setpriority(2). Each step is a tenth more or less of a processor that is fought for.
 _SUPERVISOR_NICE = -10
-_PROGRAM_NICE = 5
+PROGRAM_NICE = 5
 # Where the scheduler groups tasks by their sessions: sched(7), "The autogroup feature".
 _SESSION = "/proc/self/autogroup"
 # linux/sched.h: a child of a process with a negative nice value begins with 0.
@@ -27,9 +27,11 @@ def take_precedence() -> None:
 
 
 def give_way(pid: int) -> None:
-    """Lower the priority of a process and of all that it starts from now on, if it is still there."""
+    """Lower the priority of a process and of all that it starts or has started, if it is still there."""
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _PROGRAM_NICE)
+        os.setpriority(os.PRIO_PROCESS, pid, PROGRAM_NICE)
+        for child in read(f"/proc/{pid}/task/{pid}/children").split():  # those from now on inherit it
+            give_way(int(child))
 
 
 def waited_s() -> float | None:

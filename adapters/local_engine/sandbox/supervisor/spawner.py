@@ -150,7 +150,7 @@ def _started(
     report = partial(_report, descriptors[STATUS_DESCRIPTOR])
 
     def unpack_all() -> None:
-        give_way(0)  # it is in no control group of the program's
+        give_way(os.getpid())  # it is in no control group of the program's
         step()
         report(Status.UNPACKED, cpu_s=time.process_time())
 
