@@ -11,7 +11,7 @@ from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.input_files import read_text
-from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
 _WAIT_S = 20
 _LANGUAGES = {language.extension: language.name for language in LANGUAGES.values()}
@@ -58,7 +58,7 @@ def status(*, batch_id: str, wait: float | None, as_json: bool, server: str | No
 
 @command.command("list")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
-@json_option
+@list_options
 @server_option
 def list_all(*, limit: int, as_json: bool, server: str | None) -> None:
     """List batches, newest first."""

@@ -12,7 +12,7 @@ from entrypoints.cli.client import Json, segment
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.input_files import read_bytes
-from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
 _ARCHIVE = "application/octet-stream"
 _COLUMNS = ("name", "version", "total", "stored_bytes", "created_at", "created_by")
@@ -46,7 +46,7 @@ def put(*, project: str, name: str, path: Path, as_json: bool, server: str | Non
 
 @command.command("list")
 @click.argument("project")
-@json_option
+@list_options
 @server_option
 def list_all(*, project: str, as_json: bool, server: str | None) -> None:
     """List the case sets of a project, by their names."""
@@ -76,7 +76,7 @@ def show(*, project: str, name: str, as_json: bool, server: str | None) -> None:
         print_json(shown)
         return
     print_fields([(field, shown[field]) for field in _FIELDS])
-    print_table(_headings(_CASE_COLUMNS), (_row(case) for case in shown["cases"]))
+    print_table(_headings(_CASE_COLUMNS), (_row(case) for case in shown["cases"]), is_part=True)
 
 
 @command.command("remove")

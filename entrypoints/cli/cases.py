@@ -131,7 +131,7 @@ def print_verdicts(job: Json) -> None:
     result = job["data"].get("result") or {}
     cases = result.get("cases") or ()
     if cases:
-        print_table(_COLUMNS, map(_row, cases), _style)
+        print_table(_COLUMNS, map(_row, cases), _style, is_part=True)
     if "total" in result:
         sums = f"{result['passed']} of {result['total']} accepted, score {result['score']:g}"
         click.echo(f"{sums} of {result['max_score']:g}")

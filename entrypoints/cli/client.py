@@ -28,6 +28,8 @@ _FAULTS_SHOWN = 10
 _LOST = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
 # So long a request is sent again whose first one is in work: its answer is overdue sooner.
 _IN_WORK_S = 15.0
+# The most that a page of a list may have.
+_PAGE = 1_000
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # Streams send a heartbeat more often than this.
 _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
@@ -131,7 +133,7 @@ class ServiceClient:
 
     def listed(self, path: str, limit: int, **query: Json) -> list[Json]:
         """Return as many of a list as are wanted, page by page (RFC 8288); a query's None is left out."""
-        response = self._answer("GET", path, params=_given({"limit": limit, **query}))
+        response = self._answer("GET", path, params=_given({"limit": min(limit, _PAGE), **query}))
         found: list[Json] = response.json()
         while len(found) < limit and "next" in response.links:
             response = self._answer("GET", response.links["next"]["url"])

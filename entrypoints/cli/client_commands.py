@@ -1,68 +1,18 @@
-"""The commands that are one call of the API: jobs, status, cancel, projects, languages."""
+"""The commands that are one call of the API: status, cancel, rerun, projects, languages."""
 
 import time
 from pathlib import Path
 
 import rich_click as click
 
-from domain.job_lifecycle import Phase
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.input_files import read_text
-from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
-from entrypoints.cli.values import STATUSES, LanguageName
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
 # A service that has just started asks the languages' compilers for their versions for a moment.
 _ASKING_S = 5
 _ASK_AGAIN_S = 0.1
-_COLUMNS = ("JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE")
-
-
-@click.command("jobs")
-@click.option("--project", help="Only jobs of this project.")
-@click.option("--status", type=STATUSES, help="Only jobs of this status.")
-@click.option(
-    "--phase",
-    "phases",
-    type=click.Choice([phase.value for phase in Phase]),
-    multiple=True,
-    help="Only jobs in this phase; may be repeated.",
-)
-@click.option("--language", type=LanguageName(), help="Only jobs in this language.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@json_option
-@server_option
-def jobs(
-    *,
-    project: str | None,
-    status: str | None,
-    phases: tuple[str, ...],
-    language: str | None,
-    limit: int,
-    as_json: bool,
-    server: str | None,
-) -> None:
-    """List jobs, newest first."""
-    path = "/api/jobs" if project is None else f"/api/projects/{segment(project)}/jobs"
-    with connect(server) as client:
-        listed = client.listed(path, limit, language=language, status=status, phase=list(phases))
-    if as_json:
-        print_json(listed)
-        return
-    print_table(
-        _COLUMNS,
-        (
-            (
-                job["job_id"],
-                job["status"],
-                job["project"],
-                job["data"]["language"],
-                job["data"]["created_at"],
-                job["phase"],
-            )
-            for job in listed
-        ),
-    )
 
 
 @click.command("status")
@@ -121,7 +71,7 @@ def rerun(
 
 
 @click.command("projects")
-@json_option
+@list_options
 @server_option
 def projects(*, as_json: bool, server: str | None) -> None:
     """List projects."""
@@ -137,7 +87,7 @@ def projects(*, as_json: bool, server: str | None) -> None:
 
 
 @click.command("languages")
-@json_option
+@list_options
 @server_option
 def languages(*, as_json: bool, server: str | None) -> None:
     """List the languages that programs may be written in."""

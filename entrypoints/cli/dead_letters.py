@@ -7,7 +7,14 @@ import rich_click as click
 from application.ports.dead_letter_store import DeadLetter, DeadLetterStore
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table, printable
+from entrypoints.cli.terminal import (
+    json_option,
+    list_options,
+    print_fields,
+    print_json,
+    print_table,
+    printable,
+)
 from entrypoints.container import build_container
 
 
@@ -25,7 +32,7 @@ def command(context: click.Context) -> None:
 
 @command.command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@json_option
+@list_options
 @click.pass_obj
 def list_letters(dead_letters: DeadLetterStore, *, limit: int, as_json: bool) -> None:
     """List dead letters, the latest first."""

@@ -93,11 +93,13 @@ def _print(report: dict[str, Any]) -> None:
         print_table(
             ("NAME", "VALUE", "FROM"),
             ((s["name"], s["value"], "set" if s["is_set"] else "default") for s in report["settings"]),
+            is_part=True,
         )
     click.echo("\nHealth")
     print_table(
         ("PART", "HEALTHY", "UNHEALTHY BECAUSE"),
         ((d["name"], "yes" if d["healthy"] else "no", d["detail"]) for d in report["dependencies"]),
+        is_part=True,
     )
     _print_engine(report.get("engine"))
     click.echo("\nLanguages")
@@ -111,6 +113,7 @@ def _print(report: dict[str, Any]) -> None:
             )
             for language in report["languages"]
         ),
+        is_part=True,
     )
     click.echo()
     for sentence in report.get("warnings", ()):
@@ -136,4 +139,4 @@ def _print_engine(engine: Json | None) -> None:
             *(("missing", guarantee) for guarantee in engine["missing"]),
         ]
     )
-    print_table(("LIMIT", "HOW IT IS ENFORCED"), engine["limits"].items())
+    print_table(("LIMIT", "HOW IT IS ENFORCED"), engine["limits"].items(), is_part=True)

@@ -18,7 +18,7 @@ from domain.caller import Scope
 from domain.tenant import DEFAULT_TENANT, TenantName
 from entrypoints.cli.administration import Administration, administrative
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 from entrypoints.http.schemas.keys import IssuedKeyResponse, KeyResponse
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -144,7 +144,7 @@ def create(
 
 @command.command("list")
 @tenant_option
-@json_option
+@list_options
 @administrative
 def list_keys(admin: Administration, *, tenant: str, as_json: bool) -> None:
     """List the keys of a tenant, the oldest first."""

@@ -30,7 +30,7 @@ COMMANDS = (
     ("restore", "backup.restore", "Unpack such a file into a new data directory."),
     ("import", "import_.command", "Import the database of the service that this one replaces."),
     ("dead-letters", "dead_letters.command", "Inspect and requeue completions that could not be handled."),
-    ("jobs", "client_commands.jobs", "List jobs, newest first."),
+    ("jobs", "jobs.command", "List jobs, newest first."),
     ("status", "client_commands.status", "Print the status of a job."),
     ("logs", "logs.command", "Print the output of a job's program."),
     ("cancel", "client_commands.cancel", "Cancel a job and stop its program."),

@@ -5,7 +5,7 @@ from pathlib import Path
 import rich_click as click
 
 from entrypoints.cli.settings_report import load_settings
-from entrypoints.cli.terminal import json_option, print_json, print_table
+from entrypoints.cli.terminal import list_options, print_json, print_table
 from entrypoints.container import runtime_directory
 
 _COLUMNS = ("RUNTIME", "LANGUAGE", "VERSION", "STATE")
@@ -37,7 +37,7 @@ def add(*, name: str, from_venv: Path | None, from_prefix: Path | None, language
 
 
 @command.command("list")
-@json_option
+@list_options
 def list_all(*, as_json: bool) -> None:
     """List the runtimes that are described on this machine."""
     rows = [

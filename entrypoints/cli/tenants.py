@@ -9,7 +9,7 @@ from domain.quota import QUOTA_NAMES, UNLIMITED, Quota
 from domain.tenant import Tenant, TenantName, TenantTrigger
 from entrypoints.cli.administration import Administration, administrative
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 from entrypoints.http.schemas.tenants import TenantResponse
 
 _name_argument = click.argument("name")
@@ -34,7 +34,7 @@ def create(admin: Administration, *, name: str, figures: Sequence[str], as_json:
 
 
 @command.command("list")
-@json_option
+@list_options
 @administrative
 def list_tenants(admin: Administration, *, as_json: bool) -> None:
     """List tenants, deleted ones among them, by their names."""

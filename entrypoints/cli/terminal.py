@@ -3,13 +3,18 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import rich_click as click
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 F = TypeVar("F", bound=Callable[..., Any])
 
+_HEADER = "service-server.header"
 _KEPT = "\n\t"
 
 
@@ -39,10 +44,23 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A cell with a style on a terminal."""
+
+    text: str
+    style: str | None
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def print_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[object]],
     style: Callable[[Sequence[str]], str | None] = lambda _row: None,
+    *,
+    is_part: bool = False,
 ) -> None:
     """Print rows: as a table to a terminal, and with tabs between their cells to anything else.
 
@@ -50,20 +68,46 @@ def print_table(
         columns: Their heads.
         rows: The rows.
         style: Returns the style of a row on a terminal, None for the usual one.
+        is_part: Whether it is a part of a report, which has the heads everywhere. Elsewhere they are on
+            terminals only, and with --header.
     """
-    texts = [[one_line("" if cell is None else str(cell)) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
-        for row in (columns, *texts):
-            click.echo("\t".join(row))
+    if sys.stdout.isatty():
+        from rich.console import Console  # noqa: PLC0415 - only terminals need it
+
+        Console().print(table_of(columns, rows, style))
         return
-    from rich.console import Console  # noqa: PLC0415 - only terminals need it
-    from rich.table import Table  # noqa: PLC0415
+    if is_part or _has_header():
+        click.echo("\t".join(columns))
+    for row in rows:
+        click.echo("\t".join(_texts(row)))
+
+
+def table_of(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    style: Callable[[Sequence[str]], str | None] = lambda _row: None,
+) -> "Table":
+    """Return a table for a terminal. The first column, which has the ids, is neither cut nor folded."""
+    from rich.table import Table  # noqa: PLC0415 - only terminals need it
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in texts:
-        table.add_row(*map(Text, row), style=style(row))
-    Console().print(table)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0, overflow="fold")
+    for row in rows:
+        texts = _texts(row)
+        styles = [cell.style or "" if isinstance(cell, Styled) else "" for cell in row]
+        table.add_row(*map(Text, texts, styles), style=style(texts))
+    return table
+
+
+def _texts(row: Sequence[object]) -> list[str]:
+    return [one_line("" if cell is None else str(cell)) for cell in row]
+
+
+def _has_header() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and context.meta.get(_HEADER, False)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
@@ -77,6 +121,22 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
 def json_option(function: F) -> F:
     """Add --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def list_options(function: F) -> F:
+    """Add --json, and --header for the names of columns where the output is no terminal."""
+    header = click.option(
+        "--header",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember_header,
+        help="Print the names of the columns in a pipe too.",
+    )
+    return json_option(header(function))
+
+
+def _remember_header(context: click.Context, _option: click.Parameter, is_given: bool) -> None:  # noqa: FBT001 - a callback of the framework
+    context.meta[_HEADER] = is_given
 
 
 def print_json(data: object) -> None:

@@ -1,5 +1,6 @@
 """Types of the values of options, which refuse a value with the ones that are allowed."""
 
+import re
 from difflib import get_close_matches
 
 import rich_click as click
@@ -9,6 +10,7 @@ from catalogue.text import Text, text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.language import ALIASES, LANGUAGES, parse_language
+from domain.submission import is_tag_name
 from entrypoints.cli.errors import ExitCode, Failure
 
 
@@ -33,6 +35,23 @@ class LanguageName(click.ParamType[str]):
     ) -> list[CompletionItem]:
         """Return the languages that begin with a text."""
         return [CompletionItem(name) for name in LANGUAGES if name.startswith(incomplete.lower())]
+
+
+class Tag(click.ParamType[tuple[str, str]]):
+    """A name and a value, as NAME=VALUE or NAME:VALUE."""
+
+    name = "tag"
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Read a tag."""
+        if isinstance(value, tuple):
+            return value
+        name, *rest = re.split("[=:]", value, maxsplit=1)
+        if not rest or not is_tag_name(name):
+            self.fail(f"{value!r} is not NAME=VALUE, such as team=blue", param, ctx)
+        return name, rest[0]
 
 
 STATUSES = click.Choice([status.value for status in JobStatus], case_sensitive=False)

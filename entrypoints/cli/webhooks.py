@@ -7,7 +7,7 @@ import rich_click as click
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
 _EVENTS = ("job.started", "job.completed", "job.cancelled", "batch.completed")
 _COLUMNS = ("webhook_id", "status", "project", "events", "url")
@@ -25,7 +25,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--project", metavar="NAME", help="Those of one project, by its name or its id.")
-@json_option
+@list_options
 @server_option
 def list_webhooks(*, project: str | None, as_json: bool, server: str | None) -> None:
     """List webhooks, the oldest first."""
@@ -138,7 +138,7 @@ def test(*, webhook_id: str, as_json: bool, server: str | None) -> None:
 @click.option(
     "--limit", type=click.IntRange(1, _MAX_DELIVERIES), default=20, show_default=True, help="How many."
 )
-@json_option
+@list_options
 @server_option
 def deliveries(*, webhook_id: str, status: str | None, limit: int, as_json: bool, server: str | None) -> None:
     """List the deliveries to a webhook, newest first, with their latest attempts."""

@@ -38,9 +38,31 @@ def test_with_and_without_a_server_commands_say_the_same(where, env, job_id, com
 
 
 def test_jobs_are_lines_with_tabs_in_pipes(where, job_id):
-    header, *jobs = lines("jobs", "--project", "tests", env=where)
-    assert header.split("\t") == ["JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE"]
-    assert [job.split("\t")[:4] for job in jobs] == [[job_id, "SUCCESS", "tests", "python"]]
+    (job,) = lines("jobs", "--project", "tests", env=where)
+    assert job.split("\t")[:4] == [job_id, "SUCCESS", "tests", "python"]
+    assert job.split("\t")[-2:] == ["0", ""]
+    header, same = lines("jobs", "--project", "tests", "--header", env=where)
+    assert header.split("\t")[:4] == ["JOB", "STATUS", "PROJECT", "LANGUAGE"]
+    assert same == job
+    assert len(header.split("\t")) == len(job.split("\t"))
+
+
+@pytest.mark.parametrize(
+    ("filters", "is_found"),
+    [
+        (["--since", "1h"], True),
+        (["--until", "1h"], False),
+        (["--since", "yesterday"], True),
+        (["--until", "yesterday"], False),
+        (["--tag", "who=tests"], True),
+        (["--tag", "who=others"], False),
+        (["--search", "WHO=TES"], True),
+        (["--search", "nowhere"], False),
+    ],
+)
+def test_jobs_are_found_by_time_tag_and_text(where, job_id, filters, is_found):
+    found = [line.split("\t")[0] for line in lines("jobs", *filters, env=where)]
+    assert (job_id in found) is is_found
 
 
 def test_filters_narrow(where, job_id):

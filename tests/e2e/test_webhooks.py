@@ -30,7 +30,7 @@ def test_webhooks_are_made_tested_and_followed_by_commands(server, env):
     with receiver(lambda _event: statuses[0]) as target:
         webhook = json.loads(printed("add", target.url, "--event", "job.completed", "--json"))
         webhook_id = webhook["webhook_id"]
-        assert printed("list").splitlines()[1].split("\t") == [
+        assert printed("list").splitlines()[0].split("\t") == [
             *(webhook_id, "ACTIVE", "", "job.completed", target.url)
         ]
         assert "status" in printed("test", webhook_id)
@@ -41,7 +41,7 @@ def test_webhooks_are_made_tested_and_followed_by_commands(server, env):
         event.verify(webhook["secret"])
         assert event.data["data"]["result"]["stdout"] == "42\n"
         assert eventually(lambda: "PENDING" not in printed("deliveries", webhook_id))
-        header, end, test = printed("deliveries", webhook_id).splitlines()
+        header, end, test = printed("deliveries", webhook_id, "--header").splitlines()
         assert header.split("\t")[:4] == ["DELIVERY", "EVENT", "ABOUT", "STATUS"]
         assert end.split("\t")[:4] == [event.id, "job.completed", job_id, "DELIVERED"]
         assert test.split("\t")[1] == "webhook.test"

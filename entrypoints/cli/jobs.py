@@ -1,0 +1,227 @@
+"""The command `jobs`, and the selection of jobs by filters."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from functools import wraps
+
+import rich_click as click
+
+from catalogue.figures import duration
+from catalogue.language import language_of_environment
+from catalogue.text import text
+from domain.job_lifecycle import JobStatus, Phase, State
+from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import Styled, list_options, print_json, print_table, table_of
+from entrypoints.cli.times import Moment
+from entrypoints.cli.values import STATUSES, LanguageName, Tag
+
+# So many of the newest jobs are searched for a text, or chosen by filters, at most.
+MAX_SELECTED = 10_000
+_WATCH_S = 2.0
+_LINES_AROUND = 3
+# A terminal of this width has room for all columns.
+_WIDE = 110
+_COLUMNS = ("JOB", "STATE", "AGE", "DURATION", "EXIT", "REASON", "PROJECT", "LANGUAGE")
+_NARROW = 6
+_PIPED = ("JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE", "DURATION_MS", "EXIT", "REASON")
+_STYLES = {
+    State.QUEUED: "yellow",
+    State.BUILDING: "cyan",
+    State.RUNNING: "blue",
+    State.SUCCESS: "green",
+    State.FAILED: "red",
+    State.TIMEOUT: "red",
+    State.CANCELLED: "dim",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """The filters of a selection; the ones that are not given select all."""
+
+    project: str | None
+    status: str | None
+    phases: tuple[str, ...]
+    language: str | None
+    since: datetime | None
+    until: datetime | None
+    tags: tuple[tuple[str, str], ...]
+    search: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all jobs are selected."""
+        given = (self.project, self.status, self.language, self.since, self.until, self.search)
+        return not (self.phases or self.tags or any(value is not None for value in given))
+
+    def select(self, client: ServiceClient, limit: int, **query: Json) -> list[Json]:
+        """Return the newest jobs that match, of which a text is searched in a bounded number."""
+        path = "/api/jobs" if self.project is None else f"/api/projects/{segment(self.project)}/jobs"
+        asked = {**self._query(), **query}
+        if self.search is None:
+            return client.listed(path, limit, **asked)
+        wanted = self.search.casefold()
+        read = client.listed(path, MAX_SELECTED, **asked)
+        found = [job for job in read if any(wanted in each.casefold() for each in _searched(job))]
+        if len(read) == MAX_SELECTED and len(found) < limit:
+            bound = text("cli.search_ended", count=MAX_SELECTED)
+            click.echo(f"service-server: {bound.into(language_of_environment(os.environ))}", err=True)
+        return found[:limit]
+
+    def _query(self) -> dict[str, Json]:
+        return {
+            "language": self.language,
+            "status": self.status,
+            "phase": list(self.phases),
+            "tag": [f"{name}:{value}" for name, value in self.tags],
+            "created_after": _written(self.since),
+            "created_before": _written(self.until),
+        }
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _searched(job: Json) -> Iterator[str]:
+    """Return the texts of a job that are searched: its id, project, language, reason and tags."""
+    yield from (job["job_id"], job["project"], job["data"]["language"], job["data"]["reason"] or "")
+    yield from (f"{name}={value}" for name, value in job["data"]["tags"].items())
+
+
+def filter_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that select jobs, as one argument `filters`."""
+
+    @wraps(function)
+    def with_filters(**options: Json) -> None:
+        function(
+            filters=Filters(**{each.name: options.pop(each.name) for each in fields(Filters)}), **options
+        )
+
+    for option in reversed(_OPTIONS):
+        option(with_filters)
+    return with_filters
+
+
+_OPTIONS = (
+    click.option("--project", help="Only jobs of this project."),
+    click.option("--status", type=STATUSES, help="Only jobs of this status."),
+    click.option(
+        "--phase",
+        "phases",
+        type=click.Choice([phase.value for phase in Phase]),
+        multiple=True,
+        help="Only jobs in this phase; may be repeated.",
+    ),
+    click.option("--language", type=LanguageName(), help="Only jobs in this language."),
+    click.option("--since", type=Moment(), help="Only jobs made later: 2h, 7d, yesterday, 2025-01-31."),
+    click.option("--until", type=Moment(), help="Only jobs made earlier, in the same forms."),
+    click.option(
+        "--tag",
+        "tags",
+        type=Tag(),
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Only jobs with this tag; may be repeated.",
+    ),
+    click.option("--search", metavar="TEXT", help="Only jobs with this in the id, project, reason or a tag."),
+)
+
+
+@click.command("jobs")
+@filter_options
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--watch", is_flag=True, help="Show the list until Ctrl-C, and keep it up to date.")
+@list_options
+@server_option
+def command(*, filters: Filters, limit: int, watch: bool, as_json: bool, server: str | None) -> None:
+    """List jobs, newest first."""
+    if watch and (as_json or not sys.stdout.isatty()):
+        raise Failure(text("cli.watch_needs_terminal"), ExitCode.USAGE)
+    with connect(server) as client:
+        if watch:
+            _watch(lambda: filters.select(client, limit))
+            return
+        listed = filters.select(client, limit)
+    if as_json:
+        print_json(listed)
+    elif sys.stdout.isatty():
+        columns, rows = _shown(listed)
+        print_table(columns, rows)
+    else:
+        print_table(_PIPED, map(_piped, listed))
+
+
+def _watch(read: Callable[[], list[Json]]) -> None:
+    """Show the jobs on the terminal's other screen until an interrupt, and leave the last list behind."""
+    from rich.console import Console  # noqa: PLC0415 - only terminals need it
+    from rich.live import Live  # noqa: PLC0415
+
+    listed: list[Json] = []
+    try:
+        with Live(console=Console(), screen=True, auto_refresh=False) as live:
+            while True:
+                listed = read()
+                lines = max(shutil.get_terminal_size().lines - _LINES_AROUND, 1)
+                live.update(table_of(*_shown(listed[:lines])), refresh=True)
+                time.sleep(_WATCH_S)
+    except KeyboardInterrupt:
+        print_table(*_shown(listed))
+
+
+def _shown(jobs: Sequence[Json]) -> tuple[Sequence[str], list[Sequence[object]]]:
+    """Return the columns that a terminal has room for, and the rows."""
+    number = len(_COLUMNS) if shutil.get_terminal_size().columns >= _WIDE else _NARROW
+    return _COLUMNS[:number], [_row(job)[:number] for job in jobs]
+
+
+def _row(job: Json) -> Sequence[object]:
+    data, now = job["data"], datetime.now(UTC)
+    state = State.of(JobStatus(job["status"]), Phase(job["phase"]))
+    age_ms = (now - datetime.fromisoformat(data["created_at"])).total_seconds() * 1_000
+    ran_ms = _ran_ms(job, now)
+    language = language_of_environment(os.environ)
+    return (
+        job["job_id"],
+        Styled(text(f"states.{state}").into(language), _STYLES.get(state)),
+        " ".join(duration(max(age_ms, 0)).split()[:2]),
+        "" if ran_ms is None else duration(ran_ms),
+        _exit(job),
+        (data["reason"] or "").replace("_", " "),
+        job["project"],
+        data["language"],
+    )
+
+
+def _piped(job: Json) -> Sequence[object]:
+    data = job["data"]
+    ran_ms = _ran_ms(job, None)
+    return (
+        *(job["job_id"], job["status"], job["project"], data["language"], data["created_at"], job["phase"]),
+        *(None if ran_ms is None else round(ran_ms), _exit(job), data["reason"]),
+    )
+
+
+def _ran_ms(job: Json, now: datetime | None) -> float | None:
+    """Return the time for which a job's program ran, or has run until now; None for one that did not."""
+    started, ended = job["run_started_at"], job["data"]["completed_at"]
+    if started is None:
+        return None
+    end = now if ended is None else datetime.fromisoformat(ended)
+    if end is None:
+        return None
+    return max((end - datetime.fromisoformat(started)).total_seconds(), 0) * 1_000
+
+
+def _exit(job: Json) -> str | None:
+    result = job["data"].get("result") or {}
+    if result.get("signal"):
+        return f"signal {result['signal']}"
+    return None if result.get("exit_code") is None else str(result["exit_code"])

@@ -1,0 +1,54 @@
+"""Times of options: dates, days by their names, and spans before now."""
+
+import re
+from datetime import datetime, timedelta
+
+import rich_click as click
+
+_SPAN = re.compile(r"(\d{1,6}) ?(s|m|min|h|d|w)", re.ASCII)
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_DAYS_AGO = {"today": 0, "yesterday": 1}
+
+
+class Moment(click.ParamType[datetime]):
+    """A date, a time, `today`, `yesterday`, or a span before now; local where it has no offset."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read a time."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment(value, datetime.now().astimezone())
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is not a time. It may be a span before now, such as 30m, 2h or 7d; 'today' or "
+                "'yesterday'; a date such as 2025-01-31; or a time such as 2025-01-31T12:00",
+                param,
+                ctx,
+            )
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """Read a time. A day is its beginning.
+
+    Raises:
+        ValueError: It is not written as one.
+        OverflowError: It is before the first year.
+    """
+    if span := _SPAN.fullmatch(text.lower()):
+        return now - int(span[1]) * _UNITS[span[2]]
+    if (days := _DAYS_AGO.get(text.lower())) is not None:
+        day = now.date() - timedelta(days=days)
+        return datetime(day.year, day.month, day.day).astimezone()
+    return datetime.fromisoformat(text).astimezone()

@@ -1,0 +1,72 @@
+"""The program on a terminal: a pseudo-terminal of a size."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.support.processes import PATIENCE_S
+from tests.support.service import PROGRAM, ROOT
+
+_READ_BYTES = 1 << 16
+
+
+@dataclass
+class Terminal:
+    """A terminal, its program, and all that it has shown."""
+
+    fd: int
+    process: subprocess.Popen[bytes]
+    shown: str = ""
+
+    def read_until(self, text: str) -> str:
+        """Read until a text is shown; return all that is."""
+        while text not in self.shown:
+            assert self._read(), f"the program has ended: {self.shown}"
+        return self.shown
+
+    def read_all(self) -> str:
+        """Read until the program has ended; return all that it has shown."""
+        while self._read():
+            pass
+        return self.shown
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self.fd, text.encode())
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self.fd, _READ_BYTES)
+        except OSError:  # EIO: the other side is closed
+            return False
+        self.shown += data.decode(errors="replace").replace("\r\n", "\n")
+        return bool(data)
+
+
+@contextmanager
+def on_terminal(*arguments: str, env: Mapping[str, str], columns: int = 80) -> Iterator[Terminal]:
+    """Start the program on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    given = {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES"}}
+    with subprocess.Popen(
+        ["setsid", "--ctty", PROGRAM, *arguments],
+        cwd=ROOT,
+        env={"TERM": "xterm-256color", **given},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        try:
+            yield Terminal(ours, process)
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            os.close(ours)
