@@ -1,13 +1,11 @@
-"""The commands that are one call of the API: status, cancel, rerun, projects, languages."""
+"""The commands that are one call of the API: status, projects, languages."""
 
 import time
-from pathlib import Path
 
 import rich_click as click
 
 from entrypoints.cli.client import Json, ServiceClient, segment
-from entrypoints.cli.connection import connect, explain_waiting, server_option
-from entrypoints.cli.input_files import read_text
+from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
 # A service that has just started asks the languages' compilers for their versions for a moment.
@@ -28,46 +26,6 @@ def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None
         print_json(found)
     else:
         print_fields(found.items())
-
-
-@click.command("cancel")
-@click.argument("job_id", metavar="JOB")
-@json_option
-@server_option
-def cancel(*, job_id: str, as_json: bool, server: str | None) -> None:
-    """Cancel a job and stop its program."""
-    with connect(server) as client:
-        job = client.post(f"/api/cancel/{segment(job_id)}")
-    if as_json:
-        print_json(job)
-    else:
-        click.echo(f"cancelled {job['job_id']}")
-
-
-@click.command("rerun")
-@click.argument("job_id", metavar="JOB")
-@click.option(
-    "--stdin", "stdin_file", type=click.Path(path_type=Path), help="A file with other input; `-` for stdin."
-)
-@click.option("--arg", "args", multiple=True, help="Other arguments; may be repeated.")
-@json_option
-@server_option
-def rerun(
-    *, job_id: str, stdin_file: Path | None, args: tuple[str, ...], as_json: bool, server: str | None
-) -> None:
-    """Run a job again as a new job, with other input or arguments if they are given."""
-    changes: dict[str, Json] = {}
-    if stdin_file is not None:
-        changes["stdin"] = read_text(Path("/dev/stdin") if stdin_file == Path("-") else stdin_file)
-    if args:
-        changes["args"] = list(args)
-    with connect(server) as client:
-        job = client.post(f"/api/jobs/{segment(job_id)}/rerun", changes)
-    if as_json:
-        print_json(job)
-    else:
-        click.echo(f"job {job['job_id']} runs {job_id} again")
-    explain_waiting(server)
 
 
 @click.command("projects")
