@@ -110,7 +110,8 @@ class Run:
             self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
-        if request.cgroup is None or request.cgroup.shares is None:
+        has_share = request.cgroup is not None and request.cgroup.shares is not None
+        if not has_share and not request.is_planned:  # a plan does so itself: the program may run already
             give_way(self.pid)
         if request.build_limits is not None:
             self._next_sample = self._sample(request.build_limits.cpu_time_ms)

@@ -28,10 +28,13 @@ def take_precedence() -> None:
 
 def give_way(pid: int) -> None:
     """Lower the priority of a process and of all that it starts or has started, if it is still there."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, PROGRAM_NICE)
-        for child in read(f"/proc/{pid}/task/{pid}/children").split():  # those from now on inherit it
-            give_way(int(child))
+    found = [pid]
+    while found:
+        each = found.pop()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, each, PROGRAM_NICE)
+            # The ones that it starts from now on inherit it.
+            found += map(int, read(f"/proc/{each}/task/{each}/children").split())
 
 
 def waited_s() -> float | None:
