@@ -53,6 +53,7 @@ from application.retry_policy import RetryPolicy
 from application.session_authenticator import SessionAuthenticator
 from application.session_opener import SessionOpener
 from application.tenant_separation import TenantSeparation
+from application.use_cases.act_on_jobs import ActOnJobs
 from application.use_cases.cancel_batch import CancelBatch
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -199,6 +200,7 @@ class ServiceOptions:
     stale_message_after_s: float
     max_keys: int
     max_batch_jobs: int
+    max_job_actions: int
     max_webhooks: int
     max_webhooks_of_project: int
     webhook_deliveries_kept_days: float
@@ -229,6 +231,7 @@ class Services:
     execute_job: ExecuteJob
     cancel_job: CancelJob
     run_again: RunAgain
+    act_on_jobs: ActOnJobs
     submit_batch: SubmitBatch
     cancel_batch: CancelBatch
     batch_reader: BatchReader
@@ -401,6 +404,14 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         max_wake_ups=options.max_wake_ups,
         worker_threads=options.worker_threads,
     )
+    cancel_job = CancelJob(
+        unit_of_work=caller_unit_of_work,
+        outbox_writer=outbox_writer,
+        wake_workers=wake_workers,
+        clock=ports.clock,
+    )
+    run_again = RunAgain(job_reader=job_reader, upload_code=upload_code)
+    delete_job = DeleteJob(unit_of_work=caller_unit_of_work)
     batch_reader = BatchReader(unit_of_work=ports.unit_of_work)
     cancel_batch = CancelBatch(
         caller_unit_of_work=caller_unit_of_work,
@@ -495,13 +506,18 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             ids=ports.ids,
             submission_limits=options.submission_limits,
         ),
-        cancel_job=CancelJob(
-            unit_of_work=caller_unit_of_work,
-            outbox_writer=outbox_writer,
-            wake_workers=wake_workers,
+        cancel_job=cancel_job,
+        run_again=run_again,
+        act_on_jobs=ActOnJobs(
+            unit_of_work=ports.unit_of_work,
+            idempotent_requests=idempotent_requests,
+            job_reader=job_reader,
+            cancel_job=cancel_job,
+            run_again=run_again,
+            delete_job=delete_job,
             clock=ports.clock,
+            max_jobs=options.max_job_actions,
         ),
-        run_again=RunAgain(job_reader=job_reader, upload_code=upload_code),
         submit_batch=SubmitBatch(
             unit_of_work=caller_unit_of_work,
             upload_code=upload_code,
@@ -524,7 +540,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             submission_limits=options.submission_limits,
         ),
         change_project=ChangeProject(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
-        delete_job=DeleteJob(unit_of_work=caller_unit_of_work),
+        delete_job=delete_job,
         put_case_set=PutCaseSet(
             unit_of_work=caller_unit_of_work,
             blobs=blobs,

@@ -328,6 +328,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         stale_message_after_s=settings.relay_left_behind_after_s,
         max_keys=settings.max_keys,
         max_batch_jobs=settings.max_batch_jobs,
+        max_job_actions=settings.max_job_actions,
         backoff=settings.backoff,
         max_webhooks=settings.max_webhooks,
         max_webhooks_of_project=settings.max_webhooks_of_project,

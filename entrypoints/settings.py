@@ -337,6 +337,7 @@ class Settings(BaseSettings):
     storage_threads: int = Field(16, ge=1, le=512)
     max_body_bytes: int = Field(4 << 20, ge=1_024)
     max_batch_jobs: int = Field(1_000, ge=1, le=MAX_BATCH_JOBS)
+    max_job_actions: int = Field(100, ge=1, le=1_000)
     max_batch_bytes: int = Field(32 << 20, ge=1_024)
     max_upload_mb: int = Field(72, ge=1, le=2_048)
     max_wait_s: float = Field(60, ge=0, le=_DAY_S)

@@ -26,6 +26,7 @@ from entrypoints.http.controllers.cluster import ClusterController
 from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.executions import ExecutionsController
 from entrypoints.http.controllers.health import HealthController
+from entrypoints.http.controllers.job_actions import JobActionsController
 from entrypoints.http.controllers.jobs import JobsController
 from entrypoints.http.controllers.keys import KeysController
 from entrypoints.http.controllers.logs import LogsController
@@ -53,6 +54,7 @@ from entrypoints.settings import Settings
 
 _CONTROLLERS = (
     JobsController,
+    JobActionsController,
     OutputController,
     ArtifactsController,
     TimelineController,
@@ -156,6 +158,7 @@ def create_app(
         settings.submission_limits,
         limit_policy,
         max_batch_jobs=settings.max_batch_jobs,
+        max_job_actions=settings.max_job_actions,
         asks_for_keys=settings.asks_for_keys,
     )
     app.state.notifier = api.notifier

@@ -128,6 +128,17 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
     problem_type = _type_of(error)
     if problem_type is _INTERNAL:
         logger.error("%s %s failed", request.method, quote(request.scope["path"]), exc_info=error)
+    return Response(
+        problem_of(request, error),
+        status_code=problem_type.status,
+        media_type=PROBLEM_JSON,
+        headers=_headers(error, problem_type),
+    )
+
+
+def problem_of(request: AnyRequest, error: Exception) -> Problem:
+    """Return the body of a problem document, as `problem_response` answers with it."""
+    problem_type = _type_of(error)
     errors = _faults(request, error)
     detail = _detail(request, error, problem_type, errors)
     problem = _problem(problem_type, str(detail), quote(request.scope["path"]))
@@ -135,12 +146,7 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
     problem.errors = list(errors) or UNSET
     for name in _MEMBERS:
         setattr(problem, name, getattr(error, name, UNSET))
-    return Response(
-        problem,
-        status_code=problem_type.status,
-        media_type=PROBLEM_JSON,
-        headers=_headers(error, problem_type),
-    )
+    return problem
 
 
 def encode_problem(problem_type: ProblemType, detail: str, instance: str) -> bytes:

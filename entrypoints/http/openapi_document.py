@@ -282,6 +282,7 @@ class OpenApiDocument:
         limits: How much a caller may submit.
         policy: The limits of executions.
         max_batch_jobs: How many jobs a batch has at most.
+        max_job_actions: How many jobs one call acts on at most.
         asks_for_keys: Whether a caller needs a key, or may bring one.
     """
 
@@ -291,10 +292,12 @@ class OpenApiDocument:
         policy: LimitPolicy,
         *,
         max_batch_jobs: int,
+        max_job_actions: int,
         asks_for_keys: bool,
     ) -> None:
         self._limits = limits
         self._max_batch_jobs = max_batch_jobs
+        self._max_job_actions = max_job_actions
         self._policy = policy
         self._asks_for_keys = asks_for_keys
         self._content: bytes | None = None
@@ -331,6 +334,10 @@ class OpenApiDocument:
             "minItems": 1,
             "maxItems": self._max_batch_jobs,
         }
+        actions = components["schemas"]["JobActionsRequest"]["properties"]
+        _add(actions["ids"], {"minItems": 1, "maxItems": self._max_job_actions})
+        wanted = components["schemas"]["JobFilterRequest"]["properties"]
+        _add(wanted["limit"], {"minimum": 1, "maximum": self._max_job_actions})
         file = components["schemas"]["UploadedFile"]["properties"]
         _add(file["path"], {"minLength": 1, "maxLength": PATH_MAX_BYTES})
         _add(file["content_base64"], {"contentEncoding": "base64"})

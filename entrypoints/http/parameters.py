@@ -142,7 +142,41 @@ def job_filter(
     Raises:
         InvalidValue: One of them cannot be read.
     """
-    _check_number("tag", tag, api.settings.max_tags)
+    return read_filter(
+        limit=limit,
+        status=status,
+        phase=phase,
+        language=language,
+        tag=tag,
+        created_after=created_after,
+        created_before=created_before,
+        id_prefix=id_prefix,
+        search=search,
+        cursor=None if cursor is None else read_cursor(cursor),
+        max_tags=api.settings.max_tags,
+    )
+
+
+def read_filter(
+    *,
+    limit: int,
+    status: Sequence[str],
+    phase: Sequence[str],
+    language: str | None,
+    tag: Sequence[str],
+    created_after: str | None,
+    created_before: str | None,
+    id_prefix: str | None,
+    search: str | None,
+    cursor: Cursor | None,
+    max_tags: int,
+) -> JobFilter:
+    """Read the filters of a list of jobs.
+
+    Raises:
+        InvalidValue: One of them cannot be read.
+    """
+    _check_number("tag", tag, max_tags)
     return JobFilter(
         limit=limit,
         statuses=_choices("status", status, JobStatus),
@@ -153,7 +187,7 @@ def job_filter(
         created_before=parse_time("created_before", created_before),
         id_prefix=None if id_prefix is None else parse_job_id_prefix(id_prefix),
         search=parse_search(search),
-        cursor=None if cursor is None else read_cursor(cursor),
+        cursor=cursor,
     )
 
 

@@ -71,6 +71,10 @@ def rerun(service: Service) -> Request:
     return f"/api/jobs/{service.upload()['job_id']}/rerun", {"params": {"wait": 20}, "json": {"stdin": "in"}}
 
 
+def act_on_jobs(service: Service) -> Request:
+    return "/api/jobs/actions", {"json": {"action": "rerun", "ids": [service.upload()["job_id"]]}}
+
+
 def submit_batch(_service: Service) -> Request:
     return "/api/batches", {"json": {"jobs": [{**UPLOAD, "execute": False}]}}
 
@@ -160,6 +164,7 @@ REQUESTS: dict[str, Callable[[GuardedService], Request]] = {
     "/api/execute/{jobId:str}": execute,
     "/api/cancel/{jobId:str}": cancel,
     "/api/jobs/{jobId:str}/rerun": rerun,
+    "/api/jobs/actions": act_on_jobs,
     "/api/batches": submit_batch,
     "/api/batches/{batchId:str}/cancel": cancel_batch,
     "/api/project": create_project,

@@ -36,6 +36,7 @@ ENDPOINTS = {
     ("get", "/api/jobs/{jobId}"),
     ("delete", "/api/jobs/{jobId}"),
     ("post", "/api/jobs/{jobId}/rerun"),
+    ("post", "/api/jobs/actions"),
     ("get", "/api/jobs/{jobId}/output"),
     ("get", "/api/jobs/{jobId}/output/{stream}"),
     ("get", "/api/jobs/{jobId}/events"),

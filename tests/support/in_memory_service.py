@@ -53,6 +53,7 @@ RENEW_EVERY_S = 10.0
 WAIT_S = 120.0
 MAX_KEYS = 5
 MAX_BATCH_JOBS = 10
+MAX_JOB_ACTIONS = 4
 MAX_WEBHOOKS = 5
 MAX_WEBHOOKS_OF_PROJECT = 4
 DELIVERY_RULES = DeliveryRules(
@@ -164,6 +165,7 @@ class InMemoryService:
             stale_message_after_s=5.0,
             max_keys=MAX_KEYS,
             max_batch_jobs=MAX_BATCH_JOBS,
+            max_job_actions=MAX_JOB_ACTIONS,
             backoff=Backoff(first_s=1.0, longest_s=3.0),
             max_webhooks=MAX_WEBHOOKS,
             max_webhooks_of_project=MAX_WEBHOOKS_OF_PROJECT,

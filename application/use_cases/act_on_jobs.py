@@ -1,0 +1,157 @@
+"""Command: cancel, rerun or delete many jobs."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from application.errors import ApplicationError, DependencyUnavailable
+from application.idempotent_requests import Again, IdempotentRequests
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWork
+from application.queries.job_reader import JobReader
+from application.use_cases.cancel_job import CancelJob
+from application.use_cases.delete_job import DeleteJob
+from application.use_cases.run_again import RunAgain
+from application.views import Cursor, JobFilter, JobView
+from catalogue.text import text
+from domain.caller import Caller, Scope
+from domain.errors import DomainError, InvalidValue
+from domain.values import JobId
+
+
+class JobAction(StrEnum):
+    """An act on each of many jobs."""
+
+    CANCEL = "cancel"
+    RERUN = "rerun"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredJobs:
+    """The jobs that meet a filter, of a project if one is named."""
+
+    wanted: JobFilter
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """The end of an act on one job.
+
+    Attributes:
+        job: The job afterwards, or the new one of a rerun; None if it was deleted or nothing was done.
+        error: The refusal, if nothing was done.
+    """
+
+    job_id: JobId
+    job: JobView | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResults:
+    """The results of one call, and the cursor of the next one, if more jobs may meet the filter."""
+
+    results: Sequence[ActionResult]
+    next: Cursor | None = None
+
+
+class ActOnJobs:
+    """Cancels, reruns or deletes the jobs of a list or of a filter, so many at most in one call.
+
+    * Each job has a transaction, an audit entry and the rules of the use case for one job. A job that is
+      refused holds up no other.
+    * A filter finds jobs from before the call: the new jobs of a rerun are not found by it. It takes the
+      scope to read jobs.
+    * Under an idempotency key, each job is run again once.
+    * Once the database or a store is out of reach, the rest of the jobs is not tried.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        idempotent_requests: IdempotentRequests,
+        job_reader: JobReader,
+        cancel_job: CancelJob,
+        run_again: RunAgain,
+        delete_job: DeleteJob,
+        clock: Clock,
+        max_jobs: int,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._idempotent_requests = idempotent_requests
+        self._job_reader = job_reader
+        self._clock = clock
+        self._max_jobs = max_jobs
+        self._acts: Mapping[JobAction, Callable[[Caller, JobId], JobView | None]] = {
+            JobAction.CANCEL: cancel_job,
+            JobAction.RERUN: run_again,
+            JobAction.DELETE: delete_job,
+        }
+
+    def __call__(
+        self, caller: Caller, action: JobAction, jobs: Sequence[JobId] | FilteredJobs
+    ) -> ActionResults:
+        """Act on the jobs, in the order in which they are given or found.
+
+        Raises:
+            InvalidValue: There are too many ids, or none; or the filter's limit or project is none.
+            ScopeMissing: The caller may not read jobs, and gives a filter.
+            DependencyUnavailable: The database is out of reach; nothing was done.
+            Repeated: The request came under its idempotency key before, and is in work or answered.
+        """
+        self._check(caller, jobs)
+        begun_at = self._begin(caller)
+        following = None
+        if isinstance(jobs, FilteredJobs):
+            before = jobs.wanted.created_before
+            until = begun_at if before is None else min(before, begun_at)
+            page = self._job_reader.page(caller, replace(jobs.wanted, created_before=until), jobs.project)
+            job_ids, following = [job.job_id for job in page.jobs], page.next
+        else:
+            job_ids = list(dict.fromkeys(jobs))
+        results: list[ActionResult] = []
+        for job_id in job_ids:
+            result = self._act(caller, action, job_id)
+            results.append(result)
+            if isinstance(result.error, DependencyUnavailable):
+                results += [ActionResult(rest, error=result.error) for rest in job_ids[len(results) :]]
+                break
+        return ActionResults(results, following)
+
+    def _check(self, caller: Caller, jobs: Sequence[JobId] | FilteredJobs) -> None:
+        if isinstance(jobs, FilteredJobs):
+            caller.require(Scope.JOBS_READ)
+            if not 1 <= jobs.wanted.limit <= self._max_jobs:
+                raise InvalidValue("filter/limit", text("problems.from_1", maximum=self._max_jobs))
+        elif not 1 <= len(jobs) <= self._max_jobs:
+            raise InvalidValue("ids", text("problems.jobs_at_once", maximum=self._max_jobs, count=len(jobs)))
+
+    def _begin(self, caller: Caller) -> datetime:
+        """Record the request's key, if it has one; return when the request began, the first time it came."""
+        now = self._clock.now()
+        if caller.idempotency is None:
+            return now
+        again = Again(now.isoformat(), lambda _transaction, made: datetime.fromisoformat(made))
+        return self._unit_of_work.run(
+            lambda transaction: self._idempotent_requests.once(transaction, caller, lambda _t: now, again)
+        )
+
+    def _act(self, caller: Caller, action: JobAction, job_id: JobId) -> ActionResult:
+        try:
+            one = _for_one(caller, job_id) if action is JobAction.RERUN else replace(caller, idempotency=None)
+            return ActionResult(job_id, self._acts[action](one, job_id))
+        except (DomainError, ApplicationError) as error:
+            return ActionResult(job_id, error=error)
+
+
+def _for_one(caller: Caller, job_id: JobId) -> Caller:
+    """Return a caller whose request is under a key of its own for each job."""
+    request = caller.idempotency
+    if request is None:
+        return caller
+    key = hashlib.sha256(f"{request.key}:{job_id}".encode()).hexdigest()
+    return replace(caller, idempotency=replace(request, key=key))

@@ -1,0 +1,136 @@
+"""Acts on many jobs at once."""
+
+from typing import Annotated
+
+from litestar import Controller, post
+from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
+from litestar.params import BodyKwarg
+
+from application.errors import DependencyUnavailable
+from application.use_cases.act_on_jobs import ActionResult, FilteredJobs, JobAction
+from catalogue.text import text
+from domain.caller import Caller, Scope
+from domain.errors import InvalidValue
+from domain.values import JobId, parse_job_id
+from entrypoints.http.dependencies import Api
+from entrypoints.http.errors import problem_of
+from entrypoints.http.json_request import JsonRequest
+from entrypoints.http.openapi_docs import openapi_docs
+from entrypoints.http.parameters import read_cursor, read_filter, write_cursor
+from entrypoints.http.schemas.job_actions import (
+    JobActionResult,
+    JobActionsRequest,
+    JobActionsResponse,
+    JobFilterRequest,
+)
+from entrypoints.settings import Settings
+
+_Body = Annotated[
+    JobActionsRequest,
+    BodyKwarg(
+        examples=[
+            Example(
+                summary="Cancel the jobs of a tag",
+                value={"action": "cancel", "filter": {"phase": ["waiting"], "tag": ["team:blue"]}},
+            ),
+            Example(
+                summary="Delete two jobs",
+                value={
+                    "action": "delete",
+                    "ids": ["01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"],
+                },
+            ),
+        ]
+    ),
+]
+
+
+class JobActionsController(Controller):
+    """Acts on many jobs at once."""
+
+    tags = ("Jobs",)
+
+    @post(
+        "/jobs/actions",
+        status_code=200,
+        **openapi_docs(
+            "actOnJobs",
+            "Cancel, rerun or delete many jobs",
+            "Acts on each of the jobs as the call for one job does, and answers with a result for each. Jobs "
+            "that meet a `filter` are acted on newest first, so many in each call: `next` goes on with the "
+            f"rest. A filter takes the scope `{Scope.JOBS_READ}` too.",
+            problems=(409,),
+            scope=Scope.JOBS_WRITE,
+        ),
+    )
+    async def act(
+        self,
+        request: JsonRequest,
+        data: _Body,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> JobActionsResponse:
+        """Cancel, rerun or delete many jobs."""
+
+        def act() -> JobActionsResponse:
+            given = _given(data) if data.filter is None else _filtered(data, data.filter, api.settings)
+            found = api.services.act_on_jobs(caller, data.action, given)
+            first = found.results[0].error if found.results else None
+            if isinstance(first, DependencyUnavailable):
+                raise first
+            results = [_result(request, data.action, result) for result in found.results]
+            following = None if found.next is None else write_cursor(found.next)
+            return JobActionsResponse(results=results, next=following)
+
+        return await api.storage_threads.run(act)
+
+
+def _filtered(data: JobActionsRequest, wanted: JobFilterRequest, settings: Settings) -> FilteredJobs:
+    if data.ids is not None:
+        raise InvalidValue("ids", text("problems.ids_or_filter"))
+    try:
+        found = read_filter(
+            limit=settings.max_job_actions if wanted.limit is None else wanted.limit,
+            status=wanted.status,
+            phase=wanted.phase,
+            language=wanted.language,
+            tag=wanted.tag,
+            created_after=wanted.created_after,
+            created_before=wanted.created_before,
+            id_prefix=wanted.id,
+            search=wanted.search,
+            cursor=None if data.cursor is None else read_cursor(data.cursor),
+            max_tags=settings.max_tags,
+        )
+    except InvalidValue as error:
+        if error.field == "cursor":
+            raise
+        raise InvalidValue(f"filter/{error.field}", error.detail) from None
+    return FilteredJobs(found, wanted.project)
+
+
+def _given(data: JobActionsRequest) -> list[JobId]:
+    if data.ids is None or data.cursor is not None:
+        raise InvalidValue("ids" if data.ids is None else "cursor", text("problems.ids_or_filter"))
+    found = []
+    for index, given in enumerate(data.ids):
+        try:
+            found.append(parse_job_id(given))
+        except InvalidValue as error:
+            raise InvalidValue(f"ids/{index}", error.detail) from None
+    return found
+
+
+def _result(request: JsonRequest, action: JobAction, result: ActionResult) -> JobActionResult:
+    if result.error is not None:
+        return JobActionResult(
+            job_id=str(result.job_id), done=False, problem=problem_of(request, result.error)
+        )
+    shown = JobActionResult(job_id=str(result.job_id), done=True)
+    if result.job is not None:
+        if action is JobAction.RERUN:
+            shown.rerun = str(result.job.job_id)
+        else:
+            shown.status = result.job.status
+    return shown

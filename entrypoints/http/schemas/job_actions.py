@@ -1,0 +1,68 @@
+"""Acts on many jobs, as callers ask for them and as they end."""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from application.use_cases.act_on_jobs import JobAction
+from domain.job_lifecycle import JobStatus
+from entrypoints.http.schemas.problem import Problem
+
+
+class JobFilterRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The filters of a list of jobs, which hold together. An empty one is that of all jobs."""
+
+    project: Annotated[str | None, Meta(description="A project's name, or its id.")] = None
+    status: Annotated[tuple[str, ...], Meta(description="Jobs of one of these statuses.")] = ()
+    phase: Annotated[tuple[str, ...], Meta(description="Jobs in one of these phases.")] = ()
+    language: Annotated[str | None, Meta(description="Jobs in this language.")] = None
+    tag: Annotated[tuple[str, ...], Meta(description="Jobs with all of these tags, as `name:value`.")] = ()
+    created_after: Annotated[
+        str | None, Meta(description="Jobs made later than this time, RFC 3339 with an offset.")
+    ] = None
+    created_before: Annotated[
+        str | None, Meta(description="Jobs made earlier than this time, RFC 3339 with an offset.")
+    ] = None
+    id: Annotated[str | None, Meta(description="Jobs whose id begins so.")] = None
+    search: Annotated[
+        str | None, Meta(description="Jobs with this text in their description, a tag or their id.")
+    ] = None
+    limit: Annotated[
+        int | None, Meta(description="How many jobs in this call; as many as may be, by default.")
+    ] = None
+
+
+class JobActionsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An act, and the jobs for it: either `ids` or a `filter`."""
+
+    action: Annotated[
+        JobAction,
+        Meta(description="`cancel`: jobs that have not ended. `rerun`: any. `delete`: jobs that have ended."),
+    ]
+    ids: Annotated[tuple[str, ...] | None, Meta(description="The ids of the jobs.")] = None
+    filter: Annotated[JobFilterRequest | None, Meta(description="All jobs that meet it.")] = None
+    cursor: Annotated[
+        str | None, Meta(description="With `filter`: the `next` of the answer before, to go on.")
+    ] = None
+
+
+class JobActionResult(Struct, kw_only=True):
+    """The end of an act on one job."""
+
+    job_id: Annotated[str, Meta(examples=["01890a5d-ac96-774b-bcce-b302099a8057"])]
+    done: Annotated[bool, Meta(description="Whether it was done; `problem` is the reason if not.")]
+    status: Annotated[
+        JobStatus | UnsetType, Meta(description="The status of the job afterwards, unless it is deleted.")
+    ] = UNSET
+    rerun: Annotated[str | UnsetType, Meta(description="The id of the new job that runs it again.")] = UNSET
+    problem: Problem | UnsetType = UNSET
+
+
+class JobActionsResponse(Struct, kw_only=True):
+    """The results of an act on many jobs, one for each."""
+
+    results: list[JobActionResult]
+    next: Annotated[
+        str | None,
+        Meta(description="More jobs may meet the filter: the `cursor` of the call that goes on with them."),
+    ] = None
