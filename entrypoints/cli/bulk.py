@@ -16,7 +16,7 @@ from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure, sentence_of
 from entrypoints.cli.input_files import read_text
 from entrypoints.cli.jobs import MAX_SELECTED, Filters, filter_options
-from entrypoints.cli.terminal import json_option, one_line, print_json
+from entrypoints.cli.terminal import json_option, note, one_line, print_json
 
 _jobs_argument = click.argument("job_ids", metavar="[JOB]...", nargs=-1)
 _yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
@@ -129,8 +129,7 @@ def _chosen(
         return list(dict.fromkeys(job_ids))
     chosen = [job["job_id"] for job in filters.select(client, MAX_SELECTED) if is_meant(job)]
     if not chosen:
-        no_match = text("cli.no_match").into(language_of_environment(os.environ))
-        click.echo(f"service-server: {no_match}", err=True)
+        note(text("cli.no_match"))
     return chosen
 
 

@@ -92,7 +92,7 @@ class _NoBar:
 @contextmanager
 def case_progress(total: int) -> Iterator[CaseProgress]:
     """Show a bar on a terminal for as long as the context lasts, and nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if total == 0 or not sys.stderr.isatty():
         yield _NoBar()
         return
     bar = _Bar(total)

@@ -1,11 +1,12 @@
-"""The commands that are one call of the API: status, projects, languages."""
+"""The commands that are one call of the API: status, execute, languages."""
 
 import time
 
 import rich_click as click
 
 from entrypoints.cli.client import Json, ServiceClient, segment
-from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.connection import connect, explain_waiting, server_option
+from entrypoints.cli.program_options import program_input, text_of
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
 # A service that has just started asks the languages' compilers for their versions for a moment.
@@ -28,20 +29,21 @@ def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None
         print_fields(found.items())
 
 
-@click.command("projects")
-@list_options
+@click.command("execute")
+@click.argument("job_id", metavar="JOB")
+@click.option("--stdin", metavar="TEXT|@FILE|-", help="What the program reads, rather than its own input.")
+@json_option
 @server_option
-def projects(*, as_json: bool, server: str | None) -> None:
-    """List projects."""
+def execute(*, job_id: str, stdin: str | None, as_json: bool, server: str | None) -> None:
+    """Execute a job that was uploaded, and do not wait for its end."""
+    body = None if stdin is None else {"stdin": text_of(program_input(stdin))}
     with connect(server) as client:
-        listed = client.get("/api/projects")
+        job = client.post(f"/api/execute/{segment(job_id)}", body)
     if as_json:
-        print_json(listed)
-        return
-    print_table(
-        ("ID", "PROJECT", "DESCRIPTION"),
-        ((project["project_id"], project["project"], project["description"]) for project in listed),
-    )
+        print_json(job)
+    else:
+        click.echo(job["job_id"])
+    explain_waiting(server)
 
 
 @click.command("languages")

@@ -18,7 +18,7 @@ from domain.job_lifecycle import JobStatus, Phase, State
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import Styled, list_options, print_json, print_table, table_of
+from entrypoints.cli.terminal import Styled, list_options, note, print_json, print_table, table_of
 from entrypoints.cli.times import Moment
 from entrypoints.cli.values import STATUSES, LanguageName, Tag
 
@@ -71,8 +71,7 @@ class Filters:
         read = client.listed(path, MAX_SELECTED, **asked)
         found = [job for job in read if any(wanted in each.casefold() for each in _searched(job))]
         if len(read) == MAX_SELECTED and len(found) < limit:
-            bound = text("cli.search_ended", count=MAX_SELECTED)
-            click.echo(f"service-server: {bound.into(language_of_environment(os.environ))}", err=True)
+            note(text("cli.search_ended", count=MAX_SELECTED))
         return found[:limit]
 
     def _query(self) -> dict[str, Json]:

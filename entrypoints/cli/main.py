@@ -19,6 +19,8 @@ from entrypoints.cli.terminal import one_line
 # Each: the command, where it is in this package, and its summary.
 COMMANDS = (
     ("run", "run.command", "Run a program and end with its exit code."),
+    ("upload", "run.upload", "Upload a program, and execute it later."),
+    ("execute", "client_commands.execute", "Execute a job that was uploaded."),
     ("serve", "serve.command", "Serve the HTTP API."),
     ("worker", "worker.command", "Run what the API accepts, in processes of their own."),
     ("migrate", "migrate.command", "Bring the database's schema up to date."),
@@ -37,7 +39,7 @@ COMMANDS = (
     ("batch", "batch.command", "Submit many jobs at once, and follow them together."),
     ("rerun", "bulk.rerun", "Run jobs again, with other input or arguments."),
     ("delete", "bulk.delete", "Delete jobs with their code and logs."),
-    ("projects", "client_commands.projects", "List projects."),
+    ("projects", "projects.command", "List, create, archive, restore and delete projects."),
     ("case-sets", "case_sets.command", "Store the cases of a project, in versions; list and show them."),
     ("webhooks", "webhooks.command", "Have starts and ends of jobs posted to URLs; see the attempts."),
     ("languages", "client_commands.languages", "List the languages that programs may be written in."),

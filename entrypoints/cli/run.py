@@ -1,10 +1,8 @@
 """The command `run`: uploads a file, executes it, and ends as its program did."""
 
-import os
 import signal
-import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,9 +10,7 @@ from types import FrameType
 
 import rich_click as click
 
-from catalogue.text import text
 from domain.checker import CheckerKind
-from domain.language import LANGUAGES
 from entrypoints.cli.cases import (
     case_progress,
     follow_cases,
@@ -23,19 +19,17 @@ from entrypoints.cli.cases import (
     write_junit,
 )
 from entrypoints.cli.client import Json, ServiceClient
-from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.files import path_of, read_files, save_artifacts
-from entrypoints.cli.input_files import read_bytes, read_text, unreadable
+from entrypoints.cli.files import save_artifacts
+from entrypoints.cli.input_files import read_text
+from entrypoints.cli.program_options import ProgramOptions, language_of, program_input, program_options
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
-from entrypoints.cli.terminal import Progress, one_line, printable
-from entrypoints.cli.values import LanguageName
+from entrypoints.cli.terminal import Progress, one_line, print_json, printable
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
 _KINDS = tuple(kind.value for kind in CheckerKind if kind is not CheckerKind.PROGRAM)
-# A longer input is sent as a file.
-_TEXT_BYTES = 1 << 20
 # Reasons that are the service's and not the program's.
 _SERVICE = {
     *("engine_unavailable", "engine_error", "worker_lost"),
@@ -84,38 +78,15 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option(
-    "--language", type=LanguageName(), help="Its language; without it, the file's extension says so."
-)
-@click.option(
     "--stdin",
     metavar="TEXT|@FILE|-",
     help="What it reads; without it, what is piped or redirected to this command.",
-)
-@click.option(
-    "--file",
-    "files",
-    type=click.Path(path_type=Path, exists=True),
-    multiple=True,
-    help="A file beside the program, or a directory of them; may be repeated.",
-)
-@click.option(
-    "--artifact",
-    "artifacts",
-    metavar="PATTERN",
-    multiple=True,
-    help="Files that it writes and that are saved, such as 'out/*.png'; may be repeated.",
 )
 @click.option(
     "--artifacts-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
     help="Where they are saved; by default in the present directory.",
-)
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Its wall time, in seconds.")
-@click.option(
-    "--build-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    help="The wall time of its build, in seconds, where it has one.",
 )
 @click.option(
     "--cases",
@@ -145,25 +116,24 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     metavar="FILE",
     help="With --cases: write a report in the form of JUnit.",
 )
-@click.option("--project", default="cli", show_default=True, help="The project to keep the job in.")
+@click.option("--detach", "-d", is_flag=True, help="Print the job's id, and do not wait for its end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON in place of its output.")
+@program_options
 @server_option
 def command(
     *,
     file: Path,
     args: tuple[str, ...],
-    language: str | None,
+    program: ProgramOptions,
     stdin: str | None,
-    files: tuple[Path, ...],
-    artifacts: tuple[str, ...],
     artifacts_dir: Path,
-    timeout: float | None,
-    build_timeout: float | None,
     cases: Path | None,
     stop_on: str | None,
     checker: str | None,
     tolerance: float | None,
     junit: Path | None,
-    project: str,
+    detach: bool,
+    as_json: bool,
     server: str | None,
 ) -> None:
     """Run the program in FILE, with ARGS after `--`, and end with its exit code."""
@@ -173,51 +143,99 @@ def command(
         raise Failure(f"{of_cases} is for a program that runs with --cases", ExitCode.USAGE)
     if cases is not None and stdin is not None:
         raise Failure("--stdin is what each of the --cases has; leave one of them out", ExitCode.USAGE)
-    if cases is not None and artifacts:
+    if cases is not None and program.artifacts:
         raise Failure("--artifact is for a program that runs once; leave it or --cases out", ExitCode.USAGE)
     given_stdin = b"" if cases is not None else program_input(stdin)
-    upload: Json = {
-        "project": project,
-        "language": language or _language_of(file),
-        "code": read_text(file),
-        "stdin": _short_text(given_stdin),
-        "args": args,
-        "timeout_ms": _milliseconds(timeout),
-        "build_timeout_ms": _milliseconds(build_timeout),
-    }
-    contents = read_files(files)
-    if contents:
-        upload["entry"] = path_of(file)
-        contents.pop(upload["entry"], None)
-    if artifacts:
-        upload["artifacts"] = artifacts
+    if detach and junit is not None:
+        raise Failure("--junit is for a command that waits; leave it or --detach out", ExitCode.USAGE)
+    job, contents = program.upload(file, args, given_stdin)
     if cases is not None:
-        upload |= {"cases": read_cases(cases), "stop_on": stop_on, "checker": _checker(checker, tolerance)}
-        with interruptible():
-            code = _run_cases(upload, contents, server, junit, file.name)
-        sys.exit(code)
-    with interruptible(), Progress(f"Running {one_line(file.name)}") as progress:
-        as_file = given_stdin if upload["stdin"] is None else None
-        send = partial(ServiceClient.upload, job=upload, files=contents, stdin=as_file)
-        code = _run(send, server, progress, artifacts_dir)
+        job |= {"cases": read_cases(cases), "stop_on": stop_on, "checker": _checker(checker, tolerance)}
+    send = partial(ServiceClient.upload, job=job, files=contents, stdin=_as_file(job, given_stdin))
+    if detach:
+        _detach(send, server, as_json=as_json)
+        return
+    with interruptible():
+        if as_json or cases is not None:
+            total = len(job.get("cases", ()))
+            code = _follow(send, server, total, junit, file.name, artifacts_dir, as_json=as_json)
+        else:
+            with Progress(f"Running {one_line(file.name)}") as progress:
+                code = _run(send, server, progress, artifacts_dir)
     sys.exit(code)
 
 
-def _run_cases(
-    upload: Json, files: Mapping[str, bytes], server: str | None, junit: Path | None, name: str
+@click.command("upload")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--stdin", metavar="TEXT|@FILE|-", help="What it reads; without it, what is piped to this command."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
+@program_options
+@server_option
+def upload(
+    *,
+    file: Path,
+    args: tuple[str, ...],
+    program: ProgramOptions,
+    stdin: str | None,
+    as_json: bool,
+    server: str | None,
+) -> None:
+    """Upload the program in FILE, with ARGS after `--`, and print the job's id; `execute` runs it."""
+    given_stdin = program_input(stdin)
+    job, contents = program.upload(file, args, given_stdin)
+    with connect(server) as client:
+        uploaded = client.upload(job, contents, _as_file(job, given_stdin))
+    _print_job(uploaded, as_json=as_json)
+
+
+def _as_file(job: Json, stdin: bytes) -> bytes | None:
+    return stdin if job["stdin"] is None else None
+
+
+def _detach(send: Callable[[ServiceClient], Json], server: str | None, *, as_json: bool) -> None:
+    with connect(server) as client:
+        job = client.post(f"/api/execute/{send(client)['job_id']}")
+    _print_job(job, as_json=as_json)
+    explain_waiting(server)
+
+
+def _print_job(job: Json, *, as_json: bool) -> None:
+    if as_json:
+        print_json(job)
+    else:
+        click.echo(job["job_id"])
+
+
+def _follow(
+    send: Callable[[ServiceClient], Json],
+    server: str | None,
+    total: int,
+    junit: Path | None,
+    name: str,
+    directory: Path,
+    *,
+    as_json: bool,
 ) -> int:
+    """Run a program without its output: for a number of cases, or for the job alone."""
     with connect(server, runs=True) as client:
-        job_id = client.upload(upload, files)["job_id"]
+        job_id = send(client)["job_id"]
         try:
             client.post(f"/api/execute/{job_id}")
-            with case_progress(len(upload["cases"])) as progress:
+            with case_progress(total) as progress:
                 job = follow_cases(client, job_id, progress)
         except Interrupted as interrupted:
             _cancel(client, job_id)
             return ExitCode.SIGNAL + interrupted.signal
-    print_verdicts(job)
+        save_artifacts(client, job, directory)
     if junit is not None:
         write_junit(junit, job, name)
+    if as_json:
+        print_json(job)
+        return exit_code(job)
+    print_verdicts(job)
     if job["data"]["reason"] == "compile_error":
         click.echo(printable(job["data"]["result"]["stderr"]), err=True, nl=False)
     _tell(job, explains=job["data"]["reason"] != "cases_failed")
@@ -239,11 +257,7 @@ def _checker(name: str | None, tolerance: float | None) -> Json | None:
     file = Path(name)
     if not file.exists():
         raise Failure(f"--checker: {name} is neither a file nor one of {', '.join(_KINDS)}", ExitCode.USAGE)
-    return {"kind": CheckerKind.PROGRAM, "language": _language_of(file), "code": read_text(file)}
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else max(round(seconds * 1000), 1)
+    return {"kind": CheckerKind.PROGRAM, "language": language_of(file), "code": read_text(file)}
 
 
 def _run(
@@ -284,13 +298,6 @@ def _cancel(client: ServiceClient, job_id: str) -> None:
         click.echo(f"service-server: cancelled job {job_id}", err=True)
 
 
-def _language_of(file: Path) -> str:
-    for language in LANGUAGES.values():
-        if language.extension == file.suffix:
-            return language.name
-    raise Failure(text("cli.unknown_language", file=file), ExitCode.USAGE)
-
-
 def exit_code(job: Json) -> int:
     """Return the exit code of the command: the program's own, if it has one."""
     result, reason = job["data"].get("result") or {}, job["data"]["reason"]
@@ -324,44 +331,3 @@ def summary(job: Json) -> str:
     if resource.get("memory_mb") is not None and "memory_mb" not in unknown:
         parts.append(f"{resource['memory_mb']:.1f} MiB")
     return ", ".join((*parts, f"job {job['job_id']}"))
-
-
-def program_input(option: str | None) -> bytes:
-    """Return the stdin of a program.
-
-    Args:
-        option: A text, `-` for the command's own stdin, `@` and a file's name, or None for the command's own
-            stdin if that is a pipe or a file, and nothing if it is a terminal or a device such as /dev/null.
-
-    Raises:
-        Failure: The file cannot be read.
-    """
-    if option is None:
-        return _own_stdin() if _is_given() else b""
-    if option == "-":
-        return _own_stdin()
-    if option.startswith("@"):
-        return read_bytes(Path(option[1:]))
-    return option.encode()
-
-
-def _is_given() -> bool:
-    if sys.stdin is None:  # closed by the parent process
-        return False
-    mode = os.fstat(sys.stdin.fileno()).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
-
-
-def _own_stdin() -> bytes:
-    try:
-        return sys.stdin.buffer.read()
-    except OSError as error:
-        raise unreadable("stdin", error) from error
-
-
-def _short_text(data: bytes) -> str | None:
-    """Return data as a text; None for data that is none, or too long to be sent as one."""
-    try:
-        return data.decode() if len(data) <= _TEXT_BYTES else None
-    except UnicodeDecodeError:
-        return None

@@ -1,6 +1,7 @@
 """Output to the terminal: tables, fields, JSON and progress, with control characters escaped."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import rich_click as click
+
+from catalogue.language import language_of_environment
+from catalogue.text import Text as CatalogueText
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,6 +112,11 @@ def _texts(row: Sequence[object]) -> list[str]:
 def _has_header() -> bool:
     context = click.get_current_context(silent=True)
     return context is not None and context.meta.get(_HEADER, False)
+
+
+def note(sentence: CatalogueText) -> None:
+    """Print a remark on stderr, in the language of the terminal."""
+    click.echo(f"service-server: {sentence.into(language_of_environment(os.environ))}", err=True)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:

@@ -20,7 +20,7 @@ def refusal(*arguments):
     ("arguments", "sentence"),
     [
         (["jbos"], "No such command 'jbos'. Did you mean 'jobs'?"),
-        (["jobs", "--stauts", "failed"], "No such option '--stauts'. Did you mean '--status'?"),
+        (["jobs", "--langauge", "c"], "No such option '--langauge'. Did you mean '--language'?"),
         (["jobs", "--status", "done"], "'done' is not one of 'pending', 'running', 'success'"),
     ],
 )

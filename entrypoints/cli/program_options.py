@@ -1,0 +1,251 @@
+"""The options of `run` and `upload` that describe a program, and its input."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+
+import rich_click as click
+
+from catalogue.figures import read_size
+from catalogue.text import text
+from domain.language import LANGUAGES
+from entrypoints.cli.client import Json
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.files import path_of, read_files
+from entrypoints.cli.input_files import read_bytes, read_text, unreadable
+from entrypoints.cli.terminal import note
+from entrypoints.cli.values import LanguageName, Tag
+
+# A longer input is sent as a file.
+_TEXT_BYTES = 1 << 20
+
+
+class Memory(click.ParamType[int]):
+    """A size in MiB, or with its unit."""
+
+    name = "size"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a size, in MiB."""
+        try:
+            return value if isinstance(value, int) else read_size(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a size, such as 512MiB or 1GiB", param, ctx)
+
+
+class Variable(click.ParamType[tuple[str, str]]):
+    """A variable as NAME=VALUE, or NAME for the one of this command's environment."""
+
+    name = "variable"
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Read a variable."""
+        if isinstance(value, tuple):
+            return value
+        found = variable_of(value)
+        if found is None:
+            self.fail(f"{value!r} is neither NAME=VALUE nor the name of a variable that is set", param, ctx)
+        return found
+
+
+def variable_of(line: str) -> tuple[str, str] | None:
+    """Return the name and the value that are in a line; None if it has no name, or no value is known."""
+    name, separator, value = line.partition("=")
+    known = value if separator else os.environ.get(name)
+    return None if not name or known is None else (name, known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramOptions:
+    """The options that describe a program and its limits, times in seconds."""
+
+    language: str | None
+    files: tuple[Path, ...]
+    artifacts: tuple[str, ...]
+    timeout: float | None
+    build_timeout: float | None
+    cpu: float | None
+    memory: int | None
+    tags: tuple[tuple[str, str], ...]
+    env: tuple[tuple[str, str], ...]
+    env_files: tuple[Path, ...]
+    project: str
+
+    def upload(self, file: Path, args: tuple[str, ...], stdin: bytes) -> tuple[Json, Mapping[str, bytes]]:
+        """Return the job of an upload, without a stdin that is no text, and the files beside the program.
+
+        Raises:
+            Failure: A file cannot be read, or its language is unknown.
+        """
+        job: Json = {
+            "project": self.project,
+            "language": self.language or language_of(file),
+            "code": read_text(file),
+            "stdin": _short_text(stdin),
+            "args": args,
+            "timeout_ms": _milliseconds(self.timeout),
+            "build_timeout_ms": _milliseconds(self.build_timeout),
+        }
+        job |= {} if self.cpu is None else {"cpu_time_ms": _milliseconds(self.cpu)}
+        job |= {} if self.memory is None else {"memory_mb": self.memory}
+        job |= {"tags": dict(self.tags)} if self.tags else {}
+        if env := self._environment():
+            job["env"] = env
+        contents = read_files(self.files)
+        if contents:
+            job["entry"] = path_of(file)
+            contents.pop(job["entry"], None)
+        if self.artifacts:
+            job["artifacts"] = self.artifacts
+        return job, contents
+
+    def _environment(self) -> dict[str, str]:
+        """Return the variables of the files, in their order, and then of the options."""
+        variables: dict[str, str] = {}
+        for file in self.env_files:
+            for number, line in enumerate(read_text(file).splitlines(), 1):
+                if not line.strip() or line.startswith("#"):
+                    continue
+                found = variable_of(line)
+                if found is None:
+                    raise Failure(f"{file}, line {number}: is not NAME=VALUE", ExitCode.USAGE)
+                variables[found[0]] = found[1]
+        return variables | dict(self.env)
+
+
+def program_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that describe a program, as one argument `program`."""
+
+    @wraps(function)
+    def with_program(**options: Json) -> None:
+        program = {each.name: options.pop(each.name) for each in fields(ProgramOptions)}
+        function(program=ProgramOptions(**program), **options)
+
+    for option in reversed(_OPTIONS):
+        option(with_program)
+    return with_program
+
+
+_seconds = click.FloatRange(min=0, min_open=True)
+_OPTIONS = (
+    click.option("--language", type=LanguageName(), help="Its language; by default that of the extension."),
+    click.option(
+        "--file",
+        "files",
+        type=click.Path(path_type=Path, exists=True),
+        multiple=True,
+        help="A file beside the program, or a directory of them; may be repeated.",
+    ),
+    click.option(
+        "--artifact",
+        "artifacts",
+        metavar="PATTERN",
+        multiple=True,
+        help="Files that it writes and that are saved, such as 'out/*.png'; may be repeated.",
+    ),
+    click.option("--timeout", type=_seconds, help="Its wall time, in seconds."),
+    click.option("--build-timeout", type=_seconds, help="The wall time of its build, in seconds, if any."),
+    click.option("--cpu", type=_seconds, help="Its processor time, in seconds."),
+    click.option("--memory", type=Memory(), help="Its memory, such as 512MiB; a bare number is of MiB."),
+    click.option(
+        "--tag",
+        "tags",
+        type=Tag(),
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="A tag to find the job by; may be repeated.",
+    ),
+    click.option(
+        "--env",
+        "-e",
+        type=Variable(),
+        metavar="NAME[=VALUE]",
+        multiple=True,
+        help="A variable of its environment, by default with this command's value; may be repeated.",
+    ),
+    click.option(
+        "--env-file",
+        "env_files",
+        type=click.Path(path_type=Path, dir_okay=False),
+        multiple=True,
+        help="A file of variables, one a line; may be repeated.",
+    ),
+    click.option("--project", default="cli", show_default=True, help="The project to keep the job in."),
+)
+
+
+def text_of(stdin: bytes) -> str:
+    """Return an input as a text.
+
+    Raises:
+        Failure: It is none, or too long to be sent as one.
+    """
+    found = _short_text(stdin)
+    if found is None:
+        raise Failure("--stdin: must be UTF-8 and at most 1 MiB here; `run` sends others", ExitCode.USAGE)
+    return found
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else max(round(seconds * 1000), 1)
+
+
+def language_of(file: Path) -> str:
+    """Return the language of a file by its extension.
+
+    Raises:
+        Failure: There is none.
+    """
+    for language in LANGUAGES.values():
+        if language.extension == file.suffix:
+            return language.name
+    raise Failure(text("cli.unknown_language", file=file), ExitCode.USAGE)
+
+
+def program_input(option: str | None) -> bytes:
+    """Return the stdin of a program.
+
+    Args:
+        option: A text, `-` for the command's own stdin, `@` and a file's name, or None for the command's own
+            stdin if that is a pipe or a file, and nothing if it is a terminal or a device such as /dev/null.
+
+    Raises:
+        Failure: The file cannot be read.
+    """
+    if option is None:
+        return _own_stdin() if _is_given() else b""
+    if option == "-":
+        return _own_stdin()
+    if option.startswith("@"):
+        return read_bytes(Path(option[1:]))
+    return option.encode()
+
+
+def _is_given() -> bool:
+    if sys.stdin is None:  # closed by the parent process
+        return False
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _own_stdin() -> bytes:
+    if sys.stdin.isatty():
+        note(text("cli.reads_until_eof"))
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise unreadable("stdin", error) from error
+
+
+def _short_text(data: bytes) -> str | None:
+    """Return data as a text; None for data that is none, or too long to be sent as one."""
+    try:
+        return data.decode() if len(data) <= _TEXT_BYTES else None
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,98 @@
+"""The command `projects`: lists, creates, archives, restores and deletes projects, by the HTTP API."""
+
+import rich_click as click
+
+from catalogue.text import text
+from entrypoints.cli.bulk import confirm
+from entrypoints.cli.client import Json, segment
+from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
+
+_project_argument = click.argument("project", metavar="PROJECT")
+_yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
+
+
+@click.group("projects", invoke_without_command=True)
+@list_options
+@server_option
+@click.pass_context
+def command(ctx: click.Context, /, *, as_json: bool, server: str | None) -> None:
+    """List projects, or create, archive, restore and delete one."""
+    if ctx.invoked_subcommand is None:
+        _list(server, as_json=as_json)
+
+
+@command.command("list")
+@list_options
+@server_option
+def list_all(*, as_json: bool, server: str | None) -> None:
+    """List projects."""
+    _list(server, as_json=as_json)
+
+
+@command.command("create")
+@_project_argument
+@click.option("--description", metavar="TEXT", help="Any text.")
+@json_option
+@server_option
+def create(*, project: str, description: str | None, as_json: bool, server: str | None) -> None:
+    """Create a project; one that exists stays as it is."""
+    with connect(server) as client:
+        created = client.post("/api/project", {"project_name": project, "description": description})
+    _show(created, as_json=as_json)
+
+
+@command.command("archive")
+@_project_argument
+@_yes_option
+@json_option
+@server_option
+def archive(*, project: str, is_sure: bool, as_json: bool, server: str | None) -> None:
+    """Archive a project: it keeps its history and takes no new jobs."""
+    confirm(text("cli.archive_project", project=project), is_sure=is_sure)
+    with connect(server) as client:
+        _show(client.post(f"/api/projects/{segment(project)}/archive"), as_json=as_json)
+
+
+@command.command("restore")
+@_project_argument
+@json_option
+@server_option
+def restore(*, project: str, as_json: bool, server: str | None) -> None:
+    """Restore an archived project: it takes jobs again."""
+    with connect(server) as client:
+        _show(client.post(f"/api/projects/{segment(project)}/restore"), as_json=as_json)
+
+
+@command.command("delete")
+@_project_argument
+@click.option("--purge", is_flag=True, help="Delete its jobs, their code and logs too.")
+@_yes_option
+@json_option
+@server_option
+def delete(*, project: str, purge: bool, is_sure: bool, as_json: bool, server: str | None) -> None:
+    """Delete a project; its jobs can still be read by their ids, unless they are purged."""
+    purged, kept = text("cli.purge_project", project=project), text("cli.delete_project", project=project)
+    confirm(purged if purge else kept, is_sure=is_sure)
+    with connect(server) as client:
+        query = "?purge=true" if purge else ""
+        _show(client.delete(f"/api/projects/{segment(project)}{query}"), as_json=as_json)
+
+
+def _list(server: str | None, *, as_json: bool) -> None:
+    with connect(server) as client:
+        listed = client.get("/api/projects")
+    if as_json:
+        print_json(listed)
+        return
+    print_table(
+        ("ID", "PROJECT", "DESCRIPTION"),
+        ((project["project_id"], project["project"], project["description"]) for project in listed),
+    )
+
+
+def _show(project: Json, *, as_json: bool) -> None:
+    if as_json:
+        print_json(project)
+    else:
+        print_fields(project.items())
