@@ -7,6 +7,7 @@ import rich_click as click
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.job_ids import job_id_of
 from entrypoints.cli.program_output import ProgramOutput, follow
 from entrypoints.cli.terminal import Progress, json_option, print_json
 
@@ -25,8 +26,8 @@ def command(*, job_id: str, follows: bool, as_json: bool, server: str | None) ->
     """Print the output of a job's program: its stdout to stdout, its stderr to stderr."""
     if follows and as_json:
         raise Failure("--json prints a whole log, and --follow one that is being written", ExitCode.USAGE)
-    job_id = segment(job_id)
     with connect(server) as client:
+        job_id = segment(job_id_of(client, job_id))
         if follows:
             _follow(client, job_id, is_live=server is not None or _hears_of_others())
         elif as_json:

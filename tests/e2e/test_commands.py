@@ -163,3 +163,10 @@ def test_an_id_of_no_job_is_one_sentence_and_no_failure_of_the_service(where, co
     refused = service.run(command, typed, env=where)
     assert refused.returncode == 1
     assert refused.stderr.count(b"\n") == 1
+
+
+def test_a_job_is_named_by_the_beginning_of_its_id(where, server):
+    found = server.upload("print(1)")["job_id"]
+    beginning = found[:23]
+    assert json.loads(output("status", beginning, "--json", env=where))["job_id"] == found
+    assert output("cancel", beginning, env=where).decode() == f"cancelled {found}\n"
