@@ -42,11 +42,12 @@ from entrypoints.http.dependencies import build_api, keyed_caller
 from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
 from entrypoints.http.errors import problem_response
 from entrypoints.http.idempotency import REPLAYED_HEADER, IdempotencyMiddleware
-from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest
+from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, AnyRequest, JsonRequest
 from entrypoints.http.keys_in_urls import refuse_key_in_query
 from entrypoints.http.openapi_document import OpenApiDocument
 from entrypoints.http.origin_guard import OriginGuard
 from entrypoints.http.parameters import check_url
+from entrypoints.http.query_names import check_query_names, note_query_names
 from entrypoints.http.rate_limits import LIMIT_HEADER, POLICY_HEADER, RequestRates
 from entrypoints.http.request_context import REQUEST_ID_HEADER
 from entrypoints.http.streaming.job_notifier import JobNotifier
@@ -118,7 +119,7 @@ def create_app(
             first_page,
             dashboard_router(pages, max(settings.max_upload_mb << 20, settings.max_body_bytes)),
         ],
-        before_request=check_url,
+        before_request=_check_request,
         cors_config=cors,
         debug=False,  # not the setting's: callers get no stack traces
         dependencies={
@@ -133,6 +134,7 @@ def create_app(
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
     )
+    note_query_names(app)
     # Not in `middleware`, which the framework calls after the route is found.
     checks = [OriginGuard(settings.served_hosts, cors).check]
     if settings.asks_for_keys:
@@ -167,6 +169,11 @@ def create_app(
     app.state.request_rates = RequestRates(ports.rate_limiter)
     app.state.webhook_verifier = api.webhook_verifier
     return app
+
+
+async def _check_request(request: AnyRequest) -> None:
+    await check_url(request)
+    check_query_names(request)
 
 
 def _cors(settings: Settings) -> CORSConfig:

@@ -125,7 +125,7 @@ def test_a_job_that_is_run_again_from_its_page_has_its_secrets(sealing: Service)
     )
 
     new_id = again.headers["location"].rpartition("/")[2]
-    ended = get(sealing, f"/api/jobs/{new_id}", wait="20")
+    ended = get(sealing, f"/api/jobs/{new_id}")
     status = get(sealing, f"/api/jobs/{new_id}/status", wait="20").json()
     assert status["status"] == "SUCCESS"
     assert ended.status_code == 200
