@@ -35,6 +35,7 @@ from entrypoints.http.controllers.projects import ProjectsController
 from entrypoints.http.controllers.tenants import TenantsController
 from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.controllers.webhooks import JobDeliveriesController, WebhooksController
+from entrypoints.http.cut_waits import WAIT_HEADER, report_cut_wait
 from entrypoints.http.dashboard.engine import EngineBanner
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dashboard.router import dashboard_router, first_page
@@ -120,6 +121,7 @@ def create_app(
             dashboard_router(pages, max(settings.max_upload_mb << 20, settings.max_body_bytes)),
         ],
         before_request=_check_request,
+        before_send=[report_cut_wait],
         cors_config=cors,
         debug=False,  # not the setting's: callers get no stack traces
         dependencies={
@@ -163,6 +165,7 @@ def create_app(
         max_job_actions=settings.max_job_actions,
         asks_for_keys=settings.asks_for_keys,
     )
+    app.state.max_wait_s = settings.max_wait_s
     app.state.notifier = api.notifier
     app.state.pages = pages
     app.state.session_cookies = api.session_cookies
@@ -188,6 +191,7 @@ def _cors(settings: Settings) -> CORSConfig:
             LIMIT_HEADER,
             POLICY_HEADER,
             IGNORED_FIELDS_HEADER,
+            WAIT_HEADER,
             REPLAYED_HEADER,
             REQUEST_ID_HEADER,
         ],

@@ -26,6 +26,7 @@ from domain.webhook_url import URL_MAX_CHARS
 from entrypoints.http import webhook_signature
 from entrypoints.http.access import SAFETY_HEADERS
 from entrypoints.http.callers import SECURITY_SCHEMES
+from entrypoints.http.cut_waits import WAIT_HEADER
 from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, MULTIPART
@@ -107,6 +108,10 @@ _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
                 "most sixteen; `%E2%80%A6` stands for what was left out."
             ),
             {"type": "string", "maxLength": 4_096},
+        ),
+        WAIT_HEADER: (
+            "The longest wait, in seconds, where `wait` asked for a longer one.",
+            {"type": "string"},
         ),
         **{name: ("The same on every answer.", {"type": "string"}) for name in SAFETY_HEADERS},
     }

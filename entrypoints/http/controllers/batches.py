@@ -13,6 +13,7 @@ from application.queries.batch_reader import DEFAULT_BATCHES, MAX_BATCHES
 from application.views import BatchCursor
 from domain.caller import Caller, Scope
 from domain.values import BatchId
+from entrypoints.http.cut_waits import WAIT_HEADER
 from entrypoints.http.dependencies import Api
 from entrypoints.http.jobs_of_batch import UNPACKED_RATIO, commands_of
 from entrypoints.http.json_request import MAX_VALUES, JsonRequest
@@ -120,6 +121,7 @@ class BatchesController(Controller):
             "getBatch",
             "Get a batch",
             "With `wait`, answers when the last of its jobs has ended.",
+            headers=(WAIT_HEADER,),
             problems=(404,),
             scope=Scope.JOBS_READ,
         ),

@@ -16,6 +16,7 @@ from application.use_cases.run_again import UNCHANGED
 from application.views import JobView
 from domain.caller import Caller, Scope
 from domain.job_lifecycle import JobStatus
+from entrypoints.http.cut_waits import WAIT_HEADER
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import (
     IGNORED_FIELDS_HEADER,
@@ -98,7 +99,7 @@ class ExecutionsController(Controller):
             "Keeps source code as a job of a project. With `execute`, runs it at once; with `wait` too, "
             "answers when it has ended. Files beside the code come in `files`, in an archive, or as the "
             "parts of a multipart body.",
-            headers=(IGNORED_FIELDS_HEADER,),
+            headers=(IGNORED_FIELDS_HEADER, WAIT_HEADER),
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
         ),
@@ -135,6 +136,7 @@ class ExecutionsController(Controller):
             "executeJob",
             "Execute a job",
             "Has a PENDING job run and answers at once, or with `wait` when it has ended.",
+            headers=(WAIT_HEADER,),
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
         ),
@@ -169,6 +171,7 @@ class ExecutionsController(Controller):
             "Makes a new job of the same code, with all that the old one was given but for the body's "
             "fields, and executes it. Nothing is uploaded, and the old job may be deleted. With `wait`, "
             "answers when the new job has ended.",
+            headers=(WAIT_HEADER,),
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
         ),
@@ -221,7 +224,7 @@ class ExecutionsController(Controller):
             "Get a job's status",
             "With `wait`, answers when the job has ended.",
             problems=(404,),
-            headers=("ETag",),
+            headers=("ETag", WAIT_HEADER),
             scope=Scope.JOBS_READ,
         ),
     )
