@@ -113,6 +113,9 @@ def test_every_operation_can_be_called(
         "setQuota": {**tenant, "body": models.QuotaRequest.from_dict({"running": 1})},
         "deleteTenant": {"tenant": "python-to-delete"},
         **{name: {} for name in ("listKeys", "listTenants", "listAuditEntries", "listUsage", "getQuotaUse")},
+        "actOnJobs": {
+            "body": models.JobActionsRequest.from_dict({"action": "cancel", "filter": {"tag": ["no:job"]}})
+        },
         "submitBatch": {"body": models.BatchRequest.from_dict(some_jobs)},
         "listBatches": {"limit": 1},
         "getBatch": {**batch, "wait": 20},

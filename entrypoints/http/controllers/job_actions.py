@@ -92,10 +92,10 @@ def _filtered(data: JobActionsRequest, wanted: JobFilterRequest, settings: Setti
     try:
         found = read_filter(
             limit=settings.max_job_actions if wanted.limit is None else wanted.limit,
-            status=wanted.status,
-            phase=wanted.phase,
+            status=wanted.status or (),
+            phase=wanted.phase or (),
             language=wanted.language,
-            tag=wanted.tag,
+            tag=wanted.tag or (),
             created_after=wanted.created_after,
             created_before=wanted.created_before,
             id_prefix=wanted.id,

@@ -13,10 +13,12 @@ class JobFilterRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """The filters of a list of jobs, which hold together. An empty one is that of all jobs."""
 
     project: Annotated[str | None, Meta(description="A project's name, or its id.")] = None
-    status: Annotated[tuple[str, ...], Meta(description="Jobs of one of these statuses.")] = ()
-    phase: Annotated[tuple[str, ...], Meta(description="Jobs in one of these phases.")] = ()
+    status: Annotated[tuple[str, ...] | None, Meta(description="Jobs of one of these statuses.")] = None
+    phase: Annotated[tuple[str, ...] | None, Meta(description="Jobs in one of these phases.")] = None
     language: Annotated[str | None, Meta(description="Jobs in this language.")] = None
-    tag: Annotated[tuple[str, ...], Meta(description="Jobs with all of these tags, as `name:value`.")] = ()
+    tag: Annotated[
+        tuple[str, ...] | None, Meta(description="Jobs with all of these tags, as `name:value`.")
+    ] = None
     created_after: Annotated[
         str | None, Meta(description="Jobs made later than this time, RFC 3339 with an offset.")
     ] = None

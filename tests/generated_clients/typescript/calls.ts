@@ -117,6 +117,7 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
   getCases: () => api.GET("/api/jobs/{jobId}/cases", { params: { path: { jobId: judged } } }),
   rerunJob: () =>
     api.POST("/api/jobs/{jobId}/rerun", { params: { path, query: { wait: 20 } }, body: { stdin: "again\n" } }),
+  actOnJobs: () => api.POST("/api/jobs/actions", { body: { action: "cancel", filter: { tag: ["no:job"] } } }),
   submitBatch: () => api.POST("/api/batches", { body: { jobs, callback_url: given.hook } }),
   listBatches: () => api.GET("/api/batches", { params: { query: { limit: 1 } } }),
   getBatch: () => api.GET("/api/batches/{batchId}", { params: { path: { batchId }, query: { wait: 20 } } }),
