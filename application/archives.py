@@ -13,7 +13,7 @@ from typing import IO
 
 from application.file_spool import FileSpool
 from application.new_files import NewFile
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits, FilePath, FileTree, shown
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from application.new_files import NewBlob
-from catalogue.text import text
 from domain.cases import Case
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
 _MAGIC = b"cases\x00\x00\x01"

@@ -7,10 +7,10 @@ from datetime import datetime
 from application.new_files import NewBlob, NewFile
 from application.submitted_cases import NewCase
 from application.submitted_judges import NewChecker, NewJudgeProgram
-from catalogue.text import text
 from domain.caller import Scope
 from domain.case_set import CaseSetReference
 from domain.cases import JobCases, StopOn
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.job import Job
 from domain.submission import JobOptions, check_variables

@@ -24,7 +24,7 @@ ConcurrencyConflict                       not for callers: a transaction is to b
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from catalogue.text import Text, text
+from domain.catalogue.text import Text, text
 
 OBJECT_STORE = "object store"
 

@@ -12,8 +12,8 @@ from typing import IO, Self
 from weakref import finalize
 
 from application.new_files import NewBlob
-from catalogue.text import text
 from domain.blob import BlobRef
+from domain.catalogue.text import text
 from domain.errors import TooLarge
 
 

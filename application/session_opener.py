@@ -8,10 +8,10 @@ from application.errors import SignInRefused
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
-from catalogue.text import text
 from domain.api_key import KeyId
 from domain.audit import Act
 from domain.caller import Scope
+from domain.catalogue.text import text
 from domain.session import SESSION_NAME_MAX_CHARS, Session, SessionId, SessionToken
 from domain.tenant import Tenant
 from domain.values import ProjectId

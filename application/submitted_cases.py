@@ -7,8 +7,8 @@ from typing import TypeVar
 from application.case_manifest import CaseContent, manifest_pieces, size_of
 from application.file_spool import FileSpool
 from application.new_files import BlobContent, NewBlob, NewFile
-from catalogue.text import text
 from domain.cases import Case, JobCases, StopOn
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.limits import LimitPolicy
 from domain.submission import SubmissionLimits

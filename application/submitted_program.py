@@ -7,8 +7,8 @@ from typing import Self
 from application.commands import UploadCodeCommand
 from application.new_files import BlobContent, NewBlob, NewFile
 from application.submitted_files import check_files
-from catalogue.text import text
 from domain.blob import BlobRef
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import JobFile, count_directories, disk_bytes, find_entry, shown
 from domain.language import Language

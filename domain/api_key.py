@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import NewType, Self
 from uuid import UUID
 
-from catalogue.text import text
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, KeyTransitionRefused
 from domain.quota import Quota
 from domain.tenant import TenantName

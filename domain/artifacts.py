@@ -8,7 +8,7 @@ linear in the path, whatever the patterns.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.files import shown
 

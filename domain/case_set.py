@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import NewType
 from uuid import UUID
 
-from catalogue.text import text
 from domain.blob import BlobRef
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.tenant import TenantName
 from domain.values import ProjectId

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from catalogue.text import text
 from domain.blob import BlobRef
+from domain.catalogue.text import text
 from domain.checker import DEFAULT_CHECKER, Checker, JudgeProgram
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus

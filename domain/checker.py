@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from catalogue.text import text
 from domain.blob import BlobRef
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.files import JobFile
 from domain.language import Language

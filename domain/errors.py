@@ -13,7 +13,7 @@ DomainError
     └── WebhookTransitionRefused
 """
 
-from catalogue.text import Text, text
+from domain.catalogue.text import Text, text
 
 
 class DomainError(Exception):

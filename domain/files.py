@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from catalogue.text import text
 from domain.blob import BlobRef
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.language import Language
 

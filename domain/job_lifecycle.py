@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import JobTransitionRefused
 
 

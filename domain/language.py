@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from catalogue.text import text
 from domain.caller import Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, MembershipRefused
 from domain.tenant import TenantName
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import ProjectTransitionRefused
 from domain.tenant import TenantName
 from domain.values import ProjectId, ProjectName

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.limits import STANDARD_BOUNDS
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY

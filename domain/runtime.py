@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
 RUNTIME_NAME = re.compile(r"[a-z0-9][a-z0-9.+@_-]{0,63}")

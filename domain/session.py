@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import NewType, Self
 from uuid import UUID
 
-from catalogue.text import text
 from domain.api_key import KeyId
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.tenant import Tenant, TenantName
 from domain.values import ProjectId

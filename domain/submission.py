@@ -7,10 +7,10 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Self
 
-from catalogue.text import text
 from domain.artifacts import check_patterns
 from domain.blob import BlobRef
 from domain.cases import JobCases
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits, FilePath, JobFile
 from domain.job_lifecycle import Reason

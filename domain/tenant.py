@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TenantTransitionRefused
 from domain.quota import UNLIMITED, Quota
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NewType
 from uuid import UUID
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
 _UUID_DIGITS, _HEX_DIGITS = 32, frozenset("0123456789abcdef")

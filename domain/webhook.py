@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NewType, Self
 from uuid import UUID
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, WebhookTransitionRefused
 from domain.submission import SealedSecrets
 from domain.tenant import TenantName

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none

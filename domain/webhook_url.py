@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.network_address import IpAddress, is_public, parse_address
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from dotenv import dotenv_values
 
-from catalogue.text import Text, text
+from domain.catalogue.text import Text, text
 from entrypoints.settings import ENV_FILE, PREFIX, LimitSettings, Settings, variable
 
 # All names that begin like this are ours, or those of the existing deployment.

@@ -8,7 +8,7 @@ from typing import IO
 from adapters.common.overflow_file import OverflowFile
 from adapters.http_engine.answer import RunnerAnswer
 from application.ports.execution_engine import EngineReport
-from catalogue.figures import duration
+from domain.catalogue.figures import duration
 from domain.execution import ExecutionResult, LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits

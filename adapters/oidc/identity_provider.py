@@ -19,7 +19,7 @@ from adapters.oidc.http import ProviderHttp, unavailable
 from application.errors import SignInRefused
 from application.ports.clock import Clock
 from application.ports.identity_provider import Identity, IdentityProvider, ProviderAnswer, SignInAttempt
-from catalogue.text import text
+from domain.catalogue.text import text
 
 T = TypeVar("T")
 

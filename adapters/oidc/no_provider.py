@@ -2,7 +2,7 @@
 
 from application.errors import SignInRefused
 from application.ports.identity_provider import Identity, IdentityProvider, ProviderAnswer, SignInAttempt
-from catalogue.text import text
+from domain.catalogue.text import text
 
 
 class NoIdentityProvider(IdentityProvider):

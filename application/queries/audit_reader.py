@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, QuotaUse, UsageFilter
-from catalogue.text import text
 from domain.audit import ChainLink, LedgerEntry, Usage
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.tenant import TenantName
 from domain.values import ProjectId

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from application.errors import NotFound
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import BatchCursor, BatchView
-from catalogue.text import text
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.values import BatchId
 

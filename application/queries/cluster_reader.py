@@ -16,7 +16,7 @@ from application.ports.execution_engine import (
     RuntimeSupport,
 )
 from application.queries.queue_history import time_slices
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 

@@ -13,8 +13,8 @@ from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
 from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
-from catalogue.text import text
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus, Phase, phase_of

@@ -9,7 +9,7 @@ from threading import Lock
 
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
 MAX_MINUTES = 60

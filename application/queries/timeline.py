@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from application.ports.execution_engine import EngineDescription
 from application.views import JobDetails
-from catalogue.text import Text, text
+from domain.catalogue.text import Text, text
 from domain.execution import Execution
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job_lifecycle import JobStatus, Reason

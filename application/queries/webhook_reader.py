@@ -6,8 +6,8 @@ from application.errors import NotFound
 from application.ports.delivery_repository import DeliveryFilter
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import WebhookView
-from catalogue.text import text
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.values import JobId, parse_project_reference
 from domain.webhook import Delivery, WebhookId

@@ -15,8 +15,8 @@ from application.use_cases.cancel_job import CancelJob
 from application.use_cases.delete_job import DeleteJob
 from application.use_cases.run_again import RunAgain
 from application.views import Cursor, JobFilter, JobView
-from catalogue.text import text
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import DomainError, InvalidValue
 from domain.values import JobId
 

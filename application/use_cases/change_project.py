@@ -7,9 +7,9 @@ from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.purge_repository import purge_of_project
 from application.ports.unit_of_work import Transaction
-from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.project import Project, ProjectStatus, ProjectTrigger
 from domain.values import parse_project_reference
 

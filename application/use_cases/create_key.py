@@ -10,10 +10,10 @@ from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.views import IssuedKey, KeyView
-from catalogue.text import text
 from domain.api_key import ApiKey, KeyId, KeyStatus, KeyText
 from domain.audit import Act
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TenantTransitionRefused
 from domain.project import Project, ProjectStatus
 from domain.tenant import TenantName, TenantStatus

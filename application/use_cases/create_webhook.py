@@ -11,9 +11,9 @@ from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.views import IssuedWebhook, WebhookView
 from application.webhook_secrets import WebhookSecrets
-from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.project import Project
 from domain.submission import SubmissionLimits
 from domain.values import parse_project_reference

@@ -4,9 +4,9 @@ from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import Conflict
 from application.ports.purge_repository import Removed
 from application.ports.unit_of_work import Transaction
-from catalogue.text import text
 from domain.audit import Act, Usage
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.job import Job
 from domain.values import JobId
 

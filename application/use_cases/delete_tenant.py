@@ -7,9 +7,9 @@ from application.ports.id_generator import IdGenerator
 from application.ports.purge_repository import Purge
 from application.ports.unit_of_work import Transaction
 from application.use_cases.revoke_key import active_administrators
-from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.tenant import Tenant, TenantName, TenantStatus, TenantTrigger
 
 

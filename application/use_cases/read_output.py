@@ -8,8 +8,8 @@ from application.errors import Conflict, NotFound
 from application.ports.job_queries import JobQueries
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import Stream
-from catalogue.text import text
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.execution import ExecutionResult
 from domain.values import ExecutionId, JobId, ObjectKey
 

@@ -3,9 +3,9 @@
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import Conflict, NotFound
 from application.ports.unit_of_work import Transaction
-from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.values import JobId
 from domain.webhook import Delivery, DeliveryId, DeliveryStatus, WebhookId
 

@@ -7,10 +7,10 @@ from application.errors import Conflict
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction
 from application.views import KeyView
-from catalogue.text import text
 from domain.api_key import ApiKey, KeyId, KeyStatus
 from domain.audit import Act
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.tenant import DEFAULT_TENANT, TenantName
 
 

@@ -9,10 +9,10 @@ from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.use_cases.create_key import lock_tenant, make_room
 from application.views import IssuedKey, KeyView
-from catalogue.text import text
 from domain.api_key import KeyId, KeyText
 from domain.audit import Act
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.tenant import TenantName
 

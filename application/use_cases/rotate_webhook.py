@@ -8,9 +8,9 @@ from application.ports.unit_of_work import Transaction
 from application.use_cases.rotate_key import DEFAULT_OVERLAP_S, MAX_OVERLAP_S
 from application.views import IssuedWebhook, WebhookView
 from application.webhook_secrets import WebhookSecrets
-from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.webhook import WebhookId
 from domain.webhook_signing import WebhookSecret

@@ -5,9 +5,9 @@ from dataclasses import replace
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.unit_of_work import Transaction
 from application.use_cases.wake_workers import WakeWorkers
-from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.errors import TenantTransitionRefused
 from domain.quota import Quota
 from domain.tenant import Tenant, TenantName, TenantStatus

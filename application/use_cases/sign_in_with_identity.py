@@ -5,8 +5,8 @@ from application.ports.identity_provider import Identity, IdentityProvider, Prov
 from application.ports.unit_of_work import UnitOfWork
 from application.record_refusal import RecordRefusal, refusal_kind
 from application.session_opener import Entrant, SessionOpener, SignedIn
-from catalogue.text import text
 from domain.audit import PRINCIPAL_MAX_CHARS, Act
+from domain.catalogue.text import text
 from domain.errors import MembershipRefused
 from domain.membership import MembershipRules
 from domain.session import SessionToken

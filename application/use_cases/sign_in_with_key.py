@@ -5,9 +5,9 @@ from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from application.record_refusal import RecordRefusal, refusal_kind
 from application.session_opener import Entrant, SessionOpener, SignedIn
-from catalogue.text import text
 from domain.api_key import ApiKey, KeyStatus, key_digest
 from domain.audit import Act
+from domain.catalogue.text import text
 from domain.session import SessionToken
 from domain.tenant import Tenant, TenantStatus
 

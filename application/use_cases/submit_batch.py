@@ -29,10 +29,10 @@ from application.use_cases.upload_code import CODE_CONTENT_TYPE, Submission, Upl
 from application.views import BatchView
 from application.webhook_secrets import WebhookSecrets
 from application.webhook_writer import WebhookWriter
-from catalogue.text import text
 from domain.audit import NO_USAGE, Act, AuditEntry, AuditEntryId, Usage
 from domain.batch import Batch
 from domain.caller import Caller
+from domain.catalogue.text import text
 from domain.errors import DomainError, InvalidValue, TooLarge
 from domain.events import BatchSubmitted, Event
 from domain.execution import Execution

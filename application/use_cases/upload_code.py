@@ -32,12 +32,12 @@ from application.submitted_judges import SubmittedJudges
 from application.submitted_program import SubmittedProgram, check_disk
 from application.views import JobView
 from application.webhook_secrets import WebhookSecrets
-from catalogue.text import text
 from domain.audit import NO_USAGE, Act, Usage
 from domain.blob import BlobRef
 from domain.caller import Caller
 from domain.case_set import CaseSetReference, CaseSetVersion
 from domain.cases import JobCases, StopOn
+from domain.catalogue.text import text
 from domain.errors import DomainError
 from domain.events import Event
 from domain.execution import Execution

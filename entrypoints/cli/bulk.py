@@ -8,8 +8,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from catalogue.language import language_of_environment
-from catalogue.text import Text, text
+from domain.catalogue.language import language_of_environment
+from domain.catalogue.text import Text, text
 from domain.job_lifecycle import Phase
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option

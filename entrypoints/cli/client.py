@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import httpx
 
-from catalogue.text import text
 from domain.api_key import KeyText
+from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure
 
 # What an answer holds is known where it is read.

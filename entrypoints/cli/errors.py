@@ -3,8 +3,8 @@
 import os
 from enum import IntEnum
 
-from catalogue.language import language_of_environment
-from catalogue.text import Text
+from domain.catalogue.language import language_of_environment
+from domain.catalogue.text import Text
 
 
 class ExitCode(IntEnum):

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from entrypoints.cli.client import ServiceClient
 from entrypoints.cli.errors import ExitCode, Failure
 

@@ -11,9 +11,9 @@ from functools import wraps
 
 import rich_click as click
 
-from catalogue.figures import duration
-from catalogue.language import language_of_environment
-from catalogue.text import text
+from domain.catalogue.figures import duration
+from domain.catalogue.language import language_of_environment
+from domain.catalogue.text import text
 from domain.job_lifecycle import JobStatus, Phase, State
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, server_option

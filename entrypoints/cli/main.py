@@ -11,7 +11,7 @@ import rich_click as click
 from click.exceptions import NoSuchCommand
 
 from application.errors import ApplicationError, Conflict, NotFound, Unprocessable
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import DomainError
 from entrypoints.cli.errors import ExitCode, Failure, sentence_of
 from entrypoints.cli.terminal import one_line

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from catalogue.figures import read_size
-from catalogue.text import text
+from domain.catalogue.figures import read_size
+from domain.catalogue.text import text
 from domain.language import LANGUAGES
 from entrypoints.cli.client import Json
 from entrypoints.cli.errors import ExitCode, Failure

@@ -2,7 +2,7 @@
 
 import rich_click as click
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from entrypoints.cli.bulk import confirm
 from entrypoints.cli.client import Json, segment
 from entrypoints.cli.connection import connect, server_option

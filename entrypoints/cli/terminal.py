@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import rich_click as click
 
-from catalogue.language import language_of_environment
-from catalogue.text import Text as CatalogueText
+from domain.catalogue.language import language_of_environment
+from domain.catalogue.text import Text as CatalogueText
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import rich_click as click
 from click.shell_completion import CompletionItem
 
-from catalogue.text import Text, text
+from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.language import ALIASES, LANGUAGES, parse_language

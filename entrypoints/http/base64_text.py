@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.files import shown
 

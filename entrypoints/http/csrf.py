@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from litestar.datastructures import Cookie
 
 from application.file_spool import FileSpool
-from catalogue.text import text
+from domain.catalogue.text import text
 from entrypoints.http.file_form import MAX_FIELDS, NOT_OURS, FileForm, FileFormReader
 from entrypoints.http.json_request import MULTIPART, AnyRequest, JsonRequest
 from entrypoints.http.session_cookie import SessionCookies, cookie_of

@@ -26,7 +26,7 @@ from application.errors import (
     SignInRefused,
     Unprocessable,
 )
-from catalogue.text import Text, text
+from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue, ScopeMissing, TooLarge, TransitionRefused
 from entrypoints.http import validation_errors
 from entrypoints.http.concurrency import Overloaded

@@ -5,7 +5,7 @@ from msgspec import DecodeError, Raw, json
 from application.commands import UploadCodeCommand
 from application.errors import RefusedJob
 from application.file_spool import FileSpool
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits
 from entrypoints.http.schemas.requests import BatchRequest, JobOfBatch

@@ -16,8 +16,8 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from application.errors import NotFound
 from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
 from application.views import AuditCursor, BatchCursor, Cursor, JobFilter
-from catalogue.text import text
 from domain.api_key import KeyId, parse_key_id
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language

@@ -12,10 +12,10 @@ from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
 from application.views import BatchView, JobDetails, JobStatusView, JobView
-from catalogue.text import Text, text
 from domain.artifacts import media_type
 from domain.caller import Caller, Scope
 from domain.cases import CaseResult, Summary
+from domain.catalogue.text import Text, text
 from domain.execution import Execution, Note, ResourceUsage
 from domain.execution import ExecutionResult as Result
 from domain.job_lifecycle import JobStatus, Reason, State

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from catalogue.text import Text, text
+from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue
 from entrypoints.http.json_request import AnyRequest
 

@@ -10,7 +10,7 @@ from application.ports.execution_engine import EngineDescription, LanguageSuppor
 from application.queries.cluster_reader import EngineState
 from application.queries.timeline import Entry, Step, Timeline, Waiting, holder_of
 from application.views import JobDetails
-from catalogue.text import Text, text
+from domain.catalogue.text import Text, text
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_BOUNDS

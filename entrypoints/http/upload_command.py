@@ -6,7 +6,7 @@ from application.archives import unpack
 from application.commands import UploadCodeCommand
 from application.file_spool import FileSpool
 from application.new_files import NewBlob, NewFile
-from catalogue.text import text
+from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits
 from entrypoints.http.base64_text import decode_base64

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from application.errors import RefusedJob
-from catalogue.text import Text
+from domain.catalogue.text import Text
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.schemas.problem import Fault
 from entrypoints.http.unreadable_body import UNKNOWN_FIELD, UnreadableBody

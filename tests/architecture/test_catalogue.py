@@ -11,10 +11,10 @@ import pytest
 from jinja2 import Environment, nodes
 
 from application.queries.timeline import Awaited
-from catalogue.language import Language
-from catalogue.text import Sentence, sentences
 from domain.api_key import KeyStatus
 from domain.cases import Verdict
+from domain.catalogue.language import Language
+from domain.catalogue.text import Sentence, sentences
 from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Reason, State
 from domain.limits import STANDARD_BOUNDS
@@ -26,7 +26,7 @@ from entrypoints.http.errors import PROBLEM_TYPES, PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.request_head import CODING, VERSION
 
 ROOT = Path(__file__).parents[2]
-CATALOGUE = ROOT / "catalogue"
+CATALOGUE = ROOT / "domain/catalogue"
 TEMPLATES = ROOT / "entrypoints/http/dashboard/templates"
 SCRIPTS = ROOT / "entrypoints/http/dashboard/static"
 AREAS = sorted({path.stem for path in CATALOGUE.glob("*/*.toml")})

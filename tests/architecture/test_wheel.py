@@ -8,7 +8,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYERS = ("adapters", "application", "catalogue", "domain", "entrypoints")
+LAYERS = ("adapters", "application", "domain", "entrypoints")
 
 
 @pytest.fixture(scope="module")

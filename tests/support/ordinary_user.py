@@ -9,7 +9,6 @@ import jeepney
 NOBODY = 65_534
 _ROOT = Path(__file__).parents[2]
 _CODE = (
-    "catalogue",
     "domain",
     "application",
     "adapters/__init__.py",

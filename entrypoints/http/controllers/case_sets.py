@@ -11,9 +11,9 @@ from litestar.params import BodyKwarg, PathParameter, QueryParameter
 
 from application.case_archives import read_cases
 from application.submitted_cases import NewCase
-from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.case_set import CASE_SET_NAME_MAX_CHARS, CaseSetName, CaseSetReference
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import ARCHIVES, MAX_VALUES, MULTIPART, JsonRequest

@@ -9,8 +9,8 @@ from litestar.params import BodyKwarg
 
 from application.errors import DependencyUnavailable
 from application.use_cases.act_on_jobs import ActionResult, FilteredJobs, JobAction
-from catalogue.text import text
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.values import JobId, parse_job_id
 from entrypoints.http.dependencies import Api

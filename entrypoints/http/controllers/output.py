@@ -11,8 +11,8 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
 from application.ports.output_feed import Stream
-from catalogue.text import text
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs

@@ -9,8 +9,8 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 from msgspec import Meta, Struct
 
-from catalogue.text import text
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.project import Project, ProjectStatus, ProjectTrigger
 from entrypoints.http.dependencies import Api

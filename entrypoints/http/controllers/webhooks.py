@@ -13,8 +13,8 @@ from application.queries.webhook_reader import DEFAULT_DELIVERIES, MAX_DELIVERIE
 from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
 from application.views import Cursor
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
-from catalogue.text import text
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.values import JobId
 from domain.webhook import DeliveryId, DeliveryStatus, WebhookId, WebhookTrigger

@@ -11,9 +11,9 @@ from application.case_archives import read_cases
 from application.new_files import NewBlob
 from application.submitted_cases import NewCase
 from application.use_cases.put_case_set import StoredCaseSet
-from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.case_set import CaseSetName, CaseSetReference
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.http.csrf import read_file_form, read_form
 from entrypoints.http.dashboard.pages import Pages, go_to

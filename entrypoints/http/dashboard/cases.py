@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from application.views import JobDetails
-from catalogue.figures import duration, size
-from catalogue.text import Text, text
 from domain.cases import CaseResult, Verdict, summarize
+from domain.catalogue.figures import duration, size
+from domain.catalogue.text import Text, text
 from entrypoints.http.presenter import case_result
 from entrypoints.http.schemas.jobs import CaseResult as ShownCase
 

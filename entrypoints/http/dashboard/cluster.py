@@ -11,9 +11,9 @@ from application.errors import DependencyUnavailable, NotFound
 from application.queries.cluster_reader import MAX_JOBS, ClusterReader, EngineState, OutcomeSlice
 from application.queries.queue_history import SAMPLE_EVERY_S, QueueSlice
 from application.use_cases.check_health import DependencyHealth
-from catalogue.figures import NOTHING
-from catalogue.text import Text, text
 from domain.caller import Scope
+from domain.catalogue.figures import NOTHING
+from domain.catalogue.text import Text, text
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api

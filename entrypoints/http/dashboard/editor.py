@@ -14,10 +14,10 @@ from litestar.response import Redirect
 from application.commands import UploadCodeCommand
 from application.file_spool import FileSpool
 from application.views import JobView
-from catalogue.figures import read_duration, read_size
-from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.cases import StopOn
+from domain.catalogue.figures import read_duration, read_size
+from domain.catalogue.text import text
 from domain.checker import CheckerKind
 from domain.errors import InvalidValue
 from domain.values import JobId

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from application.queries.cluster_reader import ClusterReader
 from application.use_cases.check_health import CheckHealth, DependencyHealth
-from catalogue.text import Text, text
 from domain.caller import Scope
+from domain.catalogue.text import Text, text
 from entrypoints.http.dashboard.visitor import Visitor
 
 _ENGINE = "engine"

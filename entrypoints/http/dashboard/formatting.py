@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from markupsafe import Markup
 
 from application.ports.dashboard_queries import COUNTED_UP_TO
-from catalogue.figures import NOTHING, duration, size
+from domain.catalogue.figures import NOTHING, duration, size
 
 _CHART_HEIGHT = 28
 _BAR_WIDTH = 6

@@ -14,8 +14,8 @@ from application.errors import NotFound
 from application.queries.timeline import Timeline
 from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import given
-from catalogue.text import text
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.cases import cases_context
 from entrypoints.http.dashboard.formatting import inert_json

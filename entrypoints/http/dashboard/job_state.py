@@ -6,9 +6,9 @@ from datetime import datetime
 
 from application.queries.timeline import Timeline, Waiting
 from application.views import JobView
-from catalogue.figures import duration
-from catalogue.text import Text, text
 from domain.artifacts import PICTURES
+from domain.catalogue.figures import duration
+from domain.catalogue.text import Text, text
 from domain.execution import Execution, ExecutionResult, LimitHit, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase

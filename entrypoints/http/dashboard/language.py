@@ -3,7 +3,7 @@
 from litestar import Controller, Response, post
 from litestar.response import Redirect
 
-from catalogue.language import Language, language_of
+from domain.catalogue.language import Language, language_of
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import go_to
 from entrypoints.http.dashboard.translation import language_cookie

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.response import Redirect
 
-from catalogue.figures import duration, size
-from catalogue.language import Language
+from domain.catalogue.figures import duration, size
+from domain.catalogue.language import Language
 from domain.job_lifecycle import JobStatus, State
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import formatting

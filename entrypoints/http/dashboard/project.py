@@ -11,8 +11,8 @@ from litestar.params import FromPath
 
 from application.queries.job_reader import JobPage
 from application.views import JobFilter
-from catalogue.text import text
 from domain.caller import Caller, Scope
+from domain.catalogue.text import text
 from domain.checker import CheckerKind
 from domain.errors import InvalidValue
 from domain.job_lifecycle import State

@@ -7,8 +7,8 @@ from litestar.di import NamedDependency, Provide
 from litestar.response import Redirect
 
 from application.errors import NotAuthenticated
-from catalogue.text import Text, text
 from domain.caller import Scope
+from domain.catalogue.text import Text, text
 from entrypoints.http.dashboard.assets import read_asset
 from entrypoints.http.dashboard.audit import AuditPages
 from entrypoints.http.dashboard.batches import BatchPages

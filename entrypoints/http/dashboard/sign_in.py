@@ -11,7 +11,7 @@ from litestar.response import Redirect
 from application.errors import DependencyUnavailable, SignInRefused
 from application.ports.identity_provider import ProviderAnswer
 from application.session_opener import SignedIn
-from catalogue.text import text
+from domain.catalogue.text import text
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, is_partial
 from entrypoints.http.dependencies import Api

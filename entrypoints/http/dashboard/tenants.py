@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 
 from application.errors import Conflict
 from application.session_authenticator import StoredSession
-from catalogue.text import text
 from domain.caller import Scope
+from domain.catalogue.text import text
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.dependencies import Api

@@ -7,8 +7,8 @@ import msgspec
 from litestar.datastructures import Cookie
 from markupsafe import Markup, escape
 
-from catalogue.language import Language, language_of, preferred_language
-from catalogue.text import Text, sentences
+from domain.catalogue.language import Language, language_of, preferred_language
+from domain.catalogue.text import Text, sentences
 from entrypoints.http.csrf import cookies_of
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.json_request import AnyRequest

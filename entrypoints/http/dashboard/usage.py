@@ -10,10 +10,10 @@ from litestar.di import NamedDependency
 
 from application.queries.audit_reader import MAX_ENTRIES, UsageReader
 from application.views import DayUsage
-from catalogue.figures import duration, size
-from catalogue.text import Text, text
 from domain.audit import NO_USAGE, Usage
 from domain.caller import Caller, Scope
+from domain.catalogue.figures import duration, size
+from domain.catalogue.text import Text, text
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api

@@ -8,9 +8,9 @@ from msgspec import Meta, Struct
 
 from application.queries.case_set_reader import CaseSetPage
 from application.submitted_cases import NewCase
-from catalogue.text import text
 from domain.case_set import CaseSetVersion
 from domain.cases import OUTPUT_HEAD_CHARS, Case
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.http.schemas.requests import CaseRequest
 

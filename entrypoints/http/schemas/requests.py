@@ -11,9 +11,9 @@ from application.new_files import NewBlob, NewFile
 from application.submitted_cases import NewCase
 from application.submitted_judges import NewChecker, NewJudgeProgram
 from application.use_cases.run_again import Changes
-from catalogue.text import text
 from domain.case_set import parse_case_set_reference
 from domain.cases import StopOn
+from domain.catalogue.text import text
 from domain.checker import CheckerKind
 from domain.errors import InvalidValue
 from domain.files import shown

@@ -3,7 +3,7 @@
 import pytest
 
 from application.errors import NotFound
-from catalogue.text import text
+from domain.catalogue.text import text
 from entrypoints.cli.errors import Failure, sentence_of
 
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from catalogue.figures import NOTHING
+from domain.catalogue.figures import NOTHING
 from entrypoints.http.dashboard.formatting import (
     between,
     clock_time,

@@ -13,7 +13,7 @@ const text = (() => {
   };
 })();
 
-// A duration as the server writes it (catalogue/figures.py).
+// A duration as the server writes it (domain/catalogue/figures.py).
 const duration = (milliseconds) => {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 60000) return `${(milliseconds / 1000).toFixed(1)} s`;

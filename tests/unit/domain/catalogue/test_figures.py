@@ -1,6 +1,6 @@
 import pytest
 
-from catalogue.figures import duration, read_duration, read_size, size
+from domain.catalogue.figures import duration, read_duration, read_size, size
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from catalogue.language import Language, language_of_environment, preferred_language
+from domain.catalogue.language import Language, language_of_environment, preferred_language
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from catalogue.language import Language
-from catalogue.text import text
+from domain.catalogue.language import Language
+from domain.catalogue.text import text
 
 
 def test_a_text_is_english_unless_another_language_is_asked_for():

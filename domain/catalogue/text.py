@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from catalogue.language import Language
+from domain.catalogue.language import Language
 
 Sentence = str | Mapping[str, str]
 
