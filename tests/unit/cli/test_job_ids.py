@@ -51,7 +51,16 @@ def test_a_beginning_of_several_ids_is_refused_with_them():
 
 @pytest.mark.parametrize(
     "given",
-    ["", "abc", "0194bc0", "0194bc00x", "../../etc/passwd", "0194bc001", "0194bc00-1-", id_of(MADE)],
+    [
+        "",
+        "abc",
+        "0194bc0",
+        "0194bc00x",
+        "../../etc/passwd",
+        "0194bc001",
+        "0194bc00-1-",
+        pytest.param(id_of(MADE), id="a whole id"),
+    ],
 )
 def test_another_text_is_left_to_the_service_without_a_search(given):
     jobs = Jobs(id_of(MADE))
