@@ -115,6 +115,6 @@ def read_blob(store: ObjectStore, tenant: TenantName, blob: BlobRef) -> bytes:
     """
     key = blob.key(tenant)
     content = store.get(key, blob.size)
-    if len(content) != blob.size:
-        raise StorageUnavailable(f"object '{key}' has {len(content)} bytes, and {blob.size} were stored")
+    if BlobRef.of(content) != blob:
+        raise StorageUnavailable(f"object '{key}' has other bytes than were stored")
     return content

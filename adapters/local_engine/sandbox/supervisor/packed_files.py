@@ -4,13 +4,14 @@ It is a row of records, so that it can be written and read piece by piece, and e
 them: a kind, the length of a path, the size of a content, the path, the content.
 """
 
+import errno
 import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _HEADER = struct.Struct("<BHQ")
-_FILE, _EXECUTABLE, _DIRECTORY = range(3)
+_KINDS = _FILE, _EXECUTABLE, _DIRECTORY = range(3)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_MODE, _EXECUTABLE_MODE, _DIRECTORY_MODE = 0o644, 0o755, 0o755
 LONGEST_PATH = 16 << 10
@@ -72,6 +73,9 @@ def are_few(packed: int) -> bool:
 
     Args:
         packed: A descriptor of packed files. Its offset does not matter.
+
+    Raises:
+        OSError: A record is damaged.
     """
     if os.fstat(packed).st_size > _FEW_BYTES:
         return False
@@ -92,7 +96,7 @@ def unpack(packed: int, directory: str, owner: int | None = None) -> None:
         owner: The user and group id of all; None for the present ones.
 
     Raises:
-        OSError: There is no room for them.
+        OSError: There is no room for them, or a record is damaged.
     """
     made = {""}
     for record in _records(packed):
@@ -119,18 +123,26 @@ def _parts(file: PackedFile) -> tuple[bytes, bytes]:
 
 def _header(kind: int, path: str, size: int) -> bytes:
     encoded = os.fsencode(path)
-    is_outside = not {"", ".", ".."}.isdisjoint(path.split("/")) or "\0" in path
-    if is_outside or len(encoded) > LONGEST_PATH:
+    if not _is_inside(path) or len(encoded) > LONGEST_PATH:
         raise ValueError(f"{path[:200]!r} is no path within a directory")
     return _HEADER.pack(kind, len(encoded), size) + encoded
+
+
+def _is_inside(path: str) -> bool:
+    return {"", ".", ".."}.isdisjoint(path.split("/")) and "\0" not in path
 
 
 def _records(packed: int) -> Iterator[_Record]:
     offset, end = 0, os.fstat(packed).st_size
     while offset < end:
-        kind, length, size = _HEADER.unpack(os.pread(packed, _HEADER.size, offset))
+        header = os.pread(packed, _HEADER.size, offset)
+        if len(header) < _HEADER.size:
+            raise OSError(errno.EBADMSG, "Packed files end within a header")
+        kind, length, size = _HEADER.unpack(header)
         path = os.fsdecode(os.pread(packed, length, offset + _HEADER.size))
         offset += _HEADER.size + length
+        if kind not in _KINDS or not _is_inside(path) or offset + size > end:
+            raise OSError(errno.EBADMSG, "Packed files have a damaged record")
         yield _Record(kind, path, offset, size)
         offset += size
 
