@@ -110,9 +110,8 @@ class Run:
             self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
-        has_share = request.cgroup is not None and request.cgroup.shares is not None
-        if not has_share and not request.is_planned:  # a plan does so itself: the program may run already
-            give_way(self.pid)
+        if not request.is_planned:  # a plan does so itself: the program may run already
+            self._give_way()
         if request.build_limits is not None:
             self._next_sample = self._sample(request.build_limits.cpu_time_ms)
         for descriptor in inherited:
@@ -347,7 +346,16 @@ class Run:
             if self._sampler is not None:
                 self._sampler.cpu_at_start_s = cpu_s
 
+    def _give_way(self) -> None:
+        """Lower the priority of all processes that there are, where no control group shares the processors.
+
+        A process that is being forked at this moment is missed. None is while the program waits to start.
+        """
+        if self._request.cgroup is None or self._request.cgroup.shares is None:
+            give_way(self.pid)
+
     def _waiting(self) -> None:
+        self._give_way()
         _, *self._inside = tree(self.pid)
         self._cpu_before_s = self._tree_cpu_s() if self._counts_cpu else live_cpu_s(self.pid)
         self._tell(RunEvent(status=Status.WAITING))
@@ -411,9 +419,11 @@ class Run:
         self._was_ready = True
         self._started = time.monotonic()
         self._deadline = _NEVER
-        if self._limits.rlimits and not self._request.is_prewarmed and not self._request.is_planned:
-            _, *inside = tree(self.pid)
-            limit(inside, self._limits.rlimits, self._user)
+        if not self._request.is_prewarmed and not self._request.is_planned:
+            self._give_way()
+            if self._limits.rlimits:
+                _, *inside = tree(self.pid)
+                limit(inside, self._limits.rlimits, self._user)
         if self._limit is None and not self._request.is_planned:
             self._tell(RunEvent(status=Status.READY))
         if self._may_start:
