@@ -118,7 +118,7 @@ def test_pages_on_this_machine_may_call_in_development(service: Service, origin:
     exposed = {name.strip().lower() for name in response.headers["access-control-expose-headers"].split(",")}
     assert exposed == {
         *("content-range", "etag", "idempotent-replayed", "link", "ratelimit", "ratelimit-policy"),
-        *("retry-after", "x-ignored-fields", "x-request-id"),
+        *("retry-after", "x-ignored-fields", "x-request-id", "x-wait-cut-to"),
     }
 
 

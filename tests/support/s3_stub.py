@@ -39,7 +39,7 @@ class S3Stub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.close()
+        self._loop.run(self._close())
         self._loop.close()
 
     @property
@@ -51,6 +51,9 @@ class S3Stub:
         """Accept connections from now on."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=256)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _close(self) -> None:
+        self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from adapters.local_engine.sandbox import rootfs
+from adapters.local_engine.sandbox.supervisor.protocol import USER
 from domain.execution import Note
 from tests.contract.engine_kit.harness import Program
 from tests.support.sandbox import isolated_engine
@@ -98,7 +99,7 @@ def test_users_are_those_of_the_box(kit):
     code += "print([user.pw_name for user in pwd.getpwall()])"
 
     assert _python(kit, code) == "box True box\n['root', 'box', 'nobody']\n"
-    assert f"box:x:{rootfs.USER}:{rootfs.USER}:box:{rootfs.HOME}:" in (_MADE / "passwd").read_text()
+    assert f"box:x:{USER}:{USER}:box:{rootfs.HOME}:" in (_MADE / "passwd").read_text()
 
 
 def test_numbers_have_their_names(kit):

@@ -13,7 +13,7 @@ from adapters.sql.tables import metadata
 from domain.job_lifecycle import Phase
 
 FORCED = re.compile(r"FORCE INDEX \((\w+)\)")
-NAMES = {index.name for table in metadata.tables.values() for index in table.indexes}
+NAMES = {"PRIMARY", *(index.name for table in metadata.tables.values() for index in table.indexes)}
 RUNNING = frozenset({Phase.RUNNING})
 
 
@@ -22,8 +22,9 @@ def statements():
     yield from (execution_statements.NEXT, execution_statements.NEXT_IN, execution_statements.RUNNING)
     yield ALONE
     yield from (walk_statement(2, in_language=in_language) for in_language in (False, True))
-    for project, statuses, phases, language, tags in product(
-        (False, True), (0, 1, 2), (frozenset(), RUNNING), (False, True), (0, 1, 2)
+    flag = (False, True)
+    for project, statuses, phases, language, tags, ids, search in product(
+        flag, (0, 1, 2), (frozenset(), RUNNING), flag, (0, 1, 2), flag, flag
     ):
         shape = PageShape(
             project=project,
@@ -31,6 +32,8 @@ def statements():
             phases=phases,
             language=language,
             tags=tags,
+            ids=ids,
+            search=search,
             after=False,
             before=False,
             cursor=False,
