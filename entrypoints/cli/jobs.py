@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import wraps
@@ -18,11 +18,11 @@ from domain.job_lifecycle import JobStatus, Phase, State
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import Styled, list_options, note, print_json, print_table, table_of
+from entrypoints.cli.terminal import Styled, list_options, print_json, print_table, table_of
 from entrypoints.cli.times import Moment
 from entrypoints.cli.values import STATUSES, LanguageName, Tag
 
-# So many of the newest jobs are searched for a text, or chosen by filters, at most.
+# So many jobs are chosen by filters at most.
 MAX_SELECTED = 10_000
 _WATCH_S = 2.0
 _LINES_AROUND = 3
@@ -62,17 +62,9 @@ class Filters:
         return not (self.phases or self.tags or any(value is not None for value in given))
 
     def select(self, client: ServiceClient, limit: int, **query: Json) -> list[Json]:
-        """Return the newest jobs that match, of which a text is searched in a bounded number."""
+        """Return the newest jobs that match."""
         path = "/api/jobs" if self.project is None else f"/api/projects/{segment(self.project)}/jobs"
-        asked = {**self._query(), **query}
-        if self.search is None:
-            return client.listed(path, limit, **asked)
-        wanted = self.search.casefold()
-        read = client.listed(path, MAX_SELECTED, **asked)
-        found = [job for job in read if any(wanted in each.casefold() for each in _searched(job))]
-        if len(read) == MAX_SELECTED and len(found) < limit:
-            note(text("cli.search_ended", count=MAX_SELECTED))
-        return found[:limit]
+        return client.listed(path, limit, **self._query(), **query)
 
     def _query(self) -> dict[str, Json]:
         return {
@@ -82,17 +74,12 @@ class Filters:
             "tag": [f"{name}:{value}" for name, value in self.tags],
             "created_after": _written(self.since),
             "created_before": _written(self.until),
+            "search": self.search,
         }
 
 
 def _written(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
-
-
-def _searched(job: Json) -> Iterator[str]:
-    """Return the texts of a job that are searched: its id, project, language, reason and tags."""
-    yield from (job["job_id"], job["project"], job["data"]["language"], job["data"]["reason"] or "")
-    yield from (f"{name}={value}" for name, value in job["data"]["tags"].items())
 
 
 def filter_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -130,7 +117,7 @@ _OPTIONS = (
         multiple=True,
         help="Only jobs with this tag; may be repeated.",
     ),
-    click.option("--search", metavar="TEXT", help="Only jobs with this in the id, project, reason or a tag."),
+    click.option("--search", metavar="TEXT", help="Only jobs with this in the description or a tag."),
 )
 
 

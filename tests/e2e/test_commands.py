@@ -56,7 +56,7 @@ def test_jobs_are_lines_with_tabs_in_pipes(where, job_id):
         (["--until", "yesterday"], False),
         (["--tag", "who=tests"], True),
         (["--tag", "who=others"], False),
-        (["--search", "WHO=TES"], True),
+        (["--search", "WHO:TES"], True),
         (["--search", "nowhere"], False),
     ],
 )
