@@ -82,6 +82,7 @@ def test_the_cases_of_a_job_are_a_table_that_follows_along(visitor: Visitor):
     expect(rows.nth(2)).to_contain_text("<b>secret</b>")
     expect(visitor.page.locator("#cases [role=status]")).to_contain_text("2 of 3 passed · score 2 of 3")
     expect(visitor.page.locator(".job-title .badge")).to_have_text("Failed")
+    expect(visitor.page.get_by_role("heading", name="Output")).to_be_hidden()
 
 
 def test_the_title_and_the_icon_follow_the_run_and_its_time_ticks(visitor: Visitor):

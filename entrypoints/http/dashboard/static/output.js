@@ -105,7 +105,10 @@
         if (rest) this.screen.write(stream, rest);
       }
       const isEmpty = !this.screen.pending.length && !this.screen.chars;
-      if (status.run_started_at && isEmpty && !("hasCases" in this.panel.dataset)) this.say(text("no_output"));
+      const { hasCases, onJobPage } = this.panel.dataset;
+      if (hasCases === undefined && status.run_started_at && isEmpty) this.say(text("no_output"));
+      // Each case has the output of its own.
+      if (hasCases !== undefined && onJobPage !== undefined) this.panel.hidden = isEmpty;
       for (const part of this.panel.querySelectorAll("[data-when-ended]")) {
         part.href = part.dataset.href;
         part.hidden = !status.log_key;
