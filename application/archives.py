@@ -61,7 +61,7 @@ def unpack(archive: IO[bytes], size: int, limits: FileLimits, spool: FileSpool) 
     """Return the files of an archive, whose contents are in the spool.
 
     What is no file and no directory is refused, and so is what an upload of single files is refused for. The
-    time is linear in the archive's size and in the limits, whatever its headers announce.
+    time is linear in the archive's size and in the limits, and not in the sizes that its headers announce.
 
     Args:
         archive: A file that can be sought, at its start.

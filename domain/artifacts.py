@@ -2,7 +2,7 @@
 
 `*` stands for any characters of a name, `?` for one, and `**` as a whole segment for any directories, or at
 the end for all that is below. A path is matched by one pass over it, for all patterns at once: the time is
-linear in the path, whatever the patterns.
+linear in the path for all patterns.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

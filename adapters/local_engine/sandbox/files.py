@@ -40,7 +40,7 @@ def fill(descriptor: int, content: bytes) -> None:
 
 
 def seal(descriptor: int) -> None:
-    """Keep a file in memory from being changed any more, whoever has it."""
+    """Keep a file in memory from being changed any more, by all processes that have it."""
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
 
