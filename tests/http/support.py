@@ -100,7 +100,8 @@ def serving(
 ) -> Iterator[Service]:
     """Serve a fresh service until the context ends; `prepare` may override its parts before."""
     make_tables(data_dir)
-    environment = settings_of(data_dir=data_dir, **settings)
+    # Its tests cut no power, and a disk that is busy with other tests holds up each commit for seconds.
+    environment = settings_of(data_dir=data_dir, **{"sqlite_synchronous": "normal", **settings})
     container = build_container(environment, STANDARD_LIMITS)
     engine = ScriptedEngine()
     container.engine.override(engine)
