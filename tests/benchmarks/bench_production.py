@@ -98,7 +98,7 @@ def main(seconds: float = SECONDS) -> Sequence[str]:
         (directory / "mariadb").mkdir()
         with (
             running_servers(directory / "mariadb") as servers,
-            _outside() as addresses,
+            outside() as addresses,
             _bare(servers) as bare,
         ):
             report = Report(bare, seconds)
@@ -111,31 +111,31 @@ def main(seconds: float = SECONDS) -> Sequence[str]:
 def _requests(report: Report, servers: Servers, directory: Path, addresses: Mapping[str, str]) -> None:
     with Cluster(directory / "requests", servers, **addresses) as cluster:
         cluster.start(apis=1, workers=0)
-        ports = _ports(cluster)
+        ports = ports_of(cluster)
         report.rate("upload, code in S3", ports, CASES["upload"], 1 / 6)
         report.rate("execute", ports, CASES["execute"], 1 / 3)
         report.rate("status", ports, CASES["status"], 1 / 2)
         report.rate("list of 100", ports, CASES["list of 100"], None)
     with Cluster(directory / "files", servers, 1, **addresses, AWS_CODE_BUCKET="") as cluster:
         cluster.start(apis=1, workers=0)
-        report.rate("upload, code in files", _ports(cluster), CASES["upload"], 1 / 3)
+        report.rate("upload, code in files", ports_of(cluster), CASES["upload"], 1 / 3)
 
 
 def _jobs(report: Report, servers: Servers, directory: Path, addresses: Mapping[str, str]) -> None:
     case = CASES["upload to result"]
     with Cluster(directory / "jobs", servers, 2, **addresses) as cluster:
         cluster.start(apis=1, workers=1)
-        report.rate("... by one caller", _ports(cluster), case, None, callers=1)
-        one = report.rate("a job from upload to end", _ports(cluster), case, 1 / 8)
+        report.rate("... by one caller", ports_of(cluster), case, None, callers=1)
+        one = report.rate("a job from upload to end", ports_of(cluster), case, 1 / 8)
         cluster.start(apis=1, workers=1)
-        two = report.rate("... through two of each", _ports(cluster), case, None)
+        two = report.rate("... through two of each", ports_of(cluster), case, None)
         # Two of each cannot do more than what one of each has left idle of the processors allows.
         figures = f"of the machine's CPU one used {one.cpu:.0%}, two {two.cpu:.0%}"
         report.ratio("two of each, beside one", figures, two.per_s / one.per_s, min(SPEED_UP, 1 / one.cpu))
     threads = {"SERVICE_SERVER_WORKER_THREADS": str(PATIENT_CALLERS)}
     with Cluster(directory / "patient", servers, 3, **threads, **addresses) as cluster:
         cluster.start(apis=1, workers=1)
-        _patience(report, _ports(cluster)[0])
+        _patience(report, ports_of(cluster)[0])
 
 
 def _patience(report: Report, port: int) -> None:
@@ -173,7 +173,7 @@ def _idle(report: Report, servers: Servers, directory: Path) -> None:
         cluster.start(apis=1, workers=1)
         time.sleep(2)
         report.figure("CPU of an idle worker", _cpu_percent(cluster.workers[0], 3), "%", 8)
-        call = Caller(_ports(cluster)[0])
+        call = Caller(ports_of(cluster)[0])
         waits = [_until_heard(call, heard) for _ in range(50)]
         report.figure("execute to the engine's start, p50", statistics.median(waits), "ms", 5)
         report.figure("... p90", statistics.quantiles(waits, n=10)[-1], "ms", 10)
@@ -205,12 +205,12 @@ def _insert(call: Caller) -> Callable[[], object]:
     return lambda: call("POST", "/insert")
 
 
-def _ports(cluster: Cluster) -> list[int]:
+def ports_of(cluster: Cluster) -> list[int]:
     return [int(url.rpartition(":")[2]) for url in cluster.urls]
 
 
 @contextmanager
-def _outside() -> Iterator[Mapping[str, str]]:
+def outside() -> Iterator[Mapping[str, str]]:
     """Run the object store and the runners; yield the settings that name them."""
     store, runner = free_port(), free_port()
     with _program("tests.benchmarks.production_servers", store, runner):
