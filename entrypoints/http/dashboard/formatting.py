@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from markupsafe import Markup
 
 from application.ports.dashboard_queries import COUNTED_UP_TO
@@ -29,6 +30,12 @@ def inert(text: str) -> str:
 def inert_json(data: object) -> str:
     """Return data as one line of JSON with control characters escaped, safe to paste into a terminal."""
     return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(data, ensure_ascii=False))
+
+
+def script_json(data: object) -> Markup:
+    """Return data as JSON for a script that reads it from an element, which nothing in it can end."""
+    encoded = msgspec.json.encode(data).decode()
+    return Markup(encoded.replace("<", "\\u003c"))  # noqa: S704 - no character of it is markup
 
 
 def _picture(match: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ from domain.job_lifecycle import JobStatus, State
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.assets import accepts_gzip, asset_url
+from entrypoints.http.dashboard.code_languages import modes
 from entrypoints.http.dashboard.engine import EngineBanner
 from entrypoints.http.dashboard.translation import Translator, language_of_visitor, script_texts
 from entrypoints.http.dashboard.visitor import Visitor, visitor_of
@@ -60,6 +61,7 @@ def _environment(language: Language) -> Environment:
         "language": language,
         "languages_of_pages": tuple(Language),
         "script_texts": script_texts(language),
+        "modes": modes,
         "asset": asset_url,
         "limit_figure": formatting.limit_figure,
         "between": formatting.between,

@@ -3,7 +3,6 @@
 from datetime import datetime
 from functools import cache
 
-import msgspec
 from litestar.datastructures import Cookie
 from markupsafe import Markup, escape
 
@@ -86,5 +85,4 @@ def time_element(time: datetime) -> Markup:
 @cache
 def script_texts(language: Language) -> Markup:
     """Return the texts of the pages' scripts as JSON that can stand in an element."""
-    encoded = msgspec.json.encode(sentences(language, "scripts")).decode()
-    return Markup(encoded.replace("<", "\\u003c"))  # noqa: S704 - our own texts, and none ends the element
+    return formatting.script_json(sentences(language, "scripts"))

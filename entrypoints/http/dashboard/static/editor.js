@@ -1,10 +1,6 @@
 // The editor: CodeMirror on the form's text area, with a small program of each language to begin with.
 "use strict";
 (() => {
-  const MODES = {
-    python: "python", node: "javascript", typescript: "text/typescript", java: "text/x-java",
-    c: "text/x-csrc", cpp: "text/x-c++src",
-  };
   const BEGINNINGS = {
     python: 'import time\n\nfor number in range(1, 6):\n    print("line", number, flush=True)\n    time.sleep(0.5)\n',
     node: 'let number = 0;\nconst timer = setInterval(() => {\n  console.log("line", ++number);\n  if (number === 5) clearInterval(timer);\n}, 500);\n',
@@ -22,14 +18,20 @@
     area.value = begin();
     const editor = CodeMirror.fromTextArea(area, {
       lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: text("code"),
-      mode: MODES[language.value] || null, viewportMargin: 30,
+      viewportMargin: 30,
       extraKeys: { "Ctrl-Enter": () => form.requestSubmit(), "Cmd-Enter": () => form.requestSubmit(), Tab: false, "Shift-Tab": false },
     });
     editor.setSize(null, "auto");
     editor.on("change", () => editor.save());
+    const show = async () => {
+      const chosen = language.value;
+      const mode = await loadMode(chosen);
+      if (language.value === chosen) editor.setOption("mode", mode);
+    };
+    show();
     let unchanged = begin();
     language.addEventListener("change", () => {
-      editor.setOption("mode", MODES[language.value] || null);
+      show();
       if (editor.getValue() === unchanged) editor.setValue(begin());
       unchanged = begin();
     });
