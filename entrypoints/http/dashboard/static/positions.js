@@ -1,0 +1,82 @@
+// The positions in code that compilers and tracebacks print: `positionsIn(line, files)` and `linksIn(line)`.
+"use strict";
+// What follows the path of a file where it stands with a line and, perhaps, a column. Each path is looked at once,
+// and what follows it has a bounded length, so the time is linear in the line.
+const POSITION_FORMS = [
+  /:(\d{1,7})(?::(\d{1,5}))?(?!\d)/y,    // gcc, g++, go, javac, node, ruby, rustc: main.c:3:5
+  /\((\d{1,7})(?:,(\d{1,5}))?\)/y,       // tsc, php's stack: main.ts(3,5)
+  /: line (\d{1,7})(?!\d)/y,             // bash: main.sh: line 3
+  /",? line (\d{1,7})(?!\d)/y,           // python: File "main.py", line 3
+  /(?: on)? line (\d{1,7})(?!\d)/y,      // php, perl: in main.php on line 3, at main.pl line 3
+];
+// Quoted by Python, a path may have any character; others end where no path of theirs goes on.
+const QUOTED_PATH = /(?<=File ")[^"]+(?=", line \d)/g;
+const PLAIN_PATH = /[^\s:()[\]{}<>"'`,;|=*]+/g;
+// A file of the system is none of a job's, even with the name of one.
+const SYSTEM_PATH = /^\/+(?:usr|lib\w*|opt|etc|proc)\//;
+const MOST_POSITIONS = 100;
+
+// Returns `{ begin, end, path, line, column }` for each position of a line of output in one of the files.
+// Args: the line, without escape sequences; an object whose keys are the paths of the files.
+const positionsIn = (() => {
+  const namesOf = new WeakMap();
+
+  // The path of each name that only one file has: compilers and stacks of Java leave directories out.
+  const byName = (files) => {
+    if (!namesOf.has(files)) {
+      const names = new Map();
+      for (const path of Object.keys(files)) {
+        const name = path.slice(path.lastIndexOf("/") + 1);
+        names.set(name, names.has(name) && files[names.get(name)] !== files[path] ? null : path);
+      }
+      namesOf.set(files, names);
+    }
+    return namesOf.get(files);
+  };
+
+  const resolve = (printed, files) => {
+    if (SYSTEM_PATH.test(printed)) return null;
+    let path = printed.replace(/^(?:\.\/|\/+)/, "");
+    for (;;) {
+      if (Object.hasOwn(files, path)) return path;
+      const slash = path.indexOf("/");
+      if (slash < 0) break;
+      if (!printed.startsWith("/")) return null;
+      path = path.slice(slash + 1);
+    }
+    return byName(files).get(path) || null;
+  };
+
+  return (line, files) => {
+    const found = [];
+    for (const form of [QUOTED_PATH, PLAIN_PATH]) {
+      for (const { 0: printed, index } of line.matchAll(form)) {
+        if (found.length >= MOST_POSITIONS) break;
+        for (const following of POSITION_FORMS) {
+          following.lastIndex = index + printed.length;
+          const position = following.exec(line);
+          if (!position) continue;
+          const path = printed.length <= 4096 ? resolve(printed, files) : null;
+          const end = following.lastIndex;
+          if (path === null || found.some((other) => other.begin < end && index < other.end)) break;
+          found.push({ begin: index, end, path, line: Number(position[1]), column: position[2] ? Number(position[2]) : null });
+          break;
+        }
+      }
+    }
+    return found.sort((one, other) => one.begin - other.begin);
+  };
+})();
+
+// Returns `{ begin, end, href, path, line, column }` for each position of a line of output in the code of the page:
+// the element `code-files` has an object from paths to addresses that a line's number completes.
+const linksIn = (() => {
+  let files = null;
+  return (line) => {
+    if (files === null) {
+      const element = document.getElementById("code-files");
+      files = element ? JSON.parse(element.textContent) : {};
+    }
+    return positionsIn(line, files).map((position) => ({ ...position, href: `${files[position.path]}${position.line}` }));
+  };
+})();
