@@ -108,6 +108,7 @@ from application.use_cases.sign_out import SignOut
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.submit_batch import SubmitBatch
 from application.use_cases.switch_tenant import SwitchTenant
+from application.use_cases.tag_job import TagJob
 from application.use_cases.upload_code import UploadCode
 from application.use_cases.verify_audit_log import VerifyAuditLog
 from application.use_cases.wake_workers import WakeWorkers
@@ -240,6 +241,7 @@ class Services:
     record_refusal: RecordRefusal
     idempotent_requests: IdempotentRequests
     delete_job: DeleteJob
+    tag_job: TagJob
     put_case_set: PutCaseSet
     delete_case_set: DeleteCaseSet
 
@@ -412,6 +414,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     )
     run_again = RunAgain(job_reader=job_reader, upload_code=upload_code)
     delete_job = DeleteJob(unit_of_work=caller_unit_of_work)
+    tag_job = TagJob(
+        unit_of_work=caller_unit_of_work, clock=ports.clock, submission_limits=options.submission_limits
+    )
     batch_reader = BatchReader(unit_of_work=ports.unit_of_work)
     cancel_batch = CancelBatch(
         caller_unit_of_work=caller_unit_of_work,
@@ -515,6 +520,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             cancel_job=cancel_job,
             run_again=run_again,
             delete_job=delete_job,
+            tag_job=tag_job,
             clock=ports.clock,
             max_jobs=options.max_job_actions,
         ),
@@ -541,6 +547,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         change_project=ChangeProject(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
         delete_job=delete_job,
+        tag_job=tag_job,
         put_case_set=PutCaseSet(
             unit_of_work=caller_unit_of_work,
             blobs=blobs,

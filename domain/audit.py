@@ -46,6 +46,7 @@ class Act(StrEnum):
     JOB_EXECUTE = "job.execute"
     JOB_CANCEL = "job.cancel"
     JOB_DELETE = "job.delete"
+    JOB_TAG = "job.tag"
     JOB_BUILD = "job.build"
     JOB_END = "job.end"
     FILES_REMOVE = "files.remove"

@@ -1,7 +1,7 @@
 """A job and its commands. Every command returns the changed job and the events."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from domain.events import (
@@ -15,7 +15,7 @@ from domain.events import (
 from domain.execution import Execution, ExecutionResult
 from domain.job_lifecycle import Ignored, JobStatus, Reason, Trigger, check
 from domain.project import Project
-from domain.submission import JobSpec
+from domain.submission import JobSpec, TagChange
 from domain.tenant import TenantName
 from domain.values import BatchId, ExecutionId, JobId, ProjectId
 
@@ -24,6 +24,8 @@ _OUTCOMES = {
     JobStatus.FAILED: Trigger.FAIL,
     JobStatus.TIMEOUT: Trigger.TIME_OUT,
 }
+# The least difference between two stored times.
+_LEAST = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +185,15 @@ class Job:
                 batch_id=self.batch_id,
             ),
         )
+
+    def tag(self, change: TagChange, now: datetime) -> Self:
+        """Change the tags, in any status; a change to the same tags changes nothing."""
+        tags = change.apply(self.spec.tags)
+        if tags == self.spec.tags:
+            return self
+        # Later in any case: another change of the same version would not notice this one.
+        now = max(now, self.updated_at + _LEAST)
+        return replace(self, spec=replace(self.spec, tags=tags), updated_at=now)
 
     def _replace_execution(
         self, lost: Execution, execution_id: ExecutionId, number: int, now: datetime, delay_s: float = 0.0

@@ -76,11 +76,7 @@ class JobOptions:
 
     def __post_init__(self) -> None:
         self._check_input()
-        for name, value in self.tags.items():
-            if not is_tag_name(name):
-                raise InvalidValue("tags", text("problems.tag_name"))
-            if not value.isprintable():
-                raise InvalidValue("tags", text("problems.tag_value"))
+        _check_tags(self.tags)
         self._check_runs()
 
     def _check_runs(self) -> None:
@@ -135,7 +131,7 @@ class SealedSecrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec(JobOptions):
-    """The program of a job and how it is to be run. It never changes.
+    """The program of a job and how it is to be run. It never changes, but for its tags.
 
     Attributes:
         code_bytes: The size of the code in its store; 0 if an earlier version stored it, and counted it to
@@ -273,6 +269,15 @@ class SubmissionLimits:
                 raise InvalidValue(name, error.detail) from None
         return url
 
+    def check_tags(self, tags: Mapping[str, str]) -> None:
+        """Check the number of a job's tags and their lengths.
+
+        Raises:
+            InvalidValue: There are too many, or one is too long.
+        """
+        if len(tags) > self.tags or any(len(value) > TAG_MAX_CHARS for value in tags.values()):
+            raise InvalidValue("tags", text("problems.tags", maximum=self.tags, characters=TAG_MAX_CHARS))
+
     def check_spec(self, spec: JobSpec, secret_env: Mapping[str, str] = NO_VARIABLES) -> None:
         """Check the sizes of all that is submitted beside the code. Secret variables count as the others do.
 
@@ -288,12 +293,33 @@ class SubmissionLimits:
             raise InvalidValue("max_attempts", text("problems.from_1", maximum=self.attempts))
         size = sum(len(given.encode()) for given in (*spec.args, *chain.from_iterable(variables)))
         _check_size("args", size, self.arguments_bytes)
-        if len(spec.tags) > self.tags or any(len(value) > TAG_MAX_CHARS for value in spec.tags.values()):
-            raise InvalidValue("tags", text("problems.tags", maximum=self.tags, characters=TAG_MAX_CHARS))
+        self.check_tags(spec.tags)
         for name in ("function_name", "description"):
             self.check_text(name, getattr(spec, name) or "")
         if spec.callback_url is not None:
             self.check_url("callback_url", spec.callback_url)
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """A change of a job's tags: the ones that are set, and the names of the ones that are removed.
+
+    Raises:
+        InvalidValue: It changes nothing, sets and removes the same tag, or a tag breaks its rule.
+    """
+
+    set: Mapping[str, str] = field(default_factory=dict)
+    remove: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not (self.set or self.remove) or not self.remove.isdisjoint(self.set):
+            raise InvalidValue("tags", text("problems.tag_change"))
+        _check_tags({**self.set, **dict.fromkeys(self.remove, "")})
+
+    def apply(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """Return the tags after the change."""
+        kept = {name: value for name, value in tags.items() if name not in self.remove}
+        return {**kept, **self.set}
 
 
 def webhook_url(name: str, text: str) -> WebhookUrl:
@@ -324,6 +350,14 @@ def check_variables(field_name: str, variables: Mapping[str, str]) -> None:
 def is_tag_name(text: str) -> bool:
     """Whether a tag can have this name."""
     return TAG_NAME.fullmatch(text) is not None
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    for name, value in tags.items():
+        if not is_tag_name(name):
+            raise InvalidValue("tags", text("problems.tag_name"))
+        if not value.isprintable():
+            raise InvalidValue("tags", text("problems.tag_value"))
 
 
 def _check_path(name: str, path: str) -> None:

@@ -58,6 +58,12 @@ _REPLACE = (
     )
     .values({name: sa.bindparam(f"new_{name}") for name in _CHANGED})
 )
+_REPLACE_TAGS = (
+    sa.update(jobs)
+    .where(jobs.c.job_id == sa.bindparam("id"), jobs.c.updated_at == sa.bindparam("expected"))
+    .values({name: sa.bindparam(f"new_{name}") for name in ("spec", "tags", "updated_at")})
+)
+_REMOVE_TAGS = sa.delete(job_tags).where(job_tags.c.job_id == sa.bindparam("id"))
 _FAIL = (
     sa.update(jobs)
     .where(
@@ -146,6 +152,19 @@ class SqlJobRepository(JobRepository):
         """End a job as FAILED; return whether this was its running execution."""
         ended = {"id": job_id, "execution": execution_id, "reason": reason.value, "now": now}
         return self._connection.execute(_FAIL, ended).rowcount == 1
+
+    def replace_tags(self, before: Job, after: Job) -> None:
+        """Store a job's new tags, if it is still as it was read."""
+        values = job_values(after)
+        new = {f"new_{name}": values[name] for name in ("spec", "tags", "updated_at")}
+        found = self._connection.execute(
+            _REPLACE_TAGS, {"id": before.id, "expected": before.updated_at, **new}
+        ).rowcount
+        if found != 1:
+            raise ConcurrencyConflict(f"job {before.id} is no longer as it was")
+        self._connection.execute(_REMOVE_TAGS, {"id": before.id})
+        if after.spec.tags:
+            self._connection.execute(_ADD_TAGS, tag_values(after))
 
     def replace(self, before: Job, after: Job) -> None:
         """Store a job's new state, if its status and its current execution are still as before."""

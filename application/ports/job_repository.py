@@ -70,6 +70,14 @@ class JobRepository(ABC):
         """End a job as FAILED without reading it; return whether this was its running execution."""
 
     @abstractmethod
+    def replace_tags(self, before: Job, after: Job) -> None:
+        """Store a job's new tags, if the stored one is still as it was read.
+
+        Raises:
+            ConcurrencyConflict: It has changed since.
+        """
+
+    @abstractmethod
     def replace(self, before: Job, after: Job) -> None:
         """Store a changed job, if the stored one is still as it was read.
 

@@ -1,4 +1,4 @@
-"""Command: cancel, rerun or delete many jobs."""
+"""Command: cancel, rerun, delete or tag many jobs."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +14,12 @@ from application.queries.job_reader import JobReader
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.delete_job import DeleteJob
 from application.use_cases.run_again import RunAgain
+from application.use_cases.tag_job import TagJob
 from application.views import Cursor, JobFilter, JobView
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import DomainError, InvalidValue
+from domain.submission import TagChange
 from domain.values import JobId
 
 
@@ -27,6 +29,7 @@ class JobAction(StrEnum):
     CANCEL = "cancel"
     RERUN = "rerun"
     DELETE = "delete"
+    TAG = "tag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class ActionResults:
 
 
 class ActOnJobs:
-    """Cancels, reruns or deletes the jobs of a list or of a filter, so many at most in one call.
+    """Cancels, reruns, deletes or tags the jobs of a list or of a filter, so many at most in one call.
 
     * Each job has a transaction, an audit entry and the rules of the use case for one job. A job that is
       refused holds up no other.
@@ -78,6 +81,7 @@ class ActOnJobs:
         cancel_job: CancelJob,
         run_again: RunAgain,
         delete_job: DeleteJob,
+        tag_job: TagJob,
         clock: Clock,
         max_jobs: int,
     ) -> None:
@@ -86,6 +90,7 @@ class ActOnJobs:
         self._job_reader = job_reader
         self._clock = clock
         self._max_jobs = max_jobs
+        self._tag_job = tag_job
         self._acts: Mapping[JobAction, Callable[[Caller, JobId], JobView | None]] = {
             JobAction.CANCEL: cancel_job,
             JobAction.RERUN: run_again,
@@ -93,16 +98,29 @@ class ActOnJobs:
         }
 
     def __call__(
-        self, caller: Caller, action: JobAction, jobs: Sequence[JobId] | FilteredJobs
+        self,
+        caller: Caller,
+        action: JobAction,
+        jobs: Sequence[JobId] | FilteredJobs,
+        tags: TagChange | None = None,
     ) -> ActionResults:
         """Act on the jobs, in the order in which they are given or found.
 
+        Args:
+            caller: The caller.
+            action: The act.
+            jobs: The jobs.
+            tags: The change of their tags, for TAG alone.
+
         Raises:
-            InvalidValue: There are too many ids, or none; or the filter's limit or project is none.
+            InvalidValue: There are too many ids, or none; or the filter's limit or project is none; or tags
+                are missing, or given for another act.
             ScopeMissing: The caller may not read jobs, and gives a filter.
             DependencyUnavailable: The database is out of reach; nothing was done.
             Repeated: The request came under its idempotency key before, and is in work or answered.
         """
+        if (action is JobAction.TAG) != (tags is not None):
+            raise InvalidValue("tags", text("problems.tag_change_only"))
         self._check(caller, jobs)
         begun_at = self._begin(caller)
         following = None
@@ -115,7 +133,7 @@ class ActOnJobs:
             job_ids = list(dict.fromkeys(jobs))
         results: list[ActionResult] = []
         for job_id in job_ids:
-            result = self._act(caller, action, job_id)
+            result = self._act(caller, action, job_id, tags)
             results.append(result)
             if isinstance(result.error, DependencyUnavailable):
                 results += [ActionResult(rest, error=result.error) for rest in job_ids[len(results) :]]
@@ -140,9 +158,11 @@ class ActOnJobs:
             lambda transaction: self._idempotent_requests.once(transaction, caller, lambda _t: now, again)
         )
 
-    def _act(self, caller: Caller, action: JobAction, job_id: JobId) -> ActionResult:
+    def _act(self, caller: Caller, action: JobAction, job_id: JobId, tags: TagChange | None) -> ActionResult:
         try:
             one = _for_one(caller, job_id) if action is JobAction.RERUN else replace(caller, idempotency=None)
+            if tags is not None:
+                return ActionResult(job_id, self._tag_job(one, job_id, tags))
             return ActionResult(job_id, self._acts[action](one, job_id))
         except (DomainError, ApplicationError) as error:
             return ActionResult(job_id, error=error)

@@ -120,3 +120,54 @@ def test_a_call_that_cannot_be_read_does_nothing(service: Service, body: object,
     problem = assert_problem(answer, 422)
 
     assert [fault.get("pointer") for fault in problem["errors"]] == [pointer]
+
+
+def test_tags_are_set_and_removed_and_found_by_at_once(service: Service, tag: str):
+    first, second = upload(service, tag, 2)
+    name, _colon, value = tag.partition(":")
+
+    answer = act(service, "tag", filter={"tag": [tag]}, tags={"set": {"reviewed": "yes"}, "remove": [name]})
+
+    assert answer["results"] == [
+        {"job_id": job, "done": True, "status": "PENDING"} for job in (second, first)
+    ]
+    assert service.http.get("/api/jobs", params={"tag": tag}).json() == []
+    params = {"tag": "reviewed:yes", "id": first}
+    assert [job["job_id"] for job in service.http.get("/api/jobs", params=params).json()] == [first]
+    assert service.http.get(f"/api/jobs/{first}").json()["spec"]["tags"] == {"reviewed": "yes"}
+    assert value
+
+
+def test_a_job_has_only_so_many_tags(service: Service, tag: str):
+    [job_id] = upload(service, tag, 1)
+
+    answer = act(service, "tag", ids=[job_id], tags={"set": {f"t{n}": "x" for n in range(16)}})
+
+    assert answer["results"][0]["problem"]["status"] == 422
+    assert "at most 16 tags" in answer["results"][0]["problem"]["detail"]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        None,
+        {},
+        {"set": {"a": "1"}, "remove": ["a"]},
+        {"set": {"no name": "1"}},
+        {"remove": [""]},
+        {"set": {"a": "\n"}},
+    ],
+)
+def test_a_change_of_tags_that_cannot_be_does_nothing(service: Service, tag: str, tags: object):
+    [job_id] = upload(service, tag, 1)
+    body = {"action": "tag", "ids": [job_id]} | ({} if tags is None else {"tags": tags})
+
+    problem = assert_problem(service.http.post("/api/jobs/actions", json=body), 422)
+
+    assert problem["errors"][0]["pointer"] == "/tags"
+
+
+def test_tags_belong_to_the_action_of_tags_alone(service: Service):
+    body = {"action": "delete", "ids": [UNKNOWN_ID], "tags": {"remove": ["a"]}}
+
+    assert_problem(service.http.post("/api/jobs/actions", json=body), 422)

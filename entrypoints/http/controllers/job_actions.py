@@ -12,6 +12,7 @@ from application.use_cases.act_on_jobs import ActionResult, FilteredJobs, JobAct
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
+from domain.submission import TagChange
 from domain.values import JobId, parse_job_id
 from entrypoints.http.dependencies import Api
 from entrypoints.http.errors import problem_of
@@ -23,6 +24,7 @@ from entrypoints.http.schemas.job_actions import (
     JobActionsRequest,
     JobActionsResponse,
     JobFilterRequest,
+    TagChangeRequest,
 )
 from entrypoints.settings import Settings
 
@@ -33,6 +35,14 @@ _Body = Annotated[
             Example(
                 summary="Cancel the jobs of a tag",
                 value={"action": "cancel", "filter": {"phase": ["waiting"], "tag": ["team:blue"]}},
+            ),
+            Example(
+                summary="Tag a job",
+                value={
+                    "action": "tag",
+                    "ids": ["01890a5d-ac96-774b-bcce-b302099a8057"],
+                    "tags": {"set": {"reviewed": "yes"}, "remove": ["todo"]},
+                },
             ),
             Example(
                 summary="Delete two jobs",
@@ -56,7 +66,7 @@ class JobActionsController(Controller):
         status_code=200,
         **openapi_docs(
             "actOnJobs",
-            "Cancel, rerun or delete many jobs",
+            "Cancel, rerun, delete or tag many jobs",
             "Acts on each of the jobs as the call for one job does, and answers with a result for each. Jobs "
             "that meet a `filter` are acted on newest first, so many in each call: `next` goes on with the "
             f"rest. A filter takes the scope `{Scope.JOBS_READ}` too.",
@@ -71,11 +81,11 @@ class JobActionsController(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> JobActionsResponse:
-        """Cancel, rerun or delete many jobs."""
+        """Cancel, rerun, delete or tag many jobs."""
 
         def act() -> JobActionsResponse:
             given = _given(data) if data.filter is None else _filtered(data, data.filter, api.settings)
-            found = api.services.act_on_jobs(caller, data.action, given)
+            found = api.services.act_on_jobs(caller, data.action, given, _tags(data.tags))
             first = found.results[0].error if found.results else None
             if isinstance(first, DependencyUnavailable):
                 raise first
@@ -108,6 +118,10 @@ def _filtered(data: JobActionsRequest, wanted: JobFilterRequest, settings: Setti
             raise
         raise InvalidValue(f"filter/{error.field}", error.detail) from None
     return FilteredJobs(found, wanted.project)
+
+
+def _tags(given: TagChangeRequest | None) -> TagChange | None:
+    return None if given is None else TagChange(given.set or {}, frozenset(given.remove or ()))
 
 
 def _given(data: JobActionsRequest) -> list[JobId]:

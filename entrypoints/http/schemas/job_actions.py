@@ -34,14 +34,31 @@ class JobFilterRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
 
+class TagChangeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A change of jobs' tags; other tags stay as they are."""
+
+    set: Annotated[
+        dict[str, str] | None,
+        Meta(
+            description="Tags by their names, in the place of others of these names.",
+            examples=[{"team": "blue"}],
+        ),
+    ] = None
+    remove: Annotated[tuple[str, ...] | None, Meta(description="Names of tags that are removed.")] = None
+
+
 class JobActionsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """An act, and the jobs for it: either `ids` or a `filter`."""
 
     action: Annotated[
         JobAction,
-        Meta(description="`cancel`: jobs that have not ended. `rerun`: any. `delete`: jobs that have ended."),
+        Meta(
+            description="`cancel`: jobs that have not ended. `rerun`: any. `delete`: jobs that have ended. "
+            "`tag`: any."
+        ),
     ]
     ids: Annotated[tuple[str, ...] | None, Meta(description="The ids of the jobs.")] = None
+    tags: Annotated[TagChangeRequest | None, Meta(description="With `tag`: the change of their tags.")] = None
     filter: Annotated[JobFilterRequest | None, Meta(description="All jobs that meet it.")] = None
     cursor: Annotated[
         str | None, Meta(description="With `filter`: the `next` of the answer before, to go on.")

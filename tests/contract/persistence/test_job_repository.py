@@ -5,11 +5,12 @@ from uuid import uuid4
 import pytest
 
 from application.errors import ConcurrencyConflict
+from application.views import JobFilter
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
-from domain.submission import SealedSecrets
+from domain.submission import SealedSecrets, TagChange
 from domain.values import JobId, ObjectKey
 from tests.support.callers import ANONYMOUS
 from tests.support.samples import (
@@ -166,10 +167,10 @@ def test_a_decision_on_a_job_that_is_not_there_is_void(store):
     assert is_void(store, replace(job, id=JobId(uuid4())), job)
 
 
-def is_void(store, before, after):
+def is_void(store, before, after, change="replace"):
     def work(transaction):
         try:
-            transaction.jobs.replace(before, after)
+            getattr(transaction.jobs, change)(before, after)
         except ConcurrencyConflict:
             return True
         return False
@@ -192,3 +193,43 @@ def test_a_job_is_failed_unread_by_its_running_execution_only(store):
     )
     assert store.run(lambda transaction: transaction.jobs.get_of_any_tenant(job.id)) == expected
     assert store.run(lambda transaction: transaction.jobs.get_of_any_tenant(other.id)) == other
+
+
+def test_new_tags_are_stored_and_found_by(store):
+    job = a_job(store, tags={"team": "blue", "old": "1"}, description="kept", args=("x",))
+    after = job.tag(TagChange({"team": "red", "new": "2"}, frozenset({"old"})), LATER)
+
+    store.run(lambda transaction: transaction.jobs.replace_tags(job, after))
+
+    assert get(store, job.id) == after
+    assert after.spec == replace(job.spec, tags={"team": "red", "new": "2"})
+    found = {
+        tag: [
+            view.job_id for view in store.queries.page(ANONYMOUS, JobFilter(limit=9, tags=dict([tag]))).jobs
+        ]
+        for tag in (("team", "red"), ("new", "2"), ("team", "blue"), ("old", "1"))
+    }
+    assert found == {
+        ("team", "red"): [job.id],
+        ("new", "2"): [job.id],
+        ("team", "blue"): [],
+        ("old", "1"): [],
+    }
+
+
+def test_the_last_tag_can_be_removed(store):
+    job = a_job(store, tags={"old": "1"})
+    after = job.tag(TagChange(remove=frozenset({"old", "missing"})), LATER)
+
+    store.run(lambda transaction: transaction.jobs.replace_tags(job, after))
+
+    assert get(store, job.id).spec.tags == {}
+
+
+def test_tags_that_were_changed_by_another_are_not_overwritten(store):
+    job = a_job(store)
+    first, second = (job.tag(TagChange({name: "x"}), LATER) for name in ("first", "second"))
+    store.run(lambda transaction: transaction.jobs.replace_tags(job, first))
+
+    assert is_void(store, job, second, "replace_tags")
+    assert get(store, job.id) == first

@@ -58,6 +58,13 @@ class MemoryJobRepository(JobRepository):
         self._tables.jobs[job_id] = ended
         return True
 
+    def replace_tags(self, before: Job, after: Job) -> None:
+        """Store a job's new tags, if it is still as it was read."""
+        stored = self._tables.jobs.get(before.id)
+        if stored is None or stored.updated_at != before.updated_at:
+            raise ConcurrencyConflict(f"job {before.id} is no longer as it was")
+        self._tables.jobs[before.id] = after
+
     def replace(self, before: Job, after: Job) -> None:
         """Store a job's changes, if its status and its current execution still are as before."""
         stored = self._tables.jobs.get(before.id)

@@ -11,9 +11,11 @@ from application.use_cases.act_on_jobs import FilteredJobs, JobAction
 from application.views import JobFilter
 from domain.audit import DONE, Act
 from domain.caller import Scope
-from domain.errors import InvalidValue, ScopeMissing
+from domain.errors import InvalidValue, ScopeMissing, TenantTransitionRefused
 from domain.idempotency import IdempotentRequest
 from domain.job_lifecycle import JobStatus
+from domain.submission import TagChange
+from domain.tenant import TenantStatus
 from domain.values import JobId
 from tests.support.callers import ANONYMOUS, a_caller
 from tests.support.in_memory_service import MAX_JOB_ACTIONS
@@ -100,3 +102,24 @@ def test_once_a_store_is_out_of_reach_the_rest_is_not_tried(service, monkeypatch
     assert [result.job_id for result in done.results] == jobs
     assert [type(result.error) for result in done.results] == [StorageUnavailable] * 3
     assert len(copied) == 1
+
+
+def test_tagging_is_recorded_and_keeps_what_it_does_not_name(service):
+    job = service.upload(tags={"team": "blue", "old": "1"})
+
+    done = service.act_on_jobs(
+        ANONYMOUS, JobAction.TAG, [job.job_id], TagChange({"reviewed": "yes"}, frozenset({"old"}))
+    )
+
+    assert done.results[0].job.tags == {"team": "blue", "reviewed": "yes"}
+    entries = service.unit_of_work.read(lambda transaction: transaction.audit.waiting(100))
+    assert [(e.subject, e.outcome) for e in entries if e.act == Act.JOB_TAG] == [(str(job.job_id), DONE)]
+
+
+def test_a_suspended_tenant_tags_none(service):
+    job = service.upload()
+    suspended = replace(ANONYMOUS, tenant=replace(ANONYMOUS.tenant, status=TenantStatus.SUSPENDED))
+
+    done = service.act_on_jobs(suspended, JobAction.TAG, [job.job_id], TagChange({"a": "1"}))
+
+    assert isinstance(done.results[0].error, TenantTransitionRefused)

@@ -1,0 +1,53 @@
+"""Command: change the tags of a job."""
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction
+from application.views import JobView
+from domain.audit import Act
+from domain.caller import Caller
+from domain.submission import SubmissionLimits, TagChange
+from domain.values import JobId
+
+
+class TagJob:
+    """Sets and removes tags of a job, in any status.
+
+    * A job has at most so many tags, as when it was uploaded.
+    * An archived project's jobs can be tagged, too; a suspended tenant tags none.
+    """
+
+    def __init__(
+        self, unit_of_work: CallerUnitOfWork, clock: Clock, submission_limits: SubmissionLimits
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._submission_limits = submission_limits
+
+    def __call__(self, caller: Caller, job_id: JobId, change: TagChange) -> JobView:
+        """Return the job with its new tags.
+
+        Raises:
+            NotFound: There is no such job.
+            InvalidValue: It would have too many tags, or one that is too long.
+            TenantTransitionRefused: The tenant is suspended.
+        """
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> JobView:
+            caller.tenant.ensure_active()
+            before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
+            after = before.tag(change, now)
+            if after is not before:
+                self._submission_limits.check_tags(after.spec.tags)
+                transaction.jobs.replace_tags(before, after)
+            return JobView.of(after, project.name)
+
+        return self._unit_of_work.run(
+            caller,
+            Act.JOB_TAG,
+            work,
+            subject=lambda view: str(view.job_id),
+            project=lambda view: view.project_id,
+            asked_for=str(job_id),
+        )
