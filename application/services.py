@@ -16,6 +16,7 @@ from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
 from application.log_links import LogLinks
 from application.outbox_writer import OutboxWriter
+from application.output_cache import OutputCache
 from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
@@ -185,6 +186,7 @@ class ServiceOptions:
     worker_threads: int
     max_code_bytes: int
     max_log_read_bytes: int
+    max_cached_output_bytes: int
     inline_output_bytes: int
     lease_s: float
     renew_every_s: float
@@ -606,7 +608,10 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             max_bytes=options.max_log_read_bytes,
         ),
         read_output=ReadOutput(
-            queries=ports.job_queries, log_store=ports.log_store, max_bytes=options.max_log_read_bytes
+            queries=ports.job_queries,
+            log_store=ports.log_store,
+            max_bytes=options.max_log_read_bytes,
+            cache=OutputCache(ports.clock, options.max_cached_output_bytes),
         ),
         read_artifact=ReadArtifact(queries=ports.job_queries, blobs=blobs),
         queue_history=QueueHistory(dashboard_queries=ports.dashboard_queries, clock=ports.clock),

@@ -309,6 +309,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         worker_threads=settings.worker_threads,
         max_code_bytes=settings.max_code_bytes,
         max_log_read_bytes=settings.max_log_read_bytes,
+        max_cached_output_bytes=settings.max_cached_output_mb << 20,
         inline_output_bytes=settings.inline_output_bytes,
         lease_s=settings.lease_s,
         cases_max_s=settings.cases_max_s,

@@ -345,6 +345,7 @@ class Settings(BaseSettings):
     max_large_bodies: int = Field(16, ge=1)
     min_upload_bytes_per_s: int = Field(16 << 10, ge=1)
     max_spooled_mb: int = Field(1_024, ge=1)
+    max_cached_output_mb: int = Field(256, ge=0)
     address_share_percent: int = Field(50, ge=1, le=100)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 
 from application.errors import Conflict, NotFound
+from application.output_cache import OutputBytes, OutputCache
 from application.ports.job_queries import JobQueries
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import Stream
@@ -19,16 +20,19 @@ class ArchivedOutput:
     """All that a program wrote to one stream. It never changes, so the execution's id identifies it."""
 
     execution_id: ExecutionId
-    data: bytes
+    content: OutputBytes
 
 
 class ReadOutput:
     """Read the output of a program on one stream, byte for byte, after it has ended."""
 
-    def __init__(self, queries: JobQueries, log_store: ObjectStore, max_bytes: int) -> None:
+    def __init__(
+        self, queries: JobQueries, log_store: ObjectStore, max_bytes: int, cache: OutputCache
+    ) -> None:
         self._queries = queries
         self._log_store = log_store
         self._max_bytes = max_bytes
+        self._cache = cache
 
     def __call__(self, caller: Caller, job_id: JobId, stream: Stream) -> ArchivedOutput:
         """Return the output of the job's latest execution.
@@ -46,22 +50,27 @@ class ReadOutput:
         execution = details.latest
         if execution is None or execution.result is None:
             raise NotFound("output of job", job_id)
-        return ArchivedOutput(execution.id, self._data(job_id, execution.result, stream))
+        return ArchivedOutput(execution.id, self._content(job_id, execution.result, stream))
 
-    def _data(self, job_id: JobId, result: ExecutionResult, stream: Stream) -> bytes:
-        archived = None if result.log_key is None else self._archived(job_id, result.log_key, stream)
-        if archived is not None:
-            return archived
-        output = result.stdout if stream is Stream.STDOUT else result.stderr
-        if output.truncated:
-            raise NotFound("log of job", job_id)
-        return output.text.encode()
+    def _content(self, job_id: JobId, result: ExecutionResult, stream: Stream) -> OutputBytes:
+        log_key = result.log_key
+        if log_key is None:
+            return OutputBytes(_inline(job_id, result, stream))
+        return self._cache.get((log_key, stream), lambda: self._archived(job_id, result, log_key, stream))
 
-    def _archived(self, job_id: JobId, log_key: ObjectKey, stream: Stream) -> bytes | None:
+    def _archived(self, job_id: JobId, result: ExecutionResult, log_key: ObjectKey, stream: Stream) -> bytes:
         try:
-            return _stream_in(self._log_store.get(log_key, self._max_bytes), stream)
+            archived = _stream_in(self._log_store.get(log_key, self._max_bytes), stream)
         except NotFound:
             raise NotFound("log of job", job_id) from None
+        return _inline(job_id, result, stream) if archived is None else archived
+
+
+def _inline(job_id: JobId, result: ExecutionResult, stream: Stream) -> bytes:
+    output = result.stdout if stream is Stream.STDOUT else result.stderr
+    if output.truncated:
+        raise NotFound("log of job", job_id)
+    return output.text.encode()
 
 
 def _stream_in(document: bytes, stream: Stream) -> bytes | None:

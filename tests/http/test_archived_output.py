@@ -135,3 +135,90 @@ def test_the_largest_log_that_is_written_by_default_is_read(service: Service):
     job_id = service.run()["job_id"]
 
     assert service.http.get(PATH.format(job_id)).content == written
+
+
+def log_reads(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the list that each read of a log will be noted in."""
+    store, reads = service.container.log_store(), []
+    get = store.get
+
+    def counted(key, max_bytes):
+        reads.append(key)
+        return get(key, max_bytes)
+
+    monkeypatch.setattr(store, "get", counted)
+    return reads
+
+
+def job_that_writes(service: Service, written: bytes) -> str:
+    def program(_request, observer) -> EngineReport:
+        observer.started()
+        stdout = Output("", len(written), truncated=True)
+        result = ExecutionResult(status=JobStatus.SUCCESS, stdout=stdout, exit_code=0)
+        return EngineReport(result, io.BytesIO(written), io.BytesIO())
+
+    service.engine.program = program
+    return service.run()["job_id"]
+
+
+def test_the_ranges_of_a_large_output_are_of_one_reading_of_its_log(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+):
+    written = b"".join(b"line %07d\n" % number for number in range(100_000))
+    job_id = job_that_writes(service, written)
+    reads = log_reads(service, monkeypatch)
+    path = PATH.format(job_id)
+
+    index = service.http.get(f"{path}/lines").json()
+    begins = range(0, index["size"], index["block_bytes"])
+    ranges = [f"bytes={begin}-{begin + index['block_bytes'] - 1}" for begin in begins]
+    blocks = [service.http.get(path, headers={"range": each}).content for each in ranges]
+    found = service.http.get(f"{path}/matches", params={"text": "LINE 0099", "limit": 3}).json()
+
+    assert index["size"] == len(written)
+    assert b"".join(blocks) == written
+    assert index["newlines"] == [block.count(b"\n") for block in blocks]
+    assert found == {"lines": [99_001, 99_002, 99_003], "next_line": 99_004}
+    assert len(reads) == 1
+
+
+def test_the_lines_of_a_deleted_job_are_gone_though_they_were_just_read(service: Service):
+    path = PATH.format(job_that_writes(service, b"line\n" * 100_000))
+    assert service.http.get(f"{path}/lines").status_code == 200
+
+    service.http.delete(path.removesuffix("/output/stdout"))
+
+    for gone in (path, f"{path}/lines", f"{path}/matches?text=a"):
+        assert_problem(service.http.get(gone), 404)
+
+
+@pytest.mark.parametrize("part", ["lines", "matches?text=a"])
+def test_the_lines_of_a_job_that_has_not_ended_are_not_known(service: Service, part: str):
+    job_id = service.upload()["job_id"]
+
+    assert_problem(service.http.get(f"{PATH.format(job_id)}/{part}"), 409)
+
+
+def test_an_output_of_nothing_has_no_block_and_no_match(service: Service):
+    path = PATH.format(job_that_writes(service, b""))
+
+    assert service.http.get(f"{path}/lines").json() == {"size": 0, "block_bytes": 65_536, "newlines": []}
+    assert service.http.get(f"{path}/matches?text=a").json() == {"lines": [], "next_line": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("", "text"),
+        ("text=", "text"),
+        ("text=a%0Ab", "text"),
+        (f"text={'a' * 501}", "text"),
+        ("text=a&from_line=0", "from_line"),
+        ("text=a&limit=0", "limit"),
+        ("text=a&limit=1001", "limit"),
+    ],
+)
+def test_a_search_is_for_a_text_within_a_line(service: Service, job_id: str, query: str, parameter: str):
+    problem = assert_problem(service.http.get(f"{PATH.format(job_id)}/matches?{query}"), 422)
+
+    assert [error["parameter"] for error in problem["errors"]] == [parameter]

@@ -511,6 +511,8 @@ def test_health_is_cheap_and_says_where_it_is(service: Service):
         ("GET", "/api/jobs/{}/status"),
         ("GET", "/api/jobs/{}/output"),
         ("GET", "/api/jobs/{}/output/stdout"),
+        ("GET", "/api/jobs/{}/output/stdout/lines"),
+        ("GET", "/api/jobs/{}/output/stdout/matches?text=a"),
         ("GET", "/api/jobs/{}/events"),
         ("GET", "/api/jobs/{}/timeline"),
         ("GET", "/api/status/{}"),

@@ -39,6 +39,8 @@ ENDPOINTS = {
     ("post", "/api/jobs/actions"),
     ("get", "/api/jobs/{jobId}/output"),
     ("get", "/api/jobs/{jobId}/output/{stream}"),
+    ("get", "/api/jobs/{jobId}/output/{stream}/lines"),
+    ("get", "/api/jobs/{jobId}/output/{stream}/matches"),
     ("get", "/api/jobs/{jobId}/events"),
     ("get", "/api/jobs/{jobId}/artifacts/{path}"),
     ("get", "/api/jobs/{jobId}/cases"),

@@ -77,6 +77,7 @@ def test_nothing_of_a_secret_is_anywhere_but_in_its_program(sealing: Service, ca
         f"/api/jobs/{job_id}/timeline",
         f"/api/jobs/{job_id}/output",
         f"/api/jobs/{job_id}/output/stdout",
+        f"/api/jobs/{job_id}/output/stdout/lines",
         f"/api/jobs/{job_id}/events",
         "/dashboard/",
         "/dashboard/projects",

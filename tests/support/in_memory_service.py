@@ -149,6 +149,7 @@ class InMemoryService:
             worker_threads=1,
             max_code_bytes=1_000,
             max_log_read_bytes=1_000,
+            max_cached_output_bytes=0,
             inline_output_bytes=64,
             lease_s=LEASE_S,
             renew_every_s=RENEW_EVERY_S,

@@ -10,6 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
+from application.output_lines import MAX_MATCHES, find_lines, index_lines
 from application.ports.output_feed import Stream
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
@@ -18,6 +19,7 @@ from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
 from entrypoints.http.ranges import select_range
+from entrypoints.http.schemas.output import LinesResponse, MatchesResponse
 from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.streaming.spooled_body import SpooledBody
 
@@ -38,6 +40,23 @@ _ARCHIVED = """
 What the program wrote to `stdout` or `stderr`, byte for byte, once it has ended: all of it, or the part that
 a `Range` header asks for (RFC 9110). The offsets are those of the events.
 """
+_INDEXED = """
+The newlines of `stdout` or `stderr` once the program has ended, counted in each block of `block_bytes`: of a
+line's number they give the block that it is in, whose bytes a `Range` of the output has.
+"""
+_SEARCHED = """
+The numbers of the lines of `stdout` or `stderr` that have a text, once the program has ended. The lines are
+as terminals show them, without escape sequences, and letters from A to Z match in either case. Of more than
+`limit` lines, `next_line` is the `from_line` to go on with.
+"""
+_SearchedText = Annotated[
+    str,
+    QueryParameter(
+        min_length=1, max_length=500, pattern=r"^[^\n]+$", description="The text, without a newline."
+    ),
+]
+_FromLine = Annotated[int, QueryParameter(ge=1, description="The first line to look at.")]
+_MatchLimit = Annotated[int, QueryParameter(ge=1, le=MAX_MATCHES, description="How many lines at most.")]
 _Offset = Annotated[
     int | None,
     QueryParameter(ge=0, description="Tell each stream from this byte on. A Last-Event-ID says it exactly."),
@@ -114,15 +133,70 @@ class OutputController(Controller):
         def take() -> Response[Any]:
             output = api.services.read_output(*wanted)
             tag = f'"{output.execution_id}-{stream}"'
-            size = len(output.data)
+            size = output.content.size
             part = select_range(range_header if if_range in {None, tag} else None, size)
             if part is None:
-                return _answer(SpooledBody(output.data, api.spool_space), tag, {})
+                return _answer(SpooledBody(output.content.read(0, size), api.spool_space), tag, {})
             content_range = {"Content-Range": part.content_range(size)}
-            kept = SpooledBody(output.data[part.begin : part.end], api.spool_space)
+            kept = SpooledBody(output.content.read(part.begin, part.end), api.spool_space)
             return _answer(kept, tag, content_range, _PARTIAL)
 
         return await api.log_limiter.run(take)
+
+    @get(
+        "/jobs/{jobId:str}/output/{stream:str}/lines",
+        **openapi_docs(
+            "indexOutput",
+            "Find where the lines of a job's output are",
+            _INDEXED,
+            problems=(404, 409),
+            scope=Scope.LOGS_READ,
+        ),
+    )
+    async def index(
+        self,
+        job_id: JobIdInPath,
+        stream: _StreamInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> LinesResponse:
+        """Find where the lines of a job's output are."""
+        wanted = caller, existing_job(job_id), _stream(stream)
+
+        def count() -> LinesResponse:
+            index = index_lines(api.services.read_output(*wanted).content)
+            return LinesResponse(size=index.size, block_bytes=index.block_bytes, newlines=index.newlines)
+
+        return await api.log_limiter.run(count)
+
+    @get(
+        "/jobs/{jobId:str}/output/{stream:str}/matches",
+        **openapi_docs(
+            "searchOutput",
+            "Search a job's output",
+            _SEARCHED,
+            problems=(404, 409),
+            scope=Scope.LOGS_READ,
+        ),
+    )
+    async def search(
+        self,
+        job_id: JobIdInPath,
+        stream: _StreamInPath,
+        text: _SearchedText,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        from_line: _FromLine = 1,
+        limit: _MatchLimit = MAX_MATCHES,
+    ) -> MatchesResponse:
+        """Search a job's output."""
+        wanted = caller, existing_job(job_id), _stream(stream)
+
+        def find() -> MatchesResponse:
+            found = find_lines(api.services.read_output(*wanted).content, text, from_line, limit)
+            return MatchesResponse(lines=found.lines, next_line=found.next_line)
+
+        return await api.log_limiter.run(find)
 
 
 def _stream(name: str) -> Stream:

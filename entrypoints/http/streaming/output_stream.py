@@ -48,7 +48,8 @@ class Archive:
         """
 
         def read() -> SpooledBody:
-            return SpooledBody(self._read_output(caller, job_id, stream).data[begin:], self._spool_space)
+            content = self._read_output(caller, job_id, stream).content
+            return SpooledBody(content.read(begin, content.size), self._spool_space)
 
         try:
             rest = await self._log_limiter.run(read)

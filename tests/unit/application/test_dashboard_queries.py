@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from application.errors import Conflict, NotFound
+from application.output_cache import OutputCache
 from application.ports.dashboard_queries import COUNTED_UP_TO
 from application.ports.output_feed import Stream
 from application.queries.cluster_reader import MAX_JOBS
@@ -188,21 +189,25 @@ def test_a_job_whose_code_is_gone_cannot_be_run_again(service: InMemoryService, 
         run_again(ANONYMOUS, job.job_id)
 
 
+def _reader(service: InMemoryService) -> ReadOutput:
+    return ReadOutput(service.queries, service.log_store, 10_000, OutputCache(service.clock, 0))
+
+
 def test_output_is_read_once_the_job_has_ended(service: InMemoryService):
-    read = ReadOutput(service.queries, service.log_store, 10_000)
+    read = _reader(service)
     job = service.start(stdin="written")
     with pytest.raises(Conflict):
         read(ANONYMOUS, job.job_id, Stream.STDOUT)
     service.run_execution()
 
-    assert read(ANONYMOUS, job.job_id, Stream.STDOUT).data == b"written"
-    assert read(ANONYMOUS, job.job_id, Stream.STDERR).data == b""
+    assert read(ANONYMOUS, job.job_id, Stream.STDOUT).content.read(0, 9) == b"written"
+    assert read(ANONYMOUS, job.job_id, Stream.STDERR).content.read(0, 9) == b""
 
 
 def test_an_unknown_job_has_neither_output_nor_timeline(service: InMemoryService):
     unknown = JobId(service.ids.new())
     with pytest.raises(NotFound):
-        ReadOutput(service.queries, service.log_store, 10_000)(ANONYMOUS, unknown, Stream.STDOUT)
+        _reader(service)(ANONYMOUS, unknown, Stream.STDOUT)
     with pytest.raises(NotFound):
         service.job_reader.timeline(ANONYMOUS, unknown)
 

@@ -1,0 +1,23 @@
+"""The lines of an output, as callers see them."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class LinesResponse(Struct, kw_only=True):
+    """The number of newlines in each block of an output."""
+
+    size: Annotated[int, Meta(description="The bytes of the output.", examples=[70_000])]
+    block_bytes: Annotated[int, Meta(description="The bytes of each block but the last.", examples=[65_536])]
+    newlines: Annotated[
+        Sequence[int], Meta(description="The newlines in each block.", examples=[[1_250, 84]])
+    ]
+
+
+class MatchesResponse(Struct, kw_only=True):
+    """The lines of an output that have a text."""
+
+    lines: Annotated[Sequence[int], Meta(description="Their numbers, from 1 on.", examples=[[12, 90]])]
+    next_line: Annotated[int | None, Meta(description="The line to go on from; null if there are no more.")]
