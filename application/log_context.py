@@ -12,6 +12,8 @@ from domain.job import Job
 NO_REQUEST = "-"
 # The id by which a request is known to its caller; of an execution, that of the request which asked for it.
 request_id: ContextVar[str] = ContextVar("service_server_request_id", default=NO_REQUEST)
+# The id of the trace that the current work is a part of, by its caller's `traceparent` (W3C Trace Context).
+trace_id: ContextVar[str | None] = ContextVar("service_server_trace_id", default=None)
 _job: ContextVar[Mapping[str, str] | None] = ContextVar("service_server_job", default=None)
 
 
@@ -19,6 +21,11 @@ def current_request_id() -> str | None:
     """Return the id of the request that is being answered, or worked for; None if there is none."""
     current = request_id.get()
     return None if current == NO_REQUEST else current
+
+
+def current_trace_id() -> str | None:
+    """Return the id of the current trace; None if there is none."""
+    return trace_id.get()
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.identity_provider import IdentityProvider
 from application.ports.job_queries import JobQueries
+from application.ports.measurements import Measurements
 from application.ports.message_relay import MessageRelay
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
@@ -156,6 +157,7 @@ class Ports:
     message_relay: MessageRelay
     work_queue: WorkQueue
     identity_provider: IdentityProvider
+    measurements: Measurements
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The one place that imports adapters: chooses them by settings, and gives them to the application."""
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from adapters.local_engine.runtime_directory import RuntimeDirectory
 from adapters.local_engine.runtimes import Runtimes
 from adapters.local_engine.toolchains import read_table
 from adapters.oidc.no_provider import NoIdentityProvider
+from adapters.prometheus.no_measurements import NoMeasurements
 from adapters.sealing.secret_sealer import KEY_BYTES, AesGcmSealer
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
@@ -47,6 +49,7 @@ from application.ports.engine_report_reader import EngineReportReader
 from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.identity_provider import IdentityProvider
+from application.ports.measurements import Measurements
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.ports.rate_limiter import RateLimiter
@@ -276,6 +279,14 @@ def _report_reader(settings: Settings) -> EngineReportReader:
     return RunnerReportReader(settings.inline_output_bytes, _data_dir(settings))
 
 
+def _measurements(topology: Topology) -> Measurements:
+    if not topology.is_measured:
+        return NoMeasurements()
+    from adapters.prometheus.measurements import PrometheusMeasurements  # noqa: PLC0415 - likewise
+
+    return PrometheusMeasurements(version("service-server"))
+
+
 def _identity_provider(settings: Settings, clock: Clock) -> IdentityProvider:
     issuer, client_id = settings.oidc_issuer, settings.oidc_client_id
     if settings.auth is not AuthMode.KEYS_AND_OIDC or issuer is None or client_id is None:
@@ -376,6 +387,7 @@ class Container(containers.DeclarativeContainer):
     limit_policy = providers.Dependency(instance_of=LimitPolicy)
     topology = providers.Dependency(instance_of=Topology)
 
+    measurements = providers.ThreadSafeSingleton(_measurements, topology)
     clock = providers.ThreadSafeSingleton(SystemClock)
     ids = providers.ThreadSafeSingleton(Uuid7Generator)
     database = providers.ThreadSafeSingleton(_database, settings)
@@ -430,6 +442,7 @@ class Container(containers.DeclarativeContainer):
         message_relay=message_relay,
         work_queue=work_queue,
         identity_provider=identity_provider,
+        measurements=measurements,
     )
     service_options = providers.Factory(
         _service_options, settings=settings, topology=topology, limit_policy=limit_policy

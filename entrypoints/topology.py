@@ -77,6 +77,11 @@ class Topology:
         return not self.uses_runners and (self.mode is not WorkerMode.NONE or not self.shares_queue)
 
     @property
+    def is_measured(self) -> bool:
+        """Whether the process has metrics, as each one does that stays."""
+        return self.posts_webhooks
+
+    @property
     def migrates_at_start(self) -> bool:
         """Whether the process migrates the database itself: a shared one waits for `migrate up`."""
         return not self.shares_database

@@ -17,6 +17,7 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
+from application.log_context import trace_id
 from entrypoints.http.errors import PROBLEM_TYPES, encode_problem
 from entrypoints.http.origin_guard import RequestRefused, header
 from entrypoints.http.request_context import (
@@ -26,12 +27,14 @@ from entrypoints.http.request_context import (
     choose_request_id,
     request_id,
 )
+from entrypoints.http.request_metrics import RequestMeter, trace_id_of
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
 
 _LOGGED_PATH_CHARS = 1_000
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
+_TRACEPARENT = b"traceparent"
 # For answers that are data. A page says for itself what it may load.
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _SAFETY = (
@@ -55,10 +58,14 @@ class AccessMiddleware:
 
     Args:
         checks: Raise RequestRefused for a request that is not let in.
+        meter: Measures requests.
     """
 
-    def __init__(self, app: ASGIApp, checks: Sequence[Callable[[HTTPScope], None]]) -> None:
+    def __init__(
+        self, app: ASGIApp, checks: Sequence[Callable[[HTTPScope], None]], meter: RequestMeter
+    ) -> None:
         self._app = app
+        self._meter = meter
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,15 +77,20 @@ class AccessMiddleware:
         token = request_id.set(choose_request_id(offered))
         address_token = caller_address.set(scope["client"][0] if scope["client"] else "")
         headers_token = answer_headers.set({})
+        trace_token = trace_id.set(trace_id_of(header(scope, _TRACEPARENT)))
         answer = _Answer(scope, send, receive)
+        answered = _as_get(scope)
+        self._meter.begin()
         try:
             for check in self._checks:
                 check(scope)
-            await self._app(_as_get(scope), answer.receive, answer.send)
+            await self._app(answered, answer.receive, answer.send)
         except RequestRefused as refusal:
             await answer.refuse(scope, refusal)
         finally:
-            answer.log(scope)
+            took_s = answer.log(scope)
+            self._meter.end(answered, answer.status, took_s)
+            trace_id.reset(trace_token)
             request_id.reset(token)
             caller_address.reset(address_token)
             answer_headers.reset(headers_token)
@@ -108,7 +120,7 @@ class _Answer:
         self._is_expecting = header(scope, b"expect") is not None
         self._is_head = scope["method"] == HttpMethod.HEAD
         self._begin = time.perf_counter()
-        self._status: int | None = None
+        self.status: int | None = None
 
     async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
         self._is_expecting = False
@@ -116,7 +128,7 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self.status = message["status"]
             closing = [(b"connection", b"close")] if self._is_expecting else []
             message["headers"] = [*_completed(message["headers"]), *closing]
         elif self._is_head:
@@ -132,16 +144,18 @@ class _Answer:
         await self.send({"type": "http.response.start", "status": kind.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def log(self, scope: HTTPScope) -> None:
-        client = scope["client"]
+    def log(self, scope: HTTPScope) -> float:
+        """Log the request, and return the seconds that its answer took."""
+        client, took_s = scope["client"], time.perf_counter() - self._begin
         logger.info(
             "method=%s path=%s status=%s duration_ms=%.1f client=%s",
             scope["method"],
             quote(scope["path"])[:_LOGGED_PATH_CHARS],
-            self._status or "-",
-            (time.perf_counter() - self._begin) * 1000,
+            self.status or "-",
+            took_s * 1000,
             quote(client[0], safe=":.%") if client else "-",  # a proxy's word, or a forger's
         )
+        return took_s
 
 
 def _with_head(allow: bytes) -> bytes:

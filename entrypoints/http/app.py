@@ -30,6 +30,7 @@ from entrypoints.http.controllers.job_actions import JobActionsController
 from entrypoints.http.controllers.jobs import JobsController
 from entrypoints.http.controllers.keys import KeysController
 from entrypoints.http.controllers.logs import LogsController
+from entrypoints.http.controllers.metrics import read_metrics
 from entrypoints.http.controllers.output import OutputController
 from entrypoints.http.controllers.projects import ProjectsController
 from entrypoints.http.controllers.tenants import TenantsController
@@ -51,6 +52,7 @@ from entrypoints.http.parameters import check_url
 from entrypoints.http.query_names import check_query_names, note_query_names
 from entrypoints.http.rate_limits import LIMIT_HEADER, POLICY_HEADER, RequestRates
 from entrypoints.http.request_context import REQUEST_ID_HEADER
+from entrypoints.http.request_metrics import RequestMeter
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.settings import Settings
 
@@ -88,6 +90,8 @@ def create_app(
     )
     cors = _cors(settings)
 
+    meter = RequestMeter(ports.measurements)
+
     # A function, for the framework copies any other kind of object for each route.
     def idempotent(app: ASGIApp) -> ASGIApp:
         return IdempotencyMiddleware(app, api.keyed_requests)
@@ -114,12 +118,14 @@ def create_app(
                 request_max_body_size=settings.max_batch_bytes,
             ),
             HealthController,
+            read_metrics,
             files_router(),
             read_document,
             reference_page,
             first_page,
             dashboard_router(pages, max(settings.max_upload_mb << 20, settings.max_body_bytes)),
         ],
+        after_exception=[meter.refused],
         before_request=_check_request,
         before_send=[report_cut_wait],
         cors_config=cors,
@@ -141,7 +147,7 @@ def create_app(
     checks = [OriginGuard(settings.served_hosts, cors).check]
     if settings.asks_for_keys:
         checks.append(refuse_key_in_query)
-    app.asgi_handler = AccessMiddleware(ConditionalRequests(app.asgi_handler), checks)
+    app.asgi_handler = AccessMiddleware(ConditionalRequests(app.asgi_handler), checks, meter)
     large_bodies = settings.max_large_bodies
     app.state.body_limiter = ConcurrencyLimiter(
         large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)

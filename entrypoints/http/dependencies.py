@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from litestar.di import NamedDependency
 
 from application.ports.clock import Clock
+from application.ports.measurements import Measurements
 from application.services import Ports, Services
 from domain.caller import Caller
 from domain.limits import LimitPolicy
@@ -36,6 +37,7 @@ class Api:
     limit_policy: LimitPolicy
     clock: Clock
     services: Services
+    measurements: Measurements
     callers: Callers
     failed_attempts: FailedAttempts
     session_cookies: SessionCookies
@@ -106,6 +108,7 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         limit_policy=limit_policy,
         clock=ports.clock,
         services=services,
+        measurements=ports.measurements,
         callers=callers,
         failed_attempts=failed_attempts,
         session_cookies=session_cookies,

@@ -39,6 +39,7 @@ from tests.support.memory.dashboard_queries import MemoryDashboardQueries
 from tests.support.memory.database import MemoryDatabase
 from tests.support.memory.id_generator import MemoryIdGenerator
 from tests.support.memory.job_queries import MemoryJobQueries
+from tests.support.memory.measurements import MemoryMeasurements
 from tests.support.memory.message_relay import MemoryMessageRelay
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.memory.result_spool import MemoryResultSpool
@@ -111,6 +112,7 @@ class InMemoryService:
         self.sealer = sealer or AesGcmSealer({"test": bytes(KEY_BYTES)})
         self.metrics = MemoryClusterMetrics(self.clock)
         self.engine = ScriptedEngine()
+        self.measurements = MemoryMeasurements()
         self.receivers = ScriptedReceivers()
         self.output_feed = InProcessOutputFeed()
         self.slept: list[float] = []
@@ -138,6 +140,7 @@ class InMemoryService:
             message_relay=self.relay,
             work_queue=self.work_queue,
             identity_provider=NoIdentityProvider(),
+            measurements=self.measurements,
         )
         self._options = ServiceOptions(
             worker="worker-1",

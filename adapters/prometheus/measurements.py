@@ -1,0 +1,173 @@
+"""The metrics of a process, kept by Prometheus' client library."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+from threading import Lock
+from typing import TypeAlias
+
+import prometheus_client as prometheus
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+
+from application.errors import DependencyUnavailable
+from application.log_context import current_trace_id, outage_of
+from application.metrics import (
+    METRICS,
+    OTHER,
+    PREFIX,
+    READ_ERRORS,
+    Counter,
+    Gauge,
+    Histogram,
+    Label,
+    Metric,
+    series_of,
+)
+from application.ports.measurements import Exposition, Measurements, Sample
+
+logger = logging.getLogger("service_server.metrics")
+
+Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
+_NAMESPACE = PREFIX.removesuffix("_")
+# The name of a label of exemplars, by the conventions of OpenMetrics and OpenTelemetry.
+_TRACE_ID = "trace_id"
+# Counters of so few series have all of them from the start.
+_FEW = 24
+
+
+class PrometheusMeasurements(Measurements):
+    """The metrics of the table, and the process's own: processor time, memory, open files.
+
+    Args:
+        version: The version of the service.
+    """
+
+    def __init__(self, version: str) -> None:
+        # The time of its creation would be a further series of each.
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = prometheus.CollectorRegistry()
+        self._readers: list[Callable[[], Iterable[Sample]]] = []
+        self._values: dict[Label, set[str]] = defaultdict(set)
+        self._lock = Lock()
+        self._counters = {
+            metric: prometheus.Counter(
+                metric.name, metric.help, _label_names(metric), _NAMESPACE, registry=None
+            )
+            for metric in METRICS
+            if isinstance(metric, Counter)
+        }
+        for metric, counter in self._counters.items():
+            _begin_at_zero(metric, counter)
+        self._histograms = {
+            metric: prometheus.Histogram(
+                metric.name,
+                metric.help,
+                _label_names(metric),
+                _NAMESPACE,
+                buckets=metric.buckets,
+                registry=self._registry,
+            )
+            for metric in METRICS
+            if isinstance(metric, Histogram)
+        }
+        self._registry.register(_Collector(self._collect))
+        prometheus.ProcessCollector(_NAMESPACE, registry=self._registry)
+        build = prometheus.Gauge(
+            "build_info", "The version of the service.", ["version"], _NAMESPACE, registry=self._registry
+        )
+        build.labels(version).set(1)
+
+    def count(self, metric: Counter, *labels: str, by: float = 1.0) -> None:
+        """Add to a counter."""
+        counter = self._counters[metric]
+        (counter.labels(*self._known(metric, labels)) if labels else counter).inc(by)
+
+    def observe(self, metric: Histogram, value: float, *labels: str) -> None:
+        """Add a value to a histogram."""
+        histogram = self._histograms[metric]
+        trace_id = current_trace_id()
+        (histogram.labels(*self._known(metric, labels)) if labels else histogram).observe(
+            value, None if trace_id is None else {_TRACE_ID: trace_id}
+        )
+
+    def watch(self, read: Callable[[], Iterable[Sample]]) -> None:
+        """Have figures read at each exposition."""
+        self._readers.append(read)
+
+    def expose(self, *, as_openmetrics: bool = False) -> Exposition:
+        """Return all metrics."""
+        if as_openmetrics:
+            text = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            return Exposition(text, openmetrics.CONTENT_TYPE_LATEST)
+        return Exposition(prometheus.generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4)
+
+    def _known(self, metric: Metric, labels: tuple[str, ...]) -> list[str]:
+        """Return the values of labels, with OTHER for those that they do not have."""
+        return [self._value(label, value) for label, value in zip(metric.labels, labels, strict=True)]
+
+    def _value(self, label: Label, value: str) -> str:
+        if label.values is not None:
+            return value if value in label.values else OTHER
+        values = self._values[label]
+        if value in values:
+            return value
+        with self._lock:
+            if len(values) >= label.at_most:
+                return OTHER
+            values.add(value)
+            return value
+
+    def _collect(self) -> Iterator[prometheus.Metric]:
+        """Read the figures that are watched, and yield them and the counters."""
+        families: dict[Metric, Family] = {}
+        for read in tuple(self._readers):
+            for sample in self._read(read):
+                if sample.metric not in families:
+                    families[sample.metric] = _family(sample.metric)
+                families[sample.metric].add_metric(self._known(sample.metric, sample.labels), sample.value)
+        yield from families.values()
+        for metric, counter in self._counters.items():
+            if metric not in families:
+                yield from counter.collect()
+
+    def _read(self, read: Callable[[], Iterable[Sample]]) -> Iterable[Sample]:
+        try:
+            return tuple(read())
+        except DependencyUnavailable as error:
+            logger.warning("metrics are incomplete: %s", error, extra=outage_of(error))
+            self.count(READ_ERRORS, error.dependency)
+        except Exception:  # the other metrics are wanted all the more
+            logger.exception("metrics are incomplete")
+            self.count(READ_ERRORS, OTHER)
+        return ()
+
+
+class _Collector(Collector):
+    """A collector, as the library wants it: it is asked for its metrics, and not for their names before."""
+
+    def __init__(self, collect: Callable[[], Iterator[prometheus.Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[prometheus.Metric]:
+        """Return the metrics."""
+        return self._collect()
+
+
+def _label_names(metric: Metric) -> list[str]:
+    return [label.name for label in metric.labels]
+
+
+def _family(metric: Metric) -> Family:
+    kind = GaugeMetricFamily if isinstance(metric, Gauge) else CounterMetricFamily
+    return kind(PREFIX + metric.name, metric.help, labels=_label_names(metric))
+
+
+def _begin_at_zero(metric: Counter, counter: prometheus.Counter) -> None:
+    """Show all series of a counter at once: a rate needs a value from before the first event."""
+    if metric.labels and series_of(metric) <= _FEW:
+        for values in product(*(sorted(label.values or ()) for label in metric.labels)):
+            counter.labels(*values)

@@ -1,0 +1,276 @@
+"""The metrics of the service, as a table: names, help texts, labels with their values, and buckets.
+
+Every label has a fixed set of values, or comes from a table of the program that has so many rows at most. No
+value is a caller's: the number of series does not grow with tenants, projects or jobs.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from domain.job_lifecycle import JobStatus, Reason
+from domain.language import LANGUAGES
+from domain.quota import QUOTA_NAMES
+
+PREFIX = "service_server_"
+# In place of a value that a label does not have.
+OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Label:
+    """A label and its values.
+
+    Attributes:
+        values: The values; None if they are a table's of another part of the program.
+        at_most: The number of values that such a table has at most; a further one counts as OTHER.
+    """
+
+    name: str
+    values: frozenset[str] | None = None
+    at_most: int = 0
+
+    @property
+    def size(self) -> int:
+        """The number of values that it can have, OTHER included."""
+        return 1 + (self.at_most if self.values is None else len(self.values | {OTHER}) - 1)
+
+
+def _label(name: str, values: Iterable[str]) -> Label:
+    return Label(name, frozenset(values))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """A metric.
+
+    Attributes:
+        name: Its name without the prefix, and without the suffix that its kind has in the text.
+        help: An explanation in one sentence.
+        is_shared: Whether each process shows the same figure, for it is read from the database or the queue.
+    """
+
+    name: str
+    help: str
+    labels: tuple[Label, ...] = ()
+    is_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counter(Metric):
+    """A number that only grows while the process lives."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gauge(Metric):
+    """A number that goes up and down."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram(Metric):
+    """Counts of values by their size.
+
+    Attributes:
+        buckets: The upper bounds, ascending.
+    """
+
+    buckets: tuple[float, ...] = field(kw_only=True)
+
+
+def series_of(metric: Metric) -> int:
+    """Return the number of series that a metric can have: the product of its labels' values."""
+    series = 1
+    for label in metric.labels:
+        series *= label.size
+    # A histogram has its buckets, the one without a bound, the sum and the count.
+    return series * (len(metric.buckets) + 3) if isinstance(metric, Histogram) else series
+
+
+# Pairs of a method and a route. Pages of one section of the dashboard are one route.
+MAX_ROUTES = 120
+# Kinds of interpreters and compilers that are started ahead of their jobs.
+MAX_WARM_KINDS = 12
+
+_ROUTE = Label("route", at_most=MAX_ROUTES)
+_LANGUAGE = _label("language", LANGUAGES)
+_DEPENDENCY = _label(
+    "dependency",
+    (
+        "database",
+        "object store",
+        "code store",
+        "log store",
+        "queue",
+        "event feed",
+        "output feed",
+        "rate limiter",
+        "engine",
+        "metrics",
+        "identity provider",
+    ),
+)
+_STORE = _label("store", ("code", "log"))
+_KIND = Label("kind", at_most=MAX_WARM_KINDS)
+
+# A request that answers from memory takes a millisecond, and an upload some; a waiting one up to a minute.
+_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
+# From a warm start on an idle machine to an hour in a queue.
+_WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1_800.0)
+# From a program that prints a line to the longest time limit.
+_RUN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
+_STORAGE_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 3.0, 10.0)
+_BYTES_BUCKETS = (1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20)
+# A purge holds no lock for longer than 50 ms.
+_PURGE_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+HTTP_REQUESTS = Counter(
+    "http_requests",
+    "Requests that were answered, by the class of their status; `none` is a caller that hung up.",
+    (_ROUTE, _label("status_class", ("1xx", "2xx", "3xx", "4xx", "5xx", "none"))),
+)
+HTTP_RESPONSES = Counter(
+    "http_responses",
+    "Answers by their status.",
+    (_label("status", map(str, (200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 400, 401, 403, 404, 405,
+                                406, 408, 409, 411, 412, 413, 414, 415, 416, 417, 421, 422, 429, 431, 500,
+                                501, 502, 503, 504, 507))),),
+)  # fmt: skip
+HTTP_REQUEST_DURATION = Histogram(
+    "http_request_duration_seconds",
+    "The time from a request's head to the end of its answer; a stream's is the time that it was open.",
+    (_ROUTE,),
+    buckets=_REQUEST_BUCKETS,
+)
+HTTP_REQUESTS_IN_FLIGHT = Gauge(
+    "http_requests_in_flight", "Requests that are being answered now, streams and waiting callers included."
+)
+QUOTA_REFUSALS = Counter(
+    "quota_refusals",
+    "Requests that were refused for a quota.",
+    (_label("quota", QUOTA_NAMES | {"requests_per_s_of_key", "failed_keys_per_minute"}),),
+)
+
+JOBS_SUBMITTED = Counter("jobs_submitted", "Jobs that this process accepted.", (_LANGUAGE,))
+JOBS_ENDED = Counter(
+    "jobs_ended",
+    "Jobs whose end this process recorded; `none` is the reason of a success.",
+    (
+        _label("status", (status.value for status in JobStatus if status.is_terminal)),
+        _label("reason", ("none", *(reason.value for reason in Reason))),
+        _LANGUAGE,
+    ),
+)
+JOBS_RETRIED = Counter(
+    "jobs_retried", "Executions that were lost, requeued or failed, and that another one replaced."
+)
+CLAIM_WAIT = Histogram(
+    "claim_wait_seconds", "The time for which executions waited for a worker.", buckets=_WAIT_BUCKETS
+)
+START_WAIT = Histogram(
+    "start_wait_seconds",
+    "The time from the request of an execution to the start of its program, the build included.",
+    buckets=_WAIT_BUCKETS,
+)
+RUN_TIME = Histogram(
+    "run_seconds",
+    "The wall time of programs whose end ended their job.",
+    (_LANGUAGE,),
+    buckets=_RUN_BUCKETS,
+)
+BUILD_TIME = Histogram("build_seconds", "The time of builds.", (_LANGUAGE,), buckets=_RUN_BUCKETS)
+LOG_BYTES = Histogram("stored_log_bytes", "The sizes of stored logs.", buckets=_BYTES_BUCKETS)
+
+WORKER_SLOTS = Gauge("worker_slots", "Programs that this process runs at once at most.")
+WORKER_SLOTS_BUSY = Gauge("worker_slots_busy", "Executions and cases that this process holds now.")
+WARM_STARTS = Counter(
+    "warm_starts",
+    "Programs that a sandbox was wanted for that is started ahead, by whether one was ready.",
+    (_KIND, _label("result", ("hit", "miss"))),
+)
+WARM_READY = Gauge("warm_sandboxes_ready", "Sandboxes that wait for their programs.", (_KIND,))
+LEASES_EXPIRED = Counter("leases_expired", "Executions whose lease had expired, for their worker was lost.")
+ORPHANS_RECOVERED = Counter(
+    "orphans_recovered",
+    "Executions without a worker, by what became of their jobs.",
+    (_label("outcome", ("run_again", "ended")),),
+)
+
+QUEUE_DEPTH = Gauge(
+    "queue_depth",
+    "Executions that wait, counted up to a bound: of tenants that may run more, of ones that have as many "
+    "running as their quota allows, and of suspended ones.",
+    (_label("tenant_class", ("ready", "at_quota", "suspended")),),
+    is_shared=True,
+)
+QUEUE_OLDEST_AGE = Gauge(
+    "queue_oldest_age_seconds",
+    "The time for which the oldest of them has waited.",
+    QUEUE_DEPTH.labels,
+    is_shared=True,
+)
+OUTBOX_MESSAGES = Gauge("outbox_messages", "Messages in the outbox, counted up to a bound.", is_shared=True)
+OUTBOX_LAG = Gauge("outbox_lag_seconds", "The age of the oldest message in the outbox.", is_shared=True)
+DEAD_LETTERS = Gauge(
+    "dead_letters",
+    "Messages that were given up, counted up to a bound: reports of engines, and events for webhooks.",
+    (_label("queue", ("completions", "webhooks")),),
+    is_shared=True,
+)
+DELETIONS_PENDING = Gauge(
+    "deletions_pending", "Objects that are noted to be deleted, counted up to a bound.", is_shared=True
+)
+DEPENDENCY_UP = Gauge(
+    "dependency_up", "1 if a part of the service answers this process, 0 if not.", (_DEPENDENCY,)
+)
+CIRCUITS_OPEN = Gauge("circuits_open", "Circuits that let no call through now.", (_DEPENDENCY,))
+CIRCUIT_OPENINGS = Counter("circuit_openings", "Openings of circuits.", (_DEPENDENCY,))
+RETRIES = Counter("retries", "Calls and transactions that failed and were tried again.", (_DEPENDENCY,))
+DATABASE_CONNECTIONS = Gauge(
+    "database_connections",
+    "Connections of this process to the database.",
+    (_label("state", ("in_use", "idle")),),
+)
+DATABASE_CONNECTIONS_MAX = Gauge("database_connections_max", "The size of the pool of connections.")
+STORAGE_DURATION = Histogram(
+    "storage_duration_seconds",
+    "The time of calls of the object stores.",
+    (_STORE, _label("operation", ("put", "get", "copy", "delete"))),
+    buckets=_STORAGE_BUCKETS,
+)
+STORAGE_ERRORS = Counter("storage_errors", "Calls of the object stores that failed.", STORAGE_DURATION.labels)
+PENDING_RESULTS = Gauge(
+    "pending_results", "Results that wait on this machine's disk for the log store or the database."
+)
+WEBHOOK_ATTEMPTS = Counter(
+    "webhook_attempts",
+    "Attempts to post an event to a webhook.",
+    (_label("outcome", ("delivered", "failed", "dead_lettered")),),
+)
+
+PURGED_ROWS = Counter(
+    "purged_rows",
+    "Rows that were removed.",
+    (
+        _label(
+            "kind",
+            ("jobs", "executions", "batches", "audit", "usage", "idempotency_keys", "sessions", "deliveries"),
+        ),
+    ),
+)
+PURGED_OBJECTS = Counter("purged_objects", "Objects that were removed from their stores.", (_STORE,))
+PURGED_BYTES = Counter("purged_bytes", "Stored bytes of the jobs and files that were removed.")
+PURGE_DURATION = Histogram(
+    "purge_batch_seconds", "The time of a purge's transactions.", buckets=_PURGE_BUCKETS
+)
+
+BACKLOG_PUBLICATIONS = Counter(
+    "backlog_publications",
+    "Backlogs that this process sent to CloudWatch.",
+    (_label("result", ("published", "failed")),),
+)
+READ_ERRORS = Counter(
+    "metric_read_errors",
+    "Figures that could not be read for a scrape, whose series it left out.",
+    (_DEPENDENCY,),
+)
+
+METRICS: tuple[Metric, ...] = tuple(value for value in vars().values() if isinstance(value, Metric))

@@ -1,0 +1,85 @@
+"""The metrics of requests: how many, how they ended, and how long they took."""
+
+import re
+from collections.abc import Iterable
+
+from litestar import Litestar
+from litestar.enums import HttpMethod
+from litestar.routes import HTTPRoute
+from litestar.types import HTTPScope
+from litestar.types import Scope as AnyScope
+
+from application.errors import QuotaExceeded
+from application.metrics import (
+    HTTP_REQUEST_DURATION,
+    HTTP_REQUESTS,
+    HTTP_REQUESTS_IN_FLIGHT,
+    HTTP_RESPONSES,
+    QUOTA_REFUSALS,
+)
+from application.ports.measurements import Measurements, Sample
+
+# Requests for which there is no route; also those that are refused before it is found.
+UNMATCHED = "unmatched"
+# The two first segments of a page's path; the parts of a page and its forms count as the page.
+_SECTION = re.compile(r"/(?:dashboard|docs)(?:/(?!\{)[^/]*)?")
+# W3C Trace Context, 3.2.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_NO_TRACE = "0" * 32
+
+
+class RequestMeter:
+    """Measures requests by their route, which is a row of the application's table, and no caller's path."""
+
+    def __init__(self, measurements: Measurements) -> None:
+        self._measurements = measurements
+        self._in_flight = 0
+        measurements.watch(self._read)
+
+    def begin(self) -> None:
+        """Note that a request has come."""
+        self._in_flight += 1
+
+    def end(self, scope: HTTPScope, status: int | None, took_s: float) -> None:
+        """Note the end of an answer; its status is None where none was begun."""
+        self._in_flight -= 1
+        route = route_of(scope["method"], scope.get("path_template"))
+        status_class = "none" if status is None else f"{status // 100}xx"
+        self._measurements.count(HTTP_REQUESTS, route, status_class)
+        self._measurements.observe(HTTP_REQUEST_DURATION, took_s, route)
+        if status is not None:
+            self._measurements.count(HTTP_RESPONSES, str(status))
+
+    async def refused(self, error: Exception, _scope: AnyScope) -> None:
+        """Note an error of a handler, if that is a refusal for a quota."""
+        if isinstance(error, QuotaExceeded):
+            self._measurements.count(QUOTA_REFUSALS, error.quota)
+
+    def _read(self) -> Iterable[Sample]:
+        yield Sample(HTTP_REQUESTS_IN_FLIGHT, self._in_flight)
+
+
+def route_of(method: str, template: str | None) -> str:
+    """Return the name of a route: its method and the template of its path, or the section of pages."""
+    if method == HttpMethod.OPTIONS:
+        return method
+    if not template:
+        return UNMATCHED
+    section = _SECTION.match(template)
+    return f"{method} {template}" if section is None else section[0]
+
+
+def routes_of(app: Litestar) -> frozenset[str]:
+    """Return the names of all routes."""
+    return frozenset(
+        route_of(method, route.path_format)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+    ) | {UNMATCHED}
+
+
+def trace_id_of(traceparent: str | None) -> str | None:
+    """Return the id of a caller's trace; None if there is none, or the header is not well-formed."""
+    found = _TRACEPARENT.fullmatch(traceparent or "")
+    return None if found is None or found[1] == _NO_TRACE else found[1]
