@@ -42,10 +42,10 @@ from application.ports.work_queue import WorkQueue
 from application.queries.audit_reader import AuditReader, UsageReader
 from application.queries.batch_reader import BatchReader
 from application.queries.case_set_reader import CaseSetReader
+from application.queries.cluster_history_reader import ClusterHistoryReader, history_steps
 from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
-from application.queries.queue_history import QueueHistory
 from application.queries.session_reader import SessionReader
 from application.queries.tenant_reader import KeyReader, TenantReader
 from application.queries.webhook_reader import WebhookReader
@@ -87,6 +87,7 @@ from application.use_cases.read_artifact import ReadArtifact
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
+from application.use_cases.record_cluster_sample import RecordClusterSample
 from application.use_cases.recover_orphans import RecoverOrphans
 from application.use_cases.redeliver_event import RedeliverEvent
 from application.use_cases.relay_outbox import RelayOutbox
@@ -176,6 +177,8 @@ class ServiceOptions:
         checker_memory_mb: The memory of one, beside its files.
         cases_max_s: The time that all cases of a job may take together.
         max_case_helpers: How many threads are woken for the cases of a job beside its own.
+        cluster: The name of the machines that programs run on, in their metrics.
+        sample_patience_s: How long this process leaves the sample of a minute to others.
         max_wake_ups: How many wake-ups for executions that still wait may be in the queue.
     """
 
@@ -209,11 +212,14 @@ class ServiceOptions:
     max_webhooks: int
     max_webhooks_of_project: int
     webhook_deliveries_kept_days: float
+    cluster: str
+    cluster_history_kept_days: float
     delivery_rules: DeliveryRules
     cases_max_s: float = 3_600.0
     checker_timeout_ms: int = 10_000
     checker_memory_mb: int = 256
     max_case_helpers: int = 16
+    sample_patience_s: float = 0.0
     backoff: Backoff
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
     database_retry: RetryPolicy = _DATABASE_RETRY
@@ -277,7 +283,7 @@ class Services:
     key_reader: KeyReader
     tenant_reader: TenantReader
     cluster_reader: ClusterReader
-    queue_history: QueueHistory
+    cluster_history_reader: ClusterHistoryReader
     check_health: CheckHealth
 
     claim_execution: ClaimExecution
@@ -298,6 +304,7 @@ class Services:
     forget_sessions: ForgetOldRecords
     forget_idempotency_keys: ForgetOldRecords
     remove_deleted: RemoveDeleted
+    record_cluster_sample: RecordClusterSample
     webhook_writer: WebhookWriter
     deliver_webhooks: DeliverWebhooks
     forget_deliveries: ForgetOldRecords
@@ -463,6 +470,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         worker_threads=options.worker_threads,
     )
     session_idle = timedelta(seconds=options.session_idle_s)
+    cluster_history_steps = history_steps(options.cluster_history_kept_days)
     session_opener = SessionOpener(
         caller_unit_of_work=caller_unit_of_work,
         clock=ports.clock,
@@ -616,7 +624,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             cache=OutputCache(ports.clock, options.max_cached_output_bytes),
         ),
         read_artifact=ReadArtifact(queries=ports.job_queries, blobs=blobs),
-        queue_history=QueueHistory(dashboard_queries=ports.dashboard_queries, clock=ports.clock),
+        cluster_history_reader=ClusterHistoryReader(
+            unit_of_work=ports.unit_of_work, clock=ports.clock, steps=cluster_history_steps
+        ),
         check_health=_health_check(ports, options, separation),
         claim_execution=claim_execution,
         run_execution=RunExecution(
@@ -757,6 +767,15 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             ids=ports.ids,
         ),
         webhook_reader=WebhookReader(unit_of_work=ports.unit_of_work),
+        record_cluster_sample=RecordClusterSample(
+            unit_of_work=ports.unit_of_work,
+            dashboard_queries=ports.dashboard_queries,
+            metrics=ports.cluster_metrics,
+            clock=ports.clock,
+            cluster=options.cluster,
+            steps=cluster_history_steps,
+            patience_s=options.sample_patience_s,
+        ),
         webhook_writer=webhook_writer,
         deliver_webhooks=DeliverWebhooks(
             unit_of_work=ports.unit_of_work,

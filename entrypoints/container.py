@@ -82,6 +82,9 @@ _LINK_KEY, _SEALING_KEY = "link-key", "sealing-key"
 # The key of one data directory is told from another's by so many digits of its hash.
 _KEY_ID_CHARS = 8
 
+# Seconds of each minute that an API leaves to workers, which measure the machines that programs run on.
+_SAMPLE_PATIENCE_S = 30.0
+
 # Seconds for S3 to answer: an upload's caller waits meanwhile; a log is larger, and its worker can keep it.
 _CODE_TIMEOUT_S, _LOG_TIMEOUT_S = 3.0, 10.0
 
@@ -345,6 +348,9 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         max_webhooks=settings.max_webhooks,
         max_webhooks_of_project=settings.max_webhooks_of_project,
         webhook_deliveries_kept_days=settings.webhook_deliveries_kept_days,
+        cluster=settings.cluster_name,
+        cluster_history_kept_days=settings.cluster_history_kept_days,
+        sample_patience_s=0.0 if topology.mode is WorkerMode.ALL else _SAMPLE_PATIENCE_S,
         delivery_rules=settings.delivery_rules,
     )
 

@@ -74,6 +74,8 @@ _ENVIRONMENTS: Mapping[str, bool] = {
     "prod": False,
 }
 _DAY_S = 86_400
+# The name of the machine that programs run on, where it is no cluster of machines.
+_THIS_MACHINE = "local"
 # Of the delays between attempts to post an event: some forty in a day.
 _RETRY_JITTER, _RETRY_GROWTH = 0.3, 1.5
 # The specification's range begins here; an empty key would let anybody sign.
@@ -439,6 +441,7 @@ class Settings(BaseSettings):
     link_key: LinkKey | None = None
     ecs_cluster_name: str | None = Field(None, validation_alias="AWS_ECS_CLUSTER_NAME")
     ecs_region: str | None = None
+    cluster_history_kept_days: float = Field(30, ge=2, le=366)
     # The name that boto3 knows it by.
     cloudwatch_endpoint_url: HttpAddress | None = Field(None, validation_alias="AWS_ENDPOINT_URL_CLOUDWATCH")
 
@@ -710,6 +713,11 @@ class Settings(BaseSettings):
             "secret_access_key": _revealed(self.aws_secret_access_key),
             "session_token": _revealed(self.aws_session_token),
         }
+
+    @property
+    def cluster_name(self) -> str:
+        """The name of the machines that programs run on, in their metrics."""
+        return self.ecs_cluster_name or _THIS_MACHINE
 
     @property
     def uses_runners(self) -> bool:

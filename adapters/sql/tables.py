@@ -298,6 +298,21 @@ heartbeats = sa.Table(
     **_OPTIONS,
 )
 
+# The queue and the machines in stretches of time of so many seconds each, by their begins.
+cluster_history = sa.Table(
+    "cluster_history",
+    metadata,
+    sa.Column("step_s", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("begin_at", UtcDateTime, primary_key=True),
+    sa.Column("waiting", sa.Integer, nullable=False),
+    sa.Column("running", sa.Integer, nullable=False),
+    sa.Column("oldest_wait_ms", sa.BigInteger, nullable=False),
+    sa.Column("cpu_percent", sa.Double),
+    sa.Column("memory_percent", sa.Double),
+    sa.Column("measured", sa.Integer, nullable=False),
+    **_OPTIONS,
+)
+
 # The latest transaction that was committed in each slot: a process has one for each that runs at once.
 commits = sa.Table(
     "commits",

@@ -14,6 +14,7 @@ from adapters.sql.batch_repository import SqlBatchRepository
 from adapters.sql.blob_repository import SqlBlobRepository
 from adapters.sql.case_repository import SqlCaseRepository
 from adapters.sql.case_set_repository import SqlCaseSetRepository
+from adapters.sql.cluster_history import SqlClusterHistory
 from adapters.sql.commit_log import CommitLog, LogEntry
 from adapters.sql.delivery_repository import SqlDeliveryRepository
 from adapters.sql.engine import reading
@@ -69,6 +70,7 @@ class SqlTransaction:
         self.inbox = SqlInbox(connection)
         self.audit = SqlAuditLog(connection)
         self.heartbeats = SqlHeartbeats(connection)
+        self.cluster_history = SqlClusterHistory(connection)
         self.sessions = SqlSessionRepository(connection)
         self.idempotency_keys = SqlIdempotencyKeys(connection)
         self.webhooks = SqlWebhookRepository(connection)

@@ -9,6 +9,7 @@ from application.ports.batch_repository import BatchRepository
 from application.ports.blob_repository import BlobRepository
 from application.ports.case_repository import CaseRepository
 from application.ports.case_set_repository import CaseSetRepository
+from application.ports.cluster_history import ClusterHistory
 from application.ports.delivery_repository import DeliveryRepository
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.heartbeats import Heartbeats
@@ -85,6 +86,10 @@ class Transaction(Protocol):
     @property
     def heartbeats(self) -> Heartbeats:
         """The processes that can write."""
+
+    @property
+    def cluster_history(self) -> ClusterHistory:
+        """The history of the queue and of the machines."""
 
     @property
     def sessions(self) -> SessionRepository:

@@ -15,7 +15,7 @@ from application.ports.execution_engine import (
     LanguageSupport,
     RuntimeSupport,
 )
-from application.queries.queue_history import time_slices
+from application.queries.time_ranges import time_slices
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus

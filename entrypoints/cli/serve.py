@@ -7,15 +7,12 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
 from litestar import Litestar
 
-from adapters.common.background import PeriodicTask
 from application.ports.execution_engine import ExecutionEngine
-from application.queries.queue_history import SAMPLE_EVERY_S, QueueHistory
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.parts import parts
@@ -62,7 +59,6 @@ def command(host: str | None, port: int | None) -> None:
         with (
             pinned_to_one_cpu(wanted=settings.one_processor),
             running(container.background_services(), topology, container.schema()),
-            _sampling(services.queue_history),
         ):
             app = create_app(settings, container.limit_policy(), container.ports(), services)
             _Server(app, settings, container.engine()).run(sockets=[listener])
@@ -96,17 +92,6 @@ class _Server(HttpServer):
         await super().startup(sockets)
         if self.started:
             click.echo("\n".join(banner(self._settings, self._engine.describe().warning)))
-
-
-@contextmanager
-def _sampling(history: QueueHistory) -> Iterator[None]:
-    """Samples the length of the queue, for the dashboard."""
-    loop = PeriodicTask("queue-history", history.sample, SAMPLE_EVERY_S)
-    loop.start()
-    try:
-        yield
-    finally:
-        loop.stop()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -36,6 +36,8 @@ _UNUSED_FILES_EVERY_S = 300.0
 _RELEASE_EVERY_S = 0.5
 # A batch that no end of a job completed is completed so much later.
 _BATCH_SWEEP_EVERY_S = 15.0
+# Interval at which a process looks whether the present minute has a sample.
+_SAMPLE_EVERY_S = 20.0
 # Each round deletes a small batch of the expired rows.
 _RETENTION_EVERY_S = 3_600.0
 
@@ -166,6 +168,8 @@ class BackgroundServices:
         yield "key-use", services.authenticator.record_use, _KEY_USE_EVERY_S
         yield "pending-results", services.finish_execution.store_kept, _PENDING_RESULTS_EVERY_S
         yield "audit-posting", services.post_audit_entries, _POSTING_EVERY_S
+        if mode is not WorkerMode.OWN:
+            yield "cluster-history", services.record_cluster_sample, _SAMPLE_EVERY_S
         if mode is not WorkerMode.NONE:
             yield "lease-renewal", self._renew_leases, settings.renew_every_s
         if mode is WorkerMode.ALL:

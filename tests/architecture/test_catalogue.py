@@ -21,7 +21,7 @@ from domain.limits import STANDARD_BOUNDS
 from domain.session import SessionStatus
 from domain.tenant import TenantStatus
 from domain.webhook import DeliveryStatus, WebhookStatus
-from entrypoints.http.dashboard import audit, job_state, keys, project, usage, visitor
+from entrypoints.http.dashboard import audit, cluster, job_state, keys, project, usage, visitor
 from entrypoints.http.errors import PROBLEM_TYPES, PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.request_head import CODING, VERSION
 
@@ -60,6 +60,7 @@ PROBLEM_KINDS = (*PROBLEM_TYPES.values(), *PROBLEM_TYPES_BY_STATUS.values(), VER
 FAMILIES: Mapping[str, set[str]] = {
     "account.": set(keys.LIFETIMES),
     "cases.": set(Verdict),
+    "cluster.last_": {name for _minutes, name in cluster.RANGES},
     "common.": {entry.name for entry in (*visitor.ENTRIES, *visitor.OWN_ENTRIES)},
     "common.last_": {*project.PERIODS, *audit.PERIODS, *usage.DAYS},
     "job.explain_": {*Reason, *State, "deferred"},

@@ -328,7 +328,7 @@ _DASHBOARD = (
     _form("/dashboard/webhooks/{webhook}/change", to="delete"),
     _form("/dashboard/webhooks/{webhook}/deliveries/{delivery}/redeliver"),
     _page("/dashboard/cluster"),
-    _page("/dashboard/cluster/queue"),
+    _page("/dashboard/cluster/history"),
     _page("/dashboard/keys"),
     _page("/dashboard/keys/list"),
     _page("/dashboard/members"),

@@ -1,5 +1,6 @@
 """The first page, and the cluster's."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -72,18 +73,21 @@ def test_the_cluster_shows_its_engine_and_its_figures(visitor: Visitor):
     expect(page.locator("figure", has_text="Success rate").locator("figcaption")).to_contain_text("Succeeded")
     expect(page.locator(".chart canvas")).to_have_count(6)
     expect(page.get_by_text("CPUUtilization")).to_be_visible()
-    expect(page.locator("figure", has_text="Jobs queued").locator("figcaption")).to_contain_text("Jobs 0 at")
-    page.get_by_label("Last").select_option("60")
+    queue = page.locator("figure", has_text="Jobs queued")
+    expect(queue.locator("figcaption")).to_contain_text("Queued 0 at")
+    queue.get_by_text("As a table").click()
+    expect(queue.locator("details tbody tr").first).to_have_text(re.compile(r"\d\d:\d\d00$"))
+    page.get_by_label("Last").select_option("7 days")
     expect(page.locator(".chart canvas")).to_have_count(6)
 
 
 def test_a_chart_that_cannot_be_read_says_so(context: BrowserContext):
     page = context.new_page()  # one that may complain of what is refused
     away = {"detail": "the metrics are away"}
-    page.route("**/api/cloudwatch/local?*", lambda route: route.fulfill(status=503, json=away))
+    page.route("**/history?*", lambda route: route.fulfill(status=503, json=away))
     page.route("**/outcomes?*", lambda route: route.fulfill(status=500))
     page.goto("/dashboard/cluster")
 
     expect(page.locator("figure", has_text="CPU and memory")).to_contain_text("the metrics are away")
     expect(page.locator("figure", has_text="Success rate")).to_contain_text("HTTP status 500")
-    expect(page.locator("figure", has_text="Jobs queued")).to_contain_text("Jobs 0 at")
+    expect(page.locator("#engine")).to_contain_text("local engine")

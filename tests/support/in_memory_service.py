@@ -174,6 +174,8 @@ class InMemoryService:
             max_webhooks=MAX_WEBHOOKS,
             max_webhooks_of_project=MAX_WEBHOOKS_OF_PROJECT,
             webhook_deliveries_kept_days=7.0,
+            cluster="local",
+            cluster_history_kept_days=30.0,
             delivery_rules=DELIVERY_RULES,
             log_storage_retry=retry,
             database_retry=retry,

@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from application.errors import DependencyUnavailable, NotFound
+from application.ports.cluster_history import ClusterSample
 from application.queries.cluster_reader import MAX_JOBS, ClusterReader, EngineState, OutcomeSlice
-from application.queries.queue_history import SAMPLE_EVERY_S, QueueSlice
 from application.use_cases.check_health import DependencyHealth
 from domain.caller import Scope
 from domain.catalogue.figures import NOTHING
@@ -19,7 +19,8 @@ from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
-_LOCAL = "local"
+# The ranges of the charts, in minutes, and the names of their texts.
+RANGES = ((60, "hour"), (24 * 60, "day"), (7 * 24 * 60, "week"), (30 * 24 * 60, "month"))
 
 
 class ClusterPages(Controller):
@@ -35,7 +36,7 @@ class ClusterPages(Controller):
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the cluster."""
-        cluster = api.settings.ecs_cluster_name or _LOCAL
+        cluster = api.settings.cluster_name
         return pages.page(
             request,
             "cluster.html",
@@ -45,8 +46,7 @@ class ClusterPages(Controller):
                 "version": "",
                 "runtimes": api.services.cluster_reader.runtimes(),
                 "measured_jobs": MAX_JOBS,
-                "sample_s": round(SAMPLE_EVERY_S),
-                "queue_since": api.services.queue_history.since,
+                "ranges": RANGES,
                 **_context(api),
             },
         )
@@ -65,17 +65,16 @@ class ClusterPages(Controller):
     def outcomes(
         self,
         api: NamedDependency[Api],
-        minutes: FromQuery[int] = 10,
+        minutes: FromQuery[int] = 60,
     ) -> list[dict[str, float | int | None]]:
         """Return the data of the charts of outcomes."""
         return list(map(_point, api.services.cluster_reader.outcomes(minutes)))
 
-    @get("/queue", sync_to_thread=False, scope=Scope.CLUSTER_READ)
-    def queue(self, api: NamedDependency[Api], minutes: FromQuery[int] = 10) -> dict[str, object]:
-        """Return the data of the charts of the queue."""
-        slices = list(map(_queue_point, api.services.queue_history(minutes)))
-        since = api.services.queue_history.since
-        return {"since": None if since is None else since.timestamp(), "slices": slices}
+    @get("/history", sync_to_thread=True, scope=Scope.CLUSTER_READ)
+    def history(self, api: NamedDependency[Api], minutes: FromQuery[int] = 60) -> dict[str, object]:
+        """Return the data of the charts of the queue and of the machines."""
+        history = api.services.cluster_history_reader(minutes)
+        return {"step_s": history.step_s, "samples": [_sample(*at_begin) for at_begin in history.samples]}
 
 
 def _context(api: Api) -> dict[str, object]:
@@ -107,8 +106,15 @@ def _metric_names(cluster_reader: ClusterReader, cluster: str) -> list[str]:
         return []
 
 
-def _queue_point(longest: QueueSlice) -> dict[str, float | int | None]:
-    return {"at": longest.begin.timestamp(), "waiting": longest.waiting, "age": longest.age_ms}
+def _sample(begin: datetime, sample: ClusterSample) -> dict[str, float | int | None]:
+    return {
+        "at": begin.timestamp(),
+        "waiting": sample.waiting,
+        "running": sample.running,
+        "age": sample.oldest_wait_ms,
+        "cpu": sample.cpu_percent,
+        "memory": sample.memory_percent,
+    }
 
 
 def _point(measured: OutcomeSlice) -> dict[str, float | int | None]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application.messages import Message
 from application.ports.case_repository import CaseRange, CaseRun, JobBuild
+from application.ports.cluster_history import ClusterSample
 from application.ports.purge_repository import PendingDeletion, Purge
 from domain.api_key import ApiKey, KeyId
 from domain.audit import AuditEntry, AuditEntryId, LedgerEntry
@@ -107,6 +108,7 @@ class Tables:
     outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
     heartbeats: dict[str, tuple[datetime, frozenset[str]]] = field(default_factory=dict)
+    cluster_history: dict[tuple[int, datetime], ClusterSample] = field(default_factory=dict)
     case_runs: dict[JobId, CaseRun] = field(default_factory=dict)
     job_builds: dict[tuple[JobId, str], JobBuild] = field(default_factory=dict)
     case_set_versions: dict[tuple[ProjectId, CaseSetName, int], CaseSetVersion] = field(default_factory=dict)
@@ -136,6 +138,7 @@ class Tables:
             outbox=self.outbox.copy(),
             inbox=self.inbox.copy(),
             heartbeats=self.heartbeats.copy(),
+            cluster_history=self.cluster_history.copy(),
             case_runs=self.case_runs.copy(),
             job_builds=self.job_builds.copy(),
             case_set_versions=self.case_set_versions.copy(),

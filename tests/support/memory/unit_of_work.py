@@ -12,6 +12,7 @@ from tests.support.memory.batch_repository import MemoryBatchRepository
 from tests.support.memory.blob_repository import MemoryBlobRepository
 from tests.support.memory.case_repository import MemoryCaseRepository
 from tests.support.memory.case_set_repository import MemoryCaseSetRepository
+from tests.support.memory.cluster_history import MemoryClusterHistory
 from tests.support.memory.database import MemoryDatabase, Tables
 from tests.support.memory.delivery_repository import MemoryDeliveryRepository
 from tests.support.memory.execution_repository import MemoryExecutionRepository
@@ -50,6 +51,7 @@ class MemoryTransaction:
         self.inbox = MemoryInbox(draft)
         self.audit = MemoryAuditLog(draft)
         self.heartbeats = MemoryHeartbeats(draft, now)
+        self.cluster_history = MemoryClusterHistory(draft, now)
         self.sessions = MemorySessionRepository(draft)
         self.idempotency_keys = MemoryIdempotencyKeys(draft)
         self.webhooks = MemoryWebhookRepository(draft)

@@ -97,8 +97,8 @@ def test_outcomes_are_measured_slice_by_slice(service: InMemoryService):
     assert slices[1].begin - slices[0].begin == timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("minutes", [0, 61])
-def test_outcomes_are_of_the_last_hour_at_most(service: InMemoryService, minutes: int):
+@pytest.mark.parametrize("minutes", [0, 31 * 24 * 60 + 1])
+def test_outcomes_are_of_the_last_month_at_most(service: InMemoryService, minutes: int):
     with pytest.raises(InvalidValue):
         service.cluster_reader.outcomes(minutes)
 

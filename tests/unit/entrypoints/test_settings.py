@@ -166,6 +166,7 @@ def test_the_address_of_a_runner_is_that_of_its_run(monkeypatch):
         ("SERVICE_SERVER_RECEIPTS_KEPT_DAYS", "receipts_kept_days", 7),
         ("SERVICE_SERVER_IDEMPOTENCY_KEYS_KEPT_HOURS", "idempotency_keys_kept_hours", 24),
         ("SERVICE_SERVER_UNUSED_FILES_KEPT_HOURS", "unused_files_kept_hours", 6),
+        ("SERVICE_SERVER_CLUSTER_HISTORY_KEPT_DAYS", "cluster_history_kept_days", 30),
         ("SERVICE_SERVER_MAX_LARGE_BODIES", "max_large_bodies", 16),
         ("SERVICE_SERVER_MIN_UPLOAD_BYTES_PER_S", "min_upload_bytes_per_s", 16_384),
         ("SERVICE_SERVER_MAX_SPOOLED_MB", "max_spooled_mb", 1_024),
