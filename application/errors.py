@@ -4,6 +4,7 @@ ApplicationError
 ├── NotAuthenticated          the caller has no valid key
 ├── NotFound                  the named thing does not exist
 ├── Conflict                  it exists, and is not in a state for this
+│   └── AmbiguousJobId        ... for the text names several jobs
 ├── Unprocessable             the request is understood and cannot be met here
 │   └── SecretsUnavailable    ... for secret variables cannot be sealed or opened here
 ├── BatchRefused              some jobs of a batch cannot be accepted, and so none is
@@ -55,6 +56,20 @@ class NotFound(ApplicationError):
 
 class Conflict(ApplicationError):
     """The named thing exists, and its state forbids this."""
+
+
+class AmbiguousJobId(Conflict):
+    """A text is the beginning of the ids of several jobs.
+
+    Attributes:
+        candidates: Some of the ids.
+    """
+
+    def __init__(self, beginning: str, candidates: Sequence[str]) -> None:
+        ids = ", ".join(candidates)
+        several = text("problems.ambiguous_id", id=beginning, ids=ids)
+        super().__init__(several if len(candidates) > 1 else text("problems.short_id", id=beginning))
+        self.candidates = candidates
 
 
 class Unprocessable(ApplicationError):

@@ -8,6 +8,8 @@ from uuid import UUID
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
+# An id begins with its time in milliseconds (RFC 9562, 5.7): jobs of one minute have these digits in common.
+JOB_REFERENCE_MIN_DIGITS = 8
 _UUID_DIGITS, _HEX_DIGITS = 32, frozenset("0123456789abcdef")
 JobId = NewType("JobId", UUID)
 ExecutionId = NewType("ExecutionId", UUID)
@@ -139,6 +141,20 @@ def parse_job_id_prefix(given: str) -> str:
         if given.lower() == digits or whole.startswith(given.lower()):
             return digits
     raise InvalidValue("id", text("problems.id_prefix"))
+
+
+def parse_job_reference(given: str) -> JobId | str:
+    """Read a job's id, or the digits of the beginning of one.
+
+    Raises:
+        InvalidValue: The text is neither, or is too short for the beginning of an id.
+    """
+    try:
+        return parse_job_id(given)
+    except InvalidValue as error:
+        if len(digits := parse_job_id_prefix(given)) < JOB_REFERENCE_MIN_DIGITS:
+            raise InvalidValue(error.field, error.detail) from None
+        return digits
 
 
 def job_ids_from(prefix: str) -> tuple[JobId, JobId]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from application.errors import NotFound
+from application.errors import AmbiguousJobId, NotFound
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import COUNTED_UP_TO, DashboardQueries
 from application.ports.execution_engine import ExecutionEngine
@@ -13,13 +13,13 @@ from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
 from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus, Phase, phase_of
 from domain.tenant import TenantName
-from domain.values import JobId, ProjectId, parse_project_reference
+from domain.values import JobId, ProjectId, parse_job_reference, parse_project_reference
 
 View = TypeVar("View")
 
@@ -29,6 +29,7 @@ DEFAULT_LIMIT = 100
 MAX_PAGE_BYTES = 8 << 20
 _READ_AT_ONCE = 100
 _RERUNS_SHOWN = 100
+_CANDIDATES_SHOWN = 5
 # The pace of the queue is that of the last jobs that ended in so long, unless they are too few to show one.
 _PACE_OF = timedelta(minutes=5)
 _PACE_JOBS = 100
@@ -65,6 +66,31 @@ class JobReader:
         self._unit_of_work = unit_of_work
         self._engine = engine
         self._clock = clock
+
+    def named(self, caller: Caller, given: JobId | str) -> JobId:
+        """Return the id that is given; of its beginning, the only one of the caller's jobs that begins so.
+
+        An id is not looked up.
+
+        Raises:
+            NotFound: None begins so, or the text is too short or not of an id.
+            AmbiguousJobId: Several begin so, or the search would read too much.
+            ScopeMissing: The text is a beginning, and the caller may not read jobs.
+        """
+        try:
+            reference = parse_job_reference(given) if isinstance(given, str) else given
+        except InvalidValue:
+            raise NotFound("job", given) from None
+        if not isinstance(reference, str):
+            return reference
+        caller.require(Scope.JOBS_READ)
+        found = self._job_queries.page(caller, JobFilter(limit=_CANDIDATES_SHOWN, id_prefix=reference))
+        ids = [job.job_id for job in found.jobs]
+        if len(ids) > 1 or found.resume_after is not None:
+            raise AmbiguousJobId(str(given), [str(job_id) for job_id in ids])
+        if not ids:
+            raise NotFound("job", given)
+        return ids[0]
 
     def get(self, caller: Caller, job_id: JobId) -> JobDetails:
         """Return a job and its executions.

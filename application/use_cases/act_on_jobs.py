@@ -5,15 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
-from application.errors import ApplicationError, DependencyUnavailable
+from application.errors import AmbiguousJobId, ApplicationError, DependencyUnavailable, NotFound
 from application.idempotent_requests import Again, IdempotentRequests
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.job_reader import JobReader
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.delete_job import DeleteJob
-from application.use_cases.run_again import RunAgain
+from application.use_cases.run_again import Changes, RunAgain
 from application.use_cases.tag_job import TagJob
 from application.views import Cursor, JobFilter, JobView
 from domain.caller import Caller, Scope
@@ -45,11 +46,12 @@ class ActionResult:
     """The end of an act on one job.
 
     Attributes:
+        job_id: Its id; the text that was to name it, if none or several are so named.
         job: The job afterwards, or the new one of a rerun; None if it was deleted or nothing was done.
         error: The refusal, if nothing was done.
     """
 
-    job_id: JobId
+    job_id: JobId | str
     job: JobView | None = None
     error: Exception | None = None
 
@@ -88,6 +90,7 @@ class ActOnJobs:
         self._unit_of_work = unit_of_work
         self._idempotent_requests = idempotent_requests
         self._job_reader = job_reader
+        self._run_again = run_again
         self._clock = clock
         self._max_jobs = max_jobs
         self._tag_job = tag_job
@@ -101,26 +104,27 @@ class ActOnJobs:
         self,
         caller: Caller,
         action: JobAction,
-        jobs: Sequence[JobId] | FilteredJobs,
+        jobs: Sequence[JobId | str] | FilteredJobs,
         tags: TagChange | None = None,
+        changes: Changes | None = None,
     ) -> ActionResults:
         """Act on the jobs, in the order in which they are given or found.
 
         Args:
             caller: The caller.
             action: The act.
-            jobs: The jobs.
+            jobs: Their ids, or beginnings of these; or a filter.
             tags: The change of their tags, for TAG alone.
+            changes: The changes of the new jobs, for RERUN alone.
 
         Raises:
             InvalidValue: There are too many ids, or none; or the filter's limit or project is none; or tags
-                are missing, or given for another act.
+                are missing, or given for another act, or changes are.
             ScopeMissing: The caller may not read jobs, and gives a filter.
             DependencyUnavailable: The database is out of reach; nothing was done.
             Repeated: The request came under its idempotency key before, and is in work or answered.
         """
-        if (action is JobAction.TAG) != (tags is not None):
-            raise InvalidValue("tags", text("problems.tag_change_only"))
+        act = self._one(action, tags, changes)
         self._check(caller, jobs)
         begun_at = self._begin(caller)
         following = None
@@ -128,19 +132,20 @@ class ActOnJobs:
             before = jobs.wanted.created_before
             until = begun_at if before is None else min(before, begun_at)
             page = self._job_reader.page(caller, replace(jobs.wanted, created_before=until), jobs.project)
-            job_ids, following = [job.job_id for job in page.jobs], page.next
+            named, following = [ActionResult(job.job_id) for job in page.jobs], page.next
         else:
-            job_ids = list(dict.fromkeys(jobs))
+            named = [self._named(caller, given) for given in jobs]
+        found = {result.job_id: result for result in named}
         results: list[ActionResult] = []
-        for job_id in job_ids:
-            result = self._act(caller, action, job_id, tags)
+        for job in found.values():
+            result = self._act(caller, action, job, act)
             results.append(result)
             if isinstance(result.error, DependencyUnavailable):
-                results += [ActionResult(rest, error=result.error) for rest in job_ids[len(results) :]]
+                results += [ActionResult(rest, error=result.error) for rest in list(found)[len(results) :]]
                 break
         return ActionResults(results, following)
 
-    def _check(self, caller: Caller, jobs: Sequence[JobId] | FilteredJobs) -> None:
+    def _check(self, caller: Caller, jobs: Sequence[JobId | str] | FilteredJobs) -> None:
         if isinstance(jobs, FilteredJobs):
             caller.require(Scope.JOBS_READ)
             if not 1 <= jobs.wanted.limit <= self._max_jobs:
@@ -158,14 +163,39 @@ class ActOnJobs:
             lambda transaction: self._idempotent_requests.once(transaction, caller, lambda _t: now, again)
         )
 
-    def _act(self, caller: Caller, action: JobAction, job_id: JobId, tags: TagChange | None) -> ActionResult:
+    def _one(
+        self, action: JobAction, tags: TagChange | None, changes: Changes | None
+    ) -> Callable[[Caller, JobId], JobView | None]:
+        """Return the act on one job."""
+        if (action is JobAction.TAG) != (tags is not None):
+            raise InvalidValue("tags", text("problems.tag_change_only"))
+        if changes is not None and action is not JobAction.RERUN:
+            raise InvalidValue("changes", text("problems.changes_of_rerun"))
+        if tags is not None:
+            return partial(self._tag_job, change=tags)
+        return partial(self._run_again, changes=changes) if changes is not None else self._acts[action]
+
+    def _named(self, caller: Caller, given: JobId | str) -> ActionResult:
         try:
-            one = _for_one(caller, job_id) if action is JobAction.RERUN else replace(caller, idempotency=None)
-            if tags is not None:
-                return ActionResult(job_id, self._tag_job(one, job_id, tags))
-            return ActionResult(job_id, self._acts[action](one, job_id))
+            return ActionResult(self._job_reader.named(caller, given))
+        except (NotFound, AmbiguousJobId) as error:
+            return ActionResult(given, error=error)
+
+    def _act(
+        self,
+        caller: Caller,
+        action: JobAction,
+        job: ActionResult,
+        act: Callable[[Caller, JobId], JobView | None],
+    ) -> ActionResult:
+        if isinstance(job.job_id, str):  # names no job, or several
+            return job
+        try:
+            repeats = action is JobAction.RERUN
+            one = _for_one(caller, job.job_id) if repeats else replace(caller, idempotency=None)
+            return ActionResult(job.job_id, act(one, job.job_id))
         except (DomainError, ApplicationError) as error:
-            return ActionResult(job_id, error=error)
+            return ActionResult(job.job_id, error=error)
 
 
 def _for_one(caller: Caller, job_id: JobId) -> Caller:

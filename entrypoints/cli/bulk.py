@@ -15,7 +15,6 @@ from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure, sentence_of
 from entrypoints.cli.input_files import read_text
-from entrypoints.cli.job_ids import job_id_of
 from entrypoints.cli.jobs import MAX_SELECTED, Filters, filter_options
 from entrypoints.cli.terminal import json_option, note, one_line, print_json
 
@@ -127,7 +126,7 @@ def _chosen(
     if bool(job_ids) is not filters.is_empty:
         raise Failure(text("cli.ids_or_filters"), ExitCode.USAGE)
     if job_ids:
-        return list(dict.fromkeys(job_id_of(client, job_id) for job_id in job_ids))
+        return list(dict.fromkeys(job_ids))
     chosen = [job["job_id"] for job in filters.select(client, MAX_SELECTED) if is_meant(job)]
     if not chosen:
         note(text("cli.no_match"))

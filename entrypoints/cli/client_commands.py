@@ -6,7 +6,6 @@ import rich_click as click
 
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
-from entrypoints.cli.job_ids import job_id_of
 from entrypoints.cli.program_options import program_input, text_of
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
@@ -23,7 +22,7 @@ _ASK_AGAIN_S = 0.1
 def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None) -> None:
     """Print the status of a job."""
     with connect(server) as client:
-        found = client.get(f"/api/jobs/{segment(job_id_of(client, job_id))}/status", wait=wait)
+        found = client.get(f"/api/jobs/{segment(job_id)}/status", wait=wait)
     if as_json:
         print_json(found)
     else:
@@ -39,7 +38,7 @@ def execute(*, job_id: str, stdin: str | None, as_json: bool, server: str | None
     """Execute a job that was uploaded, and do not wait for its end."""
     body = None if stdin is None else {"stdin": text_of(program_input(stdin))}
     with connect(server) as client:
-        job = client.post(f"/api/execute/{segment(job_id_of(client, job_id))}", body)
+        job = client.post(f"/api/execute/{segment(job_id)}", body)
     if as_json:
         print_json(job)
     else:

@@ -7,7 +7,6 @@ import rich_click as click
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.job_ids import job_id_of
 from entrypoints.cli.program_output import ProgramOutput, follow
 from entrypoints.cli.terminal import Progress, json_option, print_json
 
@@ -27,24 +26,24 @@ def command(*, job_id: str, follows: bool, as_json: bool, server: str | None) ->
     if follows and as_json:
         raise Failure("--json prints a whole log, and --follow one that is being written", ExitCode.USAGE)
     with connect(server) as client:
-        job_id = segment(job_id_of(client, job_id))
+        status = client.get(f"/api/jobs/{segment(job_id)}/status")
         if follows:
-            _follow(client, job_id, is_live=server is not None or _hears_of_others())
+            _follow(client, status, is_live=server is not None or _hears_of_others())
         elif as_json:
-            print_json(_log(client, job_id))
+            print_json(_log(client, status))
         else:
-            ProgramOutput(is_raw=False).take_log(_log(client, job_id))
+            ProgramOutput(is_raw=False).take_log(_log(client, status))
 
 
-def _log(client: ServiceClient, job_id: str) -> Json:
-    status = client.get(f"/api/jobs/{job_id}/status")
+def _log(client: ServiceClient, status: Json) -> Json:
     if status["log_key"] is None:
         raise Failure(f"the job is {status['status']} and has no log", ExitCode.FAILED)
     return json.loads(client.get("/api/log", log_key=status["log_key"]))
 
 
-def _follow(client: ServiceClient, job_id: str, *, is_live: bool) -> None:
-    if not is_live and client.get(f"/api/jobs/{job_id}/status")["completed_at"] is None:
+def _follow(client: ServiceClient, status: Json, *, is_live: bool) -> None:
+    job_id = status["job_id"]
+    if not is_live and status["completed_at"] is None:
         click.echo(_NOT_LIVE, err=True)
     try:
         with Progress(f"Following job {job_id}") as progress:

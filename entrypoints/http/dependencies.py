@@ -9,6 +9,7 @@ from application.ports.measurements import Measurements
 from application.services import Ports, Services
 from domain.caller import Caller
 from domain.limits import LimitPolicy
+from domain.values import JobId
 from entrypoints.http.callers import Callers, caller_of_request
 from entrypoints.http.concurrency import SharedBudget, StorageLimiter, StorageThreads
 from entrypoints.http.failed_attempts import FailedAttempts
@@ -52,6 +53,15 @@ class Api:
     log_limiter: StorageLimiter
     report_limiter: StorageLimiter
     spool_space: SharedBudget
+
+    def job_id(self, caller: Caller, given: str) -> JobId:
+        """Return the id of the job that a path names. Only the beginning of an id is looked up.
+
+        Raises:
+            NotFound: There is no such job.
+            AmbiguousJobId: There are several.
+        """
+        return self.services.job_reader.named(caller, given)
 
     def waiter(self, request: AnyRequest, caller: Caller) -> JobWaiter:
         """Returns a waiter that gives up when the request's caller hangs up."""

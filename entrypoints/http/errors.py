@@ -14,6 +14,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from msgspec import UNSET, UnsetType
 
 from application.errors import (
+    AmbiguousJobId,
     BatchRefused,
     Conflict,
     DependencyUnavailable,
@@ -94,6 +95,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     PathNotCanonical: _NO_ROUTE,
     MethodNotAllowedException: ProblemType(405, "method-not-allowed"),
     Conflict: ProblemType(409, "conflict"),
+    AmbiguousJobId: ProblemType(409, "ambiguous-id"),
     TransitionRefused: ProblemType(409, "transition-refused"),
     NotAuthenticated: ProblemType(401, "not-authenticated"),
     SignInRefused: ProblemType(403, "sign-in-refused"),
@@ -120,7 +122,7 @@ PROBLEM_TYPES_BY_STATUS = {
 
 
 # What a problem document may have beside its standard members: attributes of the error.
-_MEMBERS = ("dependencies", "quota", "used", "allowed")
+_MEMBERS = ("dependencies", "quota", "used", "allowed", "candidates")
 
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]:

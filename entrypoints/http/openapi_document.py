@@ -21,7 +21,7 @@ from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
 from domain.priority import MAX_PRIORITY
 from domain.submission import ENVIRONMENT_NAME, TAG_NAME, SubmissionLimits
-from domain.values import PROJECT_NAME_MAX_CHARS
+from domain.values import JOB_REFERENCE_MIN_DIGITS, PROJECT_NAME_MAX_CHARS
 from domain.webhook_url import URL_MAX_CHARS
 from entrypoints.http import webhook_signature
 from entrypoints.http.access import SAFETY_HEADERS
@@ -183,7 +183,7 @@ _FACETS: Mapping[str, Json] = MappingProxyType(
 )
 _PARAMETER_FACETS: Mapping[str, Json] = MappingProxyType(
     {
-        "jobId": _UUID,
+        "jobId": {"minLength": JOB_REFERENCE_MIN_DIGITS, "maxLength": 36},
         "batchId": _UUID,
         "execution_id": _UUID,
         "project": {"minLength": 1, "maxLength": PROJECT_NAME_MAX_CHARS},
@@ -341,6 +341,8 @@ class OpenApiDocument:
         }
         actions = components["schemas"]["JobActionsRequest"]["properties"]
         _add(actions["ids"], {"minItems": 1, "maxItems": self._max_job_actions})
+        # What names no job is no id.
+        del components["schemas"]["JobActionResult"]["properties"]["job_id"]["format"]
         wanted = components["schemas"]["JobFilterRequest"]["properties"]
         _add(wanted["limit"], {"minimum": 1, "maximum": self._max_job_actions})
         file = components["schemas"]["UploadedFile"]["properties"]

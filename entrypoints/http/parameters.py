@@ -24,6 +24,7 @@ from domain.language import parse_language
 from domain.session import SessionId
 from domain.tenant import TenantName
 from domain.values import (
+    JOB_REFERENCE_MIN_DIGITS,
     BatchId,
     JobId,
     ProjectId,
@@ -44,7 +45,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNREADABLE_CURSOR = (binascii.Error, struct.error, OverflowError, ValueError)
 _NUMBERS_FORM = struct.Struct(">qq")
 _CURSOR_FORM = struct.Struct(">q16s")  # microseconds since the epoch, and the job's id
-JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description="A job's id, a UUID.")]
+_JOB_ID = f"A job's id, a UUID; or the beginning of one, of {JOB_REFERENCE_MIN_DIGITS} digits or more."
+JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description=_JOB_ID)]
 ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
 KeyIdInPath: TypeAlias = Annotated[str, PathParameter(description="A key's id, a UUID.")]
 TenantInPath: TypeAlias = Annotated[str, PathParameter(description="A tenant's name.")]

@@ -74,6 +74,19 @@ def test_jobs_are_run_again_and_the_new_ones_are_not_found_by_the_filter(service
     assert len(service.http.get("/api/jobs", params={"tag": tag}).json()) == 4
 
 
+def test_jobs_are_named_by_beginnings_of_their_ids_and_run_again_with_changes(service: Service, tag: str):
+    (job_id,) = upload(service, tag, 1, stdin="x")
+
+    answer = act(service, "rerun", ids=[job_id[:35], job_id, "ffffffff"], changes={"stdin": "changed"})
+
+    done, unknown = answer["results"]
+    assert (done["job_id"], done["done"]) == (job_id, True)
+    assert (unknown["job_id"], unknown["problem"]["status"]) == ("ffffffff", 404)
+    again = service.http.get(f"/api/jobs/{done['rerun']}/status?wait=20").json()
+    assert again["status"] == "SUCCESS"
+    assert service.http.get(f"/api/jobs/{done['rerun']}").json()["data"]["result"]["stdout"] == "changed"
+
+
 def test_jobs_that_have_ended_are_deleted(service: Service, tag: str):
     ended, pending = upload(service, tag, 2)
     service.http.post(f"/api/cancel/{ended}").raise_for_status()
@@ -106,6 +119,9 @@ def test_a_repeated_call_under_a_key_is_answered_as_the_first_time(service: Serv
         ({"action": "cancel", "ids": [UNKNOWN_ID, "no id"]}, "/ids/1"),
         ({"action": "cancel", "ids": [UNKNOWN_ID] * 101}, "/ids"),
         ({"action": "cancel", "ids": [UNKNOWN_ID], "filter": {}}, "/ids"),
+        ({"action": "cancel", "ids": ["0190b6f"]}, "/ids/0"),
+        ({"action": "cancel", "ids": [UNKNOWN_ID], "changes": {"stdin": "x"}}, "/changes"),
+        ({"action": "rerun", "ids": [UNKNOWN_ID], "changes": {"code": "x"}}, "/changes/code"),
         ({"action": "cancel", "ids": [UNKNOWN_ID], "cursor": "x"}, "/cursor"),
         ({"action": "cancel", "filter": {}, "cursor": "x"}, "/cursor"),
         ({"action": "cancel", "filter": {"status": ["LOST"]}}, "/filter/status"),

@@ -13,7 +13,7 @@ from domain.caller import Caller, Scope
 from entrypoints.http.controllers.output import PART, IfRange, RangeHeader
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.parameters import JobIdInPath, existing_job
+from entrypoints.http.parameters import JobIdInPath
 from entrypoints.http.ranges import select_range
 from entrypoints.http.streaming.spooled_body import SpooledBody
 
@@ -44,7 +44,7 @@ class ArtifactsController(Controller):
             "readArtifact",
             "Read an artifact",
             _DESCRIPTION,
-            problems=(404, 416),
+            problems=(404, 409, 416),
             headers=("Accept-Ranges", "ETag", "Content-Disposition"),
             answers={206: PART},
             scope=Scope.LOGS_READ,
@@ -61,10 +61,9 @@ class ArtifactsController(Controller):
     ) -> Response[Any]:
         """Read an artifact."""
         name = str(path).lstrip("/")
-        wanted = caller, existing_job(job_id), name
 
         def take() -> Response[Any]:
-            artifact = api.services.read_artifact(*wanted)
+            artifact = api.services.read_artifact(caller, api.job_id(caller, job_id), name)
             tag, size = f'"{artifact.file.blob.sha256}"', len(artifact.data)
             headers = {**_SAFETY, "ETag": tag, "Content-Disposition": _attachment(name)}
             part = select_range(range_header if if_range in {None, tag} else None, size)

@@ -26,7 +26,7 @@ from entrypoints.http.json_request import (
     ignored_fields_header,
 )
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
+from entrypoints.http.parameters import JobIdInPath, Wait, only_one
 from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
 from entrypoints.http.schemas.requests import ExecuteRequest, RerunRequest, UploadRequest
@@ -156,7 +156,7 @@ class ExecutionsController(Controller):
         show = partial(_show, api.presenter.to(caller))
 
         def execute() -> tuple[JobView, JobResponse]:
-            job = api.services.execute_job(caller, existing_job(job_id), stdin)
+            job = api.services.execute_job(caller, api.job_id(caller, job_id), stdin)
             return job, show(job)
 
         job, started = await asyncio.to_thread(execute)
@@ -190,7 +190,7 @@ class ExecutionsController(Controller):
         changes = UNCHANGED if data is None else data.changes()
 
         def rerun() -> tuple[JobView, JobResponse]:
-            job = api.services.run_again(caller, existing_job(job_id), changes)
+            job = api.services.run_again(caller, api.job_id(caller, job_id), changes)
             return job, show(job)
 
         job, started = await api.storage_threads.run(rerun)
@@ -215,7 +215,8 @@ class ExecutionsController(Controller):
         api: NamedDependency[Api],
     ) -> JobResponse:
         """Cancel a job."""
-        return api.presenter.to(caller).job(api.services.cancel_job(caller, existing_job(job_id)), _CANCELLED)
+        cancelled = api.services.cancel_job(caller, api.job_id(caller, job_id))
+        return api.presenter.to(caller).job(cancelled, _CANCELLED)
 
     @get(
         ["/jobs/{jobId:str}/status", "/status/{jobId:str}"],
@@ -223,7 +224,7 @@ class ExecutionsController(Controller):
             _status_id,
             "Get a job's status",
             "With `wait`, answers when the job has ended.",
-            problems=(404,),
+            problems=(404, 409),
             headers=("ETag", WAIT_HEADER),
             scope=Scope.JOBS_READ,
         ),
@@ -238,7 +239,7 @@ class ExecutionsController(Controller):
     ) -> Response[JobStatusResponse]:
         """Get a job's status."""
         show = api.presenter.to(caller).status
-        return tagged(await api.waiter(request, caller).until_ended(existing_job(job_id), wait, show))
+        return tagged(await api.waiter(request, caller).until_ended(job_id, wait, show))
 
 
 def _show(presenter: Presenter, job: JobView) -> JobResponse:

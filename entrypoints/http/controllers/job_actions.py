@@ -1,5 +1,6 @@
 """Acts on many jobs at once."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import Controller, post
@@ -9,11 +10,12 @@ from litestar.params import BodyKwarg
 
 from application.errors import DependencyUnavailable
 from application.use_cases.act_on_jobs import ActionResult, FilteredJobs, JobAction
+from application.use_cases.run_again import Changes
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.submission import TagChange
-from domain.values import JobId, parse_job_id
+from domain.values import parse_job_reference
 from entrypoints.http.dependencies import Api
 from entrypoints.http.errors import problem_of
 from entrypoints.http.json_request import JsonRequest
@@ -26,6 +28,7 @@ from entrypoints.http.schemas.job_actions import (
     JobFilterRequest,
     TagChangeRequest,
 )
+from entrypoints.http.schemas.requests import RerunRequest
 from entrypoints.settings import Settings
 
 _Body = Annotated[
@@ -69,7 +72,7 @@ class JobActionsController(Controller):
             "Cancel, rerun, delete or tag many jobs",
             "Acts on each of the jobs as the call for one job does, and answers with a result for each. Jobs "
             "that meet a `filter` are acted on newest first, so many in each call: `next` goes on with the "
-            f"rest. A filter takes the scope `{Scope.JOBS_READ}` too.",
+            f"rest. A filter, and an id that is not given whole, take the scope `{Scope.JOBS_READ}` too.",
             problems=(409,),
             scope=Scope.JOBS_WRITE,
         ),
@@ -85,7 +88,9 @@ class JobActionsController(Controller):
 
         def act() -> JobActionsResponse:
             given = _given(data) if data.filter is None else _filtered(data, data.filter, api.settings)
-            found = api.services.act_on_jobs(caller, data.action, given, _tags(data.tags))
+            found = api.services.act_on_jobs(
+                caller, data.action, given, _tags(data.tags), _changes(data.changes)
+            )
             first = found.results[0].error if found.results else None
             if isinstance(first, DependencyUnavailable):
                 raise first
@@ -124,16 +129,22 @@ def _tags(given: TagChangeRequest | None) -> TagChange | None:
     return None if given is None else TagChange(given.set or {}, frozenset(given.remove or ()))
 
 
-def _given(data: JobActionsRequest) -> list[JobId]:
+def _given(data: JobActionsRequest) -> Sequence[str]:
     if data.ids is None or data.cursor is not None:
         raise InvalidValue("ids" if data.ids is None else "cursor", text("problems.ids_or_filter"))
-    found = []
     for index, given in enumerate(data.ids):
         try:
-            found.append(parse_job_id(given))
+            parse_job_reference(given)
         except InvalidValue as error:
             raise InvalidValue(f"ids/{index}", error.detail) from None
-    return found
+    return data.ids
+
+
+def _changes(given: RerunRequest | None) -> Changes | None:
+    try:
+        return None if given is None else given.changes()
+    except InvalidValue as error:
+        raise InvalidValue(f"changes/{error.field}", error.detail) from None
 
 
 def _result(request: JsonRequest, action: JobAction, result: ActionResult) -> JobActionResult:

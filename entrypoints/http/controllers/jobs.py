@@ -9,7 +9,7 @@ from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.parameters import JobIdInPath, ProjectInPath, existing_job, job_filter, next_page
+from entrypoints.http.parameters import JobIdInPath, ProjectInPath, job_filter, next_page
 from entrypoints.http.presenter import Presenter, case_result, tagged
 from entrypoints.http.schemas.jobs import CasesResponse, JobDetailsResponse, JobResponse
 
@@ -72,7 +72,7 @@ class JobsController(Controller):
             "getCases",
             "Get the results of a job's cases",
             "The ones so far, while the job runs. A job without cases has none.",
-            problems=(404,),
+            problems=(404, 409),
             headers=("ETag",),
             scope=Scope.JOBS_READ,
         ),
@@ -84,7 +84,7 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> Response[CasesResponse]:
         """Get the results of a job's cases."""
-        details = api.services.job_reader.with_cases(caller, existing_job(job_id))
+        details = api.services.job_reader.with_cases(caller, api.job_id(caller, job_id))
         total = 0 if details.job.spec.cases is None else details.job.spec.cases.total
         return tagged(
             CasesResponse(
@@ -103,7 +103,7 @@ class JobsController(Controller):
             "getJob",
             "Get a job",
             "What it was uploaded with, and every attempt.",
-            problems=(404,),
+            problems=(404, 409),
             headers=("ETag",),
             scope=Scope.JOBS_READ,
         ),
@@ -115,7 +115,7 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> Response[JobDetailsResponse]:
         """Get a job."""
-        details = api.services.job_reader.with_cases(caller, existing_job(job_id))
+        details = api.services.job_reader.with_cases(caller, api.job_id(caller, job_id))
         return tagged(api.presenter.to(caller).details(details, api.services.job_reader.reruns(details)))
 
     @delete(
@@ -133,7 +133,7 @@ class JobsController(Controller):
     )
     def delete(self, job_id: JobIdInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]) -> None:
         """Delete a job."""
-        api.services.delete_job(caller, existing_job(job_id))
+        api.services.delete_job(caller, api.job_id(caller, job_id))
 
 
 def _page(request: JsonRequest, page: JobPage, presenter: Presenter) -> _Jobs:

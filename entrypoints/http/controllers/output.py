@@ -17,7 +17,7 @@ from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
+from entrypoints.http.parameters import JobIdInPath, LastEventId
 from entrypoints.http.ranges import select_range
 from entrypoints.http.schemas.output import LinesResponse, MatchesResponse
 from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
@@ -87,7 +87,7 @@ class OutputController(Controller):
             "followOutput",
             "Follow a job's output",
             _DESCRIPTION,
-            problems=(404,),
+            problems=(404, 409),
             headers=("X-Accel-Buffering",),
             scope=Scope.LOGS_READ,
         ),
@@ -101,7 +101,9 @@ class OutputController(Controller):
         offset: _Offset = None,
     ) -> StreamResponse:
         """Follow a job's output."""
-        details = await asyncio.to_thread(api.services.job_reader.get, caller, existing_job(job_id))
+        details = await asyncio.to_thread(
+            lambda: api.services.job_reader.get(caller, api.job_id(caller, job_id))
+        )
         events = api.output_streams.follow(caller, details, api.presenter.to(caller), last_event_id, offset)
         return StreamResponse(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)
 
@@ -128,10 +130,10 @@ class OutputController(Controller):
         if_range: IfRange = None,
     ) -> Response[Any]:
         """Read a job's output."""
-        wanted = caller, existing_job(job_id), _stream(stream)
+        wanted = _stream(stream)
 
         def take() -> Response[Any]:
-            output = api.services.read_output(*wanted)
+            output = api.services.read_output(caller, api.job_id(caller, job_id), wanted)
             tag = f'"{output.execution_id}-{stream}"'
             size = output.content.size
             part = select_range(range_header if if_range in {None, tag} else None, size)
@@ -161,10 +163,10 @@ class OutputController(Controller):
         api: NamedDependency[Api],
     ) -> LinesResponse:
         """Find where the lines of a job's output are."""
-        wanted = caller, existing_job(job_id), _stream(stream)
+        wanted = _stream(stream)
 
         def count() -> LinesResponse:
-            index = index_lines(api.services.read_output(*wanted).content)
+            index = index_lines(api.services.read_output(caller, api.job_id(caller, job_id), wanted).content)
             return LinesResponse(size=index.size, block_bytes=index.block_bytes, newlines=index.newlines)
 
         return await api.log_limiter.run(count)
@@ -190,10 +192,15 @@ class OutputController(Controller):
         limit: _MatchLimit = MAX_MATCHES,
     ) -> MatchesResponse:
         """Search a job's output."""
-        wanted = caller, existing_job(job_id), _stream(stream)
+        wanted = _stream(stream)
 
         def find() -> MatchesResponse:
-            found = find_lines(api.services.read_output(*wanted).content, text, from_line, limit)
+            found = find_lines(
+                api.services.read_output(caller, api.job_id(caller, job_id), wanted).content,
+                text,
+                from_line,
+                limit,
+            )
             return MatchesResponse(lines=found.lines, next_line=found.next_line)
 
         return await api.log_limiter.run(find)

@@ -9,7 +9,7 @@ from litestar.response import Stream
 from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
+from entrypoints.http.parameters import JobIdInPath, LastEventId
 from entrypoints.http.schemas.timeline import TimelineResponse
 from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.timeline_presenter import present_timeline
@@ -37,7 +37,7 @@ class TimelineController(Controller):
             "Get a job's timeline",
             "Every step, who caused it and when; the limits in force and the one that was reached; what the "
             "job waits for, and its place in the queue.",
-            problems=(404,),
+            problems=(404, 409),
             scope=Scope.JOBS_READ,
         ),
     )
@@ -45,7 +45,7 @@ class TimelineController(Controller):
         self, job_id: JobIdInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]
     ) -> TimelineResponse:
         """Get a job's timeline."""
-        return present_timeline(api.services.job_reader.timeline(caller, existing_job(job_id)))
+        return present_timeline(api.services.job_reader.timeline(caller, api.job_id(caller, job_id)))
 
     @get(
         "/jobs/{jobId:str}/events",
@@ -54,7 +54,7 @@ class TimelineController(Controller):
             "followEvents",
             "Follow a job's state",
             _EVENTS,
-            problems=(404,),
+            problems=(404, 409),
             headers=("X-Accel-Buffering",),
             scope=Scope.JOBS_READ,
         ),
@@ -67,6 +67,8 @@ class TimelineController(Controller):
         last_event_id: LastEventId = None,
     ) -> Stream:
         """Follow a job's state."""
-        details = await asyncio.to_thread(api.services.job_reader.get, caller, existing_job(job_id))
+        details = await asyncio.to_thread(
+            lambda: api.services.job_reader.get(caller, api.job_id(caller, job_id))
+        )
         events = api.event_streams.follow(caller, details, api.presenter.to(caller), last_event_id)
         return Stream(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)

@@ -25,7 +25,6 @@ from entrypoints.http.parameters import (
     CursorText,
     JobIdInPath,
     existing_delivery,
-    existing_job,
     existing_webhook,
     link_to_next,
     read_cursor,
@@ -286,14 +285,14 @@ class JobDeliveriesController(Controller):
             "List deliveries of a job's events",
             "To its callback, and to webhooks, newest first.",
             scope=Scope.JOBS_READ,
-            problems=(404,),
+            problems=(404, 409),
         ),
     )
     def deliveries(
         self, job_id: JobIdInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]
     ) -> list[DeliveryResponse]:
         """List deliveries of a job's events."""
-        found = api.services.webhook_reader.of_job(caller, existing_job(job_id))
+        found = api.services.webhook_reader.of_job(caller, api.job_id(caller, job_id))
         return [DeliveryResponse.of(delivery) for delivery in found]
 
     @post(
@@ -316,7 +315,7 @@ class JobDeliveriesController(Controller):
         api: NamedDependency[Api],
     ) -> DeliveryResponse:
         """Post a job's end to its callback once more."""
-        return _redelivered(api, caller, delivery_id, existing_job(job_id))
+        return _redelivered(api, caller, delivery_id, api.job_id(caller, job_id))
 
 
 def _redelivered(api: Api, caller: Caller, delivery_id: str, owner: WebhookId | JobId) -> DeliveryResponse:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from application.use_cases.act_on_jobs import JobAction
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.schemas.problem import Problem
+from entrypoints.http.schemas.requests import RerunRequest
 
 
 class JobFilterRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -57,9 +58,12 @@ class JobActionsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             "`tag`: any."
         ),
     ]
-    ids: Annotated[tuple[str, ...] | None, Meta(description="The ids of the jobs.")] = None
+    ids: Annotated[tuple[str, ...] | None, Meta(description="Their ids, or beginnings of these.")] = None
     tags: Annotated[TagChangeRequest | None, Meta(description="With `tag`: the change of their tags.")] = None
     filter: Annotated[JobFilterRequest | None, Meta(description="All jobs that meet it.")] = None
+    changes: Annotated[
+        RerunRequest | None, Meta(description="With `rerun`: what is different for each of the new jobs.")
+    ] = None
     cursor: Annotated[
         str | None, Meta(description="With `filter`: the `next` of the answer before, to go on.")
     ] = None
@@ -68,7 +72,13 @@ class JobActionsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 class JobActionResult(Struct, kw_only=True):
     """The end of an act on one job."""
 
-    job_id: Annotated[str, Meta(examples=["01890a5d-ac96-774b-bcce-b302099a8057"])]
+    job_id: Annotated[
+        str,
+        Meta(
+            description="The id, or what was given in its place if it names no job.",
+            examples=["01890a5d-ac96-774b-bcce-b302099a8057"],
+        ),
+    ]
     done: Annotated[bool, Meta(description="Whether it was done; `problem` is the reason if not.")]
     status: Annotated[
         JobStatus | UnsetType, Meta(description="The status of the job afterwards, unless it is deleted.")

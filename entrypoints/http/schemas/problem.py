@@ -45,6 +45,9 @@ class Problem(Struct, kw_only=True):
     quota: Annotated[str | UnsetType, Meta(description="The quota that is used up.")] = UNSET
     used: Annotated[int | UnsetType, Meta(description="How much of the quota is used.")] = UNSET
     allowed: Annotated[int | UnsetType, Meta(description="How much the quota allows.")] = UNSET
+    candidates: Annotated[
+        list[str] | UnsetType, Meta(description="Ids of jobs that begin as the given one; of very many some.")
+    ] = UNSET
     dependencies: Annotated[list[Dependency] | UnsetType, Meta(description="The parts of the service.")] = (
         UNSET
     )

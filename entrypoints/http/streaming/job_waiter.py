@@ -49,12 +49,18 @@ class JobWaiter:
         self._max_wait_s = max_wait_s
 
     async def until_ended(
-        self, job_id: JobId, seconds: float, show: Callable[[JobStatusView], Shown]
+        self, named: JobId | str, seconds: float, show: Callable[[JobStatusView], Shown]
     ) -> Shown:
         """Show the status of a job once it has ended, or after some seconds.
 
+        Args:
+            named: Its id, or the beginning of it.
+            seconds: The longest wait.
+            show: Returns the answer.
+
         Raises:
             NotFound: There is no such job.
+            AmbiguousJobId: There are several.
             DependencyUnavailable: The database is out of reach.
             Overloaded: As many wait as may.
             QuotaExceeded: As many of the caller's tenant wait as may.
@@ -62,12 +68,13 @@ class JobWaiter:
         """
 
         def look() -> tuple[bool, Shown]:
-            view = self._job_reader.status(self._caller, job_id)
+            view = self._job_reader.status(self._caller, self._job_reader.named(self._caller, named))
             return view.status.is_terminal, show(view)
 
         if seconds <= 0:
             _, seen = await asyncio.to_thread(look)
             return seen
+        named = job_id = await asyncio.to_thread(self._job_reader.named, self._caller, named)
         return await self._look_until(job_id, seconds, look, is_known=False)
 
     async def until_batch_ended(self, batch_id: BatchId, seconds: float) -> BatchView:

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from application.errors import NotFound, StorageUnavailable
+from application.errors import AmbiguousJobId, NotFound, StorageUnavailable
 from application.use_cases.act_on_jobs import FilteredJobs, JobAction
+from application.use_cases.run_again import Changes
 from application.views import JobFilter
 from domain.audit import DONE, Act
 from domain.caller import Scope
@@ -46,6 +47,45 @@ def test_a_caller_acts_on_its_own_jobs_alone(service):
     assert isinstance(by_id.results[0].error, NotFound)
     assert by_filter.results == []
     assert service.job_reader.status(ANONYMOUS, job.job_id).status is JobStatus.PENDING
+
+
+def test_jobs_are_named_by_the_beginnings_of_their_ids_and_each_is_acted_on_once(service):
+    first, second = service.upload(), service.upload()
+    one, other = str(first.job_id), str(second.job_id)
+
+    done = service.act_on_jobs(ANONYMOUS, JobAction.RERUN, [one.replace("-", ""), one, "ffffffff", other])
+
+    assert [result.job_id for result in done.results] == [first.job_id, "ffffffff", second.job_id]
+    assert [result.job and result.job.rerun_of for result in done.results] == [
+        first.job_id,
+        None,
+        second.job_id,
+    ]
+    assert isinstance(done.results[1].error, NotFound)
+
+
+def test_a_beginning_of_several_ids_is_acted_on_for_none_of_them(service):
+    jobs = [service.upload() for _ in range(2)]
+    shared = str(UUID(int=jobs[0].job_id.int))[:8]
+
+    done = service.act_on_jobs(ANONYMOUS, JobAction.CANCEL, [shared])
+
+    (result,) = done.results
+    assert isinstance(result.error, AmbiguousJobId)
+    assert set(result.error.candidates) == {str(job.job_id) for job in jobs}
+    assert {service.job_reader.status(ANONYMOUS, job.job_id).status for job in jobs} == {JobStatus.PENDING}
+
+
+def test_new_jobs_of_a_rerun_have_the_changes(service):
+    jobs = [service.upload(args=("a",)) for _ in range(2)]
+
+    done = service.act_on_jobs(
+        ANONYMOUS, JobAction.RERUN, [job.job_id for job in jobs], changes=Changes(args=("b", "c"))
+    )
+
+    for result in done.results:
+        assert result.job is not None
+        assert service.job_reader.get(ANONYMOUS, result.job.job_id).job.spec.args == ("b", "c")
 
 
 @pytest.mark.parametrize("number", [0, MAX_JOB_ACTIONS + 1])
