@@ -85,6 +85,7 @@ from application.use_cases.post_audit_entries import PostAuditEntries
 from application.use_cases.put_case_set import PutCaseSet
 from application.use_cases.read_artifact import ReadArtifact
 from application.use_cases.read_code import ReadCode
+from application.use_cases.read_file import ReadFile
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.record_cluster_sample import RecordClusterSample
@@ -274,6 +275,7 @@ class Services:
     read_log: ReadLog
     read_output: ReadOutput
     read_artifact: ReadArtifact
+    read_file: ReadFile
     job_reader: JobReader
     project_reader: ProjectReader
     case_set_reader: CaseSetReader
@@ -624,6 +626,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             cache=OutputCache(ports.clock, options.max_cached_output_bytes),
         ),
         read_artifact=ReadArtifact(queries=ports.job_queries, blobs=blobs),
+        read_file=ReadFile(queries=ports.job_queries, blobs=blobs),
         cluster_history_reader=ClusterHistoryReader(
             unit_of_work=ports.unit_of_work, clock=ports.clock, steps=cluster_history_steps
         ),

@@ -1,21 +1,11 @@
 """Read of a file that a program wrote."""
 
-from dataclasses import dataclass
-
 from application.blobs import Blobs
 from application.errors import NotFound
 from application.ports.job_queries import JobQueries
+from application.use_cases.read_file import FileContent
 from domain.caller import Caller
-from domain.files import JobFile
 from domain.values import JobId
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A file that a program wrote. Its digest identifies its content."""
-
-    file: JobFile
-    data: bytes
 
 
 class ReadArtifact:
@@ -25,7 +15,7 @@ class ReadArtifact:
         self._queries = queries
         self._blobs = blobs
 
-    def __call__(self, caller: Caller, job_id: JobId, path: str) -> Artifact:
+    def __call__(self, caller: Caller, job_id: JobId, path: str) -> FileContent:
         """Return the file.
 
         Raises:
@@ -42,6 +32,6 @@ class ReadArtifact:
         if file is None:
             raise NotFound("artifact", path)
         try:
-            return Artifact(file, self._blobs.read(details.job.tenant, file.blob))
+            return FileContent(file, self._blobs.read(details.job.tenant, file.blob))
         except NotFound:
             raise NotFound("artifact", path) from None

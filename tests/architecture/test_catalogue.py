@@ -42,6 +42,7 @@ KINDS = {
     "database",
     "delivery",
     "execution",
+    "file",
     "job",
     "key",
     "log",

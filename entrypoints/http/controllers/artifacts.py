@@ -23,11 +23,10 @@ A file that the program wrote, of those that the upload's `artifacts` ask for: a
 """
 _PathInPath = Annotated[Path, PathParameter(description="The file's path, as the result has it.")]
 _PARTIAL = 206
-# A program of anyone's wrote it: no browser is to run it, or to take it for something else.
-_SAFETY = {
+# Content of anyone's: no browser is to run it, or to take it for something else.
+UNTRUSTED = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-cache",
 }
 
@@ -65,7 +64,8 @@ class ArtifactsController(Controller):
         def take() -> Response[Any]:
             artifact = api.services.read_artifact(caller, api.job_id(caller, job_id), name)
             tag, size = f'"{artifact.file.blob.sha256}"', len(artifact.data)
-            headers = {**_SAFETY, "ETag": tag, "Content-Disposition": _attachment(name)}
+            headers = {**UNTRUSTED, "Accept-Ranges": "bytes", "ETag": tag}
+            headers["Content-Disposition"] = _attachment(name)
             part = select_range(range_header if if_range in {None, tag} else None, size)
             data, status = artifact.data, 200
             if part is not None:

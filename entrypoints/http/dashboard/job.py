@@ -3,6 +3,8 @@
 import asyncio
 import shlex
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 from litestar import Controller, MediaType, Response, get, post
 from litestar.di import NamedDependency
@@ -16,8 +18,10 @@ from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import given
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
+from entrypoints.http.controllers.artifacts import UNTRUSTED
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.cases import cases_context
+from entrypoints.http.dashboard.code import code_context
 from entrypoints.http.dashboard.formatting import inert_json
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
@@ -25,6 +29,7 @@ from entrypoints.http.dashboard.translation import language_of_visitor
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.parameters import existing_job
+from entrypoints.http.streaming.spooled_body import SpooledBody
 
 _DEFAULTS = asdict(UploadCodeCommand(project="", code="", language=""))
 _WAIT_S = 30
@@ -53,7 +58,8 @@ class JobPages(Controller):
             timeline = api.services.job_reader.timeline(caller, existing_job(job))
             code = _code(api.services.read_code, timeline)
             details = api.services.job_reader.with_cases(caller, timeline.details.job.id)
-            context = {"code": code, "version": "", **state_context(timeline), **cases_context(details)}
+            job_context = {**state_context(timeline), **cases_context(details)}
+            context = {"version": "", **job_context, **code_context(timeline.details.job, code)}
             return pages.page(request, "job.html", context)
 
         return await api.storage_threads.run(show)
@@ -97,6 +103,30 @@ class JobPages(Controller):
         """Show the results of the job's cases, without the page around them."""
         details = api.services.job_reader.with_cases(caller, existing_job(job))
         return pages.part(request, "_cases.html", cases_context(details))
+
+    @get("/code", sync_to_thread=True, media_type=MediaType.TEXT, scope=Scope.LOGS_READ)
+    def show_code(
+        self, job: FromPath[str], caller: NamedDependency[Caller], api: NamedDependency[Api]
+    ) -> Response[str]:
+        """Show the code alone."""
+        details = api.services.job_reader.get(caller, existing_job(job))
+        return Response(api.services.read_code(details.job), headers=UNTRUSTED)
+
+    @get("/files/{path:path}", media_type=MediaType.TEXT, scope=Scope.LOGS_READ)
+    async def show_file(
+        self,
+        job: FromPath[str],
+        path: FromPath[Path],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[Any]:
+        """Show a file that was uploaded with the code."""
+
+        def read() -> Response[Any]:
+            file = api.services.read_file(caller, existing_job(job), str(path).lstrip("/"))
+            return SpooledBody(file.data, api.spool_space).response("text/plain", UNTRUSTED)
+
+        return await api.log_limiter.run(read)
 
     @get("/curl", media_type=MediaType.TEXT, scope=Scope.LOGS_READ)
     async def show_curl(
