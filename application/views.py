@@ -221,9 +221,10 @@ class JobFilter:
     Attributes:
         limit: How many jobs at most.
         id_prefix: The digits that their ids begin with.
-        search: A text in their description, in a tag as `name:value`, or at the beginning of their id;
-            ASCII letters of either case are alike.
+        search: A text in their description, in a tag as `name:value`, or at the beginning or the end of
+            their id; ASCII letters of either case are alike.
         cursor: The last job of the page before.
+        oldest_first: Whether they are in the order of their times, in place of the newest first.
     """
 
     limit: int
@@ -237,6 +238,7 @@ class JobFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     cursor: Cursor | None = None
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +330,7 @@ class DayUsage:
 
 @dataclass(frozen=True, slots=True)
 class FoundJobs:
-    """Jobs of a list, newest first.
+    """Jobs of a list, in its order.
 
     Attributes:
         resume_after: Where the search ended, if that was before it had found as many as were wanted.
@@ -336,6 +338,18 @@ class FoundJobs:
 
     jobs: Sequence[JobView]
     resume_after: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobCount:
+    """The number of jobs that meet a filter, as far as they were counted.
+
+    Attributes:
+        is_exact: Whether there are no more than that.
+    """
+
+    number: int
+    is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

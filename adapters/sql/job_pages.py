@@ -7,13 +7,15 @@ or an OFFSET, is not.
 Filters of a project, statuses and a language have an index together, and so has one tag with a project. Other
 combinations walk through the index of some of their filters and check the rest for each key that they pass:
 such a walk is bounded, and the page ends where the bound is reached. The beginning of an id is a range of the
-primary key, and a text is looked for in the rows of the keys that are passed.
+primary key, and a text is looked for in the rows of the keys that are passed. The oldest first are found
+by the same walks in the other direction.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
+from operator import ge, gt, le, lt
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +40,7 @@ _INDEXES = {
     (True, True, False): "ix_jobs_project_status",
     (True, True, True): "ix_jobs_project_language",
 }
+_ID_DIGITS = 32
 _ONE: sa.ColumnElement[int] = sa.literal_column("1")
 _CLAIMED_INDEX = "ix_executions_leased"
 _is_claimed = executions.c.state == STORED_STATES[ExecutionState.CLAIMED]
@@ -92,6 +95,7 @@ class PageShape:
     after: bool
     before: bool
     cursor: bool
+    oldest: bool
 
     @classmethod
     def of(cls, wanted: JobFilter) -> "PageShape":
@@ -107,6 +111,7 @@ class PageShape:
             after=wanted.created_after is not None,
             before=wanted.created_before is not None,
             cursor=wanted.cursor is not None,
+            oldest=wanted.oldest_first,
         )
 
     @property
@@ -131,7 +136,7 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A scan of jobs, newest first: its index, and whether every job that it meets is one of the list.
+    """A scan of jobs in order: its index, and whether every job that it meets is one of the list.
 
     Attributes:
         tag: The number of its tag, if the index is that of tags.
@@ -181,6 +186,7 @@ def by_statuses(wanted: JobFilter) -> JobFilter | None:
 def page_parameters(tenant: TenantName, wanted: JobFilter) -> dict[str, object]:
     """Return the values for the statements of the filter's shape."""
     cursor = wanted.cursor
+    digits = wanted.search and (wanted.search.replace("-", "") or "-")
     first_id, last_id = (None, None) if wanted.id_prefix is None else job_ids_from(wanted.id_prefix)
     return {
         "limit": wanted.limit,
@@ -194,7 +200,9 @@ def page_parameters(tenant: TenantName, wanted: JobFilter) -> dict[str, object]:
         "first_id": first_id,
         "last_id": last_id,
         "search": wanted.search,
-        "search_id": wanted.search and (wanted.search.replace("-", "") or "-"),
+        "search_id": digits,
+        # From where the end of an id is as long.
+        "search_id_at": _ID_DIGITS + 1 - min(len(digits or ""), _ID_DIGITS),
         **{
             f"wanted_status_{n}": status.value
             for n, status in enumerate(sorted(wanted.statuses or JobStatus))
@@ -225,8 +233,15 @@ def page_statement(shape: PageShape, walk: Walk) -> Select:
 def last_key_statement(shape: PageShape, walk: Walk) -> Select:
     """Build the statement for the last key of a walk of `scanned` keys; there is none if it was shorter."""
     way = _way(shape, walk, "scanned").subquery("way")
-    last = sa.select(way.c.created_at, way.c.job_id).order_by(*_newest_first(way))
+    last = sa.select(way.c.created_at, way.c.job_id).order_by(*_order(shape, way))
     return last.limit(1).offset(sa.bindparam("before_last"))
+
+
+@lru_cache(maxsize=512)
+def matches_statement(shape: PageShape, walk: Walk) -> sa.Select[int]:
+    """Build the statement for the number of jobs that a walk finds, up to `limit`."""
+    keys = (_way(shape, walk, "limit") if walk.is_exact else _checked(shape, walk)).subquery("page")
+    return sa.select(sa.func.count().label("number")).select_from(keys)
 
 
 @lru_cache(maxsize=512)
@@ -245,7 +260,7 @@ def _checked(shape: PageShape, walk: Walk) -> Select:
     """Walk through `scanned` keys, and keep the ones that pass the other filters."""
     way = _way(shape, walk, "scanned").subquery("way")
     keys = sa.select(way.c.created_at, way.c.job_id).where(*_checks(shape, walk, way))
-    return _newest(keys, way)
+    return _first(shape, keys, way)
 
 
 def _checks(shape: PageShape, walk: Walk, way: sa.FromClause) -> list[sa.ColumnElement[bool]]:
@@ -275,7 +290,7 @@ def _is_named(source: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 def _has_text() -> sa.ColumnElement[bool]:
-    """Look for a text in a job's description and tags (`name:value`), and at the beginning of its id."""
+    """Look for a text in a job's description and tags (`name:value`), and at both ends of its id."""
     tag = job_tags.alias("searched")
     pair = sa.cast(tag.c.name, sa.Text) + ":" + sa.cast(tag.c.value, sa.Text)
     in_tag = sa.select(_ONE).where(tag.c.job_id == jobs.c.job_id, _position(pair, "search") > 0).limit(1)
@@ -284,6 +299,8 @@ def _has_text() -> sa.ColumnElement[bool]:
         _position(jobs.c.description, "search") > 0,
         in_tag.scalar_subquery() == _ONE,
         _position(digits, "search_id") == 1,
+        sa.func.substr(digits, sa.bindparam("search_id_at"))
+        == sa.func.lower(sa.bindparam("search_id", type_=sa.Text)),
     )
 
 
@@ -321,7 +338,7 @@ def _way(shape: PageShape, walk: Walk, limit: str) -> Select:
         tag = job_tags.alias(f"walked_{walk.tag}")
         keys = sa.select(tag.c.created_at, tag.c.job_id).where(_has_tag(tag, walk.tag), *_range(shape, tag))
         index = "ix_job_tags_project" if shape.project else "ix_job_tags_value"
-        return _newest(_using(keys, tag, index), tag, limit)
+        return _first(shape, _using(keys, tag, index), tag, limit)
     if not shape.branches:
         return _way_of_jobs(shape, [], limit)
     branches = [
@@ -330,10 +347,10 @@ def _way(shape: PageShape, walk: Walk, limit: str) -> Select:
     ]
     if len(branches) == 1:
         return branches[0]
-    # Each status has its own range of the index; the newest of all are among the newest of each.
+    # Each status has its own range of the index; the first of all are among the first of each.
     parts = [sa.select(branch.subquery(f"status_{n}")) for n, branch in enumerate(branches)]
     union = sa.union_all(*parts).subquery("statuses")
-    return _newest(sa.select(union.c.created_at, union.c.job_id), union, limit)
+    return _first(shape, sa.select(union.c.created_at, union.c.job_id), union, limit)
 
 
 def _claimed(shape: PageShape, limit: str) -> Select:
@@ -352,7 +369,7 @@ def _claimed(shape: PageShape, limit: str) -> Select:
     )
     found = sa.select(created_at.label("created_at"), claimed.c.job_id).subquery("found")
     keys = sa.select(found.c.created_at, found.c.job_id).where(found.c.created_at.is_not(None))
-    return _newest(keys, found, limit)
+    return _first(shape, keys, found, limit)
 
 
 def _named(shape: PageShape, limit: str) -> Select:
@@ -365,7 +382,7 @@ def _named(shape: PageShape, limit: str) -> Select:
         .subquery("named")
     )
     keys = sa.select(named.c.created_at, named.c.job_id)
-    return _newest(keys.where(*_of_job(shape, named), *_range(shape, named)), named, limit)
+    return _first(shape, keys.where(*_of_job(shape, named), *_range(shape, named)), named, limit)
 
 
 def _way_of_jobs(shape: PageShape, conditions: Sequence[sa.ColumnElement[bool]], limit: str) -> Select:
@@ -373,7 +390,7 @@ def _way_of_jobs(shape: PageShape, conditions: Sequence[sa.ColumnElement[bool]],
         conditions = [*conditions, jobs.c.language == sa.bindparam("language")]
     keys = sa.select(jobs.c.created_at, jobs.c.job_id).where(*conditions, *_range(shape, jobs))
     index = _INDEXES[shape.project, shape.statuses > 0, shape.language]
-    return _newest(_using(keys, jobs, index), jobs, limit)
+    return _first(shape, _using(keys, jobs, index), jobs, limit)
 
 
 def _has_tag(tag: sa.FromClause, n: int) -> sa.ColumnElement[bool]:
@@ -389,12 +406,11 @@ def _range(shape: PageShape, source: sa.FromClause) -> list[sa.ColumnElement[boo
     if shape.before:
         conditions.append(source.c.created_at < sa.bindparam("before"))
     if shape.cursor:
-        conditions.append(source.c.created_at <= sa.bindparam("cursor_time"))
+        follows, is_at_or_follows = (gt, ge) if shape.oldest else (lt, le)
+        time, job = source.c.created_at, source.c.job_id
+        conditions.append(is_at_or_follows(time, sa.bindparam("cursor_time")))
         conditions.append(
-            sa.or_(
-                source.c.created_at < sa.bindparam("cursor_time"),
-                source.c.job_id < sa.bindparam("cursor_id"),
-            )
+            sa.or_(follows(time, sa.bindparam("cursor_time")), follows(job, sa.bindparam("cursor_id")))
         )
     return conditions
 
@@ -403,9 +419,11 @@ def _using(keys: Select, source: sa.FromClause, index: str) -> Select:
     return keys.with_hint(source, f"FORCE INDEX ({index})", "mysql")
 
 
-def _newest(keys: Select, source: sa.FromClause, limit: str = "limit") -> Select:
-    return keys.order_by(*_newest_first(source)).limit(sa.bindparam(limit))
+def _first(shape: PageShape, keys: Select, source: sa.FromClause, limit: str = "limit") -> Select:
+    return keys.order_by(*_order(shape, source)).limit(sa.bindparam(limit))
 
 
-def _newest_first(source: sa.FromClause) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+def _order(shape: PageShape, source: sa.FromClause) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+    if shape.oldest:
+        return source.c.created_at.asc(), source.c.job_id.asc()
     return source.c.created_at.desc(), source.c.job_id.desc()

@@ -12,6 +12,7 @@ from adapters.sql.job_pages import (
     by_statuses,
     count_statement,
     last_key_statement,
+    matches_statement,
     page_parameters,
     page_statement,
     walks,
@@ -34,7 +35,16 @@ from adapters.sql.transaction_retrier import TransactionRetrier
 from application.errors import NotFound
 from application.ports.job_queries import JobQueries
 from application.ports.purge_repository import StoreName
-from application.views import Cursor, FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
+from application.views import (
+    Cursor,
+    FoundJobs,
+    JobCount,
+    JobDetails,
+    JobFilter,
+    JobStatusView,
+    JobVersion,
+    LogOwner,
+)
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus, phase_of
 from domain.project import ProjectStatus
@@ -162,15 +172,26 @@ class SqlJobQueries(JobQueries):
         }
 
     def page(self, caller: Caller, wanted: JobFilter) -> FoundJobs:
-        """Return jobs, newest first."""
-        if caller.project is not None:
-            if wanted.project_id not in {None, caller.project}:
-                return FoundJobs([])
-            wanted = replace(wanted, project_id=caller.project)
-        narrowed = by_statuses(wanted)
-        if narrowed is None or not _may_match(wanted):
-            return FoundJobs([])
-        return self._find(caller.tenant.name, narrowed)
+        """Return jobs, in the order of the filter."""
+        narrowed = _narrowed(caller, wanted)
+        return FoundJobs([]) if narrowed is None else self._find(caller.tenant.name, narrowed)
+
+    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> JobCount:
+        """Count the jobs that meet a filter."""
+        narrowed = _narrowed(caller, replace(wanted, cursor=None, limit=up_to + 1))
+        if narrowed is None:
+            return JobCount(0)
+        tenant, shape = caller.tenant.name, PageShape.of(narrowed)
+        ways = walks(shape)
+        walk = ways[0] if ways[0].is_exact else self._shortest(tenant, narrowed, ways)
+        parameters = {**page_parameters(tenant, narrowed), "scanned": self._scanned_keys}
+        number: int = self._rows(matches_statement(shape, walk), parameters)[0]["number"]
+        if number > up_to:
+            return JobCount(up_to, is_exact=False)
+        if walk.is_exact:
+            return JobCount(number)
+        end = {**parameters, "before_last": self._scanned_keys - 1}
+        return JobCount(number, is_exact=not self._rows(last_key_statement(shape, walk), end))
 
     def _find(self, tenant: TenantName, wanted: JobFilter) -> FoundJobs:
         ways = walks(PageShape.of(wanted))
@@ -208,7 +229,7 @@ class SqlJobQueries(JobQueries):
         rows = sorted(
             self._rows(page_statement(PageShape.of(wanted), walk), parameters),
             key=lambda row: (row["job_created_at"], row["job_id"]),
-            reverse=True,
+            reverse=not wanted.oldest_first,
         )
         views = [to_view(row) for row in rows if row["project_status"] != ProjectStatus.PURGED]
         if len(views) < len(rows) == wanted.limit:
@@ -233,6 +254,15 @@ class SqlJobQueries(JobQueries):
                 return connection.execute(statement, parameters).mappings().all()
 
         return self._retrier(read)
+
+
+def _narrowed(caller: Caller, wanted: JobFilter) -> JobFilter | None:
+    """Return the filter of the caller's own jobs, or None if none of them can meet it."""
+    if caller.project is not None:
+        if wanted.project_id not in {None, caller.project}:
+            return None
+        wanted = replace(wanted, project_id=caller.project)
+    return by_statuses(wanted) if _may_match(wanted) else None
 
 
 def _may_match(wanted: JobFilter) -> bool:

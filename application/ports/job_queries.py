@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 
-from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
+from application.views import FoundJobs, JobCount, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
 from domain.caller import Caller
 from domain.values import JobId, ObjectKey
 
@@ -25,11 +25,18 @@ class JobQueries(ABC):
 
     @abstractmethod
     def page(self, caller: Caller, wanted: JobFilter) -> FoundJobs:
-        """Return jobs that the caller reaches, newest first.
+        """Return jobs that the caller reaches, newest first, or oldest first by the filter.
 
-        Of the same time they are in the descending order of their ids.
+        Of the same time they are in the descending order of their ids, or else in the ascending one.
 
         A search that would read too much ends early, with the cursor for the next page.
+        """
+
+    @abstractmethod
+    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> JobCount:
+        """Count the jobs that the caller reaches and that meet a filter, on all pages.
+
+        No more than `up_to` are counted, and fewer where more would have to be read than for a page.
         """
 
     @abstractmethod

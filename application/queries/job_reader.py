@@ -12,7 +12,7 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
-from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from application.views import Cursor, JobCount, JobDetails, JobFilter, JobStatusView, JobView
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
@@ -38,7 +38,7 @@ _PACE_LEAST = 3
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Jobs, newest first, and where the next page begins if there is one."""
+    """Jobs in the order of their filter, and where the next page begins if there is one."""
 
     jobs: Sequence[JobView]
     next: Cursor | None
@@ -142,7 +142,7 @@ class JobReader:
         )
 
     def page(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> JobPage:
-        """Return a page of the jobs that the caller reaches, newest first.
+        """Return a page of the jobs that the caller reaches, in the order of the filter.
 
         They are of one project, if its name or its id is given.
 
@@ -172,6 +172,19 @@ class JobReader:
             cursor = Cursor(jobs[-1].created_at, jobs[-1].job_id)
             if len(jobs) == wanted.limit or sum(map(_shown_bytes, jobs)) >= MAX_PAGE_BYTES:
                 return JobPage(jobs, cursor)
+
+    def count(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> JobCount:
+        """Count the jobs that meet a filter, on all pages; up to a bound, and no more than are quick to find.
+
+        Raises:
+            InvalidValue: The project cannot be a project's name.
+        """
+        if project is not None:
+            project_id = self._project_id(caller, project)
+            if project_id is None:
+                return JobCount(0)
+            wanted = replace(wanted, project_id=project_id)
+        return self._job_queries.count(caller, wanted, COUNTED_UP_TO)
 
     def _project_id(self, caller: Caller, text: str) -> ProjectId | None:
         reference = parse_project_reference(text)

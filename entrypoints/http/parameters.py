@@ -111,7 +111,7 @@ _Search: TypeAlias = Annotated[
     str | None,
     QueryParameter(
         description="Jobs with this text in their description or in a tag (`name:value`), or at the "
-        "beginning of their id; ASCII letters of either case are alike.",
+        "beginning or the end of their id; ASCII letters of either case are alike.",
         schema_extra={"minLength": 1, "maxLength": MAX_SEARCH_CHARS},
     ),
 ]

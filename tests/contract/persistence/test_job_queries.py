@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.sql.job_queries import SqlJobQueries
-from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from application.views import Cursor, JobCount, JobDetails, JobFilter, JobStatusView, JobView
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason
@@ -247,6 +247,37 @@ def test_every_combination_of_filters_finds_what_a_plain_search_finds(store):
         assert found == [job.id for job in jobs if matches(job, wanted)], wanted
 
 
+def test_combinations_of_filters_are_counted_and_found_the_other_way_round(store):
+    jobs = populate(store)
+
+    for wanted in list(filters(jobs))[::11]:
+        matching = [job.id for job in jobs if matches(job, wanted)]
+        oldest = store.queries.page(ANONYMOUS, replace(wanted, oldest_first=True)).jobs
+
+        assert store.queries.count(ANONYMOUS, wanted, 100) == JobCount(len(matching)), wanted
+        assert [view.job_id for view in oldest] == matching[::-1], wanted
+
+
+def test_a_count_ends_at_its_bound(store):
+    jobs = populate(store)
+    everything = JobFilter(limit=1, cursor=Cursor(jobs[5].created_at, jobs[5].id))
+
+    assert store.queries.count(ANONYMOUS, everything, len(jobs)) == JobCount(len(jobs))
+    assert store.queries.count(ANONYMOUS, everything, len(jobs) - 1) == JobCount(
+        len(jobs) - 1, is_exact=False
+    )
+
+
+def test_a_count_reads_no_more_than_a_page_does(store):
+    populate_texts(store)
+    is_sql = isinstance(store, SqlStore)
+    queries = SqlJobQueries(store.engine, scanned_keys=2) if is_sql else store.queries
+
+    counted = queries.count(ANONYMOUS, JobFilter(limit=1, search="blue"), 100)
+
+    assert counted == (JobCount(1, is_exact=False) if is_sql else JobCount(2))
+
+
 def pages(store, wanted):
     while page := store.queries.page(ANONYMOUS, wanted).jobs:
         assert len(page) <= wanted.limit
@@ -264,9 +295,11 @@ def test_pages_follow_on_each_other_without_a_gap_or_a_repetition(store):
         JobFilter(limit=4, project_id=jobs[0].project_id, statuses=frozenset({JobStatus.RUNNING})),
         JobFilter(limit=2, tags={"Team": "x"}, statuses=frozenset({JobStatus.FAILED, JobStatus.RUNNING})),
     ):
-        found = [view.job_id for page in pages(store, wanted) for view in page]
+        expected = [job.id for job in jobs if matches(job, wanted)]
 
-        assert found == [job.id for job in jobs if matches(job, wanted)], wanted
+        assert [view.job_id for page in pages(store, wanted) for view in page] == expected, wanted
+        oldest = replace(wanted, oldest_first=True)
+        assert [view.job_id for page in pages(store, oldest) for view in page] == expected[::-1], wanted
 
 
 def test_a_search_that_ends_early_can_be_gone_on_with_until_all_is_found(store):
@@ -313,6 +346,9 @@ def populate_texts(store):
         ({"search": "0190B6F2"}, [0, 1, 2, 3]),
         ({"search": "0190b6f2-4d"}, [2]),
         ({"search": "-"}, []),
+        ({"search": "000000000003"}, [2]),
+        ({"search": "8000-000000000004"}, [3]),
+        ({"search": "0" * 33}, []),
         ({"search": "nothing"}, []),
         ({"search": "blue", "tags": {"team": "Blue"}}, [1]),
         ({"search": "parser", "language": "rust"}, []),

@@ -1,10 +1,20 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from operator import gt, lt
 
 from application.errors import NotFound
 from application.ports.job_queries import JobQueries
 from application.ports.purge_repository import StoreName
-from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView, LogOwner
+from application.views import (
+    FoundJobs,
+    JobCount,
+    JobDetails,
+    JobFilter,
+    JobStatusView,
+    JobVersion,
+    JobView,
+    LogOwner,
+)
 from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job
@@ -61,14 +71,19 @@ class MemoryJobQueries(JobQueries):
         return {job_id: self._details(jobs[job_id]).version for job_id in job_ids if job_id in jobs}
 
     def page(self, caller: Caller, wanted: JobFilter) -> FoundJobs:
-        """Return jobs that the caller reaches, newest first."""
+        """Return jobs that the caller reaches, in the order of the filter."""
         tables = self._database.tables
-        jobs = sorted(_matching(tables, caller, wanted), key=_newness, reverse=True)
+        jobs = sorted(_matching(tables, caller, wanted), key=_newness, reverse=not wanted.oldest_first)
         return FoundJobs([_view(tables, job) for job in jobs[: wanted.limit]])
+
+    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> JobCount:
+        """Count the jobs that meet a filter."""
+        number = sum(1 for _job in _matching(self._database.tables, caller, replace(wanted, cursor=None)))
+        return JobCount(min(number, up_to), is_exact=number <= up_to)
 
 
 def _matching(tables: Tables, caller: Caller, wanted: JobFilter) -> Iterable[Job]:
-    cursor = wanted.cursor
+    cursor, follows = wanted.cursor, gt if wanted.oldest_first else lt
     for job in tables.jobs.values():
         if (
             is_reached(tables, caller, job)
@@ -81,15 +96,16 @@ def _matching(tables: Tables, caller: Caller, wanted: JobFilter) -> Iterable[Job
             and (wanted.search is None or _has_text(job, wanted.search.lower()))
             and (wanted.created_after is None or job.created_at > wanted.created_after)
             and (wanted.created_before is None or job.created_at < wanted.created_before)
-            and (cursor is None or _newness(job) < (cursor.created_at, cursor.job_id))
+            and (cursor is None or follows(_newness(job), (cursor.created_at, cursor.job_id)))
         ):
             yield job
 
 
 def _has_text(job: Job, wanted: str) -> bool:
     texts = [job.spec.description or "", *(f"{name}:{value}" for name, value in job.spec.tags.items())]
-    digits = str(job.id).replace("-", "")
-    return any(wanted in text.lower() for text in texts) or digits.startswith(wanted.replace("-", "") or "-")
+    digits, searched = str(job.id).replace("-", ""), wanted.replace("-", "") or "-"
+    is_at_end = digits.startswith(searched) or digits.endswith(searched)
+    return is_at_end or any(wanted in text.lower() for text in texts)
 
 
 def _newness(job: Job) -> tuple[object, ...]:
