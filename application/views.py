@@ -198,6 +198,7 @@ class BatchView:
     """A batch with the numbers of its jobs by their status.
 
     Attributes:
+        begun: The numbers of its jobs that are built or run.
         jobs: The ids of its jobs that are not deleted, in the order of their submission; None where only
             the numbers were read.
         callback_secret: The secret of its callback, shown once by the submission that made it.
@@ -205,6 +206,7 @@ class BatchView:
 
     batch: Batch
     by_status: Mapping[JobStatus, int]
+    begun: Mapping[Phase, int] = field(default_factory=dict)
     jobs: Sequence[JobId] | None = None
     callback_secret: WebhookSecret | None = None
 
@@ -212,6 +214,24 @@ class BatchView:
     def has_ended(self) -> bool:
         """Whether none of its jobs goes on."""
         return not any(number for status, number in self.by_status.items() if not status.is_terminal)
+
+    @property
+    def by_state(self) -> Mapping[State, int]:
+        """The numbers of its jobs by their state."""
+        by_status = {status: self.by_status.get(status, 0) for status in JobStatus}
+        begun = {phase: self.begun.get(phase, 0) for phase in (Phase.BUILDING, Phase.RUNNING)}
+        # The two numbers are of two moments.
+        begun[Phase.WAITING] = max(by_status.pop(JobStatus.RUNNING) - sum(begun.values()), 0)
+        ended = {State.of(status, Phase.ENDED): number for status, number in by_status.items()}
+        return ended | {State.of(JobStatus.RUNNING, phase): number for phase, number in begun.items()}
+
+    @property
+    def by_phase(self) -> Mapping[Phase, int]:
+        """The numbers of its jobs by their phase."""
+        numbers = dict.fromkeys(Phase, 0)
+        for state, number in self.by_state.items():
+            numbers[state.phase or phase_of(state.status, None, None)] += number
+        return numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

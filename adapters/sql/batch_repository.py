@@ -7,13 +7,14 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from adapters.sql.errors import is_duplicate
-from adapters.sql.mapping import BATCH_COLUMNS, batch_values, to_batch
-from adapters.sql.tables import batches, jobs, projects
+from adapters.sql.mapping import BATCH_COLUMNS, STORED_STATES, batch_values, to_batch
+from adapters.sql.tables import batches, executions, jobs, projects
 from application.ports.batch_repository import BatchRepository
 from application.views import BatchCursor
 from domain.batch import Batch
 from domain.caller import Caller
-from domain.job_lifecycle import JobStatus
+from domain.execution_lifecycle import ExecutionState
+from domain.job_lifecycle import JobStatus, Phase
 from domain.project import ProjectStatus
 from domain.values import BatchId, JobId
 
@@ -59,6 +60,19 @@ _COUNTS = (
     sa.select(jobs.c.batch_id, jobs.c.status, sa.func.count().label("number"))
     .where(_are_of_these)
     .group_by(jobs.c.batch_id, jobs.c.status)
+)
+# Found from the executions that workers have, which are few.
+_BEGUN = (
+    sa.select(jobs.c.batch_id, executions.c.started_at.is_not(None), sa.func.count())
+    .join_from(executions, jobs, jobs.c.job_id == executions.c.job_id)
+    .where(
+        executions.c.state == STORED_STATES[ExecutionState.CLAIMED],
+        jobs.c.current_execution_id == executions.c.execution_id,
+        sa.or_(executions.c.started_at.is_not(None), executions.c.building_at.is_not(None)),
+        jobs.c.status == JobStatus.RUNNING.value,
+        _are_of_these,
+    )
+    .group_by(jobs.c.batch_id, executions.c.started_at.is_not(None))
 )
 _MARK_CANCELLED = (
     sa.update(batches)
@@ -140,6 +154,14 @@ class SqlBatchRepository(BatchRepository):
         if batch_ids:
             for batch_id, status, number in self._connection.execute(_COUNTS, {"ids": sorted(batch_ids)}):
                 found[batch_id][JobStatus(status)] = number
+        return found
+
+    def begun(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[Phase, int]]:
+        """Return the numbers of jobs of some batches that are built or run now, by their phase."""
+        found: defaultdict[BatchId, dict[Phase, int]] = defaultdict(dict)
+        if batch_ids:
+            for batch_id, has_started, number in self._connection.execute(_BEGUN, {"ids": sorted(batch_ids)}):
+                found[batch_id][Phase.RUNNING if has_started else Phase.BUILDING] = number
         return found
 
     def mark_cancelled(self, batch_id: BatchId, now: datetime) -> None:

@@ -8,7 +8,7 @@ from application.errors import NotFound
 from application.views import BatchCursor
 from domain.batch import Batch
 from domain.caller import Caller
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from domain.values import BatchId, JobId
 
 
@@ -57,6 +57,10 @@ class BatchRepository(ABC):
     @abstractmethod
     def counts(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobStatus, int]]:
         """Return the numbers of jobs by their status that there are of some batches, as `jobs` does."""
+
+    @abstractmethod
+    def begun(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[Phase, int]]:
+        """Return the numbers of jobs of some batches that are built or run now, by their phase."""
 
     @abstractmethod
     def mark_cancelled(self, batch_id: BatchId, now: datetime) -> None:

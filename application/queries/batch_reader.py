@@ -60,18 +60,26 @@ class BatchReader:
             found = transaction.batches.page(caller, limit + 1, cursor)
             shown = found[:limit]
             ids = [batch.id for batch in shown]
+            begun = transaction.batches.begun(ids)
             if with_jobs:
                 jobs = transaction.batches.jobs(ids)
                 views = [
                     BatchView(
-                        batch=batch, by_status=Counter(jobs[batch.id].values()), jobs=tuple(jobs[batch.id])
+                        batch=batch,
+                        by_status=Counter(jobs[batch.id].values()),
+                        begun=begun.get(batch.id, {}),
+                        jobs=tuple(jobs[batch.id]),
                     )
                     for batch in shown
                     if batch.id in jobs
                 ]
             else:
                 counts = transaction.batches.counts(ids)
-                views = [BatchView(batch=b, by_status=counts[b.id]) for b in shown if b.id in counts]
+                views = [
+                    BatchView(batch=batch, by_status=counts[batch.id], begun=begun.get(batch.id, {}))
+                    for batch in shown
+                    if batch.id in counts
+                ]
             last = shown[-1] if len(found) > limit else None
             return BatchPage(views, None if last is None else BatchCursor(last.created_at, last.id))
 
@@ -88,4 +96,5 @@ def read_batch(transaction: Transaction, caller: Caller, batch_id: BatchId) -> B
     jobs = transaction.batches.jobs([batch_id]).get(batch_id)
     if not jobs:
         raise NotFound("batch", batch_id)
-    return BatchView(batch=batch, by_status=Counter(jobs.values()), jobs=tuple(jobs))
+    begun = transaction.batches.begun([batch_id]).get(batch_id, {})
+    return BatchView(batch=batch, by_status=Counter(jobs.values()), begun=begun, jobs=tuple(jobs))

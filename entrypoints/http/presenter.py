@@ -61,6 +61,7 @@ def present_batch(view: BatchView) -> BatchResponse:
         batch_id=str(batch.id),
         total=batch.total,
         by_status={status: view.by_status.get(status, 0) for status in JobStatus},
+        by_phase=dict(view.by_phase),
         jobs=[str(job_id) for job_id in view.jobs or ()],
         created_at=batch.created_at,
         cancelled_at=batch.cancelled_at,

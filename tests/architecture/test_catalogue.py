@@ -72,7 +72,7 @@ FAMILIES: Mapping[str, set[str]] = {
     "limits.": set(STANDARD_BOUNDS),
     "problems.kind_": KINDS,
     "problems.title_": {kind.name.replace("-", "_") for kind in PROBLEM_KINDS},
-    "states.": {*State, "in_progress", *(status.lower() for statuses in STATUSES for status in statuses)},
+    "states.": {*State, *(status.lower() for statuses in STATUSES for status in statuses)},
 }
 PLURALS = {Language.ENGLISH: {"one", "other"}, Language.KOREAN: {"other"}, Language.JAPANESE: {"other"}}
 

@@ -10,7 +10,6 @@ from litestar.response import Redirect
 from application.queries.batch_reader import DEFAULT_BATCHES
 from application.views import BatchCursor, BatchView
 from domain.caller import Caller, Scope
-from domain.job_lifecycle import JobStatus
 from domain.values import BatchId
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
@@ -43,7 +42,6 @@ class BatchPages(Controller):
         )
         context = {
             "batches": page.batches,
-            "statuses": list(JobStatus),
             "older": None if page.next is None else write_batch_cursor(page.next),
             "is_first": cursor is None,
         }
@@ -94,5 +92,4 @@ def _context(view: BatchView) -> dict[str, object]:
         "view": view,
         "batch_id": str(view.batch.id),
         "jobs": list(view.jobs or ()),
-        "statuses": list(JobStatus),
     }

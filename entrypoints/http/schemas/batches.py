@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 
 
 class BatchResponse(Struct, kw_only=True):
@@ -18,6 +18,13 @@ class BatchResponse(Struct, kw_only=True):
         Meta(
             description="How many jobs there are of each status; deleted ones are left out.",
             examples=[{"PENDING": 0, "RUNNING": 1, "SUCCESS": 1, "FAILED": 0, "TIMEOUT": 0, "CANCELLED": 0}],
+        ),
+    ]
+    by_phase: Annotated[
+        dict[Phase, int],
+        Meta(
+            description="How many there are of each phase: also jobs that nothing has executed are waiting.",
+            examples=[{"waiting": 0, "building": 0, "running": 1, "ended": 1}],
         ),
     ]
     jobs: Annotated[list[str], Meta(description="The ids of its jobs, in the order of their submission.")]

@@ -1,5 +1,6 @@
 """Batches of jobs in every store."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier, Thread
@@ -10,12 +11,12 @@ import pytest
 from application.views import BatchCursor
 from domain.batch import Batch
 from domain.job import Job
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from domain.submission import SealedSecrets
 from domain.tenant import DEFAULT_TENANT
 from domain.values import BatchId, JobId, ProjectId
 from tests.support.callers import ANONYMOUS, a_caller
-from tests.support.repository_steps import claim
+from tests.support.repository_steps import claim, mark_building, mark_started
 from tests.support.samples import LATER, NOW, a_job, a_project, a_spec, cancel, end, new_execution_id
 
 IN_A_PROJECT = replace(ANONYMOUS, project=ProjectId(9_999))
@@ -206,3 +207,29 @@ def test_a_batch_goes_with_the_last_of_its_jobs_that_is_deleted(store):
     store.run(lambda transaction: transaction.purges.remove_job(ended[1]))
 
     assert read(store, lambda batches: batches.get(ANONYMOUS, batch.id)) is None
+
+
+def test_jobs_of_a_batch_that_have_begun_are_counted_by_their_phase(store):
+    batch, _jobs = a_batch(store, 4)
+    another, _others = a_batch(store, 1)
+    assert read(store, lambda batches: batches.begun([batch.id, another.id])) == {}
+
+    for begin in (mark_started, mark_started, mark_building):
+        begin(store, claim(store))
+
+    counted = read(store, lambda batches: batches.begun([batch.id, another.id]))
+    assert sum((Counter(numbers) for numbers in counted.values()), Counter()) == {
+        Phase.RUNNING: 2,
+        Phase.BUILDING: 1,
+    }
+    assert read(store, lambda batches: batches.begun([])) == {}
+
+
+def test_only_the_jobs_of_a_batch_that_still_run_have_begun(store):
+    batch, (job,) = a_batch(store, 1)
+    mark_started(store, claim(store))
+    assert read(store, lambda batches: batches.begun([batch.id])) == {batch.id: {Phase.RUNNING: 1}}
+
+    cancel(store, job)
+
+    assert read(store, lambda batches: batches.begun([batch.id])) == {}

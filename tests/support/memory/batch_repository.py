@@ -7,7 +7,8 @@ from application.ports.batch_repository import BatchRepository
 from application.views import BatchCursor
 from domain.batch import Batch
 from domain.caller import Caller
-from domain.job_lifecycle import JobStatus
+from domain.execution_lifecycle import LEASED
+from domain.job_lifecycle import JobStatus, Phase, phase_of
 from domain.project import ProjectStatus
 from domain.values import BatchId, JobId
 from tests.support.memory.database import Tables
@@ -51,6 +52,19 @@ class MemoryBatchRepository(BatchRepository):
     def counts(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobStatus, int]]:
         """Return the numbers of jobs of some batches, by their status."""
         return {batch_id: Counter(jobs.values()) for batch_id, jobs in self.jobs(batch_ids).items()}
+
+    def begun(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[Phase, int]]:
+        """Return the numbers of jobs of some batches that are built or run now, by their phase."""
+        found: dict[BatchId, Counter[Phase]] = {}
+        for batch_id, jobs in self.jobs(batch_ids).items():
+            for job in (self._tables.jobs[job_id] for job_id in jobs):
+                row = job.current_execution_id and self._tables.executions[job.current_execution_id]
+                if not row or row.execution.state not in LEASED:
+                    continue
+                phase = phase_of(job.status, row.execution.building_at, row.execution.started_at)
+                if phase in {Phase.BUILDING, Phase.RUNNING}:
+                    found.setdefault(batch_id, Counter())[phase] += 1
+        return found
 
     def mark_cancelled(self, batch_id: BatchId, now: datetime) -> None:
         """Record that the cancellation of a batch was asked for."""
