@@ -8,10 +8,17 @@ from domain.errors import InvalidValue
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A programming language: the name that callers use and the extension of its source files."""
+    """A programming language.
+
+    Attributes:
+        name: The name that callers use.
+        extension: The extension of its source files.
+        title: The name that people read.
+    """
 
     name: str
     extension: str
+    title: str
 
     def __str__(self) -> str:
         return self.name
@@ -20,18 +27,18 @@ class Language:
 LANGUAGES = {
     language.name: language
     for language in (
-        Language("python", ".py"),
-        Language("node", ".js"),
-        Language("java", ".java"),
-        Language("typescript", ".ts"),
-        Language("bash", ".sh"),
-        Language("c", ".c"),
-        Language("cpp", ".cpp"),
-        Language("go", ".go"),
-        Language("rust", ".rs"),
-        Language("ruby", ".rb"),
-        Language("php", ".php"),
-        Language("perl", ".pl"),
+        Language("python", ".py", "Python"),
+        Language("node", ".js", "Node.js"),
+        Language("java", ".java", "Java"),
+        Language("typescript", ".ts", "TypeScript"),
+        Language("bash", ".sh", "Bash"),
+        Language("c", ".c", "C"),
+        Language("cpp", ".cpp", "C++"),
+        Language("go", ".go", "Go"),
+        Language("rust", ".rs", "Rust"),
+        Language("ruby", ".rb", "Ruby"),
+        Language("php", ".php", "PHP"),
+        Language("perl", ".pl", "Perl"),
     )
 }
 

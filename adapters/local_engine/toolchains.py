@@ -161,6 +161,7 @@ def _toolchain(name: str, row: dict[str, Any]) -> Toolchain:
     warm, tree = row.pop("warm", None), row.pop("tree", {})
     return Toolchain(
         language=LANGUAGES[name],
+        title=LANGUAGES[name].title,
         warm=PreloadHook(**warm) if warm else None,
         tree=TreeCommands(**tree),
         **row,

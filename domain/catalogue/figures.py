@@ -10,6 +10,7 @@ _HOUR_S = 3_600
 _DAY_S = 86_400
 _KIBI = 1024
 _QUANTITY = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([A-Za-z]*)", re.ASCII)
+_SPACE_BEFORE_NUMBER = re.compile(r"(?<!\s)\s++(?=\d)", re.ASCII)
 _DURATIONS_MS = {
     "": 1,
     "ms": 1,
@@ -57,13 +58,31 @@ def size(number: float | None) -> str:
     return f"{number:.1f}".removesuffix(".0") + f" {unit}"
 
 
+def exact_duration(milliseconds: int) -> str:
+    """Write a duration in one unit, to be edited and read again: `90 s`, `2 min`, `1500 ms`."""
+    for unit in ("h", "min", "s"):
+        if milliseconds and milliseconds % _DURATIONS_MS[unit] == 0:
+            return f"{milliseconds // _DURATIONS_MS[unit]} {unit}"
+    return f"{milliseconds} ms"
+
+
+def exact_size(mebibytes: int) -> str:
+    """Write a size in one unit, to be edited and read again: `512 MiB`, `2 GiB`."""
+    if mebibytes and mebibytes % _KIBI == 0:
+        return f"{mebibytes // _KIBI} GiB"
+    return f"{mebibytes} MiB"
+
+
 def read_duration(text: str) -> int:
-    """Read a duration such as `10 s`, `1.5 min` or `250 ms`, in milliseconds; a bare number is of those.
+    """Read a duration such as `10 s`, `1 min 30 s` or `250 ms`, in milliseconds; a bare number is of those.
 
     Raises:
         ValueError: It is not written as one.
     """
-    return _read(text, _DURATIONS_MS)
+    terms = _SPACE_BEFORE_NUMBER.split(text.strip())
+    if len(terms) > 1 and not all(term[-1].isalpha() for term in terms):
+        raise ValueError(text)
+    return sum(_read(term, _DURATIONS_MS) for term in terms)
 
 
 def read_size(text: str) -> int:

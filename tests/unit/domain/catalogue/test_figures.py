@@ -1,6 +1,6 @@
 import pytest
 
-from domain.catalogue.figures import duration, read_duration, read_size, size
+from domain.catalogue.figures import duration, exact_duration, exact_size, read_duration, read_size, size
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ def test_a_size_has_one_form(number, written):
         ("250", 250),
         ("1.5 min", 90_000),
         ("1 H", 3_600_000),
+        ("1 min 30 s", 90_000),
+        (" 1h  2 min 3 s ", 3_723_000),
     ],
 )
 def test_a_duration_is_read_with_its_unit(text, milliseconds):
@@ -51,7 +53,7 @@ def test_a_size_is_read_with_its_unit(text, mib):
     assert read_size(text) == mib
 
 
-@pytest.mark.parametrize("text", ["", "s", "10 parsecs", "-1 s", "1e9", "٣ s", "0.0001 ms", "9" * 40, "1 2"])
+@pytest.mark.parametrize("text", ["", "s", "10 parsecs", "-1 s", "1e9", "٣ s", "0.0001 ms", "9" * 40, "1 2", "1 min 2", "2 1 s"])
 def test_other_figures_are_refused(text):
     with pytest.raises(ValueError, match=r".*"):
         read_duration(text)
@@ -65,3 +67,18 @@ def test_a_size_is_read_as_it_is_written(mib):
 @pytest.mark.parametrize("milliseconds", [100, 250, 1_500, 30_000])
 def test_a_short_duration_is_read_as_it_is_written(milliseconds):
     assert read_duration(duration(milliseconds)) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "written"),
+    [(0, "0 ms"), (1_500, "1500 ms"), (90_000, "90 s"), (600_000, "10 min"), (7_200_000, "2 h")],
+)
+def test_a_duration_to_edit_is_read_as_it_is_written(milliseconds, written):
+    assert exact_duration(milliseconds) == written
+    assert read_duration(written) == milliseconds
+
+
+@pytest.mark.parametrize(("mib", "written"), [(0, "0 MiB"), (1_537, "1537 MiB"), (2_048, "2 GiB")])
+def test_a_size_to_edit_is_read_as_it_is_written(mib, written):
+    assert exact_size(mib) == written
+    assert read_size(written) == mib
