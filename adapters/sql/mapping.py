@@ -343,7 +343,7 @@ def _to_judge_program(values: Mapping[str, Any] | None) -> JudgeProgram | None:
 
 def _to_language(name: str) -> Language:
     """Read a language, also one that only a newer version of the service knows."""
-    return LANGUAGES.get(name) or Language(name, extension="")
+    return LANGUAGES.get(name) or Language(name, extension="", title=name)
 
 
 def _to_limits(values: Mapping[str, int]) -> Limits:

@@ -10,7 +10,7 @@ from tests.browser.visitor import Visitor
 from tests.support.service import Server
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
-PAGES = ("projects", "project", "job", "cases", "cluster", "webhooks", "deliveries", "missing")
+PAGES = ("projects", "project", "edit", "job", "cases", "cluster", "webhooks", "deliveries", "missing")
 WEIGHT_BYTES = 250_000
 PAINT_MS = 300
 PATIENCE_S = 120
@@ -43,7 +43,9 @@ _CASES = [
 
 @pytest.fixture
 def paths(visitor: Visitor, server: Server) -> dict[str, str]:
-    job_id = visitor.run("import sys\nprint('out')\nprint('err', file=sys.stderr)", tags={"team": "blue"})
+    job_id = visitor.run(
+        "import sys\nprint('out')\nprint('err', file=sys.stderr)", tags={"team": "blue"}, env={"NAME": "v"}
+    )
     webhooks = f"{visitor.project_url}/webhooks"
     body = {"url": "https://hooks.invalid/in?token=1", "project": visitor.project_url.rpartition("/")[2]}
     with server.http as http:
@@ -54,6 +56,7 @@ def paths(visitor: Visitor, server: Server) -> dict[str, str]:
         "deliveries": f"{webhooks}/{webhook['webhook_id']}",
         "projects": "/dashboard",
         "project": visitor.project_url,
+        "edit": f"{visitor.project_url}/edit?from={job_id}",
         "job": f"/dashboard/jobs/{job_id}",
         "cases": f"/dashboard/jobs/{visitor.run('print(input())', cases=_CASES)}",
         "cluster": "/dashboard/cluster",

@@ -1,13 +1,15 @@
 """The form of the editor: programs with files, and for cases of each kind."""
 
+import base64
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.http.support import Service
+from tests.http.support import Service, serving
 from tests.http.visitor import PAGE, Visitor
 from tests.support.archives import tarred, zipped
 
@@ -153,3 +155,182 @@ def test_a_forged_form_with_files_runs_nothing(editor: Editor):
 
     assert answer.status_code == 403
     assert editor.service.http.get(f"/api/projects/{editor.project}/jobs").json() == []
+
+
+def test_arguments_variables_and_limits_are_read_as_people_write_them(editor: Editor):
+    variables = [
+        {"name": "PLAIN", "value": "a b", "secret": False},
+        {"name": "", "value": "", "secret": False},
+    ]
+
+    job = editor.result(
+        editor.run(
+            args="--name 'two words' \"a \\\"quote\\\"\"\r\nlast\\ one ''",
+            env=json.dumps(variables),
+            timeout_ms="1 min 30 s",
+            memory_mb="0.5 GiB",
+            processes="8",
+            max_files="100",
+        )
+    )
+
+    assert job["spec"]["args"] == ["--name", "two words", 'a "quote"', "last one", ""]
+    assert job["spec"]["env"] == {"PLAIN": "a b"}
+    limits = job["spec"]["limits"]
+    assert [limits[name] for name in ("timeout_ms", "memory_mb", "processes", "files")] == [
+        90_000,
+        512,
+        8,
+        100,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"args": "'open"}, "a quote that is not closed"),
+        ({"args": "end\\"}, "a quote that is not closed"),
+        ({"env": '[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]'}, "a variable twice"),
+        ({"env": '[{"name": "1A", "value": "1"}]'}, "env"),
+        ({"env": '[{"key": "A"}]'}, "are not written as the page of the editor writes them"),
+        ({"timeout_ms": "soon"}, "such as 10 s"),
+        ({"processes": "some"}, "such as 64"),
+        ({"memory_mb": "1 TiB"}, "such as 256 MiB"),
+        ({"from": "0" * 32}, "does not exist"),
+    ],
+)
+def test_what_is_wrong_with_a_field_is_explained(editor: Editor, fields: dict[str, Any], said: str):
+    answer = editor.run(**fields)
+
+    assert answer.status_code in {404, 422}
+    assert said in answer.text
+
+
+class TestEditing:
+    """A job in the editor."""
+
+    JOB: dict[str, Any] = {  # noqa: RUF012 - never changed
+        "code": "\nprint('as it was')",
+        "language": "python",
+        "stdin": "4",
+        "args": ["two words", "it's"],
+        "env": {"NAME": "value"},
+        "tags": {"team": "red, blue"},
+        "timeout_ms": 90_000,
+        "description": "carried",
+        "priority": 7,
+        "entry": "app/main.py",
+        "files": [
+            {"path": "a.txt", "content": "text\n"},
+            {"path": "b.bin", "content_base64": "AP8="},
+            {"path": "c.txt", "content": "c"},
+        ],
+    }
+
+    def uploaded(self, editor: Editor, **changed: Any) -> str:
+        body = {**self.JOB, "project": editor.project, **changed}
+        body = {name: value for name, value in body.items() if value is not None}
+        return editor.service.http.post("/api/upload", json=body).raise_for_status().json()["job_id"]
+
+    def page(self, editor: Editor, job_id: str) -> str:
+        answer = editor.visitor.http.get(f"{editor.page}/edit", params={"from": job_id}, headers=PAGE)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def test_the_page_has_all_of_the_job(self, editor: Editor):
+        page = self.page(editor, self.uploaded(editor))
+
+        assert (
+            "\n\nprint(&#39;as it was&#39;)</textarea>" in page
+        )  # of which a browser drops the first newline
+        assert "&#39;two words&#39; &#39;it&#39;&#34;&#39;&#34;&#39;s&#39;</textarea>" in page
+        assert 'value="90 s"' in page
+        assert '{"name":"NAME","value":"value","secret":false}' in page
+        assert '{"path":"b.bin","size":2,"isEditable":true}' in page
+
+    def test_it_is_run_with_what_is_kept_and_what_is_new(self, editor: Editor):
+        origin = self.uploaded(editor)
+        kept = [{"path": "moved/b.bin", "from": "b.bin"}, {"path": "c.txt", "from": "c.txt"}]
+
+        job = editor.result(
+            editor.run(
+                [("files", ("new.txt", b"new", "text/plain"))],
+                **{"from": origin},
+                code="print('new')",
+                tags="team:red, blue",
+                kept_files=json.dumps(kept),
+            )
+        )
+
+        spec = job["spec"]
+        assert [(file["path"], file["size"]) for file in spec["files"]] == [
+            ("c.txt", 1),
+            ("moved/b.bin", 2),
+            ("new.txt", 3),
+        ]
+        assert (spec["entry"], spec["priority"], spec["description"]) == ("app/main.py", 7, "carried")
+        assert spec["tags"] == {"team": "red, blue"}
+        code = editor.service.http.get(f"/dashboard/jobs/{job['job_id']}", headers=PAGE).text
+        assert "print(&#39;new&#39;)" in code
+
+    def test_without_a_script_its_files_and_variables_are_kept(self, editor: Editor):
+        job = editor.result(editor.run(**{"from": self.uploaded(editor)}))
+
+        assert len(job["spec"]["files"]) == 3
+        assert job["spec"]["env"] == {"NAME": "value"}
+
+    def test_its_cases_are_kept_or_left_out(self, editor: Editor):
+        origin = self.uploaded(editor, cases=CASES, stdin=None, entry=None, files=None)
+        assert "The job&#39;s 2 test cases" in self.page(editor, origin)
+
+        kept = editor.result(editor.run(**{"from": origin}, keep_cases="1"))
+        left_out = editor.result(editor.run(**{"from": origin}))
+
+        assert len(kept["data"]["result"]["cases"]) == 2
+        assert not left_out["data"]["result"].get("cases")
+
+    def test_its_binary_input_is_used_while_there_is_no_other(self, editor: Editor):
+        origin = self.uploaded(editor, stdin=None, stdin_base64="AP8A")
+        assert "input (3 B)" in self.page(editor, origin)
+
+        kept = editor.result(editor.run(**{"from": origin}, keep_stdin="1"))
+        replaced = editor.result(editor.run(**{"from": origin}, keep_stdin="1", stdin="new"))
+
+        assert kept["data"]["result"]["stdout"] != "new"
+        assert replaced["data"]["result"]["stdout"] == "new"
+
+    def test_another_language_takes_no_entry_along(self, editor: Editor):
+        job = editor.result(editor.run(**{"from": self.uploaded(editor)}, language="node"))
+
+        assert job["spec"]["entry"] != "app/main.py"
+
+    def test_a_job_of_another_project_is_not_there(self, editor: Editor):
+        origin = self.uploaded(editor, project=f"{editor.project[:100]}-other")
+
+        for answer in (
+            editor.visitor.http.get(f"{editor.page}/edit", params={"from": origin}, headers=PAGE),
+            editor.run(**{"from": origin}),
+        ):
+            assert answer.status_code == 404
+
+
+def test_secret_variables_are_passed_on_and_asked_for_again(tmp_path: Path):
+    keys = ("test:" + base64.b64encode(bytes(range(32))).decode(),)
+    with serving(tmp_path, sealing_keys=keys) as service:
+        editor = Editor(service, "secrets")
+        variables = [{"name": "OPEN", "value": "1"}, {"name": "TOKEN", "value": "s3cret", "secret": True}]
+        answer = editor.run(env=json.dumps(variables))
+        job_id = answer.headers["location"].rpartition("/")[2]
+        spec = service.http.get(f"/api/jobs/{job_id}").json()["spec"]
+        page = editor.visitor.http.get(f"{editor.page}/edit", params={"from": job_id}, headers=PAGE).text
+
+    assert spec["env"] == {"OPEN": "1"}
+    assert "Enter them again" in page
+    assert "TOKEN" not in page
+    assert "s3cret" not in json.dumps(spec) + page
+
+
+def test_the_editor_has_languages_by_name_and_version(editor: Editor):
+    page = editor.visitor.http.get(f"{editor.page}/edit", headers=PAGE).text
+
+    assert 'value="python" data-language="python" data-title="Python">Python' in page

@@ -366,7 +366,7 @@ def _language(name: str) -> Language:
     except InvalidValue:
         if _LANGUAGE.fullmatch(plain) is None:
             raise
-        return Language(plain, extension="")
+        return Language(plain, extension="", title=plain)
 
 
 def _extension(key: ObjectKey) -> str:

@@ -38,9 +38,3 @@ def modes() -> Markup:
     """Return the modes by language, with the URLs of their scripts, as JSON that can stand in an element."""
     rows = {name: {"mode": row.mode, "scripts": row.script_urls()} for name, row in CODE_LANGUAGES.items()}
     return script_json(rows)
-
-
-@cache
-def starters() -> Markup:
-    """Return the starter programs by language as JSON that can stand in an element."""
-    return script_json({name: row.starter for name, row in CODE_LANGUAGES.items()})

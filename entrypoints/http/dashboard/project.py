@@ -13,18 +13,16 @@ from application.queries.job_reader import JobPage
 from application.views import JobFilter
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
-from domain.checker import CheckerKind
 from domain.errors import InvalidValue
 from domain.job_lifecycle import State
 from domain.language import LANGUAGES
+from entrypoints.http.dashboard.editor_contents import editor_context
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.parameters import read_cursor, write_cursor
 
 _PAGE_SIZE = 20
-# Case sets that the editor offers.
-_MAX_CASE_SETS = 200
 PERIODS: Mapping[str, timedelta] = {
     "15_minutes": timedelta(minutes=15),
     "hour": timedelta(hours=1),
@@ -120,18 +118,14 @@ class ProjectPages(Controller):
         chosen = HistoryForm.of(request)
         found = api.services.project_reader.get(caller, str(project))
         page = api.services.job_reader.page(caller, chosen.job_filter(api.clock.now()), str(found.id))
-        _project, case_sets = api.services.case_set_reader.all(caller, str(found.id), None, _MAX_CASE_SETS)
         return pages.page(
             request,
             "project.html",
             {
-                "project": found,
-                "case_sets": case_sets,
-                "checkers": tuple(CheckerKind),
                 "languages": api.services.cluster_reader.languages(),
-                "bounds": api.limit_policy.bounds,
                 "periods": tuple(PERIODS),
                 "version": "",
+                **editor_context(api, caller, found),
                 **history_context(chosen, found.id, page),
             },
         )

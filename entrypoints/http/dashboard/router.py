@@ -14,7 +14,7 @@ from entrypoints.http.dashboard.audit import AuditPages
 from entrypoints.http.dashboard.batches import BatchPages
 from entrypoints.http.dashboard.case_sets import CaseSetPages
 from entrypoints.http.dashboard.cluster import ClusterPages
-from entrypoints.http.dashboard.editor import EditorForms
+from entrypoints.http.dashboard.editor import EditorPages
 from entrypoints.http.dashboard.job import JobPages
 from entrypoints.http.dashboard.keys import KeysPages
 from entrypoints.http.dashboard.language import LanguageForm
@@ -54,7 +54,7 @@ _PAGES = (
     *(WebhooksPages, LanguageForm, engine_banner),
 )
 # Pages with forms that bring files.
-_WITH_FILES = (EditorForms, CaseSetPages)
+_WITH_FILES = (EditorPages, CaseSetPages)
 
 
 def dashboard_router(pages: Pages, max_upload_bytes: int) -> Router:

@@ -2,6 +2,7 @@
 
 import signal
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.toolchains import Toolchains
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
+from entrypoints.http.dashboard.code_languages import CODE_LANGUAGES
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.sandbox import running_engine
@@ -106,3 +108,18 @@ def test_a_language_that_is_not_installed_is_refused_with_advice(bare, language)
     assert result.reason is Reason.ENGINE_UNAVAILABLE
     assert "is not installed on this machine" in result.error_message
     assert "brings it" in result.error_message
+
+
+def test_the_programs_that_the_editor_begins_with_succeed(tmp_path):
+    programs = [
+        Program(language=name, code=CODE_LANGUAGES[name].starter)
+        for name, support in _SUPPORT.items()
+        if support.is_available
+    ]
+    with running_engine(tmp_path, isolated=True) as kit, ThreadPoolExecutor(len(programs)) as at_once:
+        ended = list(at_once.map(kit.run, programs))
+
+    lines = "".join(f"line {number}\n" for number in range(1, 6))
+    assert [(each.result.status, each.stdout.decode()) for each in ended] == [
+        (JobStatus.SUCCESS, lines) for _ in programs
+    ]

@@ -159,6 +159,12 @@
     }
   });
 
+  // Drafts are their author's: who signs out leaves none in the browser.
+  document.addEventListener("submit", ({ target }) => {
+    if (!new URL(target.action).pathname.startsWith("/dashboard/sign-out")) return;
+    for (const key of Object.keys(localStorage)) if (/^(draft|runs):/.test(key)) localStorage.removeItem(key);
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     sayTimes(document);
     // The navigation of a narrow page is scrolled to the page that is shown.

@@ -12,28 +12,50 @@
 
     const count = () => { note.textContent = list.children.length ? text("cases_written", { count: list.children.length }) : ""; };
 
-    panel.querySelector("[data-new]").addEventListener("click", () => {
+    const changed = () => form.dispatchEvent(new Event("input", { bubbles: true }));
+
+    const add = ({ name, stdin, expected }) => {
       const item = row.cloneNode(true);
-      const number = Math.max(0, ...[...list.children].map((other) => Number(other.dataset.number))) + 1;
-      item.dataset.number = number;
-      const name = item.querySelector("[data-name]");
-      name.value = text("case_numbered", { number });
+      const nameField = item.querySelector("[data-name]");
+      nameField.value = name;
+      item.querySelector("[data-stdin]").value = stdin;
+      item.querySelector("[data-expected]").value = expected;
       const remove = item.querySelector("[data-remove]");
-      const label = () => remove.setAttribute("aria-label", text("remove_named", { path: name.value }));
-      name.addEventListener("input", label);
-      remove.addEventListener("click", () => { item.remove(); count(); });
+      const label = () => remove.setAttribute("aria-label", text("remove_named", { path: nameField.value }));
+      nameField.addEventListener("input", label);
+      remove.addEventListener("click", () => { item.remove(); count(); changed(); panel.querySelector("[data-new]").focus(); });
       label();
       list.append(item);
       count();
-      item.querySelector("[data-stdin]").focus();
+      return item;
+    };
+
+    const cases = () => [...list.children].map((item) => {
+      const value = (name) => item.querySelector(`[data-${name}]`).value;
+      return { name: value("name"), stdin: value("stdin"), expected: value("expected") };
+    });
+
+    panel.querySelector("[data-new]").addEventListener("click", () => {
+      const taken = new Set(cases().map(({ name }) => name));
+      let number = list.children.length + 1;
+      while (taken.has(text("case_numbered", { number }))) number += 1;
+      add({ name: text("case_numbered", { number }), stdin: "", expected: "" }).querySelector("[data-stdin]").focus();
+      changed();
     });
 
     form.addEventListener("formdata", ({ formData }) => {
-      const value = (item, name) => item.querySelector(`[data-${name}]`).value;
-      const cases = [...list.children].map((item) => ({
-        name: value(item, "name"), stdin: value(item, "stdin"), expected_stdout: value(item, "expected"),
-      }));
-      if (cases.length) formData.set("cases", JSON.stringify(cases));
+      const written = cases().map(({ name, stdin, expected }) => ({ name, stdin, expected_stdout: expected }));
+      if (written.length) formData.set("cases", JSON.stringify(written));
     });
+
+    editorParts.cases = {
+      read: cases,
+      write: (written) => {
+        list.replaceChildren();
+        count();
+        for (const each of written) add({ name: String(each.name), stdin: String(each.stdin), expected: String(each.expected) });
+        if (written.length) panel.open = true;
+      },
+    };
   });
 })();

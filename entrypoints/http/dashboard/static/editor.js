@@ -1,40 +1,81 @@
-// The editor: CodeMirror on the form's text area, with a small program of each language to begin with.
+// The editor: CodeMirror on the form's text area, in the chosen language. Tab indents, Escape and then Tab leaves.
 "use strict";
+// The parts of the editor that a draft has, by their names: `read()` returns plain data, `write(data)` shows it.
+const editorParts = {};
+
+const editorContents = (() => {
+  const element = document.getElementById("editor-contents");
+  return element ? JSON.parse(element.textContent) : null;
+})();
+
 (() => {
-  const BEGINNINGS = {
-    python: 'import time\n\nfor number in range(1, 6):\n    print("line", number, flush=True)\n    time.sleep(0.5)\n',
-    node: 'let number = 0;\nconst timer = setInterval(() => {\n  console.log("line", ++number);\n  if (number === 5) clearInterval(timer);\n}, 500);\n',
-    java: 'public class Main {\n    public static void main(String[] args) throws Exception {\n        for (int number = 1; number <= 5; number++) {\n            System.out.println("line " + number);\n            Thread.sleep(500);\n        }\n    }\n}\n',
-    bash: 'for number in 1 2 3 4 5; do\n  echo "line $number"\n  sleep 0.5\ndone\n',
-  };
+  // Fields that are no part of what somebody writes.
+  const APART = new Set(["csrf", "from", "language", "code"]);
 
   document.addEventListener("DOMContentLoaded", () => {
     const form = document.getElementById("editor");
     if (!form) return;
     const language = document.getElementById("language");
     const area = document.getElementById("code");
-    const begin = () => BEGINNINGS[language.value] || "";
+    const given = area.value, givenFor = given ? language.value : null;
+    // The program that the page begins with in a runtime: that of the job, or the starter.
+    const begin = (runtime) => {
+      if (runtime === givenFor) return given;
+      const option = [...language.options].find(({ value }) => value === runtime);
+      return (option && editorContents.starters[option.dataset.language]) || "";
+    };
     area.required = false;
-    area.value = begin();
+    area.value = begin(language.value);
+    const run = () => form.requestSubmit();
+    const keys = {
+      "Ctrl-Enter": run, "Cmd-Enter": run,
+      Tab: (editor) => {
+        if (editor.somethingSelected()) editor.indentSelection("add");
+        else editor.execCommand(editor.getOption("indentWithTabs") ? "insertTab" : "insertSoftTab");
+      },
+      "Shift-Tab": (editor) => editor.indentSelection("subtract"),
+      Esc: () => setLeaving(true),
+    };
     const editor = CodeMirror.fromTextArea(area, {
-      lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: text("code"),
-      viewportMargin: 30,
-      extraKeys: { "Ctrl-Enter": () => form.requestSubmit(), "Cmd-Enter": () => form.requestSubmit(), Tab: false, "Shift-Tab": false },
+      lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: text("code"), viewportMargin: 30, extraKeys: keys,
     });
+    // After Escape the browser has Tab, and moves the focus; any other key gives it back to the editor.
+    const setLeaving = (isLeaving) => editor.setOption("extraKeys", isLeaving ? { ...keys, Tab: false, "Shift-Tab": false } : keys);
+    editor.on("keydown", (_editor, event) => { if (!["Escape", "Tab", "Shift"].includes(event.key)) setLeaving(false); });
+    editor.on("blur", () => setLeaving(false));
     editor.setSize(null, "auto");
-    editor.on("change", () => editor.save());
+    editor.getInputField().setAttribute("aria-describedby", "code-hint");
+    document.getElementById("code-hint").hidden = false;
+    editor.on("change", () => { editor.save(); form.dispatchEvent(new Event("input", { bubbles: true })); });
+
     const show = async () => {
       const chosen = language.value;
-      const mode = await loadMode(chosen);
-      if (language.value === chosen) editor.setOption("mode", mode);
+      const mode = await loadMode(language.selectedOptions[0]?.dataset.language);
+      if (language.value === chosen) {
+        editor.setOption("mode", mode);
+        editor.setOption("indentWithTabs", mode === "go");
+      }
     };
-    show();
-    let unchanged = begin();
-    language.addEventListener("change", () => {
-      show();
-      if (editor.getValue() === unchanged) editor.setValue(begin());
-      unchanged = begin();
-    });
+    language.addEventListener("change", show);
+    // Once a draft has chosen the language.
+    queueMicrotask(show);
+
+    editorParts.code = {
+      begin,
+      read: () => editor.getValue(),
+      write: (code) => { if (editor.getValue() !== code) editor.setValue(code); },
+    };
+    const fields = () => [...form.elements].filter((field) => field.name && field.type !== "file" && !APART.has(field.name));
+    editorParts.fields = {
+      read: () => Object.fromEntries(fields().map((field) => [field.name, field.type === "checkbox" ? field.checked : field.value])),
+      write: (values) => {
+        for (const field of fields()) {
+          const value = values[field.name];
+          if (field.type === "checkbox" && typeof value === "boolean") field.checked = value;
+          else if (typeof value === "string") field.value = value;
+        }
+      },
+    };
     window.editor = editor;
   });
 })();

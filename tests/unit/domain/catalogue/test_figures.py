@@ -53,7 +53,9 @@ def test_a_size_is_read_with_its_unit(text, mib):
     assert read_size(text) == mib
 
 
-@pytest.mark.parametrize("text", ["", "s", "10 parsecs", "-1 s", "1e9", "٣ s", "0.0001 ms", "9" * 40, "1 2", "1 min 2", "2 1 s"])
+@pytest.mark.parametrize(
+    "text", ["", "s", "10 parsecs", "-1 s", "1e9", "٣ s", "0.0001 ms", "9" * 40, "1 2", "1 min 2", "2 1 s"]
+)
 def test_other_figures_are_refused(text):
     with pytest.raises(ValueError, match=r".*"):
         read_duration(text)

@@ -1,0 +1,129 @@
+// The last runs of this editor, of which any two can be compared: their output side by side, and its difference.
+"use strict";
+(() => {
+  const MAX_RUNS = 8;
+  const MAX_OUTPUT_BYTES = 1000000;
+  const STREAMS = ["stdout", "stderr"];
+  const LABELS = { success: text("succeeded"), failed: text("failed"), timeout: text("timed_out"), cancelled: text("cancelled") };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const panel = document.getElementById("runs");
+    if (!panel) return;
+    const list = panel.querySelector("ul");
+    const row = panel.querySelector("template").content.firstElementChild;
+    const button = panel.querySelector("[data-compare]");
+    const note = panel.querySelector("[role=status]");
+    const comparison = panel.querySelector("[data-comparison]");
+    const language = document.getElementById("language");
+    const key = `runs:${editorContents.project}`;
+
+    const load = () => {
+      try {
+        const runs = JSON.parse(localStorage.getItem(key));
+        return Array.isArray(runs) ? runs.filter(({ job, at }) => typeof job === "string" && typeof at === "string") : [];
+      } catch {
+        return [];
+      }
+    };
+    let runs = load();
+    let chosen = runs.filter(({ state }) => state).slice(0, 2).map(({ job }) => job);
+
+    const keep = () => {
+      runs = runs.slice(0, MAX_RUNS);
+      try { localStorage.setItem(key, JSON.stringify(runs)); } catch { /* known to this page alone */ }
+      show();
+    };
+
+    const show = () => {
+      const ended = runs.filter(({ state }) => state);
+      chosen = chosen.filter((job) => ended.some((run) => run.job === job));
+      panel.hidden = !runs.length;
+      list.replaceChildren(...runs.map((run) => {
+        const item = row.cloneNode(true);
+        const box = item.querySelector("input"), badge = item.querySelector(".badge"), time = item.querySelector("time");
+        box.checked = chosen.includes(run.job);
+        box.disabled = !run.state;
+        box.addEventListener("change", () => {
+          // Of two that are chosen the earlier choice goes.
+          chosen = box.checked ? [...chosen, run.job].slice(-2) : chosen.filter((job) => job !== run.job);
+          show();
+          list.children[runs.indexOf(run)].querySelector("input").focus();
+        });
+        badge.hidden = !run.state;
+        if (run.state) badge.classList.add(String(run.state));
+        item.querySelector("[data-state]").textContent = LABELS[run.state] || "";
+        time.dateTime = run.at;
+        time.textContent = new Date(run.at).toLocaleTimeString(document.documentElement.lang);
+        item.querySelector("[data-language]").textContent = run.language || "";
+        item.querySelector("[data-job]").href = `/dashboard/jobs/${encodeURIComponent(run.job)}`;
+        return item;
+      }));
+      button.disabled = chosen.length < 2;
+    };
+
+    const output = async (job, stream) => {
+      const response = await fetch(`/api/jobs/${encodeURIComponent(job)}/output/${stream}`);
+      if (!response.ok) throw new Error(text("http_status", { status: response.status }));
+      const reader = response.body.getReader(), decoder = new TextDecoder();
+      let written = "";
+      for (let bytes = 0; bytes < MAX_OUTPUT_BYTES;) {
+        const { done, value } = await reader.read();
+        if (done) return written + decoder.decode();
+        written += decoder.decode(value, { stream: true });
+        bytes += value.length;
+      }
+      reader.cancel();
+      return `${written}\n\u2026\n`;
+    };
+
+    const element = (name, properties) => Object.assign(document.createElement(name), properties);
+
+    const compare = async () => {
+      // In the order in which they ran.
+      const [before, after] = runs.filter(({ job }) => chosen.includes(job)).reverse();
+      note.textContent = "";
+      let outputs;
+      try {
+        outputs = await Promise.all(STREAMS.map((stream) => Promise.all([before, after].map(({ job }) => output(job, stream)))));
+      } catch (error) {
+        note.textContent = text("cannot_load_because", { reason: error.message });
+        return;
+      }
+      const parts = [];
+      STREAMS.forEach((stream, place) => {
+        const texts = outputs[place];
+        if (!texts[0] && !texts[1]) return;
+        const sides = element("div", { className: "sides" });
+        texts.forEach((written, side) => {
+          const shown = element("pre", { className: "source", textContent: inert(written.slice(0, 100000)), tabIndex: 0 });
+          shown.setAttribute("aria-label", text(side ? "output_after" : "output_before", { stream }));
+          sides.append(shown);
+        });
+        const table = differenceTable(texts[0], texts[1], text("difference_of", { stream }));
+        parts.push(element("h3", { className: "pad", textContent: stream }), sides);
+        parts.push(table || element("p", { className: "muted pad", textContent: text("same_output") }));
+      });
+      comparison.replaceChildren(...(parts.length ? parts : [element("p", { className: "muted pad", textContent: text("no_output_of_both") })]));
+    };
+    button.addEventListener("click", compare);
+
+    document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
+      const followed = detail.target.id === "live" && detail.target.querySelector("[data-follow]");
+      if (!followed) return;
+      detail.target.scrollIntoView({ block: "nearest" });
+      const { title } = language.selectedOptions[0].dataset;
+      runs = [{ job: followed.dataset.follow, at: new Date().toISOString(), language: title }, ...load()];
+      keep();
+    });
+    document.addEventListener("job-ended", ({ detail }) => {
+      const run = runs.find(({ job }) => job === detail.job_id);
+      if (!run) return;
+      run.state = detail.status.toLowerCase();
+      keep();
+      // The latest two, unless somebody chose others.
+      const ended = runs.filter(({ state }) => state).slice(0, 2).map(({ job }) => job);
+      if (!comparison.childElementCount && ended.length === 2) { chosen = ended; show(); }
+    });
+    show();
+  });
+})();
