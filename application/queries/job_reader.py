@@ -118,6 +118,12 @@ class JobReader:
         job_id = details.job.id
         return self._unit_of_work.read(lambda transaction: transaction.jobs.reruns(job_id, _RERUNS_SHOWN))
 
+    def _origin(self, caller: Caller, details: JobDetails) -> JobId | None:
+        origin = details.job.spec.rerun_of
+        if origin is None or self._job_queries.status(caller, origin) is None:
+            return None
+        return origin
+
     def status(self, caller: Caller, job_id: JobId) -> JobStatusView:
         """Return the status of a job.
 
@@ -139,6 +145,7 @@ class JobReader:
             engine=self._engine.describe(),
             waiting=self._waiting(details),
             reruns=tuple(self.reruns(details)),
+            origin=self._origin(caller, details),
         )
 
     def page(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> JobPage:

@@ -91,13 +91,18 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The history of a job, its wait if it waits, and the jobs that run it again, the latest first."""
+    """The history of a job, its wait if it waits, and the jobs that run it again, the latest first.
+
+    Attributes:
+        origin: The job that it runs again; None if there is none, or it was deleted.
+    """
 
     details: JobDetails
     entries: tuple[Entry, ...]
     engine: EngineDescription
     waiting: Waiting | None
     reruns: tuple[JobId, ...] = ()
+    origin: JobId | None = None
 
 
 def entries_of(details: JobDetails) -> tuple[Entry, ...]:

@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from application.ports.execution_engine import EngineReport
+from domain.execution import ExecutionResult, LimitHit, ResourceUsage
+from domain.job_lifecycle import JobStatus, Reason
 from tests.http.support import UNKNOWN_ID, Service
 
 _HOSTILE = "</script><script>alert(1)</script>"
@@ -92,3 +95,35 @@ def test_arguments_are_shown_apart_and_variables_with_their_values_folded_away(s
     assert "TOKEN" in variable[1]
     assert "value of it" not in variable[1]
     assert "value of it" in variable[2]
+
+
+def test_a_page_is_found_by_the_beginning_of_the_id(service: Service):
+    job_id = service.upload()["job_id"]
+
+    for given in (job_id[:-2], job_id.upper(), job_id.replace("-", "")):
+        response = service.http.get(f"/dashboard/jobs/{given}")
+        assert (response.status_code, response.headers["location"]) == (303, f"/dashboard/jobs/{job_id}")
+
+
+def test_the_heading_says_how_the_run_ended_once(service: Service):
+    service.engine.program = _exceeding
+    job = service.run()
+
+    heading = page_of(service, job).split('<ol class="pipeline')[0]
+
+    assert "Memory limit exceeded: 262 MiB of 256 MiB" in heading
+    assert "exit code" not in heading
+    assert heading.count("signal") == 0
+    assert page_of(service, job).count("262 MiB of 256 MiB") == 2  # there, and at its meter
+
+
+def _exceeding(_request, observer):
+    observer.started()
+    result = ExecutionResult(
+        status=JobStatus.FAILED,
+        reason=Reason.MEMORY_LIMIT,
+        signal=9,
+        limit=LimitHit("memory_mb", 262, 256),
+        resource=ResourceUsage(memory_mb=261.2),
+    )
+    return EngineReport(result)

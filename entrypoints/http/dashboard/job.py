@@ -51,11 +51,14 @@ class JobPages(Controller):
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
-    ) -> Response[bytes]:
-        """Show the job."""
+    ) -> Response[bytes] | Redirect:
+        """Show the job, also by the beginning of its id."""
 
-        def show() -> Response[bytes]:
-            timeline = api.services.job_reader.timeline(caller, existing_job(job))
+        def show() -> Response[bytes] | Redirect:
+            job_id = api.job_id(caller, job)
+            if str(job_id) != job:
+                return go_to(request, f"/dashboard/jobs/{job_id}")
+            timeline = api.services.job_reader.timeline(caller, job_id)
             code = _code(api.services.read_code, timeline)
             details = api.services.job_reader.with_cases(caller, timeline.details.job.id)
             job_context = {**state_context(timeline), **cases_context(details)}

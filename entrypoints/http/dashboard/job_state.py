@@ -11,7 +11,7 @@ from domain.catalogue.figures import duration
 from domain.catalogue.text import Text, text
 from domain.execution import Execution, ExecutionResult, LimitHit, ResourceUsage
 from domain.job import Job
-from domain.job_lifecycle import JobStatus, Phase
+from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.limits import Limits
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.presenter import artifacts_of, explain, remarks_on
@@ -59,6 +59,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "job_id": str(details.job.id),
         "project": details.project,
         "rerun_of": details.job.spec.rerun_of,
+        "origin": timeline.origin,
         "reruns": timeline.reruns,
         "batch_id": details.job.batch_id,
         "timeline": present_timeline(timeline),
@@ -72,12 +73,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         # A limit is shown with its figures, and an exit code as it is: no sentence says them once more.
         "error": None if result is None or result.limit or result.exit_code else result.error_message,
         "measured": None if result is None or result.limit is None else _measured(result.limit),
-        "explanation": explain(
-            details.view.state,
-            details.job.reason,
-            result,
-            is_deferred=last is not None and last.deferred_since is not None,
-        ),
+        "explanation": _explanation(details.view, last, result),
         "notes": list(remarks_on(last).values()),
         "entries": timeline.entries,
         "unproven": unproven_end(timeline),
@@ -98,6 +94,17 @@ def _since(view: JobView, last: Execution | None) -> datetime | None:
         Phase.BUILDING: last.building_at,
         Phase.RUNNING: last.started_at,
     }.get(view.phase)
+
+
+def _explanation(view: JobView, last: Execution | None, result: ExecutionResult | None) -> Text | None:
+    """Explain how a job came to its state; None if its badge says it all."""
+    if result is not None and view.reason is Reason.NONZERO_EXIT and result.exit_code is not None:
+        return text("job.step_exited", code=result.exit_code)
+    if result is not None and view.reason is Reason.SIGNAL and result.signal is not None:
+        return text("job.step_signal", signal=result.signal)
+    is_deferred = last is not None and last.deferred_since is not None
+    explanation = explain(view.state, view.reason, result, is_deferred=is_deferred)
+    return None if explanation == text(f"job.explain_{view.state}") else explanation
 
 
 def _measured(limit: LimitHit) -> Text:
@@ -168,13 +175,17 @@ def _stage_state(job: Job, place: int, reached: int, at: datetime | None) -> str
 def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
     used = (result and result.resource) or ResourceUsage()
     written = None if result is None else (result.stdout.total_bytes + result.stderr.total_bytes) / _MIB
-    figures = (
+    figures: tuple[tuple[str, float | None, int], ...] = (
         ("timeout_ms", used.execution_time_ms, limits.timeout_ms),
         ("cpu_time_ms", used.cpu_time_ms, limits.cpu_time_ms),
         ("memory_mb", used.memory_mb, limits.memory_mb),
         ("output_mb", written, limits.output_mb),
     )
-    hit = result.limit.name if result and result.limit else None
+    hit = None if result is None else result.limit
+    if hit is not None:  # its own figure is the one that ended the program
+        figures = tuple(
+            (name, hit.measured if name == hit.name else value, allowed) for name, value, allowed in figures
+        )
     return [
         Meter(
             name=text(f"limits.{name}"),
@@ -185,7 +196,7 @@ def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
             else formatting.limit_figure(name, value),
             allowed=formatting.limit_figure(name, allowed),
             percent=None if value is None else round(min(value / allowed * 100, 100), 1),
-            was_hit=name == hit,
+            was_hit=hit is not None and name == hit.name,
         )
         for name, value, allowed in figures
     ]

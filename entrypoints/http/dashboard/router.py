@@ -14,6 +14,7 @@ from entrypoints.http.dashboard.audit import AuditPages
 from entrypoints.http.dashboard.batches import BatchPages
 from entrypoints.http.dashboard.case_sets import CaseSetPages
 from entrypoints.http.dashboard.cluster import ClusterPages
+from entrypoints.http.dashboard.compare import ComparePages
 from entrypoints.http.dashboard.editor import EditorPages
 from entrypoints.http.dashboard.job import JobPages
 from entrypoints.http.dashboard.keys import KeysPages
@@ -49,7 +50,7 @@ def engine_banner(request: AnyRequest, pages: NamedDependency[Pages]) -> Respons
 
 
 _PAGES = (
-    *(ProjectsPages, ProjectPages, JobPages, BatchPages, ClusterPages, read_asset),
+    *(ProjectsPages, ProjectPages, JobPages, ComparePages, BatchPages, ClusterPages, read_asset),
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
     *(WebhooksPages, LanguageForm, engine_banner),
 )

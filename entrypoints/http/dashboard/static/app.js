@@ -123,13 +123,19 @@
     if (!isCopied) throw new Error("nothing was copied");
   };
 
+  const showCopied = (element) => {
+    element.dataset.label ||= element.textContent;
+    element.textContent = text("copied");
+    setTimeout(() => { element.textContent = element.dataset.label; }, 1500);
+  };
+
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const shown = document.getElementById(button.dataset.copy);
     try {
       await copy(shown.textContent);
-      button.textContent = text("copied");
+      showCopied(button);
     } catch {
       getSelection().selectAllChildren(shown);  // to be copied by hand
     }
@@ -139,7 +145,6 @@
     const link = event.target.closest("[data-copy-from]");
     if (!link) return;
     event.preventDefault();
-    const label = link.textContent;
     try {
       const response = await fetch(link.href);
       if (!response.ok) throw new Error(response.statusText);
@@ -147,8 +152,7 @@
     } catch {
       return location.assign(link.href);  // to be read, and copied by hand
     }
-    link.textContent = text("copied");
-    setTimeout(() => { link.textContent = label; }, 1500);
+    showCopied(link);
   });
 
   document.addEventListener("keydown", (event) => {

@@ -197,7 +197,7 @@ const differenceTable = (() => {
     table.append(body);
     const region = element("div", "difference", table);
     region.tabIndex = 0;
-    region.setAttribute("role", "region");
+    region.setAttribute("role", "group");
     region.setAttribute("aria-label", label);
     return region;
   };
