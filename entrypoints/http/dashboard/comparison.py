@@ -137,7 +137,7 @@ def _rows(before: Run, after: Run) -> Iterator[Row]:
 
 
 def _outcome(run: Run) -> Text | str:
-    """Explain the state where neither that nor an exit code or a signal says it."""
+    """Explain an end that has neither an exit code nor a signal to show."""
     if run.job.reason in {None, Reason.NONZERO_EXIT, Reason.SIGNAL, Reason.CANCELLED}:
         return NOTHING
     return explain(run.timeline.details.view.state, run.job.reason, run.result)

@@ -97,7 +97,7 @@ def _since(view: JobView, last: Execution | None) -> datetime | None:
 
 
 def _explanation(view: JobView, last: Execution | None, result: ExecutionResult | None) -> Text | None:
-    """Explain how a job came to its state; None if its badge says it all."""
+    """Explain how a job came to its state; None if its badge is explanation enough."""
     if result is not None and view.reason is Reason.NONZERO_EXIT and result.exit_code is not None:
         return text("job.step_exited", code=result.exit_code)
     if result is not None and view.reason is Reason.SIGNAL and result.signal is not None:
