@@ -1,17 +1,15 @@
 """The one place that imports adapters: chooses them by settings, and gives them to the application."""
 
 import hashlib
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from dependency_injector import containers, providers
-from dramatiq.brokers.stub import StubBroker
 
 from adapters.backup.archive import BackupArchive
-from adapters.dramatiq_queue.embedded_work_queue import EmbeddedWorkQueue
-from adapters.dramatiq_queue.worker import QueueWorker
 from adapters.filesystem.data_directory import prepare_data_directory
 from adapters.filesystem.names import DRAFTS
 from adapters.filesystem.object_store import FilesystemObjectStore
@@ -24,6 +22,7 @@ from adapters.in_process.message_relay import InProcessMessageRelay
 from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
 from adapters.in_process.output_journal import OutputJournal
 from adapters.in_process.rate_limiter import InProcessRateLimiter
+from adapters.in_process.work_queue import InProcessWorkQueue
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.memory_budget import room_for_programs
 from adapters.local_engine.runtime_directory import RuntimeDirectory
@@ -63,7 +62,8 @@ from domain.limits import LimitPolicy
 from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings, sealing_key
 from entrypoints.topology import Topology, WorkerMode
 from entrypoints.webhook_documents import ApiWebhookDocuments
-from entrypoints.worker.background_services import BackgroundServices
+from entrypoints.worker.background_services import BackgroundServices, Worker
+from entrypoints.worker.execution_threads import ExecutionThreads
 from entrypoints.worker.handlers import completion_handler
 from entrypoints.worker.standalone_runner import StandaloneRunner
 from entrypoints.worker.webhook_dispatcher import WebhookDispatcher
@@ -71,6 +71,8 @@ from entrypoints.worker.webhook_dispatcher import WebhookDispatcher
 if TYPE_CHECKING:
     from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 
+# A completion ends an execution that ran elsewhere, which takes some milliseconds.
+_COMPLETION_THREADS = 4
 # An execution whose code cannot be read after these delays has failed.
 _CODE_STORE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 
@@ -229,24 +231,24 @@ def runtime_directory(settings: Settings) -> RuntimeDirectory:
     return RuntimeDirectory(settings.runtimes_dir, read)
 
 
-def _broker(settings: Settings) -> "StubBroker | RedisQueueBroker":
+def _broker(settings: Settings) -> "RedisQueueBroker | None":
     if settings.redis_url is None:
-        return StubBroker(middleware=[])
+        return None
     from adapters.dramatiq_queue.redis_broker import RedisQueueBroker  # noqa: PLC0415 - likewise
 
     return RedisQueueBroker(settings.redis_url.get_secret_value())
 
 
-def _work_queue(broker: "StubBroker | RedisQueueBroker") -> WorkQueue:
-    if isinstance(broker, StubBroker):
-        return EmbeddedWorkQueue(broker)
-    from adapters.dramatiq_queue.redis_work_queue import RedisWorkQueue  # noqa: PLC0415 - likewise
+def _work_queue(settings: Settings) -> WorkQueue:
+    if settings.redis_url is None:
+        return InProcessWorkQueue()
+    from adapters.redis_work_queue.work_queue import RedisWorkQueue  # noqa: PLC0415 - likewise
 
-    return RedisWorkQueue(broker)
+    return RedisWorkQueue(settings.redis_url.get_secret_value())
 
 
-def _dead_letters(broker: "StubBroker | RedisQueueBroker") -> DeadLetterStore | None:
-    if isinstance(broker, StubBroker):
+def _dead_letters(broker: "RedisQueueBroker | None") -> DeadLetterStore | None:
+    if broker is None:
         return None
     from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore  # noqa: PLC0415 - likewise
 
@@ -355,30 +357,38 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
     )
 
 
-def _worker(
+def _workers(
     settings: Settings,
     topology: Topology,
-    broker: "StubBroker | RedisQueueBroker",
+    broker: "RedisQueueBroker | None",
     event_feed: EventFeed,
+    work_queue: WorkQueue,
     services: Services,
-) -> QueueWorker | StandaloneRunner | None:
+) -> Sequence[Worker]:
+    threads = settings.worker_threads
     match topology.mode:
         case WorkerMode.NONE:
-            return None
+            return ()
         case WorkerMode.OWN:
-            return StandaloneRunner(
-                event_feed,
-                services.run_execution.run_standalone,
-                services.run_execution.of_batch,
-                threads=settings.worker_threads,
-            )
+            run = services.run_execution
+            return (StandaloneRunner(event_feed, run.run_standalone, run.of_batch, threads=threads),)
         case WorkerMode.ALL:
-            return QueueWorker(
-                broker,
-                on_wake_up=services.run_execution,
-                on_completion=completion_handler(services.report_completion),
-                threads=settings.worker_threads,
-            )
+            executions = ExecutionThreads(work_queue, services.run_execution, threads)
+            return (executions,) if broker is None else (executions, _completion_worker(broker, services))
+
+
+def _completion_worker(broker: "RedisQueueBroker", services: Services) -> Worker:
+    from adapters.dramatiq_queue.worker import CompletionWorker  # noqa: PLC0415 - likewise
+
+    handler = completion_handler(services.report_completion)
+    return CompletionWorker(broker, handler, threads=_COMPLETION_THREADS)
+
+
+def _disconnect(database: sa.Engine, work_queue: WorkQueue, broker: "RedisQueueBroker | None") -> None:
+    work_queue.close()
+    if broker is not None:
+        broker.close()
+    database.dispose()
 
 
 class Container(containers.DeclarativeContainer):
@@ -418,7 +428,7 @@ class Container(containers.DeclarativeContainer):
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
     rate_limiter = providers.ThreadSafeSingleton(_rate_limiter, settings)
     broker = providers.ThreadSafeSingleton(_broker, settings)
-    work_queue = providers.ThreadSafeSingleton(_work_queue, broker)
+    work_queue = providers.ThreadSafeSingleton(_work_queue, settings)
 
     report_reader = providers.ThreadSafeSingleton(_report_reader, settings)
 
@@ -454,23 +464,30 @@ class Container(containers.DeclarativeContainer):
         _service_options, settings=settings, topology=topology, limit_policy=limit_policy
     )
     services = providers.ThreadSafeSingleton(build_services, ports=ports, options=service_options)
-    worker = providers.ThreadSafeSingleton(
-        _worker, settings=settings, topology=topology, broker=broker, event_feed=event_feed, services=services
+    workers = providers.ThreadSafeSingleton(
+        _workers,
+        settings=settings,
+        topology=topology,
+        broker=broker,
+        event_feed=event_feed,
+        work_queue=work_queue,
+        services=services,
     )
     webhook_dispatcher = providers.ThreadSafeSingleton(
         _webhook_dispatcher, settings=settings, topology=topology, services=services
     )
+    disconnect = providers.Callable(_disconnect, database=database, work_queue=work_queue, broker=broker)
     background_services = providers.ThreadSafeSingleton(
         BackgroundServices,
         settings=settings,
         topology=topology,
         ports=ports,
         services=services,
-        worker=worker,
+        workers=workers,
         webhooks=webhook_dispatcher,
         relay=message_relay,
         schema=schema,
-        close=providers.List(broker.provided.close, database.provided.dispose),
+        close=disconnect.provider,
     )
 
     # For commands about the service's data.

@@ -55,6 +55,11 @@ class BackgroundThread:
         """Whether no other step is to begin."""
         return self._stopping.is_set()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether a step is under way, or more are to begin."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()

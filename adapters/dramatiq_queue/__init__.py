@@ -1,1 +1,1 @@
-"""The work queue on Dramatiq: wake-ups and completions, in this process or on Redis."""
+"""The queue of completions, on Dramatiq and Redis."""

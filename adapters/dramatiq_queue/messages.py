@@ -1,26 +1,15 @@
-"""Messages on the wire. Each queue has one actor, of the queue's name."""
+"""Messages on the wire. The queue has one actor, of the queue's name."""
 
 from dataclasses import replace
-from uuid import uuid4
 
 import dramatiq
 from dramatiq.common import q_name
 from dramatiq.errors import DecodeError
 
-EXECUTIONS = "service_server.executions"
 COMPLETIONS = "service_server.completions"
-
-# A wake-up takes about half a kilobyte of the queue.
-MAX_WAITING = 10_000
 
 # Other options could make Dramatiq end its own threads.
 _OPTIONS = {"redis_message_id": str, "eta": int, "retries": int, "requeue_timestamp": int, "traceback": str}
-
-
-def wake_up() -> dramatiq.Message[None]:
-    """Build a wake-up. Its content is for workers of an older version, which expect a request."""
-    content = {"id": str(uuid4()), "name": "ExecutionRequested", "body": {}}
-    return dramatiq.Message(EXECUTIONS, EXECUTIONS, args=(), kwargs=content, options={})
 
 
 def decode(data: bytes, queue: str) -> dramatiq.Message[None]:

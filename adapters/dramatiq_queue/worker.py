@@ -1,4 +1,4 @@
-"""The worker that consumes the queues."""
+"""The worker that consumes the completions queue."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import dramatiq
 from dramatiq.errors import Retry
 
-from adapters.dramatiq_queue.messages import COMPLETIONS, EXECUTIONS
+from adapters.dramatiq_queue.messages import COMPLETIONS
 from application.errors import DependencyUnavailable
 from application.log_context import outage_of
 
@@ -17,32 +17,24 @@ logger = logging.getLogger("service_server.queue")
 _IDLE_MS, _IDLE_MS_PER_THREAD = 200, 5
 
 
-class QueueWorker:
-    """Consumes the queues of a broker on threads of its own.
+class CompletionWorker:
+    """Consumes the completions queue on threads of its own.
 
-    * A wake-up whose handler fails is dropped: the reaper re-notifies as long as an execution waits.
     * A completion whose handler raises DependencyUnavailable is retried until it succeeds; any other
       exception dead-letters it.
-    * A worker holds no more messages than it has threads: one held behind a long execution would be kept
-      from other workers.
+    * A worker holds no more messages than it has threads: one held behind another would be kept from other
+      workers.
 
     Args:
         broker: The broker; it is used by one worker only.
-        on_wake_up: Called for each wake-up, on several threads at once.
-        on_completion: Called with the content of each completion, likewise.
+        on_completion: Called with the content of each completion, on several threads at once.
     """
 
     def __init__(
-        self,
-        broker: dramatiq.Broker,
-        on_wake_up: Callable[[], object],
-        on_completion: Callable[[Mapping[str, object]], object],
-        threads: int,
+        self, broker: dramatiq.Broker, on_completion: Callable[[Mapping[str, object]], object], threads: int
     ) -> None:
-        self._on_wake_up = on_wake_up
         self._on_completion = on_completion
-        for queue, consume in (EXECUTIONS, self._consume_wake_up), (COMPLETIONS, self._consume_completion):
-            dramatiq.actor(broker=broker, actor_name=queue, queue_name=queue)(consume)
+        dramatiq.actor(broker=broker, actor_name=COMPLETIONS, queue_name=COMPLETIONS)(self._consume)
         idle_ms = max(_IDLE_MS, _IDLE_MS_PER_THREAD * threads)
         self._worker = dramatiq.Worker(broker, worker_timeout=idle_ms, worker_threads=threads)
         self._worker.queue_prefetch = threads
@@ -61,15 +53,7 @@ class QueueWorker:
         self._worker.stop(timeout=int(timeout_s * 1_000))
         return not any(thread.is_alive() for thread in self._worker.workers)
 
-    def _consume_wake_up(self, **_content: object) -> None:
-        try:
-            self._on_wake_up()
-        except DependencyUnavailable as error:
-            logger.warning("a wake-up is dropped: %s", error, extra=outage_of(error))
-        except Exception:  # Dramatiq would retry it, and the reaper wakes workers again anyway
-            logger.exception("a wake-up is dropped")
-
-    def _consume_completion(self, **content: object) -> None:
+    def _consume(self, **content: object) -> None:
         try:
             self._on_completion(content)
         except DependencyUnavailable as error:

@@ -1,1 +1,1 @@
-"""Feeds among the threads of this process: all there is when the service runs embedded."""
+"""Queues and feeds among the threads of this process: all there is when the service runs embedded."""

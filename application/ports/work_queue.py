@@ -2,6 +2,9 @@
 
 from abc import ABC, abstractmethod
 
+# The length from which a queue refuses wake-ups; their events stay in the outbox.
+MAX_WAITING = 10_000
+
 
 class WorkQueue(ABC):
     """Wake-ups for workers: each means that an execution waits, and names none.
@@ -18,6 +21,18 @@ class WorkQueue(ABC):
         """
 
     @abstractmethod
+    def take(self) -> bool:
+        """Wait for a wake-up and take it; return whether there was one before the wait ended.
+
+        Raises:
+            DependencyUnavailable: The queue is out of reach.
+        """
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """End the wait of a thread in `take`, at once or within a second."""
+
+    @abstractmethod
     def backlog(self) -> int:
         """Count the wake-ups that no worker has taken.
 
@@ -32,3 +47,7 @@ class WorkQueue(ABC):
         Raises:
             DependencyUnavailable: The queue is out of reach.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections."""

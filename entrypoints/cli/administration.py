@@ -77,8 +77,7 @@ def administration() -> Iterator[Administration]:
             separates_tenants=separates_tenants(settings, topology),
         )
     finally:
-        container.broker().close()
-        container.database().dispose()
+        container.disconnect()
 
 
 def administrative(function: Callable[Concatenate[Administration, P], None]) -> Callable[P, None]:

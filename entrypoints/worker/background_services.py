@@ -77,9 +77,9 @@ class BackgroundServices:
     """Everything that runs behind the API in one process, started and stopped together.
 
     Args:
-        worker: None in a process that runs no programs.
+        workers: Empty in a process that runs no programs.
         webhooks: None in a process that posts no events.
-        close: Called last, in turn, to close connections.
+        close: Called last, to close connections.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class BackgroundServices:
         topology: Topology,
         ports: Ports,
         services: Services,
-        worker: Worker | None,
+        workers: Sequence[Worker],
         webhooks: WebhookDispatcher | None,
         relay: Relay,
         schema: DatabaseSchema,
-        close: Sequence[Callable[[], None]],
+        close: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._topology = topology
         self._ports = ports
         self._services = services
-        self._worker = worker
+        self._workers = workers
         self._webhooks = webhooks
         self._relay = relay
         self._schema = schema
@@ -122,15 +122,14 @@ class BackgroundServices:
         if self._webhooks is not None:
             self._ports.event_feed.subscribe(self._webhooks.notice)
             self._webhooks.start()
-        if self._worker is not None:
-            self._worker.start()
+        for worker in self._workers:
+            worker.start()
         for task in self._tasks:
             task.start()
 
     def stop(self) -> None:
         """Drains this process: waits for its executions, requeues the rest, and closes everything."""
-        if self._worker is not None:
-            self._drain(self._worker)
+        self._drain()
         self._unsubscribe()
         for task in self._tasks:
             task.interrupt()
@@ -144,8 +143,7 @@ class BackgroundServices:
             self._webhooks.stop()
         for part in reversed(self._parts):
             part.stop()
-        for close in self._close:
-            close()
+        self._close()
 
     def _forget_published(self) -> None:
         try:
@@ -187,9 +185,10 @@ class BackgroundServices:
             yield "webhook-deletion", services.forget_webhooks, _RETENTION_EVERY_S
             yield "idempotency-retention", services.forget_idempotency_keys, _RETENTION_EVERY_S
 
-    def _drain(self, worker: Worker) -> None:
+    def _drain(self) -> None:
         deadline = time.monotonic() + self._settings.drain_s
-        worker.stop(timeout_s=self._settings.drain_s)
+        for worker in self._workers:
+            worker.stop(timeout_s=max(deadline - time.monotonic(), 0))
         self._services.in_flight.wait_until_empty(max(deadline - time.monotonic(), 0))
 
     def _requeue(self) -> None:

@@ -111,7 +111,7 @@ def _embedded(directory: Path, jobs: int) -> None:
     with service.served(env) as server:
         port = int(server.url.rpartition(":")[2])
         _run_all(port, _run, 1, 1)
-        (supervisor,) = service.children(server.process.pid)
+        supervisor = min(service.children(server.process.pid), key=psutil.Process.create_time)
         processes = {"serve": server.process.pid, "supervisor": supervisor.pid}
         for callers in (1, CALLERS):
             _report(f"embedded, {callers} callers", Counted(processes), port, _run, callers, jobs)

@@ -1,7 +1,7 @@
 """How long a wake-up takes from enqueue to start on an idle queue, and how many no-ops a second are handled.
 
-`python -m tests.benchmarks.bench_queue`: Dramatiq's own Redis broker, this service's, and the embedded one,
-by turns in one run on this machine, as ratios to the first.
+`python -m tests.benchmarks.bench_queue`: Dramatiq's own Redis broker, this service's list on Redis, and its
+queue in one process, by turns in one run on this machine, as ratios to the first.
 """
 
 import statistics
@@ -14,13 +14,13 @@ from threading import Event
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.brokers.stub import StubBroker
 from rich.console import Console
 from rich.table import Table
 
-from adapters.dramatiq_queue.messages import EXECUTIONS, wake_up
-from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
-from adapters.dramatiq_queue.worker import QueueWorker
+from adapters.in_process.work_queue import InProcessWorkQueue
+from adapters.redis_work_queue.work_queue import RedisWorkQueue
+from application.ports.work_queue import WorkQueue
+from entrypoints.worker.execution_threads import ExecutionThreads
 from tests.support.redis_server import redis_server
 
 THREADS = 4
@@ -30,6 +30,8 @@ SAMPLES = 3
 IDLE_S = 1.0
 BACKLOG = 1_000
 STOCK = "Dramatiq's Redis broker"
+
+Wake = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,40 +66,40 @@ class Handler:
 
 
 @contextmanager
-def stock(url: str, handler: Handler) -> Iterator[dramatiq.Broker]:
+def stock(url: str, handler: Handler) -> Iterator[Wake]:
     """Run Dramatiq's broker and worker as they come."""
     broker = RedisBroker(url=url, namespace="stock", middleware=[])
-    dramatiq.actor(broker=broker, actor_name=EXECUTIONS, queue_name=EXECUTIONS)(handler.__call__)
+    actor = dramatiq.actor(broker=broker, actor_name="wake", queue_name="wake")(handler.__call__)
     worker = dramatiq.Worker(broker, worker_threads=THREADS)
     worker.start()
-    yield broker
+    yield actor.send
     worker.stop(timeout=5_000)
     broker.client.close()
 
 
 @contextmanager
-def ours(broker: dramatiq.Broker, handler: Handler) -> Iterator[dramatiq.Broker]:
-    """Run one of this service's brokers with its worker."""
-    worker = QueueWorker(broker, on_wake_up=handler, on_completion=print, threads=THREADS)
-    worker.start()
-    yield broker
-    worker.stop(timeout_s=5)
-    broker.close()
+def ours(queue: WorkQueue, handler: Handler) -> Iterator[Wake]:
+    """Run one of this service's queues with its threads."""
+    threads = ExecutionThreads(queue, handler, THREADS)
+    threads.start()
+    yield lambda: queue.wake(1)
+    threads.stop(timeout_s=5)
+    queue.close()
 
 
-def latency_ms(broker: dramatiq.Broker, handler: Handler) -> float:
+def latency_ms(wake: Wake, handler: Handler) -> float:
     """Return the time from enqueue to start on an idle queue."""
     time.sleep(IDLE_S)
     enqueued_at = time.perf_counter()
-    broker.enqueue(wake_up())
+    wake()
     return (handler.started.get(timeout=60) - enqueued_at) * 1_000
 
 
-def rate(broker: dramatiq.Broker, handler: Handler) -> float:
+def rate(wake: Wake, handler: Handler) -> float:
     """Return how many wake-ups of a backlog are handled in a second."""
     handler.gate.clear()
     for _ in range(BACKLOG):
-        broker.enqueue(wake_up())
+        wake()
     opened_at = time.perf_counter()
     handler.gate.set()
     last_at = max(handler.started.get(timeout=60) for _ in range(BACKLOG))
@@ -106,18 +108,18 @@ def rate(broker: dramatiq.Broker, handler: Handler) -> float:
 
 def run(url: str) -> Mapping[str, Figures]:
     """Measure all queues by turns."""
-    starts: Mapping[str, Callable[[Handler], AbstractContextManager[dramatiq.Broker]]] = {
+    starts: Mapping[str, Callable[[Handler], AbstractContextManager[Wake]]] = {
         STOCK: lambda handler: stock(url, handler),
-        "ours on Redis": lambda handler: ours(RedisQueueBroker(url), handler),
-        "ours embedded": lambda handler: ours(StubBroker(middleware=[]), handler),
+        "ours on Redis": lambda handler: ours(RedisWorkQueue(url), handler),
+        "ours embedded": lambda handler: ours(InProcessWorkQueue(), handler),
     }
     figures = {name: Figures([], []) for name in starts}
     for _ in range(ROUNDS):
         for name, start in starts.items():
             handler = Handler()
-            with start(handler) as broker:
-                figures[name].latencies_ms.extend(latency_ms(broker, handler) for _ in range(SAMPLES))
-                figures[name].rates.append(rate(broker, handler))
+            with start(handler) as wake:
+                figures[name].latencies_ms.extend(latency_ms(wake, handler) for _ in range(SAMPLES))
+                figures[name].rates.append(rate(wake, handler))
     return figures
 
 

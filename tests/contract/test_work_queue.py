@@ -1,18 +1,16 @@
-"""What every work queue does, in memory and on Dramatiq's brokers."""
+"""What every work queue does, counted in memory, in a process, and on Redis."""
 
 import logging
 from threading import Thread
 
 import pytest
-from dramatiq.brokers.stub import StubBroker
 
-from adapters.dramatiq_queue.embedded_work_queue import EmbeddedWorkQueue
-from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
-from adapters.dramatiq_queue.redis_work_queue import RedisWorkQueue
+from adapters.in_process.work_queue import InProcessWorkQueue
+from adapters.redis_work_queue.work_queue import RedisWorkQueue
 from application.errors import DependencyUnavailable
 from tests.support.memory.work_queue import MemoryWorkQueue
 from tests.support.processes import eventually
-from tests.support.queue_messages import Handler, working
+from tests.support.queue_messages import Handler, woken
 from tests.support.redis_server import redis_server
 
 FULL = 50
@@ -28,11 +26,11 @@ class Memory:
         self.queue.is_available = False
 
 
-class Embedded:
+class InProcess:
     """A queue in this process, which fails by being full."""
 
     def __init__(self):
-        self.queue = EmbeddedWorkQueue(StubBroker(middleware=[]), max_waiting=FULL)
+        self.queue = InProcessWorkQueue(max_waiting=FULL)
 
     def fail(self):
         self.queue.wake(FULL)
@@ -42,42 +40,42 @@ class Redis:
     """A queue on a Redis, which fails by being killed."""
 
     def __init__(self, server):
-        self.queue = RedisWorkQueue(RedisQueueBroker(server.url), max_waiting=FULL)
+        self.queue = RedisWorkQueue(server.url, max_waiting=FULL)
         self.fail = server.kill
 
 
-@pytest.fixture(params=["memory", "embedded", "redis"])
+@pytest.fixture(params=["memory", "in process", "redis"])
 def case(request):
     if request.param == "memory":
         yield Memory()
-    elif request.param == "embedded":
-        yield Embedded()
+    elif request.param == "in process":
+        yield InProcess()
     else:
         with redis_server() as server:
             redis = Redis(server)
             yield redis
-            redis.queue.broker.close()
+            redis.queue.close()
 
 
-on_dramatiq = pytest.mark.parametrize("case", ["embedded", "redis"], indirect=True)
+that_wakes = pytest.mark.parametrize("case", ["in process", "redis"], indirect=True)
 
 
-@on_dramatiq
+@that_wakes
 def test_a_worker_is_woken_once_for_each_wake_up(case):
     handler = Handler()
-    with working(case.queue.broker, handler):
+    with woken(case.queue, handler):
         case.queue.wake(3)
         for _ in range(3):
             handler.next()
+        assert case.queue.backlog() == 0
     assert handler.handled.empty()
-    assert case.queue.backlog() == 0
 
 
-@on_dramatiq
+@that_wakes
 def test_wake_ups_that_came_before_the_worker_wake_it(case):
     case.queue.wake(20)
     handler = Handler()
-    with working(case.queue.broker, handler):
+    with woken(case.queue, handler):
         for _ in range(20):
             handler.next()
 
@@ -87,10 +85,10 @@ def test_waking_no_worker_does_nothing(case):
     assert case.queue.backlog() == 0
 
 
-@on_dramatiq
+@that_wakes
 def test_several_threads_enqueue_at_once_and_every_wake_up_arrives(case):
     handler = Handler()
-    with working(case.queue.broker, handler):
+    with woken(case.queue, handler):
         threads = [Thread(target=case.queue.wake, args=(10,)) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -126,13 +124,13 @@ def test_the_backlog_is_the_wake_ups_that_no_worker_has_taken(case):
     assert case.queue.backlog() == 2
 
 
-@on_dramatiq
+@that_wakes
 def test_a_queue_that_is_full_refuses_and_takes_again_when_there_is_room(case):
     case.queue.wake(FULL)
     with pytest.raises(DependencyUnavailable, match=f"{FULL} wake-ups wait in it already"):
         case.queue.wake(1)
     handler = Handler()
-    with working(case.queue.broker, handler):
+    with woken(case.queue, handler):
         for _ in range(FULL):
             handler.next()
         assert eventually(lambda: takes_one(case.queue))
@@ -161,14 +159,14 @@ class Failing:
         self.handled()
 
 
-@on_dramatiq
+@that_wakes
 @pytest.mark.parametrize("error", [DependencyUnavailable("database", "it is away"), RuntimeError("a bug")])
 def test_a_wake_up_whose_handler_fails_is_dropped_and_the_next_one_is_handled(case, caplog, error):
     failing = Failing(error)
-    with working(case.queue.broker, failing, threads=1), caplog.at_level(logging.WARNING):
+    with woken(case.queue, failing, threads=1), caplog.at_level(logging.WARNING):
         case.queue.wake(2)
         failing.handled.next()
     assert failing.handled.handled.empty()
     detail = f": {error}" if isinstance(error, DependencyUnavailable) else ""
-    logged = [record.message for record in caplog.records if record.name == "service_server.queue"]
+    logged = [record.message for record in caplog.records if record.name == "service_server.worker"]
     assert logged == [f"a wake-up is dropped{detail}"]

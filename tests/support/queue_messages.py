@@ -8,9 +8,10 @@ from uuid import uuid4
 import dramatiq
 
 from adapters.dramatiq_queue.messages import COMPLETIONS
-from adapters.dramatiq_queue.worker import QueueWorker
+from adapters.dramatiq_queue.worker import CompletionWorker
 from application.messages import Message
 from domain.values import MessageId
+from entrypoints.worker.execution_threads import ExecutionThreads
 
 WITHIN_S = 60
 
@@ -57,8 +58,20 @@ class Handler:
 
 @contextmanager
 def working(broker, handler, threads=2):
-    """Let a handler consume both queues."""
-    worker = QueueWorker(broker, on_wake_up=handler, on_completion=handler, threads=threads)
+    """Let a handler consume completions."""
+    with _running(CompletionWorker(broker, on_completion=handler, threads=threads)) as worker:
+        yield worker
+
+
+@contextmanager
+def woken(queue, handler, threads=2):
+    """Let a handler take wake-ups."""
+    with _running(ExecutionThreads(queue, handler, threads)) as worker:
+        yield worker
+
+
+@contextmanager
+def _running(worker):
     worker.start()
     try:
         yield worker

@@ -1,7 +1,7 @@
 import pytest
 
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
-from adapters.dramatiq_queue.redis_work_queue import RedisWorkQueue
+from adapters.redis_work_queue.work_queue import RedisWorkQueue
 from tests.support.redis_server import redis_server
 
 
@@ -20,6 +20,6 @@ def broker(server):
 
 @pytest.fixture
 def queue(server):
-    broker = RedisQueueBroker(server.url)
-    yield RedisWorkQueue(broker)
-    broker.close()
+    queue = RedisWorkQueue(server.url)
+    yield queue
+    queue.close()

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
-from adapters.dramatiq_queue.worker import QueueWorker
+from adapters.dramatiq_queue.worker import CompletionWorker
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from entrypoints.worker.handlers import completion_handler
@@ -29,9 +29,7 @@ def service():
 @pytest.fixture(autouse=True)
 def worker(service, broker):
     """A worker on Redis with the tasks of every worker."""
-    worker = QueueWorker(
-        broker, service.run_execution, completion_handler(service.report_completion), threads=2
-    )
+    worker = CompletionWorker(broker, completion_handler(service.report_completion), threads=2)
     worker.start()
     yield worker
     worker.stop(timeout_s=10)

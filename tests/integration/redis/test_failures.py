@@ -6,19 +6,19 @@ import time
 import pytest
 
 from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
-from adapters.dramatiq_queue.messages import COMPLETIONS, EXECUTIONS, wake_up
+from adapters.dramatiq_queue.messages import COMPLETIONS
+from adapters.redis_work_queue.work_queue import KEY
 from application.errors import DependencyUnavailable
 from tests.support.processes import eventually
-from tests.support.queue_messages import Handler, completion, on_the_wire, working
+from tests.support.queue_messages import Handler, completion, on_the_wire, woken, working
 
 QUEUE_KEY = f"service_server:{COMPLETIONS}"
-WAKE_UPS_KEY = f"service_server:{EXECUTIONS}"
 
 
 @pytest.fixture
-def handler(broker):
+def handler(broker, queue):
     handler = Handler()
-    with working(broker, handler):
+    with working(broker, handler), woken(queue, handler):
         yield handler
 
 
@@ -33,33 +33,33 @@ def wake_when_it_is_back(queue):
     assert eventually(try_to_wake)
 
 
-def send(queue, **body):
+def send(broker, **body):
     content = completion(**body)
-    queue.broker.enqueue(on_the_wire(content))
+    broker.enqueue(on_the_wire(content))
     return content
 
 
-def test_wake_ups_may_be_lost_and_later_ones_are_handled(server, broker, queue):
+def test_wake_ups_may_be_lost_and_later_ones_are_handled(server, queue):
     # Given wake-ups in a Redis that is emptied
     queue.wake(2)
     server.flush()
     # When a worker starts and another one comes
     handler = Handler()
-    with working(broker, handler):
+    with woken(queue, handler):
         queue.wake(1)
         # Then that one is handled
         handler.next()
     assert handler.handled.empty()
 
 
-def test_a_worker_whose_messages_in_hand_were_lost_goes_on(server, handler, queue):
-    send(queue, hold=True)
-    send(queue, hold=True)
+def test_a_worker_whose_messages_in_hand_were_lost_goes_on(server, handler, broker):
+    send(broker, hold=True)
+    send(broker, hold=True)
     handler.next()
     handler.next()
     server.flush()
     handler.let_go.set()
-    later = send(queue)
+    later = send(broker)
     assert handler.next() == later
 
 
@@ -71,10 +71,10 @@ def test_a_worker_and_a_publisher_outlive_a_restart(server, handler, queue):
     handler.next()
 
 
-def test_a_worker_that_is_busy_while_redis_restarts_goes_on(server, handler, queue):
+def test_a_worker_that_is_busy_while_redis_restarts_goes_on(server, handler, broker, queue):
     # Given a worker with both threads busy, whose acknowledgements nobody will take
-    send(queue, hold=True)
-    send(queue, hold=True)
+    send(broker, hold=True)
+    send(broker, hold=True)
     handler.next()
     handler.next()
     server.kill()
@@ -86,10 +86,10 @@ def test_a_worker_that_is_busy_while_redis_restarts_goes_on(server, handler, que
     assert handler.next() is None
 
 
-def test_a_worker_starts_before_redis_does(server, broker, queue):
+def test_a_worker_starts_before_redis_does(server, queue):
     server.kill()
     handler = Handler()
-    with working(broker, handler):
+    with woken(queue, handler):
         server.start()
         wake_when_it_is_back(queue)
         handler.next()
@@ -125,9 +125,18 @@ def test_a_worker_outlives_a_silent_redis(server, handler, queue):
     handler.next()
 
 
-def test_a_worker_stops_soon_though_redis_is_gone(server, broker, queue):
+def test_a_worker_stops_soon_though_redis_is_gone(server, broker):
     handler = Handler()
     with working(broker, handler) as worker:
+        send(broker)
+        handler.next()
+        server.kill()
+        assert worker.stop(timeout_s=10)
+
+
+def test_a_thread_that_takes_wake_ups_stops_soon_though_redis_is_gone(server, queue):
+    handler = Handler()
+    with woken(queue, handler) as worker:
         queue.wake(1)
         handler.next()
         server.kill()
@@ -146,10 +155,10 @@ def put(server, data, message_id="an-id", key=QUEUE_KEY):
         client.rpush(key, message_id)
 
 
-def has_both_threads(handler, queue):
+def has_both_threads(handler, broker):
     """Whether two messages are handled at once."""
-    send(queue, hold=True)
-    send(queue, hold=True)
+    send(broker, hold=True)
+    send(broker, hold=True)
     handler.next()
     handler.next()
     handler.let_go.set()
@@ -173,11 +182,11 @@ JUNK = [
 
 
 @pytest.mark.parametrize("data", JUNK)
-def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, queue, broker, data):
+def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, broker, data):
     # Given something in the queue that this service did not write
     put(server, data)
     # When messages follow it, then they are handled
-    assert has_both_threads(handler, queue)
+    assert has_both_threads(handler, broker)
     # And the other is among the dead letters, which can be read
     dead_letters = RedisDeadLetterStore(broker)
     assert eventually(lambda: [letter.id for letter in dead_letters.latest(10)] == ["an-id"])
@@ -185,10 +194,10 @@ def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, que
 
 
 @pytest.mark.parametrize("message_id", [b"\xff\xfe", "é".encode(), b""])
-def test_a_message_under_an_id_that_is_no_text_keeps_no_other_back(server, broker, queue, message_id):
+def test_a_message_under_an_id_that_is_no_text_keeps_no_other_back(server, broker, message_id):
     # Given messages that are fetched together, of which one has such an id
     put(server, b"junk", message_id)
-    sent = send(queue)
+    sent = send(broker)
     consumer = broker.consume(COMPLETIONS, prefetch=2)
     fetched = [next(consumer), next(consumer)]
     # Then both are handed out
@@ -220,21 +229,12 @@ def test_a_message_whose_ids_are_not_as_they_should_be_is_handled_by_its_content
         assert eventually(lambda: client.hlen(f"{QUEUE_KEY}.msgs") == 0)
 
 
-@pytest.mark.parametrize("data", JUNK)
+@pytest.mark.parametrize("data", [b"", b"junk", b"\xff\xfe", b"x" * 1_000_000])
 def test_whatever_is_among_the_wake_ups_is_one(server, handler, queue, data):
-    put(server, data, key=WAKE_UPS_KEY)
+    with server.client() as client:
+        client.rpush(KEY, data)
     assert handler.next() is None
     queue.wake(1)
-    assert handler.next() is None
-    with server.client() as client:
-        assert eventually(lambda: client.hlen(f"{WAKE_UPS_KEY}.msgs") == 0)
-
-
-def test_a_request_that_an_older_version_left_is_a_wake_up(server, handler):
-    fields = {"job_id": "a job", "execution_id": "an execution", "occurred_at": "2026-01-01T00:00:00Z"}
-    request = {"id": "an id", "name": "ExecutionRequested", "body": {"version": 1, **fields}}
-    old = wake_up().copy(kwargs=request, options={"redis_message_id": "an-id"})
-    put(server, old.encode(), key=WAKE_UPS_KEY)
     assert handler.next() is None
 
 
@@ -249,33 +249,33 @@ def test_a_report_that_an_older_version_was_to_retry_is_handled(server, handler)
 @pytest.mark.parametrize(
     "options", [{"throws": "Exception"}, {"retries": "x"}, {"eta": "x", "max_backoff": []}]
 )
-def test_options_of_dramatiq_s_that_are_not_used_here_end_no_thread(server, handler, queue, options):
+def test_options_of_dramatiq_s_that_are_not_used_here_end_no_thread(server, handler, broker, options):
     # Given poisonous messages that would have Dramatiq do something else
     for message_id in ("an-id", "another-id"):
         message = a_message({"error": "poison"}, options={"redis_message_id": message_id, **options})
         put(server, message, message_id)
         handler.next()
     # Then the threads that have handled them handle others
-    assert has_both_threads(handler, queue)
+    assert has_both_threads(handler, broker)
 
 
-def test_a_message_that_cannot_be_dead_lettered_takes_no_room(broker, queue):
+def test_a_message_that_cannot_be_dead_lettered_takes_no_room(broker):
     # Given a consumer with room for one message, which cannot be encoded with its error
     consumer = broker.consume(COMPLETIONS, prefetch=1)
-    send(queue)
+    send(broker)
     message = next(consumer)
     message.kwargs["body"]["unknown"] = object()
     with pytest.raises(TypeError):
         consumer.nack(message)
     # Then it takes the next
-    sent = send(queue)
+    sent = send(broker)
     assert next(consumer).kwargs == sent
 
 
-def test_an_id_without_a_message_is_passed_over(server, handler, queue):
+def test_an_id_without_a_message_is_passed_over(server, handler, broker):
     with server.client() as client:
         client.rpush(QUEUE_KEY, "no-such-message")
-    sent = send(queue)
+    sent = send(broker)
     assert handler.next() == sent
 
 

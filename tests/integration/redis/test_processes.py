@@ -4,12 +4,11 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
-from adapters.dramatiq_queue.messages import COMPLETIONS, EXECUTIONS
+from adapters.dramatiq_queue.messages import COMPLETIONS
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 from tests.support.processes import eventually
 from tests.support.queue_messages import Handler, completion, on_the_wire, working
 
-WAKE_UPS_KEY = f"service_server:{EXECUTIONS}"
 COMPLETIONS_KEY = f"service_server:{COMPLETIONS}"
 HEARTBEATS_KEY = "service_server:__heartbeats__"
 
@@ -72,31 +71,31 @@ def test_a_completion_that_a_killed_process_had_in_hand_is_given_to_another(serv
             assert heir.stdout.readline() == "1\n"
 
 
-def test_a_busy_process_counts_as_alive(server, queue):
+def test_a_busy_process_counts_as_alive(server, broker):
     with server.client() as client, worker_process(server) as busy:
         # Given a process whose only thread is busy
-        queue.wake(1)
-        assert busy.stdout.readline() == "woken\n"
+        send(broker, 1)
+        assert busy.stdout.readline() == "1\n"
         # When all that was heard of it is forgotten
         client.delete(HEARTBEATS_KEY)
         # Then it is heard of again
         assert eventually(lambda: client.zcard(HEARTBEATS_KEY) == 1)
 
 
-def test_a_worker_that_stops_waits_for_what_runs_and_gives_the_rest_back(server, broker, queue):
-    # Given a worker with one wake-up in hand, and more that wait
+def test_a_worker_that_stops_waits_for_what_runs_and_gives_the_rest_back(server, broker):
+    # Given a worker with one completion in hand, and more that wait
     handler = Handler(holds=True)
     with working(broker, handler, threads=1) as worker, server.client() as client:
-        queue.wake(3)
+        send(broker, 1, 2, 3)
         handler.next()
         # When it stops before that one is done
         assert not worker.stop(timeout_s=0.2)
         # Then it has begun with no other
         assert handler.handled.empty()
-        assert client.llen(WAKE_UPS_KEY) == 2
+        assert client.llen(COMPLETIONS_KEY) == 2
         handler.let_go.set()
         # And the first one is acknowledged at its end
-        assert eventually(lambda: client.hlen(f"{WAKE_UPS_KEY}.msgs") == 2)
+        assert eventually(lambda: client.hlen(f"{COMPLETIONS_KEY}.msgs") == 2)
 
 
 def test_a_message_that_a_worker_gave_back_wakes_another(server, broker):

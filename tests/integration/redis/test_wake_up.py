@@ -6,16 +6,15 @@ import time
 import pytest
 from dramatiq.brokers.redis import RedisBroker
 
-from adapters.dramatiq_queue.messages import wake_up
 from adapters.dramatiq_queue.redis_broker import NAMESPACE
 from tests.support.processes import cpu_s
-from tests.support.queue_messages import Handler, completion, on_the_wire, working
+from tests.support.queue_messages import Handler, completion, on_the_wire, woken, working
 
 
 @pytest.fixture
-def handler(broker):
+def handler(broker, queue):
     handler = Handler()
-    with working(broker, handler):
+    with working(broker, handler), woken(queue, handler):
         yield handler
 
 
@@ -30,20 +29,20 @@ def test_an_idle_worker_starts_within_milliseconds(handler, queue):
     assert sorted(delays)[len(delays) // 4] < 0.02  # on a busy machine, others come late
 
 
-def test_a_completion_is_handled_within_milliseconds(handler, queue):
+def test_a_completion_is_handled_within_milliseconds(handler, broker):
     delays = []
     for _ in range(20):
         time.sleep(0.02)
         sent_at = time.monotonic()
-        queue.broker.enqueue(on_the_wire(completion()))
+        broker.enqueue(on_the_wire(completion()))
         handler.next()
         delays.append(time.monotonic() - sent_at)
     assert sorted(delays)[len(delays) // 4] < 0.02  # on a busy machine, others come late
 
 
-def test_an_idle_worker_uses_hardly_any_of_a_core(broker):
+def test_an_idle_worker_uses_hardly_any_of_a_core(broker, queue):
     others, handler = set(threading.enumerate()), Handler()
-    with working(broker, handler):
+    with working(broker, handler), woken(queue, handler):
         own = set(threading.enumerate()) - others
         before = cpu_s(own)
         time.sleep(1)
@@ -51,18 +50,17 @@ def test_an_idle_worker_uses_hardly_any_of_a_core(broker):
     assert handler.handled.empty()
 
 
-@pytest.mark.parametrize("content", [None, completion()])
-def test_a_producer_that_is_plain_dramatiq_wakes_the_worker_too(handler, server, content):
+def test_a_producer_that_is_plain_dramatiq_wakes_the_worker_too(handler, server):
     plain = RedisBroker(url=server.url, namespace=NAMESPACE, middleware=[])
-    plain.enqueue(wake_up() if content is None else on_the_wire(content))
+    plain.enqueue(on_the_wire(content := completion()))
     assert handler.next() == content
     plain.client.close()
 
 
-def test_a_thread_that_is_free_again_takes_the_next_message_at_once(broker, queue):
+def test_a_thread_that_is_free_again_takes_the_next_wake_up_at_once(queue):
     # Given a worker whose two threads are busy
     handler = Handler(holds=True)
-    with working(broker, handler):
+    with woken(queue, handler):
         queue.wake(2)
         handler.next()
         handler.next()

@@ -3,17 +3,15 @@
 import threading
 import time
 
-from dramatiq.brokers.stub import StubBroker
-
-from adapters.dramatiq_queue.embedded_work_queue import EmbeddedWorkQueue
-from adapters.dramatiq_queue.worker import QueueWorker
+from adapters.in_process.work_queue import InProcessWorkQueue
+from entrypoints.worker.execution_threads import ExecutionThreads
 from tests.support.processes import cpu_s
-from tests.support.queue_messages import WITHIN_S, Handler, working
+from tests.support.queue_messages import WITHIN_S, Handler, woken
 
 
 def test_an_idle_worker_starts_within_milliseconds():
-    queue, handler, delays = EmbeddedWorkQueue(StubBroker(middleware=[])), Handler(), []
-    with working(queue.broker, handler):
+    queue, handler, delays = InProcessWorkQueue(), Handler(), []
+    with woken(queue, handler):
         for _ in range(20):
             time.sleep(0.02)
             woken_at = time.monotonic()
@@ -25,7 +23,7 @@ def test_an_idle_worker_starts_within_milliseconds():
 
 def test_an_idle_worker_uses_hardly_any_of_a_core():
     others = set(threading.enumerate())
-    with working(StubBroker(middleware=[]), Handler()):
+    with woken(InProcessWorkQueue(), Handler()):
         own = set(threading.enumerate()) - others
         before = cpu_s(own)
         time.sleep(1)
@@ -34,15 +32,15 @@ def test_an_idle_worker_uses_hardly_any_of_a_core():
 
 def test_an_idle_worker_stops_at_once():
     handler = Handler()
-    worker = QueueWorker(StubBroker(middleware=[]), handler, handler, threads=4)
+    worker = ExecutionThreads(InProcessWorkQueue(), handler, threads=4)
     worker.start()
     assert worker.stop(timeout_s=WITHIN_S)
 
 
 def test_a_worker_that_stops_waits_for_what_runs_and_begins_with_no_other():
     # Given a worker with one wake-up in hand, and another that waits
-    queue, handler = EmbeddedWorkQueue(StubBroker(middleware=[])), Handler(holds=True)
-    with working(queue.broker, handler, threads=1) as worker:
+    queue, handler = InProcessWorkQueue(), Handler(holds=True)
+    with woken(queue, handler, threads=1) as worker:
         queue.wake(1)
         handler.next()
         queue.wake(1)

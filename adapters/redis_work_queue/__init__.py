@@ -1,0 +1,1 @@
+"""The wake-ups of workers in all processes, in Redis."""

@@ -1,0 +1,71 @@
+"""The work queue between processes, a list on Redis."""
+
+from typing import Any
+
+from adapters.common.circuit_breaker import CircuitBreaker
+from adapters.common.redis_client import connect, redis_errors
+from application.errors import DependencyUnavailable
+from application.ports.work_queue import MAX_WAITING, WorkQueue
+
+KEY = "service_server:wake-ups"
+# The longest wait in Redis, and so the longest that stopping an idle worker takes.
+WAIT_S = 0.25
+_HEALTH_KEY = "service_server:health"
+_HEALTH_KEPT_MS = 10_000
+
+
+class RedisWorkQueue(WorkQueue):
+    """Wake-ups on Redis, whose loss loses nothing but time.
+
+    Args:
+        url: Address of Redis, with credentials if it wants any.
+        max_waiting: The length from which wake-ups are refused. Their events stay in the outbox.
+    """
+
+    def __init__(self, url: str, max_waiting: int = MAX_WAITING) -> None:
+        # Redis types its replies as all that any protocol and option may give.
+        self._client: Any = connect(url)
+        self._waiting_client: Any = connect(url, block_s=WAIT_S)
+        self._max_waiting = max_waiting
+        self._circuit = CircuitBreaker("queue")
+
+    def wake(self, times: int) -> None:
+        """Enqueue wake-ups.
+
+        Raises:
+            DependencyUnavailable: Redis is out of reach, or the queue is full.
+        """
+        if not times:
+            return
+        with self._circuit.call(), redis_errors("queue"):
+            length = self._client.rpush(KEY, *[1] * times)
+            if length - times >= self._max_waiting:
+                self._client.rpop(KEY, times)
+                raise DependencyUnavailable("queue", f"{self._max_waiting} wake-ups wait in it already")
+
+    def take(self) -> bool:
+        """Wait for a wake-up and take it; return whether there was one before the wait ended.
+
+        Raises:
+            DependencyUnavailable: Redis is out of reach.
+        """
+        with redis_errors("queue"):
+            return self._waiting_client.blpop(KEY, timeout=WAIT_S) is not None
+
+    def interrupt(self) -> None:
+        """Do nothing: a wait ends by itself."""
+
+    def backlog(self) -> int:
+        """Count the wake-ups that no worker has taken."""
+        with self._circuit.call(), redis_errors("queue"):
+            return int(self._client.llen(KEY))
+
+    def check(self) -> None:
+        """Verify that Redis takes writes; a full one and a replica answer all the same."""
+        with self._circuit.call(), redis_errors("queue"):
+            self._client.set(_HEALTH_KEY, 1, px=_HEALTH_KEPT_MS)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+        self._waiting_client.close()
