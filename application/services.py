@@ -46,8 +46,10 @@ from application.queries.cluster_history_reader import ClusterHistoryReader, his
 from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
+from application.queries.queue_reader import QueueReader
 from application.queries.session_reader import SessionReader
 from application.queries.tenant_reader import KeyReader, TenantReader
+from application.queries.wait_causes import WaitCauses
 from application.queries.webhook_reader import WebhookReader
 from application.quota_guard import QuotaGuard
 from application.record_refusal import RecordRefusal
@@ -286,6 +288,8 @@ class Services:
     tenant_reader: TenantReader
     cluster_reader: ClusterReader
     cluster_history_reader: ClusterHistoryReader
+    queue_reader: QueueReader
+    wait_causes: WaitCauses
     check_health: CheckHealth
 
     claim_execution: ClaimExecution
@@ -355,12 +359,19 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         limit_policy=options.limit_policy,
         submission_limits=options.submission_limits,
     )
+    wait_causes = WaitCauses(
+        unit_of_work=ports.unit_of_work,
+        dashboard_queries=ports.dashboard_queries,
+        slots=options.worker_threads,
+        alive_s=options.lease_s,
+    )
     job_reader = JobReader(
         job_queries=ports.job_queries,
         dashboard_queries=ports.dashboard_queries,
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
         clock=ports.clock,
+        wait_causes=wait_causes,
     )
     read_code = ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes)
     complete_execution = CompleteExecution(
@@ -627,6 +638,8 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         read_artifact=ReadArtifact(queries=ports.job_queries, blobs=blobs),
         read_file=ReadFile(queries=ports.job_queries, blobs=blobs),
+        wait_causes=wait_causes,
+        queue_reader=QueueReader(dashboard_queries=ports.dashboard_queries, wait_causes=wait_causes),
         cluster_history_reader=ClusterHistoryReader(
             unit_of_work=ports.unit_of_work, clock=ports.clock, steps=cluster_history_steps
         ),

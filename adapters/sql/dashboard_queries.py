@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from adapters.sql.engine import reading
 from adapters.sql.fair_claim import FairClaim
 from adapters.sql.mapping import STORED_STATES
-from adapters.sql.tables import executions, jobs
+from adapters.sql.tables import executions, jobs, projects
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.dashboard_queries import (
     COUNTED_UP_TO,
     DashboardQueries,
     EndedJob,
     ProjectActivity,
+    QueuedJob,
     QueueState,
 )
 from domain.execution import Execution
@@ -122,6 +123,60 @@ _OLDEST = sa.union_all(
         for precedence in range(MAX_PRIORITY + 1)
     )
 )
+
+
+def _listing(state: ExecutionState, *conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[Any, ...]]:
+    """Find executions in a state in the index of the queue, and then their jobs."""
+    columns = (executions.c.tenant, executions.c.precedence, executions.c.requested_at)
+    order = (*columns, executions.c.execution_id)
+    keys = (
+        sa.select(*order)
+        .with_hint(executions, "FORCE INDEX (ix_executions_queue)", "mysql")
+        .where(executions.c.state == STORED_STATES[state], *conditions)
+        .order_by(*order)
+        .limit(sa.bindparam("limit"))
+        .subquery("keys")
+    )
+    is_it = executions.c.execution_id == keys.c.execution_id
+    is_current = sa.and_(
+        jobs.c.job_id == executions.c.job_id,
+        jobs.c.current_execution_id == executions.c.execution_id,
+        jobs.c.status == JobStatus.RUNNING.value,
+    )
+    return (
+        sa.select(
+            jobs.c.job_id,
+            executions.c.tenant,
+            jobs.c.project_id,
+            projects.c.name.label("project"),
+            jobs.c.language,
+            sa.func.coalesce(executions.c.language, jobs.c.language).label("queue"),
+            executions.c.requested_at,
+            executions.c.lease_expires_at,
+            executions.c.deferred_since,
+            executions.c.claimed_by,
+            executions.c.building_at,
+            executions.c.started_at,
+        )
+        .select_from(keys)
+        .join(executions, is_it)
+        .join(jobs, is_current)
+        .join(projects, projects.c.project_id == jobs.c.project_id)
+        .order_by(keys.c.tenant, keys.c.precedence, keys.c.requested_at, keys.c.execution_id)
+    )
+
+
+LISTED_WAITING = _listing(ExecutionState.WAITING, _is_owned)
+LISTED_DELAYED = _listing(ExecutionState.DELAYED, _is_owned)
+LISTED_RUNNING = _listing(ExecutionState.CLAIMED, _is_owned)
+LISTED_RUNNING_OF_ALL = _listing(ExecutionState.CLAIMED)
+_delayed = (
+    sa.select(executions.c.tenant)
+    .where(executions.c.state == STORED_STATES[ExecutionState.DELAYED])
+    .limit(COUNTED_UP_TO)
+    .subquery("delayed")
+)
+_DELAYED_TENANTS = sa.select(_delayed.c.tenant).distinct().limit(_MOST_TENANTS)
 _CLAIMED = _count(executions, executions.c.state == STORED_STATES[ExecutionState.CLAIMED])
 _is_as_urgent = executions.c.precedence == sa.bindparam("precedence")
 _MORE_URGENT = _count(executions, _waits, _is_owned, executions.c.precedence < sa.bindparam("precedence"))
@@ -176,9 +231,34 @@ class SqlDashboardQueries(DashboardQueries):
         ]
         return QueueState(
             waiting=self._count(_WAITING, {}),
-            claimed=self._count(_CLAIMED, {}),
+            claimed=self.claimed(),
             oldest_waits_since=min(oldest, default=None),
         )
+
+    def claimed(self) -> int:
+        """Return how many executions of all tenants are claimed."""
+        return self._count(_CLAIMED, {})
+
+    def waiting_tenants(self) -> Sequence[TenantName]:
+        """Return the tenants with waiting or delayed executions, or fifty of them."""
+        delayed = (row[0] for row in self._rows(_DELAYED_TENANTS, {}))
+        names = dict.fromkeys((*self._waiting_tenants(), *delayed))
+        return [TenantName(name) for name in names][:_MOST_TENANTS]
+
+    def waiting(self, tenant: TenantName, limit: int) -> Sequence[QueuedJob]:
+        """Return the jobs of a tenant that wait, in the order of claims, then delayed ones, up to a limit."""
+        wanted = {"owner": tenant.value, "limit": limit}
+        found = [_queued(row) for row in self._rows(LISTED_WAITING, wanted)]
+        delayed = self._rows(LISTED_DELAYED, {**wanted, "limit": limit - len(found)})
+        return [*found, *(_queued(row, delayed_until=row.lease_expires_at) for row in delayed)]
+
+    def running(self, tenant: TenantName | None, limit: int) -> Sequence[QueuedJob]:
+        """Return the jobs of a tenant that workers or engines have, or of all tenants, up to a limit."""
+        if tenant is None:
+            rows = self._rows(LISTED_RUNNING_OF_ALL, {"limit": limit})
+        else:
+            rows = self._rows(LISTED_RUNNING, {"owner": tenant.value, "limit": limit})
+        return [_queued(row) for row in rows]
 
     def executions_ahead(self, tenant: TenantName, execution: Execution) -> int:
         """Return how many waiting executions of its tenant will be claimed before this waiting one."""
@@ -223,3 +303,20 @@ class SqlDashboardQueries(DashboardQueries):
                 return connection.execute(statement, parameters).all()
 
         return self._retrier(read)
+
+
+def _queued(row: Any, delayed_until: datetime | None = None) -> QueuedJob:  # noqa: ANN401 - a row of any statement
+    return QueuedJob(
+        job_id=row.job_id,
+        tenant=TenantName(row.tenant),
+        project_id=row.project_id,
+        project=row.project,
+        language=row.language,
+        queue=row.queue,
+        requested_at=row.requested_at,
+        delayed_until=delayed_until,
+        deferred_since=row.deferred_since,
+        claimed_by=row.claimed_by,
+        building_at=row.building_at,
+        started_at=row.started_at,
+    )

@@ -1,6 +1,6 @@
 """The heartbeats of processes, in SQL."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -23,6 +23,8 @@ _READ = sa.select(heartbeats.c.beat_at).where(_is_its_own)
 _FORGET = sa.delete(heartbeats).where(heartbeats.c.beat_at < _offset)
 _SERVED = sa.select(heartbeats.c.queues).where(heartbeats.c.beat_at >= _offset, sa.not_(_is_its_own))
 
+_ALIVE = sa.select(heartbeats.c.process, heartbeats.c.queues).where(heartbeats.c.beat_at >= _offset)
+
 
 class SqlHeartbeats(Heartbeats):
     """The heartbeats, one row per process. A new process removes rows without a beat for a day."""
@@ -39,6 +41,11 @@ class SqlHeartbeats(Heartbeats):
             self._connection.execute(_FIRST_BEAT, row)
         beat_at: datetime = self._connection.execute(_READ, name).scalar_one()
         return beat_at
+
+    def workers(self, within_s: float) -> Mapping[str, frozenset[str]]:
+        """Return the queues of each process whose last heartbeat is no older, by its name."""
+        rows = self._connection.execute(_ALIVE, {"offset_us": -microseconds(within_s)})
+        return {process: frozenset(queues or ()) for process, queues in rows}
 
     def served(self, within_s: float, besides: str) -> frozenset[str]:
         """Return the queues that processes serve whose last heartbeat is no older, one process left out."""

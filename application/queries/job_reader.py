@@ -12,13 +12,14 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
+from application.queries.wait_causes import WaitCauses, WaitingExecution
 from application.views import Cursor, JobCount, JobDetails, JobFilter, JobStatusView, JobView
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.execution import Execution
+from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, phase_of
-from domain.tenant import TenantName
 from domain.values import JobId, ProjectId, parse_job_reference, parse_project_reference
 
 View = TypeVar("View")
@@ -60,12 +61,14 @@ class JobReader:
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
         clock: Clock,
+        wait_causes: WaitCauses,
     ) -> None:
         self._job_queries = job_queries
         self._dashboard_queries = dashboard_queries
         self._unit_of_work = unit_of_work
         self._engine = engine
         self._clock = clock
+        self._wait_causes = wait_causes
 
     def named(self, caller: Caller, given: JobId | str) -> JobId:
         """Return the id that is given; of its beginning, the only one of the caller's jobs that begins so.
@@ -207,19 +210,28 @@ class JobReader:
         if execution.delayed_until is not None:
             return Waiting(awaited=Awaited.RETRY, until=execution.delayed_until)
         if execution.claimed_at is None:
-            return self._in_queue(details.job.tenant, execution)
+            return self._in_queue(details.job, execution)
         if execution.is_delegated:
             return Waiting(awaited=Awaited.REPORT)
         return _WAIT_OF_PHASE.get(phase_of(details.job.status, execution.building_at, execution.started_at))
 
-    def _in_queue(self, tenant: TenantName, execution: Execution) -> Waiting:
+    def _in_queue(self, job: Job, execution: Execution) -> Waiting:
+        (wait,) = self._wait_causes.of(
+            WaitingExecution(
+                tenant=job.tenant,
+                queue=job.spec.queue,
+                deferred_since=execution.deferred_since,
+                delayed_until=execution.delayed_until,
+            )
+        )
         if execution.deferred_since is not None:
-            return Waiting(awaited=Awaited.ENGINE, since=execution.deferred_since)
-        ahead = self._dashboard_queries.executions_ahead(tenant, execution)
+            return Waiting(awaited=Awaited.ENGINE, since=execution.deferred_since, wait=wait)
+        ahead = self._dashboard_queries.executions_ahead(job.tenant, execution)
         if ahead > COUNTED_UP_TO:
-            return Waiting(awaited=Awaited.WORKER, behind_more_than=COUNTED_UP_TO)
+            return Waiting(awaited=Awaited.WORKER, behind_more_than=COUNTED_UP_TO, wait=wait)
         place = ahead + 1
-        return Waiting(awaited=Awaited.WORKER, place=place, about_ms=self._estimate(place))
+        about_ms = None if wait.cause.is_fault else self._estimate(place)
+        return Waiting(awaited=Awaited.WORKER, place=place, about_ms=about_ms, wait=wait)
 
     def _estimate(self, place: int) -> float | None:
         """Estimate a wait by the pace at which jobs have ended; None if too few have."""

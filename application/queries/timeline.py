@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from application.ports.execution_engine import EngineDescription
+from application.queries.wait_causes import ExplainedWait
 from application.views import JobDetails
 from domain.catalogue.text import Text, text
 from domain.execution import Execution
@@ -79,6 +80,7 @@ class Waiting:
         since: Since when its engine has not been able to start it.
         until: When the delay before its next attempt ends.
         about_ms: How long it will wait yet, if others go on to end as fast as they do.
+        wait: The cause, of one in the queue.
     """
 
     awaited: Awaited
@@ -87,6 +89,7 @@ class Waiting:
     since: datetime | None = None
     until: datetime | None = None
     about_ms: float | None = None
+    wait: ExplainedWait | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,8 @@ def _waiting(waiting: Waiting) -> WaitingResponse:
         since=waiting.since or UNSET,
         until=waiting.until or UNSET,
         about_ms=UNSET if waiting.about_ms is None else round(waiting.about_ms),
+        cause=UNSET if waiting.wait is None else waiting.wait.cause,
+        detail=UNSET if waiting.wait is None else str(waiting.wait.sentence),
     )
 
 

@@ -329,6 +329,8 @@ _DASHBOARD = (
     _form("/dashboard/webhooks/{webhook}/deliveries/{delivery}/redeliver"),
     _page("/dashboard/cluster"),
     _page("/dashboard/cluster/history"),
+    _page("/dashboard/cluster/queue"),
+    _page("/dashboard/waits"),
     _page("/dashboard/keys"),
     _page("/dashboard/keys/list"),
     _page("/dashboard/members"),

@@ -7,7 +7,10 @@ from threading import Event
 
 import pytest
 
+from domain.quota import UNLIMITED, Quota
+from domain.tenant import DEFAULT_TENANT
 from tests.http.support import Service, poll, serving
+from tests.support.callers import ANONYMOUS
 from tests.support.processes import PATIENCE_S
 from tests.support.scripted_engine import echo
 
@@ -43,6 +46,73 @@ def test_the_jobs_of_a_batch_that_wait_and_run_are_told_apart(busy: tuple[Servic
     for shown in (page, pages):
         assert re.search(r"Queued</span> 2", shown)
         assert re.search(r"Running</span> 1", shown)
+
+
+def test_the_queue_is_a_table_of_what_runs_and_what_waits_and_why(busy: tuple[Service, dict]):
+    service, _batch = busy
+    page = service.http.get("/dashboard/cluster").text
+    part = service.http.get("/dashboard/cluster/queue").text
+    rows = re.findall(r"<tr>\s*<td>.*?</tr>", part, re.DOTALL)
+    version = re.search(r'"seen": "([0-9a-f]+)"', part)[1]
+
+    assert re.findall(r'badge (\w+)"', part) == ["running", "queued", "queued"]
+    assert 'href="/dashboard/jobs/' in rows[0]
+    assert "No. 1" in rows[1]
+    assert "All 1 slots are in use." in rows[1]
+    assert "No. 2" in rows[2]
+    assert 'id="queue"' in page
+    assert "of 1 slots" in page
+    assert "1 worker" in page
+    assert "all slots are in use" in page
+    again = service.http.get("/dashboard/cluster/queue", params={"seen": version})
+    assert (again.status_code, again.text) == (204, "")
+
+
+def test_the_first_page_says_why_jobs_wait(busy: tuple[Service, dict]):
+    service, _batch = busy
+
+    waits = service.http.get("/dashboard/waits").text
+
+    assert 'hx-get="/dashboard/waits"' in service.http.get("/dashboard").text
+    assert "2 jobs queued. All 1 slots are in use." in waits
+    assert 'href="/dashboard/cluster"' in waits
+
+
+def test_a_job_that_waits_names_the_cause(busy: tuple[Service, dict]):
+    service, batch = busy
+    last = batch["jobs"][-1]
+
+    waiting = service.http.get(f"/api/jobs/{last}/timeline").json()["waiting"]
+
+    assert (waiting["awaited"], waiting["place"]) == ("worker", 2)
+    assert (waiting["cause"], waiting["detail"]) == ("slots", "All 1 slots are in use.")
+
+
+def test_a_job_at_its_tenants_bound_says_so_on_its_page(busy: tuple[Service, dict]):
+    service, batch = busy
+    set_quota = service.container.services().set_quota
+    set_quota(ANONYMOUS, DEFAULT_TENANT, Quota(running=1))
+    try:
+        page = service.http.get(f"/dashboard/jobs/{batch['jobs'][-1]}").text
+        waits = service.http.get("/dashboard/waits").text
+    finally:
+        set_quota(ANONYMOUS, DEFAULT_TENANT, UNLIMITED)
+
+    sentence = "Tenant default has 1 of 1 executions running."
+    assert f"Queued, number 2 in line. {sentence}" in page
+    assert f"2 jobs queued. {sentence}" in waits
+
+
+def test_without_a_worker_the_first_page_says_what_to_start(busy: tuple[Service, dict], monkeypatch):
+    service, _batch = busy
+    monkeypatch.setattr(service.container.services().wait_causes, "_alive_s", -3_600.0)
+
+    waits = service.http.get("/dashboard/waits").text
+    page = service.http.get("/dashboard/cluster/state").text
+
+    assert 'class="alert warning"' in waits
+    assert "No worker is running. Start one with: service-server worker" in waits
+    assert "no worker is running" in page
 
 
 def history(service: Service, minutes: int) -> dict:

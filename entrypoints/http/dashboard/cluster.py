@@ -1,7 +1,9 @@
 """The page of the cluster: engine, queue and outcomes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
@@ -9,11 +11,16 @@ from litestar.params import FromQuery
 
 from application.errors import DependencyUnavailable, NotFound
 from application.ports.cluster_history import ClusterSample
-from application.queries.cluster_reader import MAX_JOBS, ClusterReader, EngineState, OutcomeSlice
+from application.ports.dashboard_queries import QueuedJob
+from application.queries.cluster_reader import MAX_JOBS, ClusterReader, OutcomeSlice
+from application.queries.queue_reader import MAX_LISTED
+from application.queries.wait_causes import Capacity, ExplainedWait
 from application.use_cases.check_health import DependencyHealth
-from domain.caller import Scope
+from domain.caller import Caller, Scope
 from domain.catalogue.figures import NOTHING
 from domain.catalogue.text import Text, text
+from domain.execution_lifecycle import DELEGATE_PREFIX, SPOOL_PREFIX
+from domain.job_lifecycle import JobStatus, State
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
@@ -21,6 +28,37 @@ from entrypoints.http.json_request import AnyRequest
 
 # The ranges of the charts, in minutes, and the names of their texts.
 RANGES = ((60, "hour"), (24 * 60, "day"), (7 * 24 * 60, "week"), (30 * 24 * 60, "month"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRow:
+    """A job that runs or waits.
+
+    Attributes:
+        is_own: Whether it is of the tenant whose jobs the visitor sees.
+        holder: The worker or engine that has it; empty while none has.
+    """
+
+    job: QueuedJob
+    is_own: bool
+    state: State
+    holder: str
+    place: int | None
+    wait: ExplainedWait | None
+
+    @classmethod
+    def of(
+        cls, caller: Caller, job: QueuedJob, place: int | None = None, wait: ExplainedWait | None = None
+    ) -> Self:
+        """Show a job to a caller."""
+        return cls(
+            job=job,
+            is_own=job.tenant == caller.tenant.name,
+            state=State.of(JobStatus.RUNNING, job.phase),
+            holder=(job.claimed_by or "").removeprefix(DELEGATE_PREFIX).removeprefix(SPOOL_PREFIX),
+            place=place,
+            wait=wait,
+        )
 
 
 class ClusterPages(Controller):
@@ -33,6 +71,7 @@ class ClusterPages(Controller):
         self,
         request: AnyRequest,
         pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the cluster."""
@@ -48,6 +87,7 @@ class ClusterPages(Controller):
                 "measured_jobs": MAX_JOBS,
                 "ranges": RANGES,
                 **_context(api),
+                **_queue(api, caller),
             },
         )
 
@@ -60,6 +100,17 @@ class ClusterPages(Controller):
     ) -> Response[bytes]:
         """Show the engine and the queue, alone."""
         return pages.part(request, "_cluster.html", _context(api))
+
+    @get("/queue", sync_to_thread=True, scope=Scope.CLUSTER_READ)
+    def queue(
+        self,
+        request: AnyRequest,
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Show the jobs that run and that wait, alone."""
+        return pages.part(request, "_queue.html", _queue(api, caller))
 
     @get("/outcomes", sync_to_thread=True, scope=Scope.CLUSTER_READ)
     def outcomes(
@@ -79,20 +130,39 @@ class ClusterPages(Controller):
 
 def _context(api: Api) -> dict[str, object]:
     state, health = api.services.cluster_reader.engine(), api.services.check_health()
+    capacity = api.services.wait_causes.capacity()
     return {
+        "capacity": capacity,
         "engine": state,
         "dependencies": health,
         "oldest": _age(state.queue.oldest_waits_since, api.clock.now()),
-        "why": None if state.queue.oldest_waits_since is None else _why(state, health),
+        "why": None if state.queue.oldest_waits_since is None else _why(health, capacity),
     }
 
 
-def _why(state: EngineState, health: Sequence[DependencyHealth]) -> Text:
-    """Return the cause of the longest wait."""
+def _queue(api: Api, caller: Caller) -> dict[str, object]:
+    if not caller.has(Scope.JOBS_READ):
+        return {"rows": [], "may_list": False, "listed": None, "shows_tenants": False}
+    queue = api.services.queue_reader(caller)
+    is_cut = MAX_LISTED in {len(queue.running), len(queue.waiting)}
+    return {
+        "rows": [
+            *(QueueRow.of(caller, job) for job in queue.running),
+            *(QueueRow.of(caller, one.job, one.place, one.wait) for one in queue.waiting),
+        ],
+        "may_list": True,
+        "listed": MAX_LISTED if is_cut else None,
+        "shows_tenants": caller.has(Scope.ADMIN),
+    }
+
+
+def _why(health: Sequence[DependencyHealth], capacity: Capacity) -> Text | None:
+    """Return the cause for which nothing starts, whichever tenant it is of; None if there is none."""
     if not all(part.is_healthy for part in health if part.name == "engine"):
         return text("cluster.why_engine_down")
-    is_full = state.queue.claimed >= state.slots
-    return text("cluster.why_slots_full") if is_full else text("cluster.why_next")
+    if not capacity.workers:
+        return text("cluster.why_no_worker")
+    return text("cluster.why_slots_full") if capacity.claimed >= capacity.slots else None
 
 
 def _age(since: datetime | None, now: datetime) -> str:

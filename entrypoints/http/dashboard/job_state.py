@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.queries.timeline import Timeline, Waiting
+from application.queries.wait_causes import ExplainedWait, WaitCause
 from application.views import JobView
 from domain.artifacts import PICTURES
 from domain.catalogue.figures import duration
@@ -20,6 +21,11 @@ from entrypoints.http.timeline_presenter import present_timeline, unproven_end
 _MIB = 1 << 20
 _MINUTE_S = 60
 _NOT_MEASURED = text("job.not_measured")
+# The causes of a wait in the queue that other programs' ends do not remove, or the tenant's own do.
+_OWN_CAUSES = {
+    *(WaitCause.TENANT_SUSPENDED, WaitCause.TENANT_BOUND),
+    *(WaitCause.NO_WORKER, WaitCause.NO_RUNTIME),
+}
 STAGES = ("uploaded", "queued", "building", "running", "ended")
 
 
@@ -119,6 +125,12 @@ def _awaits(waiting: Waiting) -> Text:
         return text("job.waits_engine_away", time=waiting.since)
     if waiting.until is not None:
         return text("job.waits_retry_until", time=waiting.until)
+    if waiting.wait is not None and waiting.wait.cause in _OWN_CAUSES:
+        return _queued_because(waiting, waiting.wait)
+    return _queued(waiting)
+
+
+def _queued(waiting: Waiting) -> Text:
     if waiting.behind_more_than is not None:
         return text("job.waits_worker_behind", count=waiting.behind_more_than)
     if waiting.place is not None and waiting.about_ms is not None:
@@ -126,6 +138,12 @@ def _awaits(waiting: Waiting) -> Text:
     if waiting.place is not None:
         return text("job.waits_worker_place", place=waiting.place)
     return text(f"job.waits_{waiting.awaited}")
+
+
+def _queued_because(waiting: Waiting, wait: ExplainedWait) -> Text:
+    if waiting.place is None:
+        return text("job.waits_behind_because", count=waiting.behind_more_than, cause=wait.sentence)
+    return text("job.waits_because", place=waiting.place, cause=wait.sentence)
 
 
 def _about(milliseconds: float) -> str:

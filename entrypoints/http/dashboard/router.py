@@ -27,6 +27,7 @@ from entrypoints.http.dashboard.sign_in import SignInPages, to_sign_in
 from entrypoints.http.dashboard.sign_out import SignOutForms
 from entrypoints.http.dashboard.tenants import TenantsPages
 from entrypoints.http.dashboard.usage import UsagePages
+from entrypoints.http.dashboard.waits import read_waits
 from entrypoints.http.dashboard.webhooks import WebhooksPages
 from entrypoints.http.errors import problem_response, problem_texts
 from entrypoints.http.json_request import AnyRequest
@@ -52,7 +53,7 @@ def engine_banner(request: AnyRequest, pages: NamedDependency[Pages]) -> Respons
 _PAGES = (
     *(ProjectsPages, ProjectPages, JobPages, ComparePages, BatchPages, ClusterPages, read_asset),
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
-    *(WebhooksPages, LanguageForm, engine_banner),
+    *(WebhooksPages, LanguageForm, engine_banner, read_waits),
 )
 # Pages with forms that bring files.
 _WITH_FILES = (EditorPages, CaseSetPages)

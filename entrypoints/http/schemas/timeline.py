@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from application.queries.timeline import Awaited, Step
+from application.queries.wait_causes import WaitCause
 from domain.job_lifecycle import JobStatus, Reason
 from entrypoints.http.schemas.jobs import ReachedLimit
 
@@ -73,6 +74,21 @@ class WaitingResponse(Struct, kw_only=True):
     about_ms: Annotated[
         float | UnsetType,
         Meta(description="An estimate of the wait in the queue, by the pace of the last minutes."),
+    ] = UNSET
+    cause: Annotated[
+        WaitCause | UnsetType,
+        Meta(
+            description="The cause of a wait in the queue: its tenant is suspended, or has as many running "
+            "as its quota allows; no worker is alive; its engine is away or full; no worker has its runtime; "
+            "all slots are in use; or it is next. Absent else."
+        ),
+    ] = UNSET
+    detail: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The cause in a sentence.",
+            examples=["Tenant acme has 2 of 2 executions running."],
+        ),
     ] = UNSET
 
 

@@ -3,12 +3,13 @@ from uuid import UUID
 
 import pytest
 
-from application.ports.dashboard_queries import COUNTED_UP_TO, EndedJob
+from application.ports.dashboard_queries import COUNTED_UP_TO, EndedJob, QueuedJob
 from domain.job import Job
-from domain.job_lifecycle import JobStatus, State
+from domain.job_lifecycle import JobStatus, Phase, State
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import JobId
 from tests.support.callers import a_caller, a_tenant
+from tests.support.repository_steps import claim, mark_building, mark_started
 from tests.support.samples import (
     LATER,
     NOW,
@@ -189,6 +190,63 @@ def test_of_many_that_ended_in_a_slice_the_last_are_told(store):
         [JobStatus.TIMEOUT],
         [JobStatus.FAILED],
     )
+
+
+def test_waiting_jobs_are_listed_in_the_order_of_claims_and_delayed_ones_after_them(store):
+    a_job(store)
+    later, _one = a_running_job(store, now=LATER)
+    delayed, _two = a_running_job(store, delay_s=3_600)
+    oldest, _three = a_running_job(store, now=NOW)
+    urgent, execution = a_running_job(store, now=LATER + HOUR, priority=9)
+    cancel(store, a_running_job(store)[0])
+
+    listed = store.dashboard.waiting(DEFAULT_TENANT, 10)
+
+    assert [job.job_id for job in listed] == [urgent.id, oldest.id, later.id, delayed.id]
+    assert [job.delayed_until is not None for job in listed] == [False, False, False, True]
+    assert [job.job_id for job in store.dashboard.waiting(DEFAULT_TENANT, 2)] == [urgent.id, oldest.id]
+    assert listed[0] == QueuedJob(
+        job_id=urgent.id,
+        tenant=DEFAULT_TENANT,
+        project_id=urgent.project_id,
+        project="demo",
+        language="python",
+        queue="python",
+        requested_at=execution.requested_at,
+    )
+
+
+def test_running_jobs_are_listed_with_their_holders_and_phases(store):
+    _waiting, _execution = a_running_job(store, now=LATER)
+    built, building = a_running_job(store, now=NOW - HOUR)[0], claim(store, "worker-1")
+    mark_building(store, building, "worker-1")
+    run, running = a_running_job(store, now=NOW)[0], claim(store, "worker-2")
+    mark_started(store, running, "worker-2")
+
+    listed = {job.job_id: job for job in store.dashboard.running(DEFAULT_TENANT, 10)}
+
+    assert {job_id: (job.phase, job.claimed_by) for job_id, job in listed.items()} == {
+        built.id: (Phase.BUILDING, "worker-1"),
+        run.id: (Phase.RUNNING, "worker-2"),
+    }
+    assert listed[run.id].since == listed[run.id].started_at
+    assert len(store.dashboard.running(None, 1)) == 1
+    assert store.dashboard.claimed() == 2
+
+
+def test_jobs_of_other_tenants_are_listed_for_all_alone(store):
+    for name in ("acme", "beta"):
+        store.run(lambda transaction, name=name: transaction.tenants.add(a_tenant(name)))
+    run, _one = a_running_job(store, caller=a_caller("acme"))
+    claim(store)
+    waits, _two = a_running_job(store, caller=a_caller("beta"))
+    a_running_job(store, caller=a_caller("acme"), delay_s=3_600)
+
+    assert set(store.dashboard.waiting_tenants()) == {TenantName("acme"), TenantName("beta")}
+    assert [job.job_id for job in store.dashboard.waiting(TenantName("beta"), 10)] == [waits.id]
+    assert [job.job_id for job in store.dashboard.running(None, 10)] == [run.id]
+    assert store.dashboard.waiting(DEFAULT_TENANT, 10) == []
+    assert store.dashboard.running(TenantName("beta"), 10) == []
 
 
 def _ended(store, status, *, made, at):

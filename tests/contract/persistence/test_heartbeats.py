@@ -36,3 +36,14 @@ def test_the_queues_of_other_processes_are_those_of_their_last_heartbeats(store)
     beat(store, "another", "node")
     assert served(store) == {"node"}
     assert served(store, within_s=-3_600.0) == frozenset()
+
+
+def test_workers_are_the_processes_with_a_heartbeat_of_late(store):
+    def workers(within_s=3_600.0):
+        return store.run(lambda transaction: transaction.heartbeats.workers(within_s))
+
+    beat(store, "worker", "python", "java")
+    beat(store, "another")
+
+    assert workers() == {"worker": {"python", "java"}, "another": frozenset()}
+    assert workers(within_s=-3_600.0) == {}

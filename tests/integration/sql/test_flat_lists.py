@@ -6,12 +6,19 @@ from itertools import product
 
 import pytest
 
-from adapters.sql.dashboard_queries import ended_statement
+from adapters.sql.dashboard_queries import (
+    LISTED_DELAYED,
+    LISTED_RUNNING,
+    LISTED_RUNNING_OF_ALL,
+    LISTED_WAITING,
+    ended_statement,
+)
 from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
 from adapters.sql.job_queries import SqlJobQueries
 from application.views import Cursor, JobFilter
 from domain.job_lifecycle import JobStatus, Phase
+from domain.tenant import DEFAULT_TENANT
 from domain.values import ProjectId
 from tests.support.callers import ANONYMOUS
 from tests.support.filled_database import BEGIN, PROJECTS, fill, half_of_all, job_id
@@ -235,6 +242,32 @@ def test_a_server_reads_few_rows_for_charts_of_what_ended(filled):
 
     assert list(map(len, slices)) == [LIMIT] * 4
     assert rows_read(filled) - before <= 4 * LIMIT * 5  # a key, its row, twice in between, and its job
+
+
+def test_a_server_reads_few_rows_for_the_queue(filled):
+    # Given as many that wait as there are
+    with filled.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE executions SET state = 'WAITING'")
+    filled.run(lambda transaction: transaction.executions.claim_next("worker", 30, limit=LIMIT))
+    before = rows_read(filled)
+
+    waiting = filled.dashboard.waiting(DEFAULT_TENANT, LIMIT)
+    running = filled.dashboard.running(None, LIMIT)
+
+    assert (len(waiting), len(running)) == (LIMIT, LIMIT)
+    assert rows_read(filled) - before <= 2 * LIMIT * 6  # a key, twice in between, its row, job and project
+
+
+@pytest.mark.parametrize("statement", [LISTED_WAITING, LISTED_DELAYED, LISTED_RUNNING, LISTED_RUNNING_OF_ALL])
+def test_sqlite_finds_the_queue_in_an_index(sqlite_url, open_store, statement):
+    store = open_store(sqlite_url)
+    compiled = statement.compile(store.engine)
+    with store.engine.connect() as connection:
+        parameters = tuple(None for _ in compiled.positiontup or ())
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", parameters)]
+
+    assert sum("USING COVERING INDEX ix_executions_queue" in step for step in plan) == 1, plan
+    assert not [step for step in plan if step.startswith(("SCAN executions", "SCAN jobs"))], plan
 
 
 def test_sqlite_finds_what_ended_in_an_index(sqlite_url, open_store):

@@ -6,7 +6,13 @@ from itertools import product
 from sqlalchemy.dialects import mysql
 
 from adapters.sql import execution_statements
-from adapters.sql.dashboard_queries import ended_statement
+from adapters.sql.dashboard_queries import (
+    LISTED_DELAYED,
+    LISTED_RUNNING,
+    LISTED_RUNNING_OF_ALL,
+    LISTED_WAITING,
+    ended_statement,
+)
 from adapters.sql.fair_claim import ALONE, walk_statement
 from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
 from adapters.sql.tables import metadata
@@ -19,6 +25,7 @@ RUNNING = frozenset({Phase.RUNNING})
 
 def statements():
     yield ended_statement(2)
+    yield from (LISTED_WAITING, LISTED_DELAYED, LISTED_RUNNING, LISTED_RUNNING_OF_ALL)
     yield from (execution_statements.NEXT, execution_statements.NEXT_IN, execution_statements.RUNNING)
     yield ALONE
     yield from (walk_statement(2, in_language=in_language) for in_language in (False, True))

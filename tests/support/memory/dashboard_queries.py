@@ -7,15 +7,16 @@ from application.ports.dashboard_queries import (
     DashboardQueries,
     EndedJob,
     ProjectActivity,
+    QueuedJob,
     QueueState,
 )
 from domain.execution import Execution
 from domain.execution_lifecycle import LEASED, ExecutionState
 from domain.job import Job
-from domain.job_lifecycle import State, phase_of
+from domain.job_lifecycle import JobStatus, State, phase_of
 from domain.tenant import TenantName
 from domain.values import ExecutionId, ProjectId
-from tests.support.memory.database import MemoryDatabase
+from tests.support.memory.database import MemoryDatabase, QueuedExecution
 
 
 class MemoryDashboardQueries(DashboardQueries):
@@ -51,6 +52,61 @@ class MemoryDashboardQueries(DashboardQueries):
             waiting=_count(waiting),
             claimed=_count(row for row in rows if row.execution.state in LEASED),
             oldest_waits_since=min(waiting, default=None),
+        )
+
+    def claimed(self) -> int:
+        """Return how many executions of all tenants are claimed."""
+        return self.queue().claimed
+
+    def waiting_tenants(self) -> Sequence[TenantName]:
+        """Return the tenants with waiting or delayed executions, or fifty of them."""
+        waiting = self._queued(ExecutionState.WAITING, ExecutionState.DELAYED)
+        return sorted({row.tenant for row, _job in waiting}, key=str)[:50]
+
+    def waiting(self, tenant: TenantName, limit: int) -> Sequence[QueuedJob]:
+        """Return the jobs of a tenant that wait, in the order of claims, then delayed ones, up to a limit."""
+        found = [
+            self._shown(row, job)
+            for state in (ExecutionState.WAITING, ExecutionState.DELAYED)
+            for row, job in self._queued(state)
+            if row.tenant == tenant
+        ]
+        return found[:limit]
+
+    def running(self, tenant: TenantName | None, limit: int) -> Sequence[QueuedJob]:
+        """Return the jobs of a tenant that workers or engines have, or of all tenants, up to a limit."""
+        rows = self._queued(*LEASED)
+        return [self._shown(row, job) for row, job in rows if tenant in {None, row.tenant}][:limit]
+
+    def _queued(self, *states: ExecutionState) -> list[tuple[QueuedExecution, Job]]:
+        tables = self._database.tables
+        rows = (
+            (row, tables.jobs[row.execution.job_id])
+            for row in tables.executions.values()
+            if row.execution.state in states
+        )
+        current = (
+            (row, job)
+            for row, job in rows
+            if job.current_execution_id == row.execution.id and job.status is JobStatus.RUNNING
+        )
+        return sorted(current, key=lambda found: (found[0].tenant.value, *_turn(found[0].execution)))
+
+    def _shown(self, row: QueuedExecution, job: Job) -> QueuedJob:
+        execution, project = row.execution, self._database.tables.projects[job.project_id]
+        return QueuedJob(
+            job_id=job.id,
+            tenant=row.tenant,
+            project_id=job.project_id,
+            project=project.name.value,
+            language=job.spec.language.name,
+            queue=row.queue or job.spec.language.name,
+            requested_at=execution.requested_at,
+            delayed_until=execution.delayed_until,
+            deferred_since=execution.deferred_since,
+            claimed_by=execution.claimed_by,
+            building_at=execution.building_at,
+            started_at=execution.started_at,
         )
 
     def executions_ahead(self, tenant: TenantName, execution: Execution) -> int:

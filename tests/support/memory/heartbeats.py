@@ -1,4 +1,4 @@
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from application.ports.heartbeats import Heartbeats
@@ -17,6 +17,11 @@ class MemoryHeartbeats(Heartbeats):
         now = self._now()
         self._heartbeats[process] = now, frozenset(queues)
         return now
+
+    def workers(self, within_s: float) -> Mapping[str, frozenset[str]]:
+        """Return the queues of each process whose last heartbeat is no older, by its name."""
+        oldest = self._now() - timedelta(seconds=within_s)
+        return {name: queues for name, (at, queues) in self._heartbeats.items() if at >= oldest}
 
     def served(self, within_s: float, besides: str) -> frozenset[str]:
         """Return the queues that processes serve whose last heartbeat is no older, one process left out."""

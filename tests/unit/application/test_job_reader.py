@@ -68,6 +68,7 @@ def test_a_page_ends_where_the_search_for_its_jobs_does(service):
         service.unit_of_work,
         service.engine,
         service.clock,
+        service.wait_causes,
     )
 
     pages, cursor = [], None

@@ -53,7 +53,7 @@ class Unfinished(JobQueries):
 
 def test_a_search_that_ended_early_names_no_job(service):
     job = service.upload()
-    reader = JobReader(Unfinished(job), None, None, None, None)
+    reader = JobReader(Unfinished(job), None, None, None, None, None)
 
     with pytest.raises(AmbiguousJobId, match="too many jobs") as refused:
         reader.named(ANONYMOUS, str(job.job_id)[:8])
@@ -61,7 +61,7 @@ def test_a_search_that_ended_early_names_no_job(service):
 
 
 def test_a_whole_id_is_not_looked_up():
-    reader = JobReader(None, None, None, None, None)
+    reader = JobReader(None, None, None, None, None, None)
     job_id = JobId(uuid4())
 
     assert reader.named(ANONYMOUS, job_id) == job_id
