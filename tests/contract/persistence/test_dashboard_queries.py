@@ -198,7 +198,7 @@ def test_waiting_jobs_are_listed_in_the_order_of_claims_and_delayed_ones_after_t
     delayed, _two = a_running_job(store, delay_s=3_600)
     oldest, _three = a_running_job(store, now=NOW)
     urgent, execution = a_running_job(store, now=LATER + HOUR, priority=9)
-    cancel(store, a_running_job(store)[0])
+    cancel(store, a_running_job(store, now=LATER + 2 * HOUR)[0])
 
     listed = store.dashboard.waiting(DEFAULT_TENANT, 10)
 
