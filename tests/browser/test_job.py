@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.test_looks import AXE, VIOLATIONS
 from tests.browser.visitor import Visitor
 
 
@@ -40,6 +41,65 @@ def test_a_job_can_be_run_again(visitor: Visitor):
 
     expect(visitor.output).to_have_text("once more\n")
     assert not visitor.page.url.endswith(job_id)
+
+
+def test_a_line_of_a_failed_job_is_fixed_and_run(visitor: Visitor):
+    page = visitor.page
+    page.goto(f"/dashboard/jobs/{visitor.run('print(1)' + chr(10) + 'print(unknown)')}#L2")
+    expect(page.locator(".code .marked .c")).to_have_text("print(unknown)\n")
+
+    page.get_by_role("link", name="Edit and run").click()
+    page.wait_for_function("document.activeElement.closest('.CodeMirror') !== null")
+    page.keyboard.press("Shift+End")
+    page.keyboard.type("print(2)")
+    page.keyboard.press("Control+Enter")
+
+    visitor.expect_status("Succeeded")
+    expect(visitor.output).to_have_text("1\n2\n")
+
+
+def test_lines_of_code_have_addresses_and_are_reached_by_keyboard(visitor: Visitor):
+    page = visitor.page
+    files = [{"path": "src/a b.py", "content": "first = 1\nsecond = 2\n"}]
+    code = "".join(f"print({number})\n" for number in range(30))
+    page.goto(f"/dashboard/jobs/{visitor.run(code, files=files)}#src/a%20b.py:L2")
+    marked = page.locator(".code .marked .c")
+    expect(marked).to_have_text("second = 2\n")
+
+    numbers = page.locator("[data-lines=L] .n")
+    numbers.nth(3).click()
+    expect(marked).to_have_text("print(3)\n")
+    numbers.nth(5).click(modifiers=["Shift"])
+    expect(marked).to_have_count(3)
+    assert page.evaluate("location.hash") == "#L4-L6"
+    page.go_back()
+    expect(marked).to_have_text("second = 2\n")
+
+    numbers.nth(5).focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    expect(marked).to_have_text("print(6)\n")
+    assert page.evaluate("location.hash") == "#L7"
+
+
+def test_two_runs_are_compared(visitor: Visitor):
+    page = visitor.page
+    first, second = (
+        visitor.run(f"import sys\nfor i in range(20): print(i if i != 9 else '{word}')\nsys.exit({code})")
+        for word, code in (("old", 0), ("new", 3))
+    )
+    page.goto(f"/dashboard/jobs/{second}")
+
+    page.get_by_role("link", name="Compare", exact=True).click()
+    page.get_by_role("link", name=first[-12:]).click()
+
+    expect(page.locator("tr.differs").filter(has_text="Exit code")).to_contain_text("03")
+    stdout = page.locator("section").filter(has=page.get_by_role("heading", name="stdout"))
+    expect(stdout.locator(".removed .line")).to_have_text("old")
+    expect(stdout.locator(".added .line")).to_have_text("new")
+    expect(stdout.locator(".skipped .line")).to_have_text(["6 unchanged lines", "7 unchanged lines"])
+    page.evaluate(AXE.read_text())
+    assert page.evaluate(VIOLATIONS) == []
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])

@@ -11,7 +11,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from tests.http.support import UNKNOWN_ID, Service
 
 _HOSTILE = "</script><script>alert(1)</script>"
-_ADDRESSES = re.compile(r'<script type="application/json" id="code-files">(.*?)</script>', re.DOTALL)
+_ADDRESSES = re.compile(r"data-code-files='(.*?)'")
 
 
 def page_of(service: Service, job: dict) -> str:

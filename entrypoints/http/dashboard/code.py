@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import quote
 
-from markupsafe import Markup
-
 from domain.files import JobFile, find_entry
 from domain.job import Job
 from domain.language import LANGUAGES
-from entrypoints.http.dashboard.formatting import script_json
 
 # The page shows files up to this size; larger ones are to be saved.
 MAX_SHOWN_BYTES = 1 << 20
@@ -49,7 +46,7 @@ def code_context(job: Job, code: str | None) -> Mapping[str, object]:
         "code": code,
         "entry": job.spec.entry,
         "files": [_shown(file) for file in job.spec.files],
-        "addresses": _addresses(job, code),
+        "addresses": line_addresses(job, code),
     }
 
 
@@ -69,11 +66,13 @@ def _shown(file: JobFile) -> ShownFile:
     )
 
 
-def _addresses(job: Job, code: str | None) -> Markup:
-    """Return the addresses of lines, by the paths with which compilers and tracebacks name the files."""
+def line_addresses(job: Job, code: str | None, page: str = "") -> Mapping[str, str]:
+    """Return the addresses of lines by the paths with which compilers and tracebacks name the files.
+
+    Files beside the code are shown by the page with the address `page`, if that is another one.
+    """
     names = dict.fromkeys(_names_of_code(job, code or ""), "#L")
-    files = {file.path: f"#{quote(file.path)}:L" for file in job.spec.files}
-    return script_json(names | files)
+    return names | {file.path: f"{page}#{quote(file.path)}:L" for file in job.spec.files}
 
 
 def _names_of_code(job: Job, code: str) -> Sequence[str]:

@@ -14,6 +14,7 @@ from domain.caller import Caller, Scope
 from domain.values import JobId
 from entrypoints.http.csrf import read_file_form
 from entrypoints.http.dashboard.cases import cases_context
+from entrypoints.http.dashboard.code import line_addresses
 from entrypoints.http.dashboard.editor_contents import EditorContents, editor_context
 from entrypoints.http.dashboard.editor_form import editor_command
 from entrypoints.http.dashboard.job_state import state_context
@@ -74,7 +75,7 @@ class EditorPages(Controller):
         job = await api.storage_threads.run(run)
         if not is_partial(request):
             return go_to(request, f"/dashboard/jobs/{job.job_id}")
-        context = await asyncio.to_thread(_live_context, api, caller, job.job_id)
+        context = await asyncio.to_thread(_live_context, api, caller, job.job_id, form.fields.get("code", ""))
         return pages.page(request, "_live.html", context)
 
 
@@ -94,7 +95,8 @@ def _origin(api: Api, caller: Caller, project: int, job_id: str) -> JobDetails |
     return details
 
 
-def _live_context(api: Api, caller: Caller, job_id: JobId) -> dict[str, object]:
+def _live_context(api: Api, caller: Caller, job_id: JobId, code: str) -> dict[str, object]:
     timeline = api.services.job_reader.timeline(caller, job_id)
     details = api.services.job_reader.with_cases(caller, job_id)
-    return {"version": "", **state_context(timeline), **cases_context(details)}
+    addresses = line_addresses(details.job, code, f"/dashboard/jobs/{job_id}")
+    return {"version": "", "addresses": addresses, **state_context(timeline), **cases_context(details)}

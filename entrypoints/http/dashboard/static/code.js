@@ -122,6 +122,13 @@
     }
   });
 
+  // The editor begins at the line that is marked.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#edit");
+    const found = link && addressed();
+    if (found && !found.block.details) link.hash = `#L${found.first}`;
+  }, { capture: true });
+
   document.addEventListener("keydown", (event) => {
     const link = event.target.closest?.(".code .n");
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -Infinity, End: Infinity }[event.key];

@@ -69,14 +69,14 @@ const positionsIn = (() => {
 })();
 
 // Returns `{ begin, end, href, path, line, column }` for each position of a line of output in the code of the page:
-// the element `code-files` has an object from paths to addresses that a line's number completes.
+// the element with `data-code-files` has an object from paths to addresses that a line's number completes.
 const linksIn = (() => {
-  let files = null;
+  const read = new WeakMap();
   return (line) => {
-    if (files === null) {
-      const element = document.getElementById("code-files");
-      files = element ? JSON.parse(element.textContent) : {};
-    }
+    const element = document.querySelector("[data-code-files]");
+    if (!element) return [];
+    if (!read.has(element)) read.set(element, JSON.parse(element.dataset.codeFiles));
+    const files = read.get(element);
     return positionsIn(line, files).map((position) => ({ ...position, href: `${files[position.path]}${position.line}` }));
   };
 })();
