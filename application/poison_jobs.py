@@ -34,6 +34,7 @@ class PoisonJobHandler:
             status=JobStatus.FAILED,
             reason=Reason.INTERNAL,
             occurred_at=now,
+            language=None,
         )
         self._outbox_writer.add(transaction, (ended,), None)
         logger.error("execution %s ended as internal: %s", execution.id, error)

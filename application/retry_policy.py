@@ -27,12 +27,14 @@ class RetryPolicy:
         is_endless: Whether the last delay is repeated for ever.
         jitter: The random part of each delay, from 0 to 1, so that many callers do not retry in step.
         sleep: Waits for a number of seconds between the attempts of a call.
+        on_retry: Called with the error of each attempt that is followed by another, in a call.
     """
 
     delays_s: tuple[float, ...] = ()
     is_endless: bool = False
     jitter: float = 0.0
     sleep: Callable[[float], None] = field(default=time.sleep, compare=False)
+    on_retry: Callable[[DependencyUnavailable], None] | None = field(default=None, compare=False)
 
     @classmethod
     def exponential(
@@ -67,5 +69,7 @@ class RetryPolicy:
                 return action()
             except DependencyUnavailable as error:
                 logger.warning("%s; retrying in %.1f s", error, delay_s, extra=outage_of(error))
+                if self.on_retry is not None:
+                    self.on_retry(error)
                 self.sleep(delay_s)
         return action()

@@ -10,11 +10,13 @@ from application.authenticator import Authenticator
 from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.case_judge import CaseJudges
+from application.errors import DependencyUnavailable
 from application.idempotent_requests import IdempotentRequests
 from application.in_flight_cases import InFlightCases
 from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
 from application.log_links import LogLinks
+from application.metrics import RETRIES
 from application.outbox_writer import OutboxWriter
 from application.output_cache import OutputCache
 from application.poison_jobs import PoisonJobHandler
@@ -39,6 +41,7 @@ from application.ports.unit_of_work import UnitOfWork
 from application.ports.webhook_documents import WebhookDocuments
 from application.ports.webhook_sender import WebhookSender
 from application.ports.work_queue import WorkQueue
+from application.process_figures import ProcessFigures
 from application.queries.audit_reader import AuditReader, UsageReader
 from application.queries.batch_reader import BatchReader
 from application.queries.case_set_reader import CaseSetReader
@@ -179,6 +182,7 @@ class ServiceOptions:
         checker_timeout_ms: The time of a checker or an interactor for one case, processor time as well.
         checker_memory_mb: The memory of one, beside its files.
         cases_max_s: The time that all cases of a job may take together.
+        slots: Programs that this process runs at once; none where others run them.
         max_case_helpers: How many threads are woken for the cases of a job beside its own.
         cluster: The name of the machines that programs run on, in their metrics.
         sample_patience_s: How long this process leaves the sample of a minute to others.
@@ -192,6 +196,7 @@ class ServiceOptions:
     limit_policy: LimitPolicy
     submission_limits: SubmissionLimits
     worker_threads: int
+    slots: int
     max_code_bytes: int
     max_log_read_bytes: int
     max_cached_output_bytes: int
@@ -327,6 +332,14 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     Constructors are called here and with keywords, so that a type checker sees each wire.
     """
     in_flight, in_flight_cases = InFlightExecutions(), InFlightCases()
+    options = _with_counted_retries(options, ports.measurements)
+    separation = TenantSeparation(
+        unit_of_work=ports.unit_of_work,
+        engine=ports.engine,
+        clock=ports.clock,
+        is_required=options.separates_tenants,
+    )
+    check_health = _health_check(ports, options, separation)
     webhook_writer = WebhookWriter(clock=ports.clock, ids=ports.ids)
     webhook_secrets = WebhookSecrets(sealer=ports.webhook_sealer)
     outbox_writer = OutboxWriter(ids=ports.ids, webhook_writer=webhook_writer)
@@ -379,6 +392,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         outbox_writer=outbox_writer,
         clock=ports.clock,
         ids=ports.ids,
+        measurements=ports.measurements,
         backoff=options.backoff,
     )
     finish_execution = FinishExecution(
@@ -407,11 +421,15 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         in_flight=in_flight,
         in_flight_cases=in_flight_cases,
     )
-    separation = TenantSeparation(
-        unit_of_work=ports.unit_of_work,
-        engine=ports.engine,
-        clock=ports.clock,
-        is_required=options.separates_tenants,
+    ports.measurements.watch(
+        ProcessFigures(
+            engine=ports.engine,
+            spool=ports.result_spool,
+            in_flight=in_flight,
+            in_flight_cases=in_flight_cases,
+            check_health=check_health,
+            slots=options.slots,
+        )
     )
     claim_execution = ClaimExecution(
         unit_of_work=ports.unit_of_work,
@@ -643,7 +661,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         cluster_history_reader=ClusterHistoryReader(
             unit_of_work=ports.unit_of_work, clock=ports.clock, steps=cluster_history_steps
         ),
-        check_health=_health_check(ports, options, separation),
+        check_health=check_health,
         claim_execution=claim_execution,
         run_execution=RunExecution(
             unit_of_work=ports.unit_of_work,
@@ -675,6 +693,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             stop_execution=stop_execution,
             wake_workers=wake_workers,
             secret_sealer=ports.secret_sealer,
+            measurements=ports.measurements,
             retry=options.database_retry,
             clock=ports.clock,
             worker=options.worker,
@@ -711,6 +730,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             renew_every_s=options.renew_every_s,
             max_wake_ups=options.max_wake_ups,
             wake_workers=wake_workers,
+            measurements=ports.measurements,
         ),
         follow_outages=FollowOutages(
             unit_of_work=ports.unit_of_work,
@@ -802,6 +822,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             secrets=webhook_secrets,
             clock=ports.clock,
             ids=ports.ids,
+            measurements=ports.measurements,
             rules=options.delivery_rules,
         ),
         forget_deliveries=ForgetOldRecords(
@@ -822,6 +843,17 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         in_flight=in_flight,
         in_flight_cases=in_flight_cases,
+    )
+
+
+def _with_counted_retries(options: ServiceOptions, measurements: Measurements) -> ServiceOptions:
+    def count(error: DependencyUnavailable) -> None:
+        measurements.count(RETRIES, error.dependency)
+
+    return replace(
+        options,
+        log_storage_retry=replace(options.log_storage_retry, on_retry=count),
+        database_retry=replace(options.database_retry, on_retry=count),
     )
 
 

@@ -16,6 +16,7 @@ class JobSubmitted:
     job_id: JobId
     project_id: ProjectId
     occurred_at: datetime
+    language: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +54,20 @@ class JobRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCompleted:
-    """A job ended with an outcome."""
+    """A job ended with an outcome.
+
+    Attributes:
+        language: None if the job could not be read.
+        run_ms: The wall time of its program, if it ran and its engine measured that.
+    """
 
     job_id: JobId
     execution_id: ExecutionId
     status: JobStatus
     reason: Reason | None
     occurred_at: datetime
+    language: str | None
+    run_ms: int | None = None
     batch_id: BatchId | None = None
 
 
@@ -70,16 +78,22 @@ class JobCancelled:
     job_id: JobId
     execution_id: ExecutionId | None
     occurred_at: datetime
+    language: str
     batch_id: BatchId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSubmitted:
-    """The jobs of a batch were accepted; so many executions wait for workers."""
+    """The jobs of a batch were accepted; so many executions wait for workers.
+
+    Attributes:
+        languages: The number of jobs in each language.
+    """
 
     batch_id: BatchId
     executions: int
     occurred_at: datetime
+    languages: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,9 @@ class Job:
             updated_at=now,
             batch_id=batch_id,
         )
-        return job, (JobSubmitted(job_id=job_id, project_id=project.id, occurred_at=now),)
+        return job, (
+            JobSubmitted(job_id=job_id, project_id=project.id, occurred_at=now, language=spec.language.name),
+        )
 
     def start(
         self, execution_id: ExecutionId, stdin: str | None, now: datetime, request_id: str | None = None
@@ -158,6 +160,8 @@ class Job:
                 status=result.status,
                 reason=result.reason,
                 occurred_at=now,
+                language=self.spec.language.name,
+                run_ms=None if result.resource is None else result.resource.execution_time_ms,
                 batch_id=self.batch_id,
             ),
         )
@@ -182,6 +186,7 @@ class Job:
                 job_id=self.id,
                 execution_id=self.current_execution_id,
                 occurred_at=now,
+                language=self.spec.language.name,
                 batch_id=self.batch_id,
             ),
         )

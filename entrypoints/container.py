@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from dependency_injector import containers, providers
 
 from adapters.backup.archive import BackupArchive
+from adapters.common.circuit_samples import circuit_samples
 from adapters.filesystem.data_directory import prepare_data_directory
 from adapters.filesystem.names import DRAFTS
 from adapters.filesystem.object_store import FilesystemObjectStore
@@ -32,7 +34,8 @@ from adapters.oidc.no_provider import NoIdentityProvider
 from adapters.prometheus.no_measurements import NoMeasurements
 from adapters.sealing.secret_sealer import KEY_BYTES, AesGcmSealer
 from adapters.sql.dashboard_queries import SqlDashboardQueries
-from adapters.sql.engine import DatabaseOptions, create_engine
+from adapters.sql.engine import DatabaseOptions, create_engine, pool_samples
+from adapters.sql.errors import DATABASE
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.legacy.importing import LegacyImport
 from adapters.sql.migrate import SqlSchema
@@ -40,7 +43,9 @@ from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator, worker_name
 from adapters.webhook_sender.sender import HttpWebhookSender
+from application.event_meter import EventMeter
 from application.log_links import LogLinks
+from application.metrics import RETRIES
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.dead_letter_store import DeadLetterStore
@@ -49,15 +54,19 @@ from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.identity_provider import IdentityProvider
 from application.ports.measurements import Measurements
+from application.ports.message_relay import MessageRelay
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
+from application.ports.purge_repository import StoreName
 from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
+from application.ports.unit_of_work import UnitOfWork
 from application.ports.webhook_sender import WebhookSender
 from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
 from application.services import Ports, ServiceOptions, Services, build_services
+from application.store_meter import StoreMeter
 from domain.limits import LimitPolicy
 from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings, sealing_key
 from entrypoints.topology import Topology, WorkerMode
@@ -114,10 +123,18 @@ def _database(settings: Settings) -> sa.Engine:
     return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca_file))
 
 
-def _code_store(settings: Settings) -> ObjectStore:
+def _unit_of_work(database: sa.Engine, relay: MessageRelay, measurements: Measurements) -> UnitOfWork:
+    measurements.watch(partial(pool_samples, database))
+    return SqlUnitOfWork(database, relay, partial(measurements.count, RETRIES, DATABASE))
+
+
+def _code_store(settings: Settings, measurements: Measurements) -> ObjectStore:
+    store: ObjectStore
     if settings.code_bucket is None:
-        return FilesystemObjectStore(_data_dir(settings) / _CODE, settings.base_url)
-    return _s3_store(settings, settings.code_bucket, settings.code_region, _CODE_TIMEOUT_S, None)
+        store = FilesystemObjectStore(_data_dir(settings) / _CODE, settings.base_url)
+    else:
+        store = _s3_store(settings, settings.code_bucket, settings.code_region, _CODE_TIMEOUT_S, None)
+    return StoreMeter(store, StoreName.CODE, measurements)
 
 
 def _log_links(settings: Settings, clock: Clock) -> LogLinks:
@@ -125,11 +142,14 @@ def _log_links(settings: Settings, clock: Clock) -> LogLinks:
     return LogLinks(key, settings.base_url, settings.log_url_expiry_s, clock)
 
 
-def _log_store(settings: Settings, log_links: LogLinks) -> ObjectStore:
+def _log_store(settings: Settings, log_links: LogLinks, measurements: Measurements) -> ObjectStore:
+    store: ObjectStore
     if settings.log_bucket is None:
-        return FilesystemObjectStore(_data_dir(settings) / _LOG, settings.base_url, link=log_links.url)
-    expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
-    return _s3_store(settings, settings.log_bucket, settings.log_region, _LOG_TIMEOUT_S, expiry_s)
+        store = FilesystemObjectStore(_data_dir(settings) / _LOG, settings.base_url, link=log_links.url)
+    else:
+        expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
+        store = _s3_store(settings, settings.log_bucket, settings.log_region, _LOG_TIMEOUT_S, expiry_s)
+    return StoreMeter(store, StoreName.LOG, measurements)
 
 
 def _s3_store(
@@ -193,7 +213,9 @@ def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
     return CloudWatchClusterMetrics(client, clock)
 
 
-def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPolicy) -> ExecutionEngine:
+def _engine(
+    settings: Settings, code_store: ObjectStore, limit_policy: LimitPolicy, measurements: Measurements
+) -> ExecutionEngine:
     if settings.uses_runners:
         from adapters.http_engine.engine import HttpEngine  # noqa: PLC0415 - likewise
 
@@ -203,6 +225,7 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
             run_urls=settings.run_urls,
             inline_bytes=settings.inline_output_bytes,
             spool_directory=_data_dir(settings),
+            on_retry=partial(measurements.count, RETRIES, "engine"),
         )
     return LocalEngine(
         code_store,
@@ -216,7 +239,10 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         programs_at_once=settings.worker_threads,
         runtimes=settings.runtimes_dir,
         hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
-        retry=RetryPolicy(_CODE_STORE_RETRY_DELAYS_S),
+        retry=RetryPolicy(
+            _CODE_STORE_RETRY_DELAYS_S,
+            on_retry=lambda error: measurements.count(RETRIES, error.dependency),
+        ),
     )
 
 
@@ -289,7 +315,9 @@ def _measurements(topology: Topology) -> Measurements:
         return NoMeasurements()
     from adapters.prometheus.measurements import PrometheusMeasurements  # noqa: PLC0415 - likewise
 
-    return PrometheusMeasurements(version("service-server"))
+    measurements = PrometheusMeasurements(version("service-server"))
+    measurements.watch(circuit_samples)
+    return measurements
 
 
 def _identity_provider(settings: Settings, clock: Clock) -> IdentityProvider:
@@ -323,6 +351,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         limit_policy=limit_policy,
         submission_limits=settings.submission_limits,
         worker_threads=settings.worker_threads,
+        slots=0 if topology.mode is WorkerMode.NONE else settings.worker_threads,
         max_code_bytes=settings.max_code_bytes,
         max_log_read_bytes=settings.max_log_read_bytes,
         max_cached_output_bytes=settings.max_cached_output_mb << 20,
@@ -408,13 +437,20 @@ class Container(containers.DeclarativeContainer):
     ids = providers.ThreadSafeSingleton(Uuid7Generator)
     database = providers.ThreadSafeSingleton(_database, settings)
     schema = providers.ThreadSafeSingleton(SqlSchema, database)
-    message_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
-    unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, engine=database, relay=message_relay)
+    in_process_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
+    message_relay = providers.ThreadSafeSingleton(
+        EventMeter, relay=in_process_relay, measurements=measurements
+    )
+    unit_of_work = providers.ThreadSafeSingleton(
+        _unit_of_work, database=database, relay=message_relay, measurements=measurements
+    )
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
     dashboard_queries = providers.ThreadSafeSingleton(SqlDashboardQueries, database)
-    code_store = providers.ThreadSafeSingleton(_code_store, settings)
+    code_store = providers.ThreadSafeSingleton(_code_store, settings=settings, measurements=measurements)
     log_links = providers.ThreadSafeSingleton(_log_links, settings=settings, clock=clock)
-    log_store = providers.ThreadSafeSingleton(_log_store, settings=settings, log_links=log_links)
+    log_store = providers.ThreadSafeSingleton(
+        _log_store, settings=settings, log_links=log_links, measurements=measurements
+    )
     result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
     secret_sealer = providers.ThreadSafeSingleton(_secret_sealer, settings)
     webhook_sealer = providers.ThreadSafeSingleton(_webhook_sealer, settings)
@@ -422,7 +458,11 @@ class Container(containers.DeclarativeContainer):
     webhook_documents = providers.ThreadSafeSingleton(ApiWebhookDocuments, log_store=log_store)
     cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings=settings, clock=clock)
     engine = providers.ThreadSafeSingleton(
-        _engine, settings=settings, code_store=code_store, limit_policy=limit_policy
+        _engine,
+        settings=settings,
+        code_store=code_store,
+        limit_policy=limit_policy,
+        measurements=measurements,
     )
     event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
@@ -485,7 +525,7 @@ class Container(containers.DeclarativeContainer):
         services=services,
         workers=workers,
         webhooks=webhook_dispatcher,
-        relay=message_relay,
+        relay=in_process_relay,
         schema=schema,
         close=disconnect.provider,
     )

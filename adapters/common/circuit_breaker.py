@@ -1,10 +1,11 @@
 """A circuit breaker for calls to a dependency."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
+from weakref import WeakSet
 
 from application.errors import DependencyUnavailable
 
@@ -12,6 +13,16 @@ logger = logging.getLogger("service_server.circuits")
 
 # Short, so that a dependency that is back is noticed soon: a failed call takes about as long.
 RESET_S = 1.0
+
+
+_breakers: "WeakSet[CircuitBreaker]" = WeakSet()
+_breakers_lock = Lock()
+
+
+def breakers() -> "Collection[CircuitBreaker]":
+    """Return the circuit breakers of this process, for its metrics."""
+    with _breakers_lock:
+        return tuple(_breakers)
 
 
 class CircuitBreaker:
@@ -28,6 +39,9 @@ class CircuitBreaker:
         reset_s: Seconds between trials.
         failure: The error of a call that failed; any other outcome shows that the dependency answers.
         refusal: Builds the error that `call` raises instead of calling, from the cause of the last failure.
+
+    Attributes:
+        openings: How often the circuit has been opened.
     """
 
     def __init__(
@@ -39,7 +53,8 @@ class CircuitBreaker:
         refusal: Callable[[str], DependencyUnavailable] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._dependency = dependency
+        self.dependency = dependency
+        self.openings = 0
         self._threshold = threshold
         self._reset_s = reset_s
         self._failure = failure
@@ -50,6 +65,8 @@ class CircuitBreaker:
         self._next_trial_at = 0.0
         self._answered_at = 0.0
         self._cause = "it is out of reach"
+        with _breakers_lock:
+            _breakers.add(self)
 
     @property
     def is_closed(self) -> bool:
@@ -127,7 +144,8 @@ class CircuitBreaker:
             elif self._failures == self._threshold:
                 self._next_trial_at = self._clock() + self._reset_s
             if was_closed and self._failures >= self._threshold:
-                logger.info("circuit open: calls to the %s are suspended", self._dependency)
+                self.openings += 1
+                logger.info("circuit open: calls to the %s are suspended", self.dependency)
 
     def trip(self) -> None:
         """Open the circuit: the dependency is known to be out of reach."""
@@ -135,5 +153,5 @@ class CircuitBreaker:
 
     def _lower_to(self, failures: int) -> None:
         if self._failures >= self._threshold:
-            logger.info("circuit closed: the %s can be reached", self._dependency)
+            logger.info("circuit closed: the %s can be reached", self.dependency)
         self._failures = failures

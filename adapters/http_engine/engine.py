@@ -2,7 +2,7 @@
 
 import logging
 import ssl
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -98,6 +98,7 @@ class HttpEngine(ExecutionEngine):
         breaker_threshold: The failures in a row that open a runner's circuit.
         breaker_reset_s: Seconds between trials then.
         spool_directory: The directory of answers that are too large for memory; None for the system's own.
+        on_retry: Called when a request is to be sent again.
 
     Raises:
         ValueError: An address is not one, or there is none.
@@ -119,6 +120,7 @@ class HttpEngine(ExecutionEngine):
         breaker_threshold: int = BREAKER_THRESHOLD,
         breaker_reset_s: float = BREAKER_RESET_S,
         spool_directory: Path | None = None,
+        on_retry: Callable[[], None] | None = None,
     ) -> None:
         addresses = _addresses(base_url, languages, run_urls or {})
         # One for all connections: reading the certificates takes longer than a handshake.
@@ -133,6 +135,7 @@ class HttpEngine(ExecutionEngine):
                 inline_bytes,
                 spool_directory,
                 control_timeout_s,
+                on_retry,
             )
 
         by_address = {address: runner(address) for address in dict.fromkeys(addresses.values())}

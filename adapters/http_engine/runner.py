@@ -1,7 +1,7 @@
 """One runner: its requests, their retries, and its circuit breaker."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class Runner:
         inline_bytes: int,
         spool_directory: Path | None,
         control_timeout_s: float,
+        on_retry: Callable[[], None] | None = None,
     ) -> None:
         self.address = address
         self._client = client
@@ -71,6 +72,7 @@ class Runner:
         self._inline_bytes = inline_bytes
         self._spool_directory = spool_directory
         self._control_timeout_s = control_timeout_s
+        self._on_retry = on_retry
         self._cannot_cancel = False
 
     @property
@@ -123,6 +125,8 @@ class Runner:
                 delay = None if self._breaker.is_open else next(delays, None)
                 if delay is None or not deadline.pause(delay):
                     return outcome.not_started(_message(error, tries))
+                if self._on_retry is not None:
+                    self._on_retry()
             except EngineError as error:
                 if not deadline.has_begun:
                     observer.start_failed()

@@ -56,6 +56,7 @@ from application.ports.execution_engine import (
     KnownBuilds,
     LanguageSupport,
     RuntimeSupport,
+    WarmStarts,
     no_builds,
 )
 from application.ports.object_store import ObjectStore
@@ -245,6 +246,10 @@ class LocalEngine(ExecutionEngine):
                 f"; all programs at once may have {self._memory.room_mb} MiB, and others wait"
             )
         return limits
+
+    def warm_starts(self) -> Mapping[str, WarmStarts]:
+        """Return the use of sandboxes that are started ahead, by their kind."""
+        return self.sandbox.warm_starts()
 
     def wait_until_warm(self, timeout_s: float) -> bool:
         """Wait until every interpreter that is started ahead is ready; return whether they are."""

@@ -18,6 +18,9 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
+from application.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
+from application.ports.measurements import Sample
+
 # The name of an engine's execution option.
 OPTIONS = "service_server_options"
 _SQLITE = "sqlite+immediate"
@@ -93,6 +96,15 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         if isinstance(driver, sqlite3.Connection):
             driver.execute("BEGIN")
         yield connection
+
+
+def pool_samples(engine: sa.Engine) -> Iterator[Sample]:
+    """Read the use of a pool of connections."""
+    pool = engine.pool
+    if isinstance(pool, sa.QueuePool):
+        yield Sample(DATABASE_CONNECTIONS, pool.checkedout(), ("in_use",))
+        yield Sample(DATABASE_CONNECTIONS, pool.checkedin(), ("idle",))
+        yield Sample(DATABASE_CONNECTIONS_MAX, pool.size())
 
 
 def long_timeouts(engine: sa.Engine) -> sa.Engine:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -14,6 +14,8 @@ from application.log_context import outage
 from application.retry_policy import RetryPolicy
 
 T = TypeVar("T")
+# Called before each further attempt.
+OnRetry: TypeAlias = Callable[[], None]
 
 logger = logging.getLogger("service_server.database")
 
@@ -29,8 +31,9 @@ _MAX_S = {Failure.CONFLICT: 5.0, Failure.LOST: 1.0}
 class TransactionRetrier:
     """Runs transactions, again if need be, behind a circuit breaker that opens when the database is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_retry: OnRetry | None = None) -> None:
         self._circuit = CircuitBreaker(DATABASE, failure=DatabaseGone)
+        self._on_retry = on_retry
 
     def __call__(self, run: Callable[[], T]) -> T:
         """Run a whole transaction until it is not in conflict with others.
@@ -40,10 +43,10 @@ class TransactionRetrier:
                 not end.
         """
         with self._circuit.call():
-            return run_again(run)
+            return run_again(run, self._on_retry)
 
 
-def run_again(run: Callable[[], T]) -> T:
+def run_again(run: Callable[[], T], on_retry: OnRetry | None = None) -> T:
     """Run a whole transaction until it is not in conflict with others.
 
     Raises:
@@ -74,6 +77,8 @@ def run_again(run: Callable[[], T]) -> T:
                 )
                 raise _final(failure, detail) from error
             logger.debug("transaction is run again: %s", detail)
+            if on_retry is not None:
+                on_retry()
         time.sleep(delay_s)
 
 

@@ -31,7 +31,7 @@ from adapters.sql.purge_repository import SqlPurgeRepository
 from adapters.sql.session_repository import SqlSessionRepository
 from adapters.sql.tables import projects
 from adapters.sql.tenant_repository import SqlTenantRepository
-from adapters.sql.transaction_retrier import TransactionRetrier
+from adapters.sql.transaction_retrier import OnRetry, TransactionRetrier
 from adapters.sql.webhook_repository import SqlWebhookRepository
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.log_context import outage_of
@@ -84,12 +84,17 @@ class SqlUnitOfWork(UnitOfWork):
       commits. When the answer to its commit was lost, the id is looked up before the work is run again: it is
       found if, and only if, the transaction was committed. SQLite's commits always have an answer.
     * A deadlock, a lock timeout and a conflict with another's write have the whole transaction run again.
+
+    Args:
+        engine: The database.
+        relay: Is offered the messages of each commit.
+        on_retry: Called when a transaction is to be run again.
     """
 
-    def __init__(self, engine: sa.Engine, relay: MessageRelay) -> None:
+    def __init__(self, engine: sa.Engine, relay: MessageRelay, on_retry: OnRetry | None = None) -> None:
         self._engine = engine
         self._relay = relay
-        self._retrier = TransactionRetrier()
+        self._retrier = TransactionRetrier(on_retry)
         self._commit_log = CommitLog()
         self._write_again_at = 0.0
         self._may_lose_answers = engine.dialect.name != "sqlite"

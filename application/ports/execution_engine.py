@@ -208,6 +208,21 @@ class BuiltProgram(ABC):
         """Forget the program. None of it runs any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class WarmStarts:
+    """Use of the sandboxes of one kind that are started ahead of their programs.
+
+    Attributes:
+        hits: Programs for which one was ready.
+        misses: Programs for which none was, that it would have served.
+        ready: Sandboxes that wait now.
+    """
+
+    hits: int
+    misses: int
+    ready: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDescription:
     """Description of an engine for an operator.
@@ -382,6 +397,10 @@ class ExecutionEngine(ABC):
         if not paused:
             return None
         return frozenset(support.language.name for support in self.languages()) - paused
+
+    def warm_starts(self) -> Mapping[str, WarmStarts]:
+        """Return the use of sandboxes that are started ahead, by their kind; most engines have none."""
+        return {}
 
     def describe(self) -> EngineDescription:
         """Describe the isolation of programs."""

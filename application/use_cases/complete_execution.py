@@ -6,9 +6,11 @@ from datetime import datetime
 
 from application.end_of_execution import record_end, usage_of
 from application.errors import NotFound
+from application.metrics import LOG_BYTES
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
+from application.ports.measurements import Measurements
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.audit import NO_USAGE, AuditEntryId, Usage
 from domain.execution import Execution, ExecutionResult
@@ -45,8 +47,10 @@ class CompleteExecution:
         outbox_writer: OutboxWriter,
         clock: Clock,
         ids: IdGenerator,
+        measurements: Measurements,
         backoff: Backoff,
     ) -> None:
+        self._measurements = measurements
         self._backoff = backoff
         self._unit_of_work = unit_of_work
         self._outbox_writer = outbox_writer
@@ -124,6 +128,8 @@ class CompleteExecution:
             return bool(events)
 
         counted = self._unit_of_work.run(work)
+        if counted and log_bytes:
+            self._measurements.observe(LOG_BYTES, log_bytes)
         logger.info(
             "execution %s ended as %s%s",
             execution_id,

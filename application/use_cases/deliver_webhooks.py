@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from application.errors import DependencyUnavailable, NotFound, SecretsUnavailable
+from application.metrics import WEBHOOK_ATTEMPTS
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.job_queries import JobQueries
+from application.ports.measurements import Measurements
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.webhook_documents import WebhookDocuments
 from application.ports.webhook_sender import PostFailed, WebhookSender
@@ -39,6 +41,12 @@ from domain.webhook_url import WebhookUrl
 logger = logging.getLogger("service_server.webhooks")
 
 _MS_PER_S = 1_000
+# The outcome of an attempt in the metrics, by the status that follows from it.
+_OUTCOMES = {
+    DeliveryStatus.PENDING: "failed",
+    DeliveryStatus.DELIVERED: "delivered",
+    DeliveryStatus.FAILED: "dead_lettered",
+}
 _SUCCESS = 2
 
 
@@ -105,6 +113,7 @@ class DeliverWebhooks:
         secrets: WebhookSecrets,
         clock: Clock,
         ids: IdGenerator,
+        measurements: Measurements,
         rules: DeliveryRules,
     ) -> None:
         self._unit_of_work = unit_of_work
@@ -115,6 +124,7 @@ class DeliverWebhooks:
         self._secrets = secrets
         self._clock = clock
         self._ids = ids
+        self._measurements = measurements
         self._rules = rules
         self._lanes = ReceiverLanes(clock, rules.threads, rules.per_receiver)
 
@@ -200,6 +210,7 @@ class DeliverWebhooks:
         disabled = self._unit_of_work.run(work)
         if disabled is not None:
             logger.warning("webhook %s is disabled: %s", disabled.id, disabled.disabled_because)
+        self._measurements.count(WEBHOOK_ATTEMPTS, _OUTCOMES[after.status])
         if after.status is DeliveryStatus.FAILED:
             logger.warning("delivery %s is dead-lettered: %s", after.id, attempt.error)
         elif not attempt.is_success:

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from application.end_of_execution import record_end
 from application.errors import CorruptRow, DependencyUnavailable
 from application.log_context import logging_about
+from application.metrics import LEASES_EXPIRED, ORPHANS_RECOVERED
 from application.outbox_writer import OutboxWriter
 from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
+from application.ports.measurements import Measurements
 from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.work_queue import WorkQueue
@@ -33,6 +35,8 @@ _LOST = ExecutionResult.failed(
 _REPLACED = ExecutionResult.failed(
     Reason.WORKER_LOST, "The worker that ran the program was lost, and the program is run again."
 )
+# The outcomes of an orphan in the metrics.
+_RUN_AGAIN, _ENDED = "run_again", "ended"
 _UNREPORTED = ExecutionResult(
     status=JobStatus.TIMEOUT,
     reason=Reason.WALL_TIME_LIMIT,
@@ -119,6 +123,7 @@ class RecoverOrphans:
         renew_every_s: float,
         max_wake_ups: int,
         wake_workers: WakeWorkers,
+        measurements: Measurements,
         batch: int = 50,
     ) -> None:
         self._unit_of_work = unit_of_work
@@ -137,6 +142,7 @@ class RecoverOrphans:
         self._batch = batch
         self._max_wake_ups = max_wake_ups
         self._wake_workers = wake_workers
+        self._measurements = measurements
 
     def __call__(self) -> int:
         """Sweep once; return how many executions were recovered or announced again."""
@@ -174,8 +180,11 @@ class RecoverOrphans:
         output = _streamed_output(self._output_feed.recall(overdue.id), self._inline_bytes)
 
         jobs: list[Job] = []
+        outcome = _ENDED
 
         def work(transaction: Transaction) -> bool:
+            nonlocal outcome
+            outcome = _ENDED
             try:
                 before = transaction.jobs.get_of_any_tenant(overdue.job_id)
             except CorruptRow as error:
@@ -202,6 +211,7 @@ class RecoverOrphans:
             if execution is None:
                 transaction.executions.end(overdue.id, _with_output(result, output), now)
             else:
+                outcome = _RUN_AGAIN
                 transaction.executions.add(execution)
                 transaction.executions.end(overdue.id, _of_replaced(output), now)
             self._outbox_writer.add(transaction, events, after)
@@ -213,6 +223,8 @@ class RecoverOrphans:
 
         is_orphan = self._unit_of_work.run(work)
         if is_orphan:
+            self._measurements.count(LEASES_EXPIRED)
+            self._measurements.count(ORPHANS_RECOVERED, outcome)
             self._end(next(iter(jobs), None), overdue)
         return is_orphan
 

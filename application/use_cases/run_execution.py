@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from application.errors import DependencyUnavailable, SecretsUnavailable
 from application.in_flight_executions import InFlightExecutions
 from application.log_context import logging_about
+from application.metrics import BUILD_TIME, CLAIM_WAIT, START_WAIT
 from application.ports.clock import Clock
 from application.ports.execution_engine import (
     EngineReport,
@@ -17,6 +18,7 @@ from application.ports.execution_engine import (
     ExecutionRequest,
 )
 from application.ports.execution_repository import ExecutionRepository
+from application.ports.measurements import Measurements
 from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
@@ -73,6 +75,7 @@ class RunExecution:
         stop_execution: StopExecution,
         wake_workers: WakeWorkers,
         secret_sealer: SecretSealer,
+        measurements: Measurements,
         retry: RetryPolicy,
         clock: Clock,
         worker: str,
@@ -91,6 +94,7 @@ class RunExecution:
         self._stop_execution = stop_execution
         self._wake_workers = wake_workers
         self._secret_sealer = secret_sealer
+        self._measurements = measurements
         self._retry = retry
         self._clock = clock
         self._worker = worker
@@ -103,6 +107,9 @@ class RunExecution:
         if claim is None:
             return only is None and self._run_cases.help()
         job, execution = claim.job, claim.execution
+        if execution.claimed_at is not None:
+            due_at = execution.delayed_until or execution.requested_at
+            self._measurements.observe(CLAIM_WAIT, _seconds(execution.claimed_at - due_at))
         with self._in_flight.track(execution.id, job.id), logging_about(job, execution):
             report, execution = self._execute(claim)
             if report is None:
@@ -160,6 +167,8 @@ class RunExecution:
             self._unmark_started,
             self._record_building,
             self._record_notes,
+            self._measurements,
+            self._clock,
         )
         try:
             report = (
@@ -177,6 +186,7 @@ class RunExecution:
             report = EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The engine failed; see its log."))
         finally:
             self._output_feed.close(execution.id)
+            observer.end_build()
         return report, observer.execution
 
     def _open_secrets(self, job: Job) -> Mapping[str, str]:
@@ -274,6 +284,8 @@ class _Observer(ExecutionObserver):
         unmark_started: Callable[[ExecutionId], None],
         record_building: Callable[[Claim], None],
         record_notes: Callable[[Claim, Sequence[Note]], None],
+        measurements: Measurements,
+        clock: Clock,
     ) -> None:
         self._claim = claim
         self._output_feed = output_feed
@@ -281,6 +293,9 @@ class _Observer(ExecutionObserver):
         self._unmark_started = unmark_started
         self._record_building = record_building
         self._record_notes = record_notes
+        self._measurements = measurements
+        self._clock = clock
+        self._build_began: float | None = None
         self._notes: list[Note] = []
 
     @property
@@ -288,6 +303,7 @@ class _Observer(ExecutionObserver):
         return self._claim.execution
 
     def building(self) -> None:
+        self._build_began = self._clock.monotonic()
         self._record_building(self._claim)
 
     def note(self, note: Note) -> None:
@@ -295,8 +311,19 @@ class _Observer(ExecutionObserver):
             self._notes.append(note)
             self._record_notes(self._claim, self._notes)
 
+    def end_build(self) -> None:
+        """Measure a build that has begun: its end is the program's start, or the report that it failed."""
+        if self._build_began is not None:
+            took_s, self._build_began = self._clock.monotonic() - self._build_began, None
+            self._measurements.observe(BUILD_TIME, took_s, self._claim.job.spec.language.name)
+
     def started(self) -> None:
-        self._set_start(self._mark_started(self._claim))
+        self.end_build()
+        started_at = self._mark_started(self._claim)
+        self._set_start(started_at)
+        if started_at is not None:
+            waited_s = _seconds(started_at - self.execution.requested_at)
+            self._measurements.observe(START_WAIT, waited_s)
 
     def start_failed(self) -> None:
         if self._claim.execution.started_at is not None:
@@ -308,3 +335,8 @@ class _Observer(ExecutionObserver):
 
     def output(self, chunk: OutputChunk) -> None:
         self._output_feed.append(self._claim.execution.id, chunk)
+
+
+def _seconds(duration: timedelta) -> float:
+    """Return the seconds of a duration between times of two clocks."""
+    return max(duration / timedelta(seconds=1), 0.0)

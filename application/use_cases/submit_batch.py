@@ -1,6 +1,7 @@
 """Command: submit a batch of jobs."""
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -260,7 +261,12 @@ class SubmitBatch:
         transaction.jobs.add_all(jobs)
         if started:
             transaction.executions.add_all(started)
-        submitted = BatchSubmitted(batch_id=batch_id, executions=len(started), occurred_at=now)
+        submitted = BatchSubmitted(
+            batch_id=batch_id,
+            executions=len(started),
+            occurred_at=now,
+            languages=Counter(job.spec.language.name for job in jobs),
+        )
         self._outbox_writer.add(transaction, (submitted,), None)
         self._webhook_writer.add_job_events(transaction, events, noted=batch_id)
         by_status = {JobStatus.PENDING: len(jobs) - len(started), JobStatus.RUNNING: len(started)}

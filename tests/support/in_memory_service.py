@@ -15,6 +15,7 @@ from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.oidc.no_provider import NoIdentityProvider
 from adapters.sealing.secret_sealer import KEY_BYTES, AesGcmSealer
 from application.commands import UploadCodeCommand
+from application.event_meter import EventMeter
 from application.log_links import LogLinks
 from application.messages import Message
 from application.ports.job_queries import JobQueries
@@ -101,10 +102,12 @@ class InMemoryService:
         self.published: list[Message] = []
         self.event_feed.subscribe(self.published.append)
         self.relay = MemoryMessageRelay()
-        self.unit_of_work: UnitOfWork = MemoryUnitOfWork(self.database, self.relay)
+        self.measurements = MemoryMeasurements()
+        meter = EventMeter(self.relay, self.measurements)
+        self.unit_of_work: UnitOfWork = MemoryUnitOfWork(self.database, meter)
         self.queries: JobQueries = MemoryJobQueries(self.database)
         if open_database is not None:
-            self.unit_of_work, self.queries = open_database(self.relay)
+            self.unit_of_work, self.queries = open_database(meter)
         self.dashboard_queries = MemoryDashboardQueries(self.database)
         self.code_store = MemoryObjectStore()
         self.log_store = MemoryObjectStore()
@@ -112,7 +115,6 @@ class InMemoryService:
         self.sealer = sealer or AesGcmSealer({"test": bytes(KEY_BYTES)})
         self.metrics = MemoryClusterMetrics(self.clock)
         self.engine = ScriptedEngine()
-        self.measurements = MemoryMeasurements()
         self.receivers = ScriptedReceivers()
         self.output_feed = InProcessOutputFeed()
         self.slept: list[float] = []
@@ -137,7 +139,7 @@ class InMemoryService:
             event_feed=self.event_feed,
             output_feed=self.output_feed,
             rate_limiter=InProcessRateLimiter(),
-            message_relay=self.relay,
+            message_relay=meter,
             work_queue=self.work_queue,
             identity_provider=NoIdentityProvider(),
             measurements=self.measurements,
@@ -150,6 +152,7 @@ class InMemoryService:
             limit_policy=STANDARD_LIMITS,
             submission_limits=SubmissionLimits(code_bytes=1_000, stdin_bytes=100),
             worker_threads=1,
+            slots=1,
             max_code_bytes=1_000,
             max_log_read_bytes=1_000,
             max_cached_output_bytes=0,

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from adapters.local_engine.sandbox.warm_pool import WarmPool
 from adapters.local_engine.sandbox.work_area import WorkArea
 from application.errors import DependencyUnavailable
 from application.file_spool import FileSpool
+from application.ports.execution_engine import WarmStarts
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import Reason
@@ -175,6 +176,13 @@ class Sandbox:
         """Wait until every interpreter that is started ahead is ready; return whether they are."""
         pools = [pool for pool in list(self.interpreters.values()) if not pool.is_idle]
         return all(pool.wait_until_full(timeout_s) for pool in pools)
+
+    def warm_starts(self) -> Mapping[str, WarmStarts]:
+        """Return the use of interpreters, and of compilers, that are started ahead."""
+        with self._lock:
+            starts = {kind: pool.starts for kind, pool in self.interpreters.items()}
+            starts |= {f"{name} compiler": pool.starts for name, pool in self.compilers.items()}
+        return starts
 
     @property
     def warm_start(self) -> str:

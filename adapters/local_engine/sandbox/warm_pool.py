@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from adapters.common.background import BackgroundThread
 from adapters.local_engine.sandbox.launcher import Connection
 from adapters.local_engine.sandbox.program import Program
+from application.ports.execution_engine import WarmStarts
 
 _RETRY_AFTER_S = 5
 # On a busy machine, a job that has begun is alone for so long: most are short.
@@ -91,6 +92,7 @@ class WarmPool(Generic[P]):
         self._last_job = self._last_taken = 0.0
         self._last_wanted = -math.inf
         self._trouble: str | None = None
+        self._hits = self._misses = 0
         self._thread = BackgroundThread("warm-pool", self._fill, self._wake)
         self._thread.start()
 
@@ -98,6 +100,12 @@ class WarmPool(Generic[P]):
     def trouble(self) -> str | None:
         """The cause, if the last attempt to start one failed."""
         return self._trouble
+
+    @property
+    def starts(self) -> WarmStarts:
+        """The number of programs that were given one, and that would have been."""
+        with self._changed:
+            return WarmStarts(self._hits, self._misses, len(self._ready))
 
     @property
     def is_idle(self) -> bool:
@@ -112,8 +120,12 @@ class WarmPool(Generic[P]):
         while (taken := self._take()) is not None:
             if taken.is_waiting():
                 self._last_taken = time.monotonic()
+                with self._changed:
+                    self._hits += 1
                 return taken
             taken.close()
+        with self._changed:
+            self._misses += 1
         return None
 
     def wait_until_full(self, timeout_s: float) -> bool:

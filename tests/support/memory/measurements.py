@@ -35,8 +35,9 @@ class MemoryMeasurements(Measurements):
         return Exposition(b"", "text/plain")
 
     def read(self) -> dict[tuple[Metric, tuple[str, ...]], float]:
-        """Read the figures that are watched."""
-        return {(sample.metric, sample.labels): sample.value for read in self._readers for sample in read()}
+        """Read the figures that are watched; of several processes, those of the one that was built first."""
+        samples = [sample for read in reversed(self._readers) for sample in read()]
+        return {(sample.metric, sample.labels): sample.value for sample in samples}
 
 
 def _check(metric: Metric, labels: tuple[str, ...]) -> None:

@@ -4,7 +4,9 @@ from threading import Event
 import pytest
 
 from adapters.common.circuit_breaker import CircuitBreaker
+from adapters.common.circuit_samples import circuit_samples
 from application.errors import DependencyUnavailable
+from application.metrics import CIRCUIT_OPENINGS, CIRCUITS_OPEN
 
 THRESHOLD = 3
 RESET_S = 5.0
@@ -156,3 +158,15 @@ def test_a_circuit_minds_no_other_errors():
 def fail(circuit):
     with pytest.raises(DependencyUnavailable), circuit.call():
         raise DependencyUnavailable("queue", "it is away")
+
+
+def test_circuits_are_measured_by_their_dependency():
+    first, second = (CircuitBreaker("a dependency of this test") for _ in range(2))
+
+    first.failed()
+    first.answered()
+    first.failed()
+
+    found = {(sample.metric, *sample.labels): sample.value for sample in circuit_samples()}
+    assert found[CIRCUITS_OPEN, first.dependency] == 1
+    assert found[CIRCUIT_OPENINGS, second.dependency] == 2

@@ -41,7 +41,9 @@ def test_a_submitted_job_is_pending_and_says_so():
 
     assert (job.status, job.reason, job.current_execution_id) == (JobStatus.PENDING, None, None)
     assert (job.created_at, job.updated_at, job.started_at, job.completed_at) == (NOON, NOON, None, None)
-    assert events == (JobSubmitted(job_id=JOB_ID, project_id=PROJECT_ID, occurred_at=NOON),)
+    assert events == (
+        JobSubmitted(job_id=JOB_ID, project_id=PROJECT_ID, occurred_at=NOON, language="python"),
+    )
 
 
 def test_a_started_job_is_running_its_first_execution():
@@ -75,6 +77,7 @@ def test_a_result_of_the_current_execution_ends_the_job(result):
             status=result.status,
             reason=result.reason,
             occurred_at=LATER,
+            language="python",
         ),
     )
 
@@ -109,7 +112,9 @@ def test_a_job_that_has_not_ended_can_be_cancelled(status, execution_id):
 
     assert (cancelled.status, cancelled.reason) == (JobStatus.CANCELLED, Reason.CANCELLED)
     assert cancelled.completed_at == LATER
-    assert events == (JobCancelled(job_id=JOB_ID, execution_id=execution_id, occurred_at=LATER),)
+    assert events == (
+        JobCancelled(job_id=JOB_ID, execution_id=execution_id, occurred_at=LATER, language="python"),
+    )
 
 
 @pytest.mark.parametrize("status", TERMINAL)

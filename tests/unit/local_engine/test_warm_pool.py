@@ -68,6 +68,21 @@ def test_an_error_ends_no_pool(error, pool_of, caplog):
     assert "Python starts cold" in caplog.text
 
 
+def test_hits_and_misses_are_counted(pool_of):
+    ours = pool_of(_Recipe(OSError(12, "no memory"), *[None] * 1_000))
+    assert ours.wait_until_full(0) is False
+    assert ours.get(NOTHING) is None
+    assert ours.get(replace(NOTHING)) is None  # a program that none would serve is no miss
+    missed = ours.starts
+
+    full = pool_of(_Recipe())
+    assert full.wait_until_full(10)
+    full.get(NOTHING)
+
+    assert (missed.hits, missed.misses) == (0, 1)
+    assert (full.starts.hits, full.starts.misses) == (1, 0)
+
+
 def test_each_is_taken_once_and_replaced(pool_of):
     ours = pool_of(_Recipe(), size=2)
 
