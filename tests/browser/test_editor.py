@@ -4,7 +4,7 @@ import io
 import zipfile
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.visitor import Visitor
 from tests.support.service import Server
@@ -175,3 +175,118 @@ def test_cases_are_written_and_run_and_their_grid_has_the_differences(visitor: V
     expect(grid.get_by_role("row").nth(2)).to_contain_text("wrong answer")
     expect(grid.get_by_role("row").nth(2)).to_contain_text("expected '5', found '4'")
     expect(page.get_by_text("1 of 2 passed")).to_be_visible()
+
+
+def test_a_draft_survives_reload_back_and_a_restart_until_it_is_discarded(
+    browser: Browser, server: Server, visitor: Visitor
+):
+    # Given a program that was typed, with an input and a variable
+    page = visitor.page
+    url = visitor.project_url
+    page.goto(url)
+    draft = page.locator("#draft")
+    expect(draft).to_be_hidden()
+    page.evaluate("window.editor.setValue('print(input())')")
+    page.get_by_label("Standard input").fill("typed")
+    page.get_by_text("Arguments and environment").click()
+    page.get_by_role("button", name="New variable").click()
+    page.get_by_label("Name of the variable").fill("NAME")
+    page.get_by_label("Value of the variable").fill("value")
+    expect(draft).to_contain_text("Draft")
+
+    def assert_is_there(shown: Page) -> None:
+        expect(shown.locator("#draft")).to_be_visible()
+        assert shown.evaluate("window.editor.getValue()") == "print(input())"
+        expect(shown.get_by_label("Standard input")).to_have_value("typed")
+        expect(shown.get_by_label("Value of the variable")).to_have_value("value")
+
+    # Then it is there after a reload, Back, and in another browser that has the storage of this one
+    page.wait_for_function("Object.values(localStorage).some((kept) => kept.includes('\"value\"'))")
+    page.reload()
+    assert_is_there(page)
+    page.goto("/dashboard")
+    page.go_back()
+    assert_is_there(page)
+    later = browser.new_context(base_url=server.url, storage_state=page.context.storage_state())
+    other = later.new_page()
+    other.goto(url)
+    assert_is_there(other)
+    later.close()
+
+    # And each language has its own, whose author is asked before it goes
+    page.get_by_role("combobox", name="Language", exact=True).first.select_option("bash")
+    assert page.evaluate("window.editor.getValue()").startswith("for number")
+    expect(page.locator("#notices")).to_contain_text("The Python code is in a draft of its own.")
+    page.get_by_role("button", name="Use it here").click()
+    assert page.evaluate("window.editor.getValue()") == "print(input())"
+    page.get_by_role("combobox", name="Language", exact=True).first.select_option("python")
+    assert_is_there(page)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Discard draft").click()
+    assert page.evaluate("window.editor.getValue()").startswith("import time")
+    page.reload()
+    expect(page.get_by_label("Standard input")).to_have_value("")
+
+
+def test_a_tab_says_that_another_one_changed_the_draft(visitor: Visitor):
+    page = visitor.page
+    visitor.open_project()
+    other = page.context.new_page()
+    other.goto(page.url)
+
+    other.evaluate("window.editor.setValue('print(2)')")
+
+    page.get_by_role("button", name="Load the other version").click()
+    assert page.evaluate("window.editor.getValue()") == "print(2)"
+    expect(page.get_by_role("button", name="Load the other version")).to_be_hidden()
+
+
+def test_tab_indents_escape_leaves_and_alt_enter_shows_the_editor_alone(visitor: Visitor):
+    page = visitor.page
+    visitor.open_project()
+    page.evaluate("window.editor.setValue('if 1:\\n'); window.editor.focus(); window.editor.setCursor(1, 0)")
+    for key in ("Tab", "x"):
+        page.keyboard.press(key)
+    assert page.evaluate("window.editor.getValue()") == "if 1:\n    x"
+    for key in ("Escape", "Tab"):
+        page.keyboard.press(key)
+    expect(page.get_by_label("Standard input")).to_be_focused()
+    assert page.evaluate("window.editor.getValue()") == "if 1:\n    x"
+
+    page.keyboard.press("Alt+Enter")
+    expect(page.get_by_role("button", name="Full screen")).to_have_attribute("aria-pressed", "true")
+    out_of_reach = "document.getElementById('history-title').closest('[inert]') !== null"
+    assert page.evaluate(out_of_reach)
+    box = page.locator("#editing").bounding_box()
+    assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, 1200, 860)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Full screen")).to_have_attribute("aria-pressed", "false")
+    assert not page.evaluate(out_of_reach)
+
+
+def test_a_line_of_a_job_is_fixed_and_the_two_runs_are_compared(visitor: Visitor):
+    # Given a job that fails
+    files = [{"path": "data.txt", "content": "first"}]
+    code = "import sys\nprint(sys.argv[1], open('data.txt').read())\nprint(wrong)"
+    job_id = visitor.run(code, args=["a b"], files=files)
+    page = visitor.page
+    page.goto(f"{visitor.project_url}/edit?from={job_id}")
+    expect(page.locator(".cm-keyword").first).to_have_text("import")
+
+    # When its last line and its file are changed, and it is run, twice
+    page.evaluate("window.editor.replaceRange('7', {line: 2, ch: 6}, {line: 2, ch: 11})")
+    page.get_by_role("button", name="Run", exact=True).click()
+    visitor.expect_status("Succeeded")
+    expect(visitor.output).to_contain_text("a b first")
+    page.get_by_role("button", name="Edit data.txt").click()
+    page.get_by_label("Content of data.txt").fill("second")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(visitor.output).to_contain_text("a b second")
+
+    # Then both outputs stand side by side, and their difference
+    expect(page.locator(".run-list .badge.success")).to_have_count(2)
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_label("Earlier stdout")).to_have_text("a b first\n7\n")
+    expect(page.get_by_label("Later stdout")).to_have_text("a b second\n7\n")
+    difference = page.get_by_role("region", name="Difference of stdout")
+    expect(difference.locator(".added")).to_contain_text("second")

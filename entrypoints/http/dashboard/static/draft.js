@@ -150,7 +150,9 @@
 
     // Another tab has the same draft: the last one that changes it wins, and the other one says so.
     window.addEventListener("storage", ({ key, newValue }) => {
-      if (key === keyOf(runtime)) elsewhere.hidden = newValue === null;
+      if (key !== keyOf(runtime)) return;
+      const draft = load(key);
+      elsewhere.hidden = newValue === null || (draft !== null && JSON.stringify(draft.parts) === JSON.stringify(read()));
     });
     elsewhere.querySelector("[data-load]").addEventListener("click", () => { restore(); window.editor.focus(); });
   });

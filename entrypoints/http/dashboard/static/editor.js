@@ -34,7 +34,7 @@ const editorContents = (() => {
         else editor.execCommand(editor.getOption("indentWithTabs") ? "insertTab" : "insertSoftTab");
       },
       "Shift-Tab": (editor) => editor.indentSelection("subtract"),
-      Esc: () => setLeaving(true),
+      Esc: (editor) => { editor.execCommand("singleSelection"); setLeaving(true); },
     };
     const editor = CodeMirror.fromTextArea(area, {
       lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: text("code"), viewportMargin: 30, extraKeys: keys,
@@ -47,6 +47,12 @@ const editorContents = (() => {
     editor.getInputField().setAttribute("aria-describedby", "code-hint");
     document.getElementById("code-hint").hidden = false;
     editor.on("change", () => { editor.save(); form.dispatchEvent(new Event("input", { bubbles: true })); });
+
+    form.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
+      event.preventDefault();
+      run();
+    });
 
     const show = async () => {
       const chosen = language.value;
@@ -72,7 +78,8 @@ const editorContents = (() => {
         for (const field of fields()) {
           const value = values[field.name];
           if (field.type === "checkbox" && typeof value === "boolean") field.checked = value;
-          else if (typeof value === "string") field.value = value;
+          // A choice that is no longer offered is as the page has it.
+          else if (typeof value === "string" && (!field.options || [...field.options].some((option) => option.value === value))) field.value = value;
         }
       },
     };
