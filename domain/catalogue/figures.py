@@ -19,6 +19,7 @@ _DURATIONS_MS = {
     "m": 60_000,
     "min": 60_000,
     "h": 3_600_000,
+    "d": 86_400_000,
 }
 _SIZES_MIB: Mapping[str, float] = {
     **dict.fromkeys(("b", "byte", "bytes"), 1 / _KIBI / _KIBI),
@@ -71,6 +72,13 @@ def exact_size(mebibytes: int) -> str:
     if mebibytes and mebibytes % _KIBI == 0:
         return f"{mebibytes // _KIBI} GiB"
     return f"{mebibytes} MiB"
+
+
+def limit_figure(name: str, value: float) -> str:
+    """Write the value of a limit, whose name ends with its unit."""
+    if name.endswith("_ms"):
+        return duration(value)
+    return size(value * _KIBI * _KIBI) if name.endswith("_mb") else f"{value:,.0f}"
 
 
 def read_duration(text: str) -> int:

@@ -4,6 +4,7 @@ The sentences are in `<language>/<area>.toml`, under the code `<area>.<name>`. A
 (`{count:,}`), or a table of them by plural category, of which the value `count` chooses one.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from domain.catalogue.language import Language
 Sentence = str | Mapping[str, str]
 
 _FILES = Path(__file__).parent
+_CODE = re.compile(r"[a-z_]+\.[a-z0-9_]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,16 @@ class Text:
         }
 
     @property
+    def parts(self) -> Mapping[str, object]:
+        """The code and the values, as JSON."""
+        return {"code": self.code, "values": self.plain_values}
+
+    @property
+    def plain_values(self) -> dict[str, object]:
+        """The values as JSON has them: numbers, strings, and the parts of texts."""
+        return {name: _plain(value) for name, value in self.values.items()}
+
+    @property
     def area(self) -> str:
         """The part of the code before the dot."""
         return self.code.partition(".")[0]
@@ -63,6 +75,26 @@ class Text:
 def text(code: str, /, **values: object) -> Text:
     """Return the text of a code, with the values of its placeholders."""
     return Text(code, values)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Text):
+        return value.parts
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def text_of(parts: object) -> Text | None:
+    """Return the text of such parts; None if this version's catalogue has no sentence for them."""
+    match parts:
+        case {"code": str(code), "values": dict(values)} if _CODE.fullmatch(code):
+            found = Text(code, {name: text_of(value) or value for name, value in values.items()})
+        case _:
+            return None
+    try:
+        str(found)
+    except (LookupError, OSError, TypeError, ValueError):
+        return None
+    return found
 
 
 @cache

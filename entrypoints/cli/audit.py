@@ -6,10 +6,11 @@ import re
 import rich_click as click
 
 from domain.audit import ChainLink, LedgerEntry
+from domain.catalogue.text import text
 from domain.tenant import TenantName
 from entrypoints.cli.administration import Administration, administrative
-from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import json_option, print_json
+from entrypoints.cli.errors import ExitCode, Failure, in_language
+from entrypoints.cli.terminal import json_option, print_json, say
 
 _LINK = re.compile(r"(\d{1,18}):([0-9a-f]{64})", re.ASCII)
 
@@ -27,7 +28,7 @@ class Link(click.ParamType[ChainLink]):
             return value
         match = _LINK.fullmatch(value)
         if match is None:
-            self.fail(f"'{value}' is not NUMBER:HASH, as 'audit verify' prints it", param, ctx)
+            self.fail(in_language(text("cli.not_a_link", given=value)), param, ctx)
         return ChainLink(int(match[1]), match[2])
 
 
@@ -63,7 +64,7 @@ def verify(admin: Administration, *, noted: ChainLink | None, as_json: bool) -> 
             }
         )
     elif found.fault is None:
-        click.echo(f"{found.head.sequence} entries are as they were written; the chain ends with {end}")
+        say(text("cli.audit_verified", count=found.head.sequence, end=end))
     if found.fault is not None:
         raise Failure("" if as_json else found.fault, ExitCode.FAILED)
 

@@ -1,11 +1,15 @@
 """Backup of an embedded service: its database, code and logs in one file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import rich_click as click
 
-from entrypoints.cli.errors import ExitCode, Failure
+from domain.catalogue.figures import size
+from domain.catalogue.text import Text, text
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.settings_report import load_limits, load_settings
+from entrypoints.cli.terminal import say
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
 
@@ -18,9 +22,9 @@ def backup(file: Path) -> None:
     The service may run meanwhile. FILE appears when it is complete, in place of an older one.
     """
     settings = load_settings()
-    _refuse_unless_embedded(settings, "back up")
+    _refuse_unless_embedded(settings, lambda parts: text("cli.cannot_back_up", parts=parts))
     archive = build_container(settings, load_limits()).backup_archive().write(file)
-    click.echo(f"{file} has the database and {archive.objects} objects, in {archive.size} bytes")
+    say(text("cli.backed_up", file=file, count=archive.objects, size=size(archive.size)))
 
 
 @click.command("restore")
@@ -31,26 +35,22 @@ def restore(file: Path) -> None:
     Start the service afterwards: jobs that waited at the time of the backup run then.
     """
     settings = load_settings()
-    _refuse_unless_embedded(settings, "restore")
+    _refuse_unless_embedded(settings, lambda parts: text("cli.cannot_restore", parts=parts))
     archive = build_container(settings, load_limits()).backup_archive().restore(file)
-    click.echo(f"the database and {archive.objects} objects are in {settings.data_dir}")
+    say(text("cli.restored", count=archive.objects, directory=settings.data_dir))
 
 
-def _refuse_unless_embedded(settings: Settings, action: str) -> None:
+def _refuse_unless_embedded(settings: Settings, refusal: Callable[[str], Text]) -> None:
     """Refuse to work on a data directory that holds a part of the data only.
 
     Raises:
         Failure: A part of the data is elsewhere.
     """
-    elsewhere = {
-        "the database is in MySQL (AWS_RDS_HOST)": settings.rds_host,
-        "the code is in S3 (AWS_CODE_BUCKET)": settings.code_bucket,
-        "the logs are in S3 (AWS_LOG_BUCKET)": settings.log_bucket,
-    }
-    found = [sentence for sentence, name in elsewhere.items() if name is not None]
+    elsewhere = (
+        (text("cli.database_in_mysql"), settings.rds_host),
+        (text("cli.code_in_s3"), settings.code_bucket),
+        (text("cli.logs_in_s3"), settings.log_bucket),
+    )
+    found = [in_language(sentence) for sentence, name in elsewhere if name is not None]
     if found:
-        raise Failure(
-            f"cannot {action} what is not in the data directory: {', '.join(found)}. Use the tools of the "
-            "database and of the object store; docs/production.md says how",
-            ExitCode.FAILED,
-        )
+        raise Failure(refusal(", ".join(found)), ExitCode.FAILED)

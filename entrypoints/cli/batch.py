@@ -6,12 +6,15 @@ from pathlib import Path
 
 import rich_click as click
 
+from domain.catalogue.text import text
 from domain.language import LANGUAGES
 from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.input_files import read_text
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
+from entrypoints.cli.values import Seconds
 
 _WAIT_S = 20
 _LANGUAGES = {language.extension: language.name for language in LANGUAGES.values()}
@@ -47,7 +50,7 @@ def submit(*, path: Path, project: str, wait: bool, as_json: bool, server: str |
 
 @command.command("status")
 @click.argument("batch_id", metavar="BATCH")
-@click.option("--wait", type=click.FloatRange(0, 20), help="Wait up to this many seconds for its end.")
+@click.option("--wait", type=Seconds(20), help="Wait so long for its end, 20s at most.")
 @json_option
 @server_option
 def status(*, batch_id: str, wait: float | None, as_json: bool, server: str | None) -> None:
@@ -68,7 +71,7 @@ def list_all(*, limit: int, as_json: bool, server: str | None) -> None:
         print_json(listed)
         return
     print_table(
-        ("BATCH", "CREATED", "JOBS", "BY STATUS"),
+        (Column.BATCH, Column.CREATED, Column.JOBS, Column.BY_STATUS),
         ((b["batch_id"], b["created_at"], b["total"], _counts(b)) for b in listed),
     )
 
@@ -97,15 +100,15 @@ def _of_directory(directory: Path, project: str) -> Iterator[Json]:
 
 
 def _of_file(file: Path) -> list[Json]:
-    text = read_text(file)
+    content = read_text(file)
     try:
-        return _jobs(json.loads(text))
+        return _jobs(json.loads(content))
     except json.JSONDecodeError:
         pass  # it may have a job in each line
     try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(line) for line in content.splitlines() if line.strip()]
     except json.JSONDecodeError as error:
-        raise Failure(f"{file} has neither jobs nor a job in each line: {error}", ExitCode.USAGE) from error
+        raise Failure(text("cli.not_jobs", file=file, detail=str(error)), ExitCode.USAGE) from error
 
 
 def _jobs(read: Json) -> list[Json]:

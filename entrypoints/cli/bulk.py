@@ -1,22 +1,25 @@
-"""The commands `cancel`, `rerun` and `delete`, for jobs that are named or selected by filters."""
+"""The commands `cancel`, `rerun`, `delete` and `tag`, for jobs that are named or selected by filters."""
 
-import os
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import rich_click as click
 
-from domain.catalogue.language import language_of_environment
 from domain.catalogue.text import Text, text
 from domain.job_lifecycle import Phase
-from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.client import Json, ServiceClient, problem_sentence, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
-from entrypoints.cli.errors import ExitCode, Failure, sentence_of
-from entrypoints.cli.input_files import read_text
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.jobs import MAX_SELECTED, Filters, filter_options
-from entrypoints.cli.terminal import json_option, note, one_line, print_json
+from entrypoints.cli.program_options import program_input, text_of
+from entrypoints.cli.terminal import json_option, note, print_json, say
+from entrypoints.cli.values import Tag
+
+# The API acts on so many jobs at once, unless its operator has set another number.
+_AT_ONCE = 100
+_NOT_ENDED = (Phase.WAITING, Phase.BUILDING, Phase.RUNNING)
+_ENDED = (Phase.ENDED,)
 
 _jobs_argument = click.argument("job_ids", metavar="[JOB]...", nargs=-1)
 _yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
@@ -36,17 +39,21 @@ def cancel(
     They are the named ones, or all that match the filters and have not ended.
     """
     with connect(server) as client:
-        chosen = _chosen(client, job_ids, filters, lambda job: job["phase"] != Phase.ENDED)
-        if not filters.is_empty or len(chosen) > 1:
+        chosen = _chosen(client, job_ids, filters, _NOT_ENDED)
+        if not _is_one(job_ids):
             confirm(text("cli.cancel_jobs", count=len(chosen)), is_sure=is_sure or not chosen)
-        _each(chosen, partial(_cancel, client), lambda job: f"cancelled {job['job_id']}", as_json=as_json)
+            _act(client, chosen, {"action": "cancel"}, as_json=as_json)
+            return
+        cancelled = client.post(f"/api/cancel/{segment(chosen[0])}")
+    if as_json:
+        print_json(cancelled)
+    else:
+        say(text("cli.cancelled", id=cancelled["job_id"]))
 
 
 @click.command("rerun")
 @_jobs_argument
-@click.option(
-    "--stdin", "stdin_file", type=click.Path(path_type=Path), help="A file with other input; `-` for stdin."
-)
+@click.option("--stdin", metavar="TEXT|@FILE|-", help="What the programs read, rather than their own input.")
 @click.option("--arg", "args", multiple=True, help="Other arguments; may be repeated.")
 @filter_options
 @_yes_option
@@ -55,7 +62,7 @@ def cancel(
 def rerun(
     *,
     job_ids: tuple[str, ...],
-    stdin_file: Path | None,
+    stdin: str | None,
     args: tuple[str, ...],
     filters: Filters,
     is_sure: bool,
@@ -67,20 +74,21 @@ def rerun(
     They are the named ones, or all that match the filters and have ended.
     """
     changes: dict[str, Json] = {}
-    if stdin_file is not None:
-        changes["stdin"] = read_text(Path("/dev/stdin") if stdin_file == Path("-") else stdin_file)
+    if stdin is not None:
+        changes["stdin"] = text_of(program_input(stdin))
     if args:
         changes["args"] = list(args)
     with connect(server) as client:
-        chosen = _chosen(client, job_ids, filters, lambda job: job["phase"] == Phase.ENDED)
-        if not filters.is_empty or len(chosen) > 1:
+        chosen = _chosen(client, job_ids, filters, _ENDED)
+        if not _is_one(job_ids):
             confirm(text("cli.rerun_jobs", count=len(chosen)), is_sure=is_sure or not chosen)
-        _each(
-            chosen,
-            lambda job_id: client.post(f"/api/jobs/{segment(job_id)}/rerun", changes),
-            lambda job: f"job {job['job_id']} runs {job['rerun_of']} again",
-            as_json=as_json,
-        )
+            _act(client, chosen, {"action": "rerun", "changes": changes or None}, as_json=as_json)
+        else:
+            again = client.post(f"/api/jobs/{segment(chosen[0])}/rerun", changes)
+            if as_json:
+                print_json(again)
+            else:
+                say(text("cli.reruns", id=again["rerun_of"], new=again["job_id"]))
     if chosen:
         explain_waiting(server)
 
@@ -89,16 +97,53 @@ def rerun(
 @_jobs_argument
 @filter_options
 @_yes_option
+@json_option
 @server_option
-def delete(*, job_ids: tuple[str, ...], filters: Filters, is_sure: bool, server: str | None) -> None:
+def delete(
+    *, job_ids: tuple[str, ...], filters: Filters, is_sure: bool, as_json: bool, server: str | None
+) -> None:
     """Delete jobs with their code and logs.
 
     They are the named ones, or all that match the filters and have ended.
     """
     with connect(server) as client:
-        chosen = _chosen(client, job_ids, filters, lambda job: job["phase"] == Phase.ENDED)
+        chosen = _chosen(client, job_ids, filters, _ENDED)
         confirm(text("cli.delete_jobs", count=len(chosen)), is_sure=is_sure or not chosen)
-        _each(chosen, partial(_delete, client), lambda job: f"deleted {job['job_id']}", as_json=False)
+        _act(client, chosen, {"action": "delete"}, as_json=as_json)
+
+
+@click.command("tag")
+@_jobs_argument
+@click.option(
+    "--set", "added", type=Tag(), metavar="NAME=VALUE", multiple=True, help="A tag to give; may be repeated."
+)
+@click.option("--remove", "removed", metavar="NAME", multiple=True, help="A tag to remove; may be repeated.")
+@filter_options
+@_yes_option
+@json_option
+@server_option
+def tag(
+    *,
+    job_ids: tuple[str, ...],
+    added: tuple[tuple[str, str], ...],
+    removed: tuple[str, ...],
+    filters: Filters,
+    is_sure: bool,
+    as_json: bool,
+    server: str | None,
+) -> None:
+    """Give tags to jobs, and remove tags.
+
+    They are the named ones, or all that match the filters.
+    """
+    if not (added or removed):
+        raise Failure(text("cli.tags_needed"), ExitCode.USAGE)
+    with connect(server) as client:
+        chosen = _chosen(client, job_ids, filters, ())
+        if not _is_one(job_ids):
+            confirm(text("cli.tag_jobs", count=len(chosen)), is_sure=is_sure or not chosen)
+        change = {"set": dict(added), "remove": list(removed)}
+        _act(client, chosen, {"action": "tag", "tags": change}, as_json=as_json)
 
 
 def confirm(question: Text, *, is_sure: bool) -> None:
@@ -111,14 +156,19 @@ def confirm(question: Text, *, is_sure: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise Failure(text("cli.yes_needed", question=question), ExitCode.USAGE)
-    if not click.confirm(question.into(language_of_environment(os.environ)), err=True):
+    if not click.confirm(in_language(question), err=True):
         raise Failure(text("cli.unchanged"), ExitCode.FAILED)
 
 
+def _is_one(job_ids: Sequence[str]) -> bool:
+    """Whether one job is named: the API's call for one is answered with the job."""
+    return len(set(job_ids)) == 1
+
+
 def _chosen(
-    client: ServiceClient, job_ids: Sequence[str], filters: Filters, is_meant: Callable[[Json], bool]
+    client: ServiceClient, job_ids: Sequence[str], filters: Filters, phases: Sequence[Phase]
 ) -> list[str]:
-    """Return the ids of the named jobs, or of the ones that match and are meant.
+    """Return the named jobs, or the ids of the ones that match and are in one of the phases.
 
     Raises:
         Failure: Both or neither are given.
@@ -127,44 +177,45 @@ def _chosen(
         raise Failure(text("cli.ids_or_filters"), ExitCode.USAGE)
     if job_ids:
         return list(dict.fromkeys(job_ids))
-    chosen = [job["job_id"] for job in filters.select(client, MAX_SELECTED) if is_meant(job)]
-    if not chosen:
+    meant = tuple(phase for phase in phases if not filters.phases or phase in filters.phases)
+    found: list[Json] = []
+    if meant or not phases:
+        found = replace(filters, phases=meant or filters.phases).select(client, MAX_SELECTED)
+    if not found:
         note(text("cli.no_match"))
-    return chosen
+    return [job["job_id"] for job in found]
 
 
-def _each(
-    job_ids: Sequence[str], act: Callable[[str], Json], report: Callable[[Json], str], *, as_json: bool
-) -> None:
-    """Act on each job; refusals of some do not keep the others from it.
+def _act(client: ServiceClient, job_ids: Sequence[str], action: Mapping[str, Json], *, as_json: bool) -> None:
+    """Act on each job, so many in each call; refusals of some do not keep the others from it.
 
     Raises:
         Failure: The service refused one of them, or is out of reach.
     """
-    answers: list[Json] = []
-    refused = 0
-    for job_id in job_ids:
-        try:
-            answer = act(job_id)
-        except Failure as failure:
-            if len(job_ids) == 1 or failure.exit_code == ExitCode.SERVICE:
-                raise
-            refused += 1
-            click.echo(f"service-server: {one_line(f'{job_id}: {sentence_of(failure)}')}", err=True)
-        else:
-            answers.append(answer)
-            if not as_json:
-                click.echo(report(answer))
-    if as_json:
-        print_json(answers[0] if len(job_ids) == 1 else answers)
-    if refused:
+    results: list[Json] = []
+    try:
+        for begin in range(0, len(job_ids), _AT_ONCE):
+            body = {**action, "ids": job_ids[begin : begin + _AT_ONCE]}
+            answered = client.post("/api/jobs/actions", body)["results"]
+            results += answered
+            for result in answered:
+                _report(action["action"], result, as_json=as_json)
+    finally:
+        if as_json:
+            print_json(results)
+    if not all(result["done"] for result in results):
         raise Failure("", ExitCode.FAILED)
 
 
-def _cancel(client: ServiceClient, job_id: str) -> Json:
-    return client.post(f"/api/cancel/{segment(job_id)}")
-
-
-def _delete(client: ServiceClient, job_id: str) -> Json:
-    client.remove(f"/api/jobs/{segment(job_id)}")
-    return {"job_id": job_id}
+def _report(action: str, result: Json, *, as_json: bool) -> None:
+    job_id = result["job_id"]
+    if not result["done"]:
+        note(text("cli.of_job", id=job_id, detail=problem_sentence(result["problem"])))
+    elif not as_json:
+        done = {
+            "cancel": text("cli.cancelled", id=job_id),
+            "rerun": text("cli.reruns", id=job_id, new=result.get("rerun")),
+            "delete": text("cli.deleted", id=job_id),
+            "tag": text("cli.tagged", id=job_id),
+        }
+        say(done[action])

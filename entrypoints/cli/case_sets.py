@@ -7,12 +7,14 @@ from pathlib import Path
 import rich_click as click
 
 from domain.case_set import CaseSetReference, parse_case_set_reference
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.cli.client import Json, segment
+from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.input_files import read_bytes
-from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table, say
 
 _ARCHIVE = "application/octet-stream"
 _COLUMNS = ("name", "version", "total", "stored_bytes", "created_at", "created_by")
@@ -40,8 +42,9 @@ def put(*, project: str, name: str, path: Path, as_json: bool, server: str | Non
     if as_json:
         print_json(stored)
     else:
-        made = "stored" if stored["is_new"] else "unchanged:"
-        click.echo(f"{made} {stored['case_set']}, {stored['total']} cases")
+        name, count = stored["case_set"], stored["total"]
+        kept = text("cli.case_set_unchanged", name=name, count=count)
+        say(text("cli.case_set_stored", name=name, count=count) if stored["is_new"] else kept)
 
 
 @command.command("list")
@@ -55,7 +58,9 @@ def list_all(*, project: str, as_json: bool, server: str | None) -> None:
     if as_json:
         print_json(listed)
     else:
-        print_table(_headings(_COLUMNS), ([each[name] for name in _COLUMNS] for each in listed))
+        print_table(
+            [Column(name) for name in _COLUMNS], ([each[name] for name in _COLUMNS] for each in listed)
+        )
 
 
 @command.command("show")
@@ -76,7 +81,9 @@ def show(*, project: str, name: str, as_json: bool, server: str | None) -> None:
         print_json(shown)
         return
     print_fields([(field, shown[field]) for field in _FIELDS])
-    print_table(_headings(_CASE_COLUMNS), (_row(case) for case in shown["cases"]), is_part=True)
+    print_table(
+        [Column(name) for name in _CASE_COLUMNS], (_row(case) for case in shown["cases"]), is_part=True
+    )
 
 
 @command.command("remove")
@@ -87,22 +94,18 @@ def remove(*, project: str, name: str, server: str | None) -> None:
     """Delete a case set with all of its versions. Jobs that have one keep its cases."""
     with connect(server) as client:
         client.remove(_url(project, name))
-    click.echo(f"deleted {name}")
+    say(text("cli.deleted", id=name))
 
 
 def _url(project: str, name: str) -> str:
     return f"/api/projects/{segment(project)}/case-sets/{segment(name)}"
 
 
-def _reference(text: str) -> CaseSetReference:
+def _reference(given: str) -> CaseSetReference:
     try:
-        return parse_case_set_reference(text)
+        return parse_case_set_reference(given)
     except InvalidValue as error:
-        raise Failure(f"NAME: {error.detail}", ExitCode.USAGE) from error
-
-
-def _headings(columns: tuple[str, ...]) -> list[str]:
-    return [name.replace("_", " ").upper() for name in columns]
+        raise Failure(text("cli.about", subject="NAME", detail=error.detail), ExitCode.USAGE) from error
 
 
 def _row(case: Json) -> list[str]:

@@ -15,15 +15,17 @@ import rich_click as click
 
 from application.retry_policy import RetryPolicy
 from domain.case_files import find_cases
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.cli.client import Json, ServiceClient
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.columns import Column
+from entrypoints.cli.errors import ExitCode, Failure, fault_of, in_language
 from entrypoints.cli.input_files import read_bytes, read_text
-from entrypoints.cli.terminal import one_line, print_table, printable
+from entrypoints.cli.terminal import note, one_line, print_table, printable, say
 
 # A server that restarts is back within these pauses, in seconds.
 _RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
-_COLUMNS = ("CASE", "VERDICT", "TIME", "MEMORY", "DETAILS")
+_COLUMNS = (Column.CASE, Column.VERDICT, Column.TIME, Column.MEMORY, Column.DETAILS)
 _HIDDEN = "(hidden)"
 
 
@@ -34,12 +36,12 @@ def read_cases(directory: Path) -> Sequence[Json]:
         Failure: There are none, or one cannot be read.
     """
     if not directory.is_dir():
-        raise Failure(f"{directory} is not a directory", ExitCode.USAGE)
+        raise Failure(text("cli.not_a_directory", path=directory), ExitCode.USAGE)
     files = sorted(path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
     try:
         found = find_cases(path.as_posix() for path in files)
     except InvalidValue as error:
-        raise Failure(f"{directory}: {error.detail}", ExitCode.USAGE) from error
+        raise Failure(text("cli.about", subject=directory, detail=error.detail), ExitCode.USAGE) from error
     return [
         {
             "name": case.name,
@@ -78,7 +80,7 @@ class _Bar:
 
     def update(self, done: int, failed: int) -> None:
         """Show other numbers."""
-        description = f"{failed} not accepted" if failed else ""
+        description = in_language(text("cli.not_accepted", count=failed)) if failed else ""
         self.progress.update(self._task, completed=done, description=description)
 
 
@@ -122,7 +124,7 @@ def follow_cases(client: ServiceClient, job_id: str, progress: CaseProgress) -> 
             lost = None
         delay_s = next(delays_s, None)
         if delay_s is None:
-            raise Failure(f"lost the service; the job goes on: service-server status {job_id}") from lost
+            raise Failure(text("cli.lost_status", id=job_id)) from lost
         time.sleep(delay_s)
 
 
@@ -133,10 +135,11 @@ def print_verdicts(job: Json) -> None:
     if cases:
         print_table(_COLUMNS, map(_row, cases), _style, is_part=True)
     if "total" in result:
-        sums = f"{result['passed']} of {result['total']} accepted, score {result['score']:g}"
-        click.echo(f"{sums} of {result['max_score']:g}")
+        passed, total = result["passed"], result["total"]
+        score, max_score = f"{result['score']:g}", f"{result['max_score']:g}"
+        say(text("cli.cases_sum", passed=passed, total=total, score=score, max_score=max_score))
     if failed := next((case for case in cases if case.get("stderr")), None):
-        click.echo(f"service-server: stderr of case {one_line(failed['name'])}:", err=True)
+        note(text("cli.stderr_of_case", name=failed["name"]))
         click.echo(printable(failed["stderr"]).rstrip("\n"), err=True)
 
 
@@ -197,7 +200,7 @@ def write_junit(path: Path, job: Json, name: str) -> None:
     try:
         ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
-        raise Failure(f"{path}: {(error.strerror or 'cannot be written').lower()}") from error
+        raise Failure(text("cli.cannot_write", file=path, detail=fault_of(error))) from error
 
 
 def _add_case(suite: ET.Element, case: Json, name: str) -> str | None:

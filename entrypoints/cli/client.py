@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,14 +14,13 @@ from uuid import uuid4
 import httpx
 
 from domain.api_key import KeyText
-from domain.catalogue.text import text
+from domain.catalogue.text import Text, text, text_of
 from entrypoints.cli.errors import ExitCode, Failure
 
 # What an answer holds is known where it is read.
 Json: TypeAlias = Any
 
 _BYTES = "application/octet-stream"
-_KEY_HINT = "; SERVICE_SERVER_API_KEY or --api-key-file has the key of a command"
 _IDEMPOTENCY_KEY = "Idempotency-Key"
 # Of the jobs of a batch.
 _FAULTS_SHOWN = 10
@@ -109,7 +109,7 @@ class ServiceClient:
             auth = None if key is None else _BearerKey(key, httpx.URL(url))
             return cls(httpx.Client(base_url=url, timeout=_TIMEOUT, auth=auth), url)
         except (httpx.InvalidURL, ValueError) as error:
-            raise Failure(f"--server {url}: {error}", ExitCode.USAGE) from error
+            raise Failure(_wrong_server(url, error), ExitCode.USAGE) from error
 
     @classmethod
     def on_socket(cls, path: str) -> Self:
@@ -184,7 +184,7 @@ class ServiceClient:
         try:
             return self._http.get("/health/ready").json()["dependencies"]
         except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise Failure(f"{self._name} does not report its health") from error
+            raise Failure(text("cli.health_unknown", server=self._name)) from error
 
     def events(self, path: str, after: str | None) -> Iterator[ServerSentEvent]:
         """Follow a stream of events that come after one.
@@ -222,23 +222,27 @@ class ServiceClient:
         try:
             response = send()
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Failure(f"--server {self._name}: {error}", ExitCode.USAGE) from error
+            raise Failure(_wrong_server(self._name, error), ExitCode.USAGE) from error
         except httpx.TimeoutException as error:
-            raise Failure(f"{self._name} does not answer in time") from error
+            raise Failure(text("cli.no_answer", server=self._name)) from error
         except httpx.TransportError as error:
-            raise Failure(f"cannot reach {self._name}: {error}") from error
+            raise Failure(text("cli.unreachable", server=self._name, detail=_obstacle(error))) from error
         if response.is_error:
             raise self._refusal(response)
         return response
 
     def _refusal(self, response: httpx.Response) -> Failure:
-        hint = _KEY_HINT if response.status_code == httpx.codes.UNAUTHORIZED else ""
         try:
             problem = response.json()
-            faults = "".join(map(_fault, problem.get("errors", ())[:_FAULTS_SHOWN]))
-            return Failure(f"{problem['detail']}{faults}{hint}", _exit_code(response))
-        except (ValueError, KeyError, TypeError):
-            return Failure(f"{self._name} answered {response.status_code}, and not as this service would")
+            said = problem_sentence(problem)
+            for fault in problem.get("errors", ())[:_FAULTS_SHOWN]:
+                if "index" in fault:  # of a job of a batch; others are in the detail
+                    said = text("cli.fault_of_job", detail=said, index=fault["index"], fault=fault["detail"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Failure(text("cli.foreign_answer", server=self._name, status=response.status_code))
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            said = text("cli.key_hint", detail=said)
+        return Failure(said, _exit_code(response))
 
 
 def _with_scheme(address: str) -> str:
@@ -260,9 +264,30 @@ def _with_scheme(address: str) -> str:
     return address
 
 
-def _fault(fault: Json) -> str:
-    """Return the fault of a job of a batch; others are in the detail of a problem."""
-    return f"; job {fault['index']}: {fault['detail']}" if "index" in fault else ""
+def problem_sentence(problem: Json) -> Text | str:
+    """Return the sentence of a problem: a text, where this version's catalogue has the same one."""
+    detail = str(problem["detail"])
+    told = text_of({"code": problem.get("code"), "values": problem.get("values")})
+    if told is None or not detail.endswith(str(told)):
+        return detail
+    field = detail.removesuffix(str(told)).removesuffix(": ")
+    return text("problems.of_field", field=field, detail=told) if field else told
+
+
+def _wrong_server(address: str, error: Exception) -> Text:
+    return text("cli.wrong_server", address=address, detail=str(error))
+
+
+def _obstacle(error: httpx.TransportError) -> Text | str:
+    """Return why a server cannot be reached."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return text("cli.server_refused")
+        if isinstance(cause, socket.gaierror):
+            return text("cli.server_name_unknown")
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
 
 
 def _base64(content: bytes) -> str:

@@ -5,9 +5,11 @@ import time
 import rich_click as click
 
 from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.program_options import program_input, text_of
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
+from entrypoints.cli.values import Seconds
 
 # A service that has just started asks the languages' compilers for their versions for a moment.
 _ASKING_S = 5
@@ -16,7 +18,7 @@ _ASK_AGAIN_S = 0.1
 
 @click.command("status")
 @click.argument("job_id", metavar="JOB")
-@click.option("--wait", type=click.FloatRange(0, 20), help="Wait up to this many seconds for its end.")
+@click.option("--wait", type=Seconds(20), help="Wait so long for its end, 20s at most.")
 @json_option
 @server_option
 def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None) -> None:
@@ -57,7 +59,7 @@ def languages(*, as_json: bool, server: str | None) -> None:
         print_json(listed)
         return
     print_table(
-        ("LANGUAGE", "FILES", "AVAILABLE", "VERSION", "UNAVAILABLE BECAUSE"),
+        (Column.LANGUAGE, Column.FILES, Column.AVAILABLE, Column.VERSION, Column.UNAVAILABLE_BECAUSE),
         (
             (
                 language["name"],

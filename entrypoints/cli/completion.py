@@ -3,6 +3,7 @@
 import rich_click as click
 from click.shell_completion import get_completion_class
 
+from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure
 
 PROGRAM = "service-server"
@@ -22,5 +23,5 @@ def command(ctx: click.Context, /, *, shell: str) -> None:
     """Print the script that completes commands, options and their values in SHELL."""
     found = get_completion_class(shell)
     if found is None:
-        raise Failure(f"no completion for {shell}", ExitCode.USAGE)
+        raise Failure(text("cli.no_completion", shell=shell), ExitCode.USAGE)
     click.echo(found(ctx.find_root().command, {}, PROGRAM, VARIABLE).source())

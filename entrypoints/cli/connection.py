@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from domain.api_key import KeyText
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.cli.client import ServiceClient
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, fault_of
+from entrypoints.cli.terminal import note
 
 F = TypeVar("F", bound=Callable[..., Any])
 SERVER_VARIABLE = "SERVICE_SERVER_SERVER_URL"
@@ -54,12 +56,12 @@ def _api_key() -> KeyText | None:
     file: Path | None = None if context is None else context.meta.get(_KEY_FILE)
     source = KEY_VARIABLE if file is None else str(file)
     try:
-        text = os.environ.get(KEY_VARIABLE) if file is None else file.read_text()
-        return KeyText(text.strip()) if text else None
+        given = os.environ.get(KEY_VARIABLE) if file is None else file.read_text()
+        return KeyText(given.strip()) if given else None
     except OSError as error:
-        raise Failure(f"cannot read {source}: {error.strerror}", ExitCode.USAGE) from error
+        raise Failure(text("cli.cannot_read", file=source, detail=fault_of(error)), ExitCode.USAGE) from error
     except (InvalidValue, UnicodeDecodeError):
-        raise Failure(f"{source} has no API key, which begins with ssk_", ExitCode.USAGE) from None
+        raise Failure(text("cli.no_key_in", source=source), ExitCode.USAGE) from None
 
 
 @contextmanager
@@ -86,8 +88,4 @@ def connect(server: str | None, *, runs: bool = False) -> Iterator[ServiceClient
 def explain_waiting(server: str | None) -> None:
     """Name the process that a job waits for which was submitted without a server, and not waited for."""
     if server is None:
-        click.echo(
-            "service-server: not run by this command: a running `service-server serve` on the same data "
-            "runs it, and so does the next one that is started",
-            err=True,
-        )
+        note(text("cli.not_run_here"))

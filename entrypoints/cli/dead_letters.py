@@ -5,6 +5,8 @@ from typing import Any
 import rich_click as click
 
 from application.ports.dead_letter_store import DeadLetter, DeadLetterStore
+from domain.catalogue.text import text
+from entrypoints.cli.columns import Column
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.cli.terminal import (
@@ -14,6 +16,7 @@ from entrypoints.cli.terminal import (
     print_json,
     print_table,
     printable,
+    say,
 )
 from entrypoints.container import build_container
 
@@ -27,7 +30,7 @@ def command(context: click.Context) -> None:
     """
     context.obj = build_container(load_settings(), load_limits()).dead_letters()
     if context.obj is None:
-        raise Failure("there are no dead letters without Redis (SERVICE_SERVER_REDIS_URL)", ExitCode.FAILED)
+        raise Failure(text("cli.no_dead_letters"), ExitCode.FAILED)
 
 
 @command.command("list")
@@ -40,10 +43,8 @@ def list_letters(dead_letters: DeadLetterStore, *, limit: int, as_json: bool) ->
     if as_json:
         print_json(letters)
         return
-    columns = ("id", "name", "queue", "died_at")
-    print_table(
-        [name.upper() for name in columns], ([letter[name] for name in columns] for letter in letters)
-    )
+    columns = (Column.ID, Column.NAME, Column.QUEUE, Column.DIED_AT)
+    print_table(columns, ([letter[name] for name in columns] for letter in letters))
 
 
 @command.command("show")
@@ -71,7 +72,7 @@ def requeue(dead_letters: DeadLetterStore, *, letter_id: str) -> None:
     """Requeue a dead letter."""
     if not dead_letters.requeue(letter_id):
         raise _unknown(letter_id)
-    click.echo(f"requeued {letter_id}")
+    say(text("cli.requeued", id=letter_id))
 
 
 def _fields(letter: DeadLetter) -> dict[str, Any]:
@@ -86,4 +87,4 @@ def _fields(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _unknown(letter_id: str) -> Failure:
-    return Failure(f"there is no dead letter '{letter_id}'", ExitCode.FAILED)
+    return Failure(text("cli.unknown_letter", id=letter_id), ExitCode.FAILED)

@@ -12,6 +12,7 @@ from adapters.common.host import Host, Place
 from application.errors import ApplicationError
 from entrypoints.cli.client import Json
 from entrypoints.cli.client_commands import known_languages
+from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.parts import admitted, parts
@@ -91,20 +92,20 @@ def _print(report: dict[str, Any]) -> None:
         print_fields([*report["parts"].items(), *report["admitted"].items()])
         click.echo("\nSettings")
         print_table(
-            ("NAME", "VALUE", "FROM"),
+            (Column.NAME, Column.VALUE, Column.SOURCE),
             ((s["name"], s["value"], "set" if s["is_set"] else "default") for s in report["settings"]),
             is_part=True,
         )
     click.echo("\nHealth")
     print_table(
-        ("PART", "HEALTHY", "UNHEALTHY BECAUSE"),
+        (Column.PART, Column.HEALTHY, Column.UNHEALTHY_BECAUSE),
         ((d["name"], "yes" if d["healthy"] else "no", d["detail"]) for d in report["dependencies"]),
         is_part=True,
     )
     _print_engine(report.get("engine"))
     click.echo("\nLanguages")
     print_table(
-        ("LANGUAGE", "AVAILABLE", "UNAVAILABLE BECAUSE"),
+        (Column.LANGUAGE, Column.AVAILABLE, Column.UNAVAILABLE_BECAUSE),
         (
             (
                 language["name"],
@@ -139,4 +140,4 @@ def _print_engine(engine: Json | None) -> None:
             *(("missing", guarantee) for guarantee in engine["missing"]),
         ]
     )
-    print_table(("LIMIT", "HOW IT IS ENFORCED"), engine["limits"].items(), is_part=True)
+    print_table((Column.LIMIT, Column.ENFORCED), engine["limits"].items(), is_part=True)

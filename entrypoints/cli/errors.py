@@ -1,10 +1,21 @@
 """The exit codes of the command line, and the failure of a command."""
 
+import errno
 import os
+from collections.abc import Mapping
 from enum import IntEnum
 
 from domain.catalogue.language import language_of_environment
-from domain.catalogue.text import Text
+from domain.catalogue.text import Text, text
+
+OS_FAULTS: Mapping[int, str] = {
+    errno.ENOENT: "no_file",
+    errno.EACCES: "denied",
+    errno.EISDIR: "is_directory",
+    errno.ENOTDIR: "no_directory",
+    errno.ENOSPC: "full",
+    errno.EROFS: "read_only",
+}
 
 
 class ExitCode(IntEnum):
@@ -34,7 +45,23 @@ class Failure(Exception):
         self.exit_code = exit_code
 
 
+def in_language(said: object) -> str:
+    """Return a text in the language of the terminal; anything else as it is."""
+    return said.into(language_of_environment(os.environ)) if isinstance(said, Text) else str(said)
+
+
 def sentence_of(error: Exception) -> str:
     """Return the sentence of an error in the language of the terminal, if it is in the catalogue."""
+    return in_language(said_by(error))
+
+
+def said_by(error: Exception) -> Text | str:
+    """Return the text of an error, or its sentence if that is not in the catalogue."""
     said = error.args[0] if error.args else None
-    return said.into(language_of_environment(os.environ)) if isinstance(said, Text) else str(error)
+    return said if isinstance(said, Text) else str(error)
+
+
+def fault_of(error: OSError) -> Text | str:
+    """Return the cause of a failure of the system."""
+    known = OS_FAULTS.get(error.errno or 0)
+    return (error.strerror or str(error)).lower() if known is None else text(f"cli.os_{known}")

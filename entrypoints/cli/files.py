@@ -4,14 +4,14 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-import rich_click as click
-
+from domain.catalogue.figures import size
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.files import FilePath
 from entrypoints.cli.client import Json, ServiceClient
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, fault_of
 from entrypoints.cli.input_files import read_bytes
-from entrypoints.cli.terminal import one_line
+from entrypoints.cli.terminal import note
 
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -32,7 +32,7 @@ def read_files(given: Sequence[Path]) -> dict[str, bytes]:
     for each in given:
         for path, file in _files_of(each):
             if path in contents:
-                raise Failure(f"{file}: another --file is '{path}' too", ExitCode.USAGE)
+                raise Failure(text("cli.same_file", file=file, path=path), ExitCode.USAGE)
             contents[path] = read_bytes(file)
     return contents
 
@@ -48,12 +48,12 @@ def save_artifacts(client: ServiceClient, job: Json, directory: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if directory.resolve() not in path.parent.resolve().joinpath(path.name).parents:
-                raise Failure(f"{path}: a link leads out of {directory}")
+                raise Failure(text("cli.link_leads_out", path=path, directory=directory))
             with os.fdopen(os.open(path, _FILE, 0o644), "wb") as target:
                 target.write(client.content(artifact["url"]))
         except OSError as error:
-            raise Failure(f"{path}: {(error.strerror or 'cannot be written').lower()}") from error
-        click.echo(f"service-server: saved {one_line(str(path))} ({artifact['size']} bytes)", err=True)
+            raise Failure(text("cli.cannot_write", file=path, detail=fault_of(error))) from error
+        note(text("cli.saved", path=path, size=size(artifact["size"])))
 
 
 def _files_of(given: Path) -> Iterator[tuple[str, Path]]:
@@ -74,4 +74,4 @@ def _safe(path: str) -> str:
     try:
         return FilePath(path).value
     except InvalidValue as error:
-        raise Failure(f"the server names a file that is not saved: {error.detail}") from error
+        raise Failure(text("cli.unsafe_artifact", detail=error.detail)) from error

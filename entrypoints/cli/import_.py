@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import rich_click as click
 
+from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.cli.terminal import one_line, print_fields
+from entrypoints.cli.terminal import one_line, print_fields, say
 from entrypoints.container import build_container
 
 
@@ -40,29 +41,30 @@ def command(*, source: str | None, zone: str, dry_run: bool, set_aside: bool) ->
     the reason.
     """
     if set_aside and (dry_run or source is not None):
-        raise Failure("--set-aside goes with neither --dry-run nor --from", ExitCode.USAGE)
+        raise Failure(text("cli.set_aside_alone"), ExitCode.USAGE)
     container = build_container(load_settings(), load_limits())
     importing = container.legacy_import(source=source, zone=_zone(zone), dry_run=dry_run, tell=_tell)
     if set_aside:
         for name in importing.set_aside():
             _tell("renamed to", name)
     counts = importing.run()
-    click.echo("\nNothing was written. It would be:" if dry_run else "\nImported:")
+    click.echo()
+    say(text("cli.would_import") if dry_run else text("cli.imported"))
     print_fields((name.replace("_", " "), str(number)) for name, number in counts.items())
 
 
-def _tell(about: str, text: str) -> None:
-    click.echo(one_line(f"{about}: {text}"))
+def _tell(about: str, sentence: str) -> None:
+    click.echo(one_line(f"{about}: {sentence}"))
 
 
-def _zone(text: str) -> tzinfo:
-    if text.upper() == "UTC":
+def _zone(given: str) -> tzinfo:
+    if given.upper() == "UTC":
         return UTC
     try:
-        zone = datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
+        zone = datetime.fromisoformat(f"2000-01-01T00:00:00{given}").tzinfo
     except ValueError:
         zone = None
     try:
-        return zone or ZoneInfo(text)
+        return zone or ZoneInfo(given)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Failure(f"--zone {text}: there is no such zone on this machine", ExitCode.USAGE) from None
+        raise Failure(text("cli.no_zone", zone=given), ExitCode.USAGE) from None

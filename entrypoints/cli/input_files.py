@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from entrypoints.cli.errors import ExitCode, Failure
+from domain.catalogue.text import text
+from entrypoints.cli.errors import ExitCode, Failure, fault_of
 
 
 def read_bytes(path: Path) -> bytes:
@@ -26,9 +27,9 @@ def read_text(path: Path) -> str:
     try:
         return read_bytes(path).decode()
     except UnicodeDecodeError as error:
-        raise Failure(f"{path} is not UTF-8: byte {error.start} cannot be decoded", ExitCode.USAGE) from error
+        raise Failure(text("cli.not_utf8", file=path, place=error.start), ExitCode.USAGE) from error
 
 
 def unreadable(name: str, error: OSError) -> Failure:
     """Return the failure of a file that cannot be read."""
-    return Failure(f"{name}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE)
+    return Failure(text("cli.cannot_read", file=name, detail=fault_of(error)), ExitCode.USAGE)

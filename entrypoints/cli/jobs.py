@@ -16,6 +16,7 @@ from domain.catalogue.language import language_of_environment
 from domain.catalogue.text import text
 from domain.job_lifecycle import JobStatus, Phase, State
 from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.terminal import Styled, list_options, print_json, print_table, table_of
@@ -28,9 +29,28 @@ _WATCH_S = 2.0
 _LINES_AROUND = 3
 # A terminal of this width has room for all columns.
 _WIDE = 110
-_COLUMNS = ("JOB", "STATE", "AGE", "DURATION", "EXIT", "REASON", "PROJECT", "LANGUAGE")
+_COLUMNS = (
+    Column.JOB,
+    Column.STATE,
+    Column.AGE,
+    Column.DURATION,
+    Column.EXIT,
+    Column.REASON,
+    Column.PROJECT,
+    Column.LANGUAGE,
+)
 _NARROW = 6
-_PIPED = ("JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE", "DURATION_MS", "EXIT", "REASON")
+_PIPED = (
+    Column.JOB,
+    Column.STATUS,
+    Column.PROJECT,
+    Column.LANGUAGE,
+    Column.CREATED,
+    Column.PHASE,
+    Column.DURATION_MS,
+    Column.EXIT,
+    Column.REASON,
+)
 _STYLES = {
     State.QUEUED: "yellow",
     State.BUILDING: "cyan",
@@ -162,7 +182,7 @@ def _watch(read: Callable[[], list[Json]]) -> None:
         print_table(*_shown(listed))
 
 
-def _shown(jobs: Sequence[Json]) -> tuple[Sequence[str], list[Sequence[object]]]:
+def _shown(jobs: Sequence[Json]) -> tuple[Sequence[Column], list[Sequence[object]]]:
     """Return the columns that a terminal has room for, and the rows."""
     number = len(_COLUMNS) if shutil.get_terminal_size().columns >= _WIDE else _NARROW
     return _COLUMNS[:number], [_row(job)[:number] for job in jobs]

@@ -1,6 +1,5 @@
 """The command `keys`: creates, lists, rotates and revokes API keys, on the machine."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,18 +14,17 @@ from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
 from application.views import IssuedKey
 from domain.api_key import parse_key_id
 from domain.caller import Scope
+from domain.catalogue.figures import read_duration
+from domain.catalogue.text import text
 from domain.tenant import DEFAULT_TENANT, TenantName
 from entrypoints.cli.administration import Administration, administrative
-from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
+from entrypoints.cli.columns import Column
+from entrypoints.cli.errors import ExitCode, Failure, in_language, said_by
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table, say
 from entrypoints.http.schemas.keys import IssuedKeyResponse, KeyResponse
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smhd])", re.ASCII)
-_UNITS = {
-    unit: timedelta(seconds=seconds) for unit, seconds in zip("smhd", (1, 60, 3_600, 86_400), strict=True)
-}
 _COLUMNS = ("key_id", "name", "scopes", "project", "status", "created_at", "expires_at", "last_used_at")
 
 
@@ -41,10 +39,10 @@ class Duration(click.ParamType[timedelta]):
         """Read a duration."""
         if isinstance(value, timedelta):
             return value
-        match = _DURATION.fullmatch(value)
-        if match is None:
-            self.fail(f"'{value}' is not a number with a unit, such as 30m, 24h or 90d", param, ctx)
-        return int(match["number"]) * _UNITS[match["unit"]]
+        duration = _duration(value)
+        if duration is None:
+            self.fail(in_language(text("cli.not_a_duration", given=value)), param, ctx)
+        return duration
 
 
 class Expiry(click.ParamType[datetime]):
@@ -58,21 +56,26 @@ class Expiry(click.ParamType[datetime]):
         """Read a time."""
         if isinstance(value, datetime):
             return value
-        match = _DURATION.fullmatch(value)
-        if match is not None:
-            return datetime.now(UTC) + int(match["number"]) * _UNITS[match["unit"]]
+        duration = _duration(value)
+        if duration is not None:
+            return datetime.now(UTC) + duration
         try:
             time = datetime.fromisoformat(value)
         except ValueError:
             time = None
         if time is None or time.tzinfo is None:
-            self.fail(
-                f"'{value}' is neither a time with its offset, such as 2030-01-31T12:00:00Z, nor a duration "
-                "from now, such as 90d",
-                param,
-                ctx,
-            )
+            self.fail(in_language(text("cli.not_an_expiry", given=value)), param, ctx)
         return time
+
+
+def _duration(given: str) -> timedelta | None:
+    """Read a number with its unit; None if it is not written as one."""
+    if given.strip().isdecimal():  # without a unit
+        return None
+    try:
+        return timedelta(milliseconds=read_duration(given))
+    except ValueError:
+        return None
 
 
 def tenant_option(function: F) -> F:
@@ -154,7 +157,7 @@ def list_keys(admin: Administration, *, tenant: str, as_json: bool) -> None:
         print_json(keys)
         return
     print_table(
-        [name.removesuffix("_at").replace("_", " ").upper() for name in _COLUMNS],
+        [Column(name.removesuffix("_at")) for name in _COLUMNS],
         ([_cell(key[name]) for name in _COLUMNS] for key in keys),
     )
 
@@ -194,7 +197,7 @@ def revoke(admin: Administration, *, key_id: str, tenant: str, force: bool, as_j
     if as_json:
         print_json(to_builtins(KeyResponse.of(view)))
     else:
-        click.echo(f"revoked {view.key.id}")
+        say(text("cli.revoked", id=view.key.id))
 
 
 def print_issued(issued: IssuedKey, *, as_json: bool) -> None:
@@ -204,7 +207,7 @@ def print_issued(issued: IssuedKey, *, as_json: bool) -> None:
         print_json(fields)
         return
     print_fields((name, _cell(value)) for name, value in fields.items())
-    click.echo("Keep the key: it is not shown again.", err=True)
+    click.echo(in_language(text("cli.keep_key")), err=True)
 
 
 @contextmanager
@@ -215,7 +218,7 @@ def _key_of(tenant: str) -> Iterator[None]:
     except NotFound as error:
         if error.kind != "key":
             raise
-        raise Failure(f"{error} in the tenant '{tenant}'; --tenant names another", ExitCode.FAILED) from error
+        raise Failure(text("cli.in_tenant", detail=said_by(error), tenant=tenant), ExitCode.FAILED) from error
 
 
 def _cell(value: object) -> object:

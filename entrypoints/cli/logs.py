@@ -4,16 +4,12 @@ import json
 
 import rich_click as click
 
+from domain.catalogue.text import text
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, server_option
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.program_output import ProgramOutput, follow
-from entrypoints.cli.terminal import Progress, json_option, print_json
-
-_NOT_LIVE = (
-    "service-server: what another process runs is only seen here once it has ended; --server URL shows it "
-    "while it runs"
-)
+from entrypoints.cli.terminal import Progress, json_option, note, print_json
 
 
 @click.command("logs")
@@ -24,7 +20,7 @@ _NOT_LIVE = (
 def command(*, job_id: str, follows: bool, as_json: bool, server: str | None) -> None:
     """Print the output of a job's program: its stdout to stdout, its stderr to stderr."""
     if follows and as_json:
-        raise Failure("--json prints a whole log, and --follow one that is being written", ExitCode.USAGE)
+        raise Failure(text("cli.json_or_follow"), ExitCode.USAGE)
     with connect(server) as client:
         status = client.get(f"/api/jobs/{segment(job_id)}/status")
         if follows:
@@ -37,21 +33,19 @@ def command(*, job_id: str, follows: bool, as_json: bool, server: str | None) ->
 
 def _log(client: ServiceClient, status: Json) -> Json:
     if status["log_key"] is None:
-        raise Failure(f"the job is {status['status']} and has no log", ExitCode.FAILED)
+        raise Failure(text("cli.no_log", status=status["status"]), ExitCode.FAILED)
     return json.loads(client.get("/api/log", log_key=status["log_key"]))
 
 
 def _follow(client: ServiceClient, status: Json, *, is_live: bool) -> None:
     job_id = status["job_id"]
     if not is_live and status["completed_at"] is None:
-        click.echo(_NOT_LIVE, err=True)
+        note(text("cli.not_live"))
     try:
-        with Progress(f"Following job {job_id}") as progress:
+        with Progress(in_language(text("cli.following", id=job_id))) as progress:
             follow(client, job_id, ProgramOutput(is_raw=False, before_first=progress.stop))
     except KeyboardInterrupt:
-        raise Failure(
-            f"stopped following; the job goes on: service-server logs --follow {job_id}", ExitCode.INTERRUPTED
-        ) from None
+        raise Failure(text("cli.stopped_following", id=job_id), ExitCode.INTERRUPTED) from None
 
 
 def _hears_of_others() -> bool:

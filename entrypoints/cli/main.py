@@ -11,9 +11,9 @@ import rich_click as click
 from click.exceptions import NoSuchCommand
 
 from application.errors import ApplicationError, Conflict, NotFound, Unprocessable
-from domain.catalogue.text import text
+from domain.catalogue.text import Text, text
 from domain.errors import DomainError
-from entrypoints.cli.errors import ExitCode, Failure, sentence_of
+from entrypoints.cli.errors import ExitCode, Failure, in_language, sentence_of
 from entrypoints.cli.terminal import one_line
 
 # Each: the command, where it is in this package, and its summary.
@@ -38,6 +38,7 @@ COMMANDS = (
     ("cancel", "bulk.cancel", "Cancel jobs and stop their programs."),
     ("batch", "batch.command", "Submit many jobs at once, and follow them together."),
     ("rerun", "bulk.rerun", "Run jobs again, with other input or arguments."),
+    ("tag", "bulk.tag", "Give tags to jobs, and remove tags."),
     ("delete", "bulk.delete", "Delete jobs with their code and logs."),
     ("projects", "projects.command", "List, create, archive, restore and delete projects."),
     ("case-sets", "case_sets.command", "Store the cases of a project, in versions; list and show them."),
@@ -110,17 +111,17 @@ def main() -> None:
     except Exception as error:
         if _is_debugging():
             raise
-        _end(_sentence(error), ExitCode.SERVICE)
+        _end(in_language(_sentence(error)), ExitCode.SERVICE)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception) -> Text | str:
     """Return cause and remedy of what the host refuses; else the error as it is."""
     from adapters.common.obstacles import explain, refusal_of  # noqa: PLC0415 - slows every command down
 
     refusal = refusal_of(error)
     if refusal is not None:
         return explain(refusal)
-    return f"{type(error).__name__}: {error} (DEBUG=true shows where it comes from)"
+    return text("cli.unexpected", kind=type(error).__name__, detail=str(error))
 
 
 def _is_debugging() -> bool:

@@ -5,9 +5,11 @@ from typing import NoReturn
 import rich_click as click
 
 from application.ports.database_schema import DatabaseSchema
+from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.running import refuse_foreign_tables
 from entrypoints.cli.settings_report import load_limits, load_settings
+from entrypoints.cli.terminal import say
 from entrypoints.container import build_container
 
 
@@ -26,8 +28,9 @@ def command(context: click.Context) -> None:
 def up(schema: DatabaseSchema) -> None:
     """Bring the schema to the newest revision."""
     schema.upgrade()
-    newer = ", which is newer than this version" if schema.is_newer() else ""
-    click.echo(f"the schema is at {schema.revision()}{newer}")
+    revision = schema.revision()
+    newer = text("cli.schema_at_newer", revision=revision)
+    say(newer if schema.is_newer() else text("cli.schema_at", revision=revision))
 
 
 @command.command("down")
@@ -36,7 +39,7 @@ def up(schema: DatabaseSchema) -> None:
 def down(schema: DatabaseSchema, revision: str) -> None:
     """Downgrade the schema to REVISION, or to `base`; data that only later revisions keep is lost."""
     schema.downgrade(revision)
-    click.echo(f"the schema is at {schema.revision() or 'base'}")
+    say(text("cli.schema_at", revision=schema.revision() or "base"))
 
 
 @command.command("current")
@@ -55,11 +58,11 @@ def check(schema: DatabaseSchema) -> None:
     for difference in differences:
         click.echo(difference)
     if schema.is_newer():
-        raise Failure("the schema is newer than this version; use the newest version here", ExitCode.FAILED)
+        raise Failure(text("cli.schema_newer"), ExitCode.FAILED)
     if differences:
         _differs()
-    click.echo("the schema is as it should be")
+    say(text("cli.schema_right"))
 
 
 def _differs() -> NoReturn:
-    raise Failure("the schema differs; `service-server migrate up` brings it up to date", ExitCode.FAILED)
+    raise Failure(text("cli.schema_differs"), ExitCode.FAILED)

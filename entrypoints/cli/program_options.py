@@ -14,11 +14,11 @@ from domain.catalogue.figures import read_size
 from domain.catalogue.text import text
 from domain.language import LANGUAGES
 from entrypoints.cli.client import Json
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.files import path_of, read_files
 from entrypoints.cli.input_files import read_bytes, read_text, unreadable
 from entrypoints.cli.terminal import note
-from entrypoints.cli.values import LanguageName, Tag
+from entrypoints.cli.values import LanguageName, Seconds, Tag
 
 # A longer input is sent as a file.
 _TEXT_BYTES = 1 << 20
@@ -34,7 +34,7 @@ class Memory(click.ParamType[int]):
         try:
             return value if isinstance(value, int) else read_size(value)
         except ValueError:
-            self.fail(f"{value!r} is not a size, such as 512MiB or 1GiB", param, ctx)
+            self.fail(in_language(text("cli.not_a_size", given=value)), param, ctx)
 
 
 class Variable(click.ParamType[tuple[str, str]]):
@@ -50,7 +50,7 @@ class Variable(click.ParamType[tuple[str, str]]):
             return value
         found = variable_of(value)
         if found is None:
-            self.fail(f"{value!r} is neither NAME=VALUE nor the name of a variable that is set", param, ctx)
+            self.fail(in_language(text("cli.not_a_variable", given=value)), param, ctx)
         return found
 
 
@@ -66,6 +66,7 @@ class ProgramOptions:
     """The options that describe a program and its limits, times in seconds."""
 
     language: str | None
+    runtime: str | None
     files: tuple[Path, ...]
     artifacts: tuple[str, ...]
     timeout: float | None
@@ -92,6 +93,7 @@ class ProgramOptions:
             "timeout_ms": _milliseconds(self.timeout),
             "build_timeout_ms": _milliseconds(self.build_timeout),
         }
+        job |= {} if self.runtime is None else {"runtime": self.runtime}
         job |= {} if self.cpu is None else {"cpu_time_ms": _milliseconds(self.cpu)}
         job |= {} if self.memory is None else {"memory_mb": self.memory}
         job |= {"tags": dict(self.tags)} if self.tags else {}
@@ -114,7 +116,7 @@ class ProgramOptions:
                     continue
                 found = variable_of(line)
                 if found is None:
-                    raise Failure(f"{file}, line {number}: is not NAME=VALUE", ExitCode.USAGE)
+                    raise Failure(text("cli.not_variable_in", file=file, number=number), ExitCode.USAGE)
                 variables[found[0]] = found[1]
         return variables | dict(self.env)
 
@@ -132,9 +134,14 @@ def program_options(function: Callable[..., None]) -> Callable[..., None]:
     return with_program
 
 
-_seconds = click.FloatRange(min=0, min_open=True)
+_seconds = Seconds()
 _OPTIONS = (
     click.option("--language", type=LanguageName(), help="Its language; by default that of the extension."),
+    click.option(
+        "--runtime",
+        metavar="NAME",
+        help="Its version or environment, such as python+numpy; `runtimes list` has the ones here.",
+    ),
     click.option(
         "--file",
         "files",
@@ -149,9 +156,9 @@ _OPTIONS = (
         multiple=True,
         help="Files that it writes and that are saved, such as 'out/*.png'; may be repeated.",
     ),
-    click.option("--timeout", type=_seconds, help="Its wall time, in seconds."),
-    click.option("--build-timeout", type=_seconds, help="The wall time of its build, in seconds, if any."),
-    click.option("--cpu", type=_seconds, help="Its processor time, in seconds."),
+    click.option("--timeout", type=_seconds, help="Its wall time, such as 10s; a bare number is of seconds."),
+    click.option("--build-timeout", type=_seconds, help="The wall time of its build, if it is built."),
+    click.option("--cpu", type=_seconds, help="Its processor time."),
     click.option("--memory", type=Memory(), help="Its memory, such as 512MiB; a bare number is of MiB."),
     click.option(
         "--tag",
@@ -188,7 +195,7 @@ def text_of(stdin: bytes) -> str:
     """
     found = _short_text(stdin)
     if found is None:
-        raise Failure("--stdin: must be UTF-8 and at most 1 MiB here; `run` sends others", ExitCode.USAGE)
+        raise Failure(text("cli.stdin_too_long"), ExitCode.USAGE)
     return found
 
 

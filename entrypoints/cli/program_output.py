@@ -13,6 +13,7 @@ from typing import TextIO
 import httpx
 
 from application.retry_policy import RetryPolicy
+from domain.catalogue.text import text
 from entrypoints.cli.client import Json, ServerSentEvent, ServiceClient
 from entrypoints.cli.errors import Failure
 from entrypoints.cli.terminal import printable
@@ -52,7 +53,7 @@ class ProgramOutput:
         if all(stream.position >= result[f"{name}_bytes"] for name, stream in self._streams.items()):
             return
         if result["log_key"] is None:
-            raise Failure("the rest of the program's output is lost, for it has no log")
+            raise Failure(text("cli.output_lost"))
         self.take_log(json.loads(client.get("/api/log", log_key=result["log_key"])))
 
     def take_log(self, log: Json) -> None:
@@ -134,9 +135,7 @@ def follow(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
             lost = None
         delay_s = next(delays_s, None)
         if delay_s is None:
-            raise Failure(
-                f"lost the service; the job goes on: service-server logs --follow {job_id}"
-            ) from lost
+            raise Failure(text("cli.lost_output", id=job_id)) from lost
         time.sleep(delay_s)
 
 

@@ -5,6 +5,7 @@ import rich_click as click
 from domain.catalogue.text import text
 from entrypoints.cli.bulk import confirm
 from entrypoints.cli.client import Json, segment
+from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
@@ -86,7 +87,7 @@ def _list(server: str | None, *, as_json: bool) -> None:
         print_json(listed)
         return
     print_table(
-        ("ID", "PROJECT", "DESCRIPTION"),
+        (Column.ID, Column.PROJECT, Column.DESCRIPTION),
         ((project["project_id"], project["project"], project["description"]) for project in listed),
     )
 

@@ -10,6 +10,8 @@ from types import FrameType
 
 import rich_click as click
 
+from domain.catalogue.figures import limit_figure
+from domain.catalogue.text import Text, text
 from domain.checker import CheckerKind
 from entrypoints.cli.cases import (
     case_progress,
@@ -20,12 +22,12 @@ from entrypoints.cli.cases import (
 )
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.connection import connect, explain_waiting, server_option
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, in_language, said_by
 from entrypoints.cli.files import save_artifacts
 from entrypoints.cli.input_files import read_text
 from entrypoints.cli.program_options import ProgramOptions, language_of, program_input, program_options
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
-from entrypoints.cli.terminal import Progress, one_line, print_json, printable
+from entrypoints.cli.terminal import Progress, note, one_line, print_json, printable
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
@@ -73,7 +75,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     "run",
     epilog="Ends with the program's own exit code; with 128 plus a signal's number, 124 for a timeout, 130 "
     "when cancelled; with 1 for a failure without an exit code, 2 for wrong usage, 3 for one of the service. "
-    "With --cases: 0 if all are accepted, 1 if not, or if the program does not compile.",
+    "With cases: 0 if all are accepted, 1 if not, or if the program does not compile.",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -95,14 +97,19 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     help="Run it for each input in a directory: files *.in, with the expected output in *.out or *.ans.",
 )
 @click.option(
+    "--case-set",
+    metavar="NAME[@VERSION]",
+    help="Run it for each case of a set of the project, which `case-sets put` stores.",
+)
+@click.option(
     "--stop-on",
     type=click.Choice(["first_failure", "never"]),
-    help="With --cases: when the remaining ones are skipped.",
+    help="With cases: when the remaining ones are skipped.",
 )
 @click.option(
     "--checker",
     metavar="KIND|FILE",
-    help=f"With --cases: how outputs are compared, {', '.join(_KINDS)} (trimmed by default), or a program, "
+    help=f"With cases: how outputs are compared, {', '.join(_KINDS)} (trimmed by default), or a program, "
     "whose arguments are the files of input, output and answer.",
 )
 @click.option(
@@ -114,7 +121,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="With --cases: write a report in the form of JUnit.",
+    help="With cases: write a report in the form of JUnit.",
 )
 @click.option("--detach", "-d", is_flag=True, help="Print the job's id, and do not wait for its end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON in place of its output.")
@@ -128,6 +135,7 @@ def command(
     stdin: str | None,
     artifacts_dir: Path,
     cases: Path | None,
+    case_set: str | None,
     stop_on: str | None,
     checker: str | None,
     tolerance: float | None,
@@ -137,30 +145,34 @@ def command(
     server: str | None,
 ) -> None:
     """Run the program in FILE, with ARGS after `--`, and end with its exit code."""
+    has_cases = cases is not None or case_set is not None
     given = {"--stop-on": stop_on, "--checker": checker, "--tolerance": tolerance, "--junit": junit}
     of_cases = next((name for name, value in given.items() if value is not None), None)
-    if cases is None and of_cases is not None:
-        raise Failure(f"{of_cases} is for a program that runs with --cases", ExitCode.USAGE)
-    if cases is not None and stdin is not None:
-        raise Failure("--stdin is what each of the --cases has; leave one of them out", ExitCode.USAGE)
-    if cases is not None and program.artifacts:
-        raise Failure("--artifact is for a program that runs once; leave it or --cases out", ExitCode.USAGE)
-    given_stdin = b"" if cases is not None else program_input(stdin)
+    if cases is not None and case_set is not None:
+        raise Failure(text("cli.one_kind_of_cases"), ExitCode.USAGE)
+    if not has_cases and of_cases is not None:
+        raise Failure(text("cli.needs_cases", option=of_cases), ExitCode.USAGE)
+    if has_cases and stdin is not None:
+        raise Failure(text("cli.stdin_and_cases"), ExitCode.USAGE)
+    if has_cases and program.artifacts:
+        raise Failure(text("cli.artifacts_and_cases"), ExitCode.USAGE)
+    given_stdin = b"" if has_cases else program_input(stdin)
     if detach and junit is not None:
-        raise Failure("--junit is for a command that waits; leave it or --detach out", ExitCode.USAGE)
+        raise Failure(text("cli.junit_and_detach"), ExitCode.USAGE)
     job, contents = program.upload(file, args, given_stdin)
-    if cases is not None:
-        job |= {"cases": read_cases(cases), "stop_on": stop_on, "checker": _checker(checker, tolerance)}
+    if has_cases:
+        told = {"case_set": case_set} if cases is None else {"cases": read_cases(cases)}
+        job |= {**told, "stop_on": stop_on, "checker": _checker(checker, tolerance)}
     send = partial(ServiceClient.upload, job=job, files=contents, stdin=_as_file(job, given_stdin))
     if detach:
         _detach(send, server, as_json=as_json)
         return
     with interruptible():
-        if as_json or cases is not None:
+        if as_json or has_cases:
             total = len(job.get("cases", ()))
             code = _follow(send, server, total, junit, file.name, artifacts_dir, as_json=as_json)
         else:
-            with Progress(f"Running {one_line(file.name)}") as progress:
+            with Progress(in_language(text("cli.running", file=one_line(file.name)))) as progress:
                 code = _run(send, server, progress, artifacts_dir)
     sys.exit(code)
 
@@ -249,14 +261,14 @@ def _checker(name: str | None, tolerance: float | None) -> Json | None:
         Failure: It is neither, or a tolerance is not that of numbers.
     """
     if tolerance is not None and name != CheckerKind.FLOAT:
-        raise Failure("--tolerance is for --checker float", ExitCode.USAGE)
+        raise Failure(text("cli.tolerance_of_float"), ExitCode.USAGE)
     if name is None:
         return None
     if name in _KINDS:
         return {"kind": name, "tolerance": tolerance}
     file = Path(name)
     if not file.exists():
-        raise Failure(f"--checker: {name} is neither a file nor one of {', '.join(_KINDS)}", ExitCode.USAGE)
+        raise Failure(text("cli.no_checker", name=name, kinds=", ".join(_KINDS)), ExitCode.USAGE)
     return {"kind": CheckerKind.PROGRAM, "language": language_of(file), "code": read_text(file)}
 
 
@@ -284,7 +296,7 @@ def _run(
 
 def _tell(job: Json, *, explains: bool = True) -> None:
     if explains and (why := explanation(job)):
-        click.echo(f"service-server: {one_line(why)}", err=True)
+        note(why)
     if sys.stderr.isatty():
         click.secho(summary(job), err=True, dim=True)
 
@@ -293,9 +305,9 @@ def _cancel(client: ServiceClient, job_id: str) -> None:
     try:
         client.post(f"/api/cancel/{job_id}")
     except Failure as failure:  # it may have ended meanwhile
-        click.echo(f"service-server: {one_line(str(failure))}", err=True)
+        note(said_by(failure))
     else:
-        click.echo(f"service-server: cancelled job {job_id}", err=True)
+        note(text("cli.cancelled_job", id=job_id))
 
 
 def exit_code(job: Json) -> int:
@@ -310,15 +322,18 @@ def exit_code(job: Json) -> int:
     return int(result.get("exit_code") or ExitCode.FAILED)
 
 
-def explanation(job: Json) -> str | None:
+def explanation(job: Json) -> Text | None:
     """Explain why a program did not end by itself; None if it did."""
     result, reason = job["data"].get("result") or {}, job["data"]["reason"]
     if reason in {None, "nonzero_exit"}:
         return None
-    sentence = result.get("error_message") or job["message"]
+    sentence: Text | str = result.get("error_message") or job["message"]
     if limit := result.get("limit"):
-        sentence += f" ({limit['name']}: {limit['allowed']} allowed, {limit['measured']} measured)"
-    return f"{sentence} [{reason}]"
+        measured, allowed = (limit_figure(limit["name"], limit[figure]) for figure in ("measured", "allowed"))
+        sentence = text(
+            "cli.limit_measured", sentence=str(sentence).rstrip("."), measured=measured, allowed=allowed
+        )
+    return text("cli.with_reason", sentence=sentence, reason=reason)
 
 
 def summary(job: Json) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from application.errors import DependencyUnavailable
 from application.ports.database_schema import DatabaseSchema
+from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.topology import Topology
 from entrypoints.worker.background_services import BackgroundServices
@@ -51,7 +52,7 @@ def check_schema(schema: DatabaseSchema) -> None:
         logger.warning("%s", error)
         return
     if revision is None:
-        raise Failure("the database has no tables yet; `service-server migrate up` makes them")
+        raise Failure(text("cli.no_tables"))
     if is_newer:
         logger.warning(
             "the tables are of a newer version of the service, revision %s; they are used", revision
@@ -68,11 +69,7 @@ def refuse_foreign_tables(schema: DatabaseSchema) -> None:
         DependencyUnavailable: The database is out of reach.
     """
     if names := schema.foreign_tables():
-        raise Failure(
-            f"the database has tables of another service by the names of this one's ({', '.join(names)}); "
-            "`service-server import` takes them over",
-            ExitCode.FAILED,
-        )
+        raise Failure(text("cli.foreign_tables", names=", ".join(names)), ExitCode.FAILED)
 
 
 def _ensure_open_files() -> None:
@@ -85,8 +82,5 @@ def _ensure_open_files() -> None:
     if allowed >= MIN_OPEN_FILES:
         return
     if most < MIN_OPEN_FILES:
-        raise Failure(
-            f"this process may have {most} files open, and needs {MIN_OPEN_FILES} or more; raise the limit: "
-            "ulimit -n 4096, LimitNOFILE=4096 of a systemd unit, or --ulimit nofile=4096 of a container"
-        )
+        raise Failure(text("cli.open_files", allowed=most, needed=MIN_OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MIN_OPEN_FILES, most))

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import rich_click as click
 
+from domain.catalogue.text import text
+from entrypoints.cli.columns import Column
+from entrypoints.cli.errors import in_language
 from entrypoints.cli.settings_report import load_settings
-from entrypoints.cli.terminal import list_options, print_json, print_table
+from entrypoints.cli.terminal import list_options, print_json, print_table, say
 from entrypoints.container import runtime_directory
 
-_COLUMNS = ("RUNTIME", "LANGUAGE", "VERSION", "STATE")
+_COLUMNS = (Column.RUNTIME, Column.LANGUAGE, Column.VERSION, Column.STATE)
 _NAMES = ("name", "language", "version", "state")
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True)
 
@@ -32,8 +35,9 @@ def add(*, name: str, from_venv: Path | None, from_prefix: Path | None, language
         language = language or name.partition("@")[0].partition("+")[0]
         support = runtimes.add_prefix(name, from_prefix, language)
     else:
-        raise click.UsageError("give one of --from-venv and --from-prefix")
-    click.echo(f"{name}: {support.language}, version {support.version or 'unknown'}")
+        raise click.UsageError(in_language(text("cli.venv_or_prefix")))
+    version = support.version or text("cli.unknown_version")
+    say(text("cli.runtime_added", name=name, language=support.language, version=version))
 
 
 @command.command("list")
@@ -57,4 +61,4 @@ def list_all(*, as_json: bool) -> None:
 def remove(*, name: str) -> None:
     """Remove the description of a runtime; what is installed stays."""
     runtime_directory(load_settings()).remove(name)
-    click.echo(f"removed {name}")
+    say(text("cli.removed", name=name))

@@ -13,7 +13,8 @@ import rich_click as click
 from litestar import Litestar
 
 from application.ports.execution_engine import ExecutionEngine
-from entrypoints.cli.errors import ExitCode, Failure
+from domain.catalogue.text import text
+from entrypoints.cli.errors import ExitCode, Failure, fault_of
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running
@@ -71,13 +72,8 @@ def _ensure_callers_are_decided(settings: Settings) -> None:
         Failure: SERVICE_SERVER_AUTH is not set, and the address is not one of loopback.
     """
     if settings.auth is None and not settings.is_on_loopback:
-        name = variable(Settings, "auth")
-        raise Failure(
-            f"others can reach {settings.host}, so set who may call: {name}=keys asks each caller for an API "
-            f"key, of which `service-server setup` makes the first; {name}=off lets every client that "
-            "reaches the port run code, read every log and delete every project",
-            ExitCode.USAGE,
-        )
+        setting = variable(Settings, "auth")
+        raise Failure(text("cli.callers_undecided", host=settings.host, setting=setting), ExitCode.USAGE)
 
 
 class _Server(HttpServer):
@@ -101,11 +97,8 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         # The library adds the address to the system's words, and resolvers have words of their own.
         number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else "the name cannot be resolved"
-        where = f"{host}, port {port}"
-        raise Failure(
-            f"cannot listen on {where}: {str(reason).lower()}; --host and --port choose others"
-        ) from error
+        reason = fault_of(OSError(number, os.strerror(number))) if number > 0 else text("cli.unresolved")
+        raise Failure(text("cli.cannot_listen", host=host, port=port, detail=reason)) from error
 
 
 def banner(settings: Settings, warning: str | None) -> Iterator[str]:

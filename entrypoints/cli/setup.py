@@ -5,6 +5,7 @@ import rich_click as click
 from application.commands import CreateKeyCommand
 from application.errors import Conflict
 from domain.caller import Scope
+from domain.catalogue.text import text
 from entrypoints.cli.administration import administration
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.keys import print_issued
@@ -25,9 +26,5 @@ def command(*, as_json: bool) -> None:
         try:
             issued = admin.services.create_key(admin.caller, first)
         except Conflict:
-            raise Failure(
-                "the first administrator's key has been made already; `service-server keys create "
-                f"--name NAME --scope {Scope.ADMIN}` makes another",
-                ExitCode.FAILED,
-            ) from None
+            raise Failure(text("cli.set_up_already", scope=Scope.ADMIN), ExitCode.FAILED) from None
     print_issued(issued, as_json=as_json)

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import rich_click as click
 from msgspec import to_builtins
 
+from domain.catalogue.text import text
 from domain.quota import QUOTA_NAMES, UNLIMITED, Quota
 from domain.tenant import Tenant, TenantName, TenantTrigger
 from entrypoints.cli.administration import Administration, administrative
+from entrypoints.cli.columns import Column
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 from entrypoints.http.schemas.tenants import TenantResponse
@@ -43,7 +45,7 @@ def list_tenants(admin: Administration, *, as_json: bool) -> None:
         print_json(tenants)
         return
     print_table(
-        ("TENANT", "STATUS", "CREATED", "QUOTA"),
+        (Column.TENANT, Column.STATUS, Column.CREATED, Column.QUOTA),
         ((t["tenant"], t["status"], t["created_at"], _written(t["quota"])) for t in tenants),
     )
 
@@ -98,7 +100,7 @@ def quota(
 ) -> None:
     """Set the whole quota of a tenant; a figure left out is no bound. Without any, show the quota."""
     if unlimited and figures:
-        raise Failure("--unlimited goes with no figure", ExitCode.USAGE)
+        raise Failure(text("cli.unlimited_alone"), ExitCode.USAGE)
     if unlimited or figures:
         tenant = admin.services.set_quota(admin.caller, TenantName(name), _quota(figures))
     else:
@@ -111,10 +113,8 @@ def _quota(figures: Sequence[str]) -> Quota:
     for figure in figures:
         name, _, number = figure.partition("=")
         if name not in QUOTA_NAMES or not (number.isascii() and number.isdecimal()) or name in given:
-            raise Failure(
-                f"'{figure}' is not FIGURE=NUMBER, once for each of {', '.join(sorted(QUOTA_NAMES))}",
-                ExitCode.USAGE,
-            )
+            names = ", ".join(sorted(QUOTA_NAMES))
+            raise Failure(text("cli.not_a_figure", given=figure, names=names), ExitCode.USAGE)
         given[name] = int(number[:20])
     return Quota.of(given) if given else UNLIMITED
 

@@ -1,7 +1,6 @@
 """Output to the terminal: tables, fields, JSON and progress, with control characters escaped."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import rich_click as click
 
-from domain.catalogue.language import language_of_environment
 from domain.catalogue.text import Text as CatalogueText
+from entrypoints.cli.columns import Column
+from entrypoints.cli.errors import in_language
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,7 +60,7 @@ class Styled:
 
 
 def print_table(
-    columns: Sequence[str],
+    columns: Iterable[Column],
     rows: Iterable[Sequence[object]],
     style: Callable[[Sequence[str]], str | None] = lambda _row: None,
     *,
@@ -69,7 +69,7 @@ def print_table(
     """Print rows: as a table to a terminal, and with tabs between their cells to anything else.
 
     Args:
-        columns: Their heads.
+        columns: Their heads, which programs read in English.
         rows: The rows.
         style: Returns the style of a row on a terminal, None for the usual one.
         is_part: Whether it is a part of a report, which has the heads everywhere. Elsewhere they are on
@@ -81,13 +81,13 @@ def print_table(
         Console().print(table_of(columns, rows, style))
         return
     if is_part or _has_header():
-        click.echo("\t".join(columns))
+        click.echo("\t".join(str(column.head) for column in columns))
     for row in rows:
         click.echo("\t".join(_texts(row)))
 
 
 def table_of(
-    columns: Sequence[str],
+    columns: Iterable[Column],
     rows: Iterable[Sequence[object]],
     style: Callable[[Sequence[str]], str | None] = lambda _row: None,
 ) -> "Table":
@@ -97,7 +97,7 @@ def table_of(
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place == 0, overflow="fold")
+        table.add_column(in_language(column.head), no_wrap=place == 0, overflow="fold")
     for row in rows:
         texts = _texts(row)
         styles = [cell.style or "" if isinstance(cell, Styled) else "" for cell in row]
@@ -114,9 +114,14 @@ def _has_header() -> bool:
     return context is not None and context.meta.get(_HEADER, False)
 
 
-def note(sentence: CatalogueText) -> None:
+def say(sentence: CatalogueText) -> None:
+    """Print a line on stdout, in the language of the terminal."""
+    click.echo(one_line(in_language(sentence)))
+
+
+def note(sentence: CatalogueText | str) -> None:
     """Print a remark on stderr, in the language of the terminal."""
-    click.echo(f"service-server: {sentence.into(language_of_environment(os.environ))}", err=True)
+    click.echo(f"service-server: {one_line(in_language(sentence))}", err=True)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:

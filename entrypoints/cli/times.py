@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 
 import rich_click as click
 
+from domain.catalogue.text import text
+from entrypoints.cli.errors import in_language
+
 _SPAN = re.compile(r"(\d{1,6}) ?(s|m|min|h|d|w)", re.ASCII)
 _UNITS = {
     "s": timedelta(seconds=1),
@@ -31,24 +34,19 @@ class Moment(click.ParamType[datetime]):
         try:
             return parse_moment(value, datetime.now().astimezone())
         except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is not a time. It may be a span before now, such as 30m, 2h or 7d; 'today' or "
-                "'yesterday'; a date such as 2025-01-31; or a time such as 2025-01-31T12:00",
-                param,
-                ctx,
-            )
+            self.fail(in_language(text("cli.not_a_time", given=value)), param, ctx)
 
 
-def parse_moment(text: str, now: datetime) -> datetime:
+def parse_moment(given: str, now: datetime) -> datetime:
     """Read a time. A day is its beginning.
 
     Raises:
         ValueError: It is not written as one.
         OverflowError: It is before the first year.
     """
-    if span := _SPAN.fullmatch(text.lower()):
+    if span := _SPAN.fullmatch(given.lower()):
         return now - int(span[1]) * _UNITS[span[2]]
-    if (days := _DAYS_AGO.get(text.lower())) is not None:
+    if (days := _DAYS_AGO.get(given.lower())) is not None:
         day = now.date() - timedelta(days=days)
         return datetime(day.year, day.month, day.day).astimezone()
-    return datetime.fromisoformat(text).astimezone()
+    return datetime.fromisoformat(given).astimezone()

@@ -1,17 +1,19 @@
 """Types of the values of options, which refuse a value with the ones that are allowed."""
 
+import math
 import re
 from difflib import get_close_matches
 
 import rich_click as click
 from click.shell_completion import CompletionItem
 
+from domain.catalogue.figures import read_duration
 from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.language import ALIASES, LANGUAGES, parse_language
 from domain.submission import is_tag_name
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 
 
 class LanguageName(click.ParamType[str]):
@@ -50,8 +52,36 @@ class Tag(click.ParamType[tuple[str, str]]):
             return value
         name, *rest = re.split("[=:]", value, maxsplit=1)
         if not rest or not is_tag_name(name):
-            self.fail(f"{value!r} is not NAME=VALUE, such as team=blue", param, ctx)
+            self.fail(in_language(text("cli.not_a_tag", given=value)), param, ctx)
         return name, rest[0]
+
+
+class Seconds(click.ParamType[float]):
+    """A time with its unit, or in seconds.
+
+    Args:
+        maximum: The longest one, in seconds; None for any above zero.
+    """
+
+    name = "time"
+
+    def __init__(self, maximum: float | None = None) -> None:
+        self._maximum = maximum
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a time, in seconds."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            try:
+                seconds = read_duration(str(value)) / 1_000
+            except ValueError:
+                self.fail(in_language(text("cli.not_seconds", given=value)), param, ctx)
+        if self._maximum is None and not 0 < seconds < math.inf:
+            self.fail(in_language(text("cli.seconds_range", given=value)), param, ctx)
+        if self._maximum is not None and not 0 <= seconds <= self._maximum:
+            self.fail(in_language(text("cli.seconds_to", given=value, maximum=self._maximum)), param, ctx)
+        return seconds
 
 
 STATUSES = click.Choice([status.value for status in JobStatus], case_sensitive=False)

@@ -4,10 +4,12 @@ import time
 
 import rich_click as click
 
+from domain.catalogue.text import Text, text
 from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
-from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
+from entrypoints.cli.errors import ExitCode, Failure, in_language
+from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table, say
 
 _EVENTS = ("job.started", "job.completed", "job.cancelled", "batch.completed")
 _COLUMNS = ("webhook_id", "status", "project", "events", "url")
@@ -35,7 +37,7 @@ def list_webhooks(*, project: str | None, as_json: bool, server: str | None) -> 
         print_json(webhooks)
         return
     print_table(
-        [name.replace("_", " ").upper() for name in _COLUMNS],
+        [Column(name) for name in _COLUMNS],
         ([_cell(webhook[name]) for name in _COLUMNS] for webhook in webhooks),
     )
 
@@ -68,7 +70,7 @@ def remove(*, webhook_id: str, as_json: bool, server: str | None) -> None:
     """Delete a webhook with its deliveries."""
     with connect(server) as client:
         webhook = client.delete(f"/api/webhooks/{segment(webhook_id)}")
-    _print_changed(webhook, "deleted", as_json=as_json)
+    _print_changed(webhook, text("cli.deleted", id=webhook["webhook_id"]), as_json=as_json)
 
 
 @command.command("enable")
@@ -79,7 +81,7 @@ def enable(*, webhook_id: str, as_json: bool, server: str | None) -> None:
     """Have a webhook get events again."""
     with connect(server) as client:
         webhook = client.patch(f"/api/webhooks/{segment(webhook_id)}", {"status": "ACTIVE"})
-    _print_changed(webhook, "enabled", as_json=as_json)
+    _print_changed(webhook, text("cli.webhook_enabled", id=webhook["webhook_id"]), as_json=as_json)
 
 
 @command.command("disable")
@@ -90,7 +92,7 @@ def disable(*, webhook_id: str, as_json: bool, server: str | None) -> None:
     """Have a webhook get no events."""
     with connect(server) as client:
         webhook = client.patch(f"/api/webhooks/{segment(webhook_id)}", {"status": "DISABLED"})
-    _print_changed(webhook, "disabled", as_json=as_json)
+    _print_changed(webhook, text("cli.webhook_disabled", id=webhook["webhook_id"]), as_json=as_json)
 
 
 @command.command("rotate")
@@ -125,7 +127,7 @@ def test(*, webhook_id: str, as_json: bool, server: str | None) -> None:
     elif delivery["attempts"]:
         print_fields(delivery["attempts"][-1].items())
     if delivery["status"] != "DELIVERED":
-        raise Failure(f"the event has not arrived: it is {delivery['status']}", ExitCode.FAILED)
+        raise Failure(text("cli.not_delivered", status=delivery["status"]), ExitCode.FAILED)
 
 
 @command.command("deliveries")
@@ -148,7 +150,15 @@ def deliveries(*, webhook_id: str, status: str | None, limit: int, as_json: bool
     if as_json:
         print_json(found)
         return
-    columns = ("DELIVERY", "EVENT", "ABOUT", "STATUS", "ATTEMPTS", "LATEST", "NEXT ATTEMPT")
+    columns = (
+        Column.DELIVERY,
+        Column.EVENT,
+        Column.ABOUT,
+        Column.STATUS,
+        Column.ATTEMPTS,
+        Column.LATEST,
+        Column.NEXT_ATTEMPT,
+    )
     print_table(columns, map(_row, found))
 
 
@@ -165,7 +175,7 @@ def redeliver(*, webhook_id: str, delivery_id: str, as_json: bool, server: str |
     if as_json:
         print_json(delivery)
     else:
-        click.echo(f"posting {delivery['delivery_id']} once more")
+        say(text("cli.redelivers", id=delivery["delivery_id"]))
 
 
 def _attempted(client: ServiceClient, path: str, delivery_id: str) -> Json:
@@ -197,14 +207,14 @@ def _print_issued(webhook: Json, *, as_json: bool) -> None:
         print_json(webhook)
         return
     print_fields((name, _cell(value)) for name, value in webhook.items())
-    click.echo("Keep the secret: it is not shown again.", err=True)
+    click.echo(in_language(text("cli.keep_secret")), err=True)
 
 
-def _print_changed(webhook: Json, change: str, *, as_json: bool) -> None:
+def _print_changed(webhook: Json, change: Text, *, as_json: bool) -> None:
     if as_json:
         print_json(webhook)
     else:
-        click.echo(f"{change} {webhook['webhook_id']}")
+        say(change)
 
 
 def _cell(value: object) -> object:

@@ -8,11 +8,13 @@ import sys
 import rich_click as click
 
 from application.errors import ApplicationError
-from entrypoints.cli.errors import ExitCode, Failure
+from domain.catalogue.text import text
+from entrypoints.cli.errors import ExitCode, Failure, said_by
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
+from entrypoints.cli.terminal import note, say
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
 from entrypoints.settings_check import warnings
@@ -44,7 +46,7 @@ def _work_alone(settings: Settings) -> None:
     try:
         _work(settings)
     except (Failure, ApplicationError) as error:
-        click.echo(f"service-server: {error}", err=True)
+        note(said_by(error))
         sys.exit(ExitCode.SERVICE)
 
 
@@ -56,7 +58,7 @@ def _work(settings: Settings) -> None:
         pinned_to_one_cpu(wanted=settings.one_processor),
         running(container.background_services(), topology, container.schema()),
     ):
-        click.echo(f"Working on {settings.worker_threads} threads")
+        say(text("cli.working", count=settings.worker_threads))
         for name, what in parts(settings):
             click.echo(f"  {name:<9} {what}")
         os.read(told_to_stop, 1)

@@ -11,7 +11,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.exceptions import NotFoundException as NoSuchRoute
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from application.errors import (
     AmbiguousJobId,
@@ -144,7 +144,10 @@ def problem_of(request: AnyRequest, error: Exception) -> Problem:
     errors = _faults(request, error)
     detail = _detail(request, error, problem_type, errors)
     problem = _problem(problem_type, str(detail), quote(request.scope["path"]))
-    problem.code = _code_of(detail)
+    if isinstance(detail, Text):
+        inner = detail.values.get("detail")  # of a field's fault
+        told = inner if isinstance(inner, Text) else detail
+        problem.code, problem.values = told.code, told.plain_values
     problem.errors = list(errors) or UNSET
     for name in _MEMBERS:
         setattr(problem, name, getattr(error, name, UNSET))
@@ -165,14 +168,6 @@ def _problem(problem_type: ProblemType, detail: str, instance: str) -> Problem:
         instance=instance,
         request_id=request_id.get(),
     )
-
-
-def _code_of(detail: Text | str) -> str | UnsetType:
-    """Return the code of a sentence in the catalogue: of a field's fault that of the fault."""
-    if not isinstance(detail, Text):
-        return UNSET
-    inner = detail.values.get("detail")
-    return inner.code if isinstance(inner, Text) else detail.code
 
 
 def _type_of(error: Exception) -> ProblemType:

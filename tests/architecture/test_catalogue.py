@@ -21,6 +21,8 @@ from domain.limits import STANDARD_BOUNDS
 from domain.session import SessionStatus
 from domain.tenant import TenantStatus
 from domain.webhook import DeliveryStatus, WebhookStatus
+from entrypoints.cli.columns import Column
+from entrypoints.cli.errors import OS_FAULTS
 from entrypoints.http.dashboard import audit, cluster, job_state, keys, project, usage, visitor
 from entrypoints.http.errors import PROBLEM_TYPES, PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.request_head import CODING, VERSION
@@ -62,6 +64,8 @@ FAMILIES: Mapping[str, set[str]] = {
     "account.": set(keys.LIFETIMES),
     "cases.": set(Verdict),
     "cluster.last_": {name for _minutes, name in cluster.RANGES},
+    "cli.os_": set(OS_FAULTS.values()),
+    "columns.": set(Column),
     "common.": {entry.name for entry in (*visitor.ENTRIES, *visitor.OWN_ENTRIES)},
     "common.last_": {*project.PERIODS, *audit.PERIODS, *usage.DAYS},
     "job.explain_": {*Reason, *State, "deferred"},

@@ -86,7 +86,7 @@ def test_a_batch_is_cancelled_and_a_job_is_run_again(where, tmp_path):
 
     (tmp_path / "in").write_text("two")
     stdin = str(tmp_path / "in")
-    again = json.loads(output("rerun", batch["jobs"][0], "--stdin", stdin, "--json", env=where))
+    again = json.loads(output("rerun", batch["jobs"][0], "--stdin", f"@{stdin}", "--json", env=where))
 
     json.loads(output("status", again["job_id"], "--wait", "20", "--json", env=where))
     assert output("logs", again["job_id"], env=where) == b"two\n"

@@ -143,7 +143,7 @@ def assert_problem(response: httpx.Response, status: int) -> dict:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
-    assert set(problem) - {"errors", "dependencies", "code", "candidates"} == PROBLEM | (
+    assert set(problem) - {"errors", "dependencies", "code", "values", "candidates"} == PROBLEM | (
         _OF_QUOTAS if status == 429 else set()
     )
     assert problem["status"] == status

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from application.errors import NotFound
 from application.queries.timeline import Timeline
-from domain.catalogue.figures import NOTHING
+from domain.catalogue.figures import NOTHING, limit_figure
 from domain.catalogue.text import Text, text
 from domain.execution import Execution, ExecutionResult, Output, ResourceUsage
 from domain.job import Job
@@ -186,8 +186,8 @@ def _used(run: Run, name: str, used: float | None) -> Text | str:
     allowed = getattr(run.job.spec.limits, name)
     return text(
         "job.measured_of",
-        used=formatting.limit_figure(name, used),
-        allowed=formatting.limit_figure(name, allowed),
+        used=limit_figure(name, used),
+        allowed=limit_figure(name, allowed),
     )
 
 

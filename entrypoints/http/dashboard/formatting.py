@@ -14,7 +14,6 @@ from domain.catalogue.figures import NOTHING, duration, size
 _CHART_HEIGHT = 28
 _BAR_WIDTH = 6
 _BAR_GAP = 2
-_MEBI = 1 << 20
 # What acts on a terminal or turns the direction of a text: C0 and C1 but tab and newline, and Unicode's
 # "Bidi_Control" (UAX 9, 2).
 _ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -60,13 +59,6 @@ def between(begin: datetime | None, end: datetime | None) -> str:
     if begin is None or end is None:
         return NOTHING
     return duration(max((end - begin) / timedelta(milliseconds=1), 0.0))
-
-
-def limit_figure(name: str, value: float) -> str:
-    """Format the value of a limit, whose name ends with its unit."""
-    if name.endswith("_ms"):
-        return duration(value)
-    return size(value * _MEBI) if name.endswith("_mb") else f"{value:,.0f}"
 
 
 def signed_size(value: int) -> str:

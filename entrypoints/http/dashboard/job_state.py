@@ -8,7 +8,7 @@ from application.queries.timeline import Timeline, Waiting
 from application.queries.wait_causes import ExplainedWait, WaitCause
 from application.views import JobView
 from domain.artifacts import PICTURES
-from domain.catalogue.figures import duration
+from domain.catalogue.figures import duration, limit_figure
 from domain.catalogue.text import Text, text
 from domain.execution import Execution, ExecutionResult, LimitHit, ResourceUsage
 from domain.job import Job
@@ -114,9 +114,7 @@ def _explanation(view: JobView, last: Execution | None, result: ExecutionResult 
 
 
 def _measured(limit: LimitHit) -> Text:
-    figures = {
-        name: formatting.limit_figure(limit.name, getattr(limit, name)) for name in ("measured", "allowed")
-    }
+    figures = {name: limit_figure(limit.name, getattr(limit, name)) for name in ("measured", "allowed")}
     return text("job.measured_of", used=figures["measured"], allowed=figures["allowed"])
 
 
@@ -207,12 +205,8 @@ def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
     return [
         Meter(
             name=text(f"limits.{name}"),
-            used=""
-            if result is None
-            else _NOT_MEASURED
-            if value is None
-            else formatting.limit_figure(name, value),
-            allowed=formatting.limit_figure(name, allowed),
+            used="" if result is None else _NOT_MEASURED if value is None else limit_figure(name, value),
+            allowed=limit_figure(name, allowed),
             percent=None if value is None else round(min(value / allowed * 100, 100), 1),
             was_hit=hit is not None and name == hit.name,
         )

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.response import Redirect
 
-from domain.catalogue.figures import duration, size
+from domain.catalogue.figures import duration, limit_figure, size
 from domain.catalogue.language import Language
 from domain.job_lifecycle import JobStatus, State
 from entrypoints.http import csrf
@@ -63,7 +63,7 @@ def _environment(language: Language) -> Environment:
         "script_texts": script_texts(language),
         "modes": modes,
         "asset": asset_url,
-        "limit_figure": formatting.limit_figure,
+        "limit_figure": limit_figure,
         "between": formatting.between,
         "sparkline": formatting.sparkline,
         "statuses": tuple(JobStatus),

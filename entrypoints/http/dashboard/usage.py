@@ -12,7 +12,7 @@ from application.queries.audit_reader import MAX_ENTRIES, UsageReader
 from application.views import DayUsage
 from domain.audit import NO_USAGE, Usage
 from domain.caller import Caller, Scope
-from domain.catalogue.figures import duration, size
+from domain.catalogue.figures import duration, limit_figure, size
 from domain.catalogue.text import Text, text
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
@@ -145,10 +145,7 @@ def _meters(caller: Caller, api: Api) -> dict[str, object]:
         (text("account.requests_per_s"), quota.requests_per_s),
         (text("account.streams"), quota.streams),
         (text("account.max_priority"), quota.max_priority),
-        *(
-            (text(f"limits.{name}"), formatting.limit_figure(name, largest))
-            for name, largest in quota.limits.items()
-        ),
+        *((text(f"limits.{name}"), limit_figure(name, largest)) for name, largest in quota.limits.items()),
     ]
     return {"meters": meters, "others": [(name, bound) for name, bound in others if bound is not None]}
 

@@ -1,6 +1,6 @@
 """Error bodies (RFC 9457), and the health of dependencies."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -39,6 +39,14 @@ class Problem(Struct, kw_only=True):
     code: Annotated[
         str | UnsetType,
         Meta(description="The code of the sentence in `detail`.", examples=["problems.does_not_exist"]),
+    ] = UNSET
+    values: Annotated[
+        dict[str, Any] | UnsetType,
+        Meta(
+            description="The values in that sentence; one that is a sentence of its own has its `code` and "
+            "its `values`.",
+            examples=[{"kind": {"code": "problems.kind_job", "values": {}}, "name": "x"}],
+        ),
     ] = UNSET
     request_id: Annotated[str, Meta(description="What the service's log knows the request by.")]
     errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong with the input.")] = UNSET

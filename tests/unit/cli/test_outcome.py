@@ -44,8 +44,8 @@ def test_a_program_that_ended_by_itself_needs_no_explanation():
 
 def test_a_limit_that_was_hit_is_named_with_what_was_measured():
     limit = {"name": "memory_mb", "allowed": 16, "measured": 20}
-    assert explanation(job("FAILED", "memory_limit", limit=limit)) == (
-        "Memory limit exceeded (memory_mb: 16 allowed, 20 measured) [memory_limit]"
+    assert str(explanation(job("FAILED", "memory_limit", limit=limit))) == (
+        "Memory limit exceeded: measured 20 MiB of 16 MiB [memory_limit]"
     )
 
 
