@@ -3,6 +3,9 @@
 (() => {
   // Of so many lines each has elements of its own; the rest follows as it is.
   const NUMBERED_LINES = 20000;
+  // So many are laid out together, once they come into view.
+  const CHUNK_LINES = 100;
+  const LINE_PX = 20;
   const blocks = new Map();
 
   const fragment = (lines) => `#${lines.replace(/[^/:]+/g, encodeURIComponent)}`;
@@ -46,10 +49,21 @@
       if (lines[lines.length - 1] === "") lines.pop();
       pre.style.setProperty("--digits", `${lines.length}`.length);
       this.rows = lines.slice(0, NUMBERED_LINES).map((line, place) => this.row(line, place + 1));
-      pre.replaceChildren(...this.rows);
+      pre.replaceChildren(...this.chunks());
       if (lines.length > NUMBERED_LINES) pre.append(lines.slice(NUMBERED_LINES).join("\n"));
       this.setStop(0);
       this.highlight(content);
+    }
+
+    chunks() {
+      const chunks = [];
+      for (let first = 0; first < this.rows.length; first += CHUNK_LINES) {
+        const chunk = element("span", { className: "chunk" });
+        chunk.append(...this.rows.slice(first, first + CHUNK_LINES));
+        chunk.style.containIntrinsicBlockSize = `auto ${chunk.childElementCount * LINE_PX}px`;
+        chunks.push(chunk);
+      }
+      return chunks;
     }
 
     row(line, number) {
@@ -89,6 +103,12 @@
     return { block, first, last };
   };
 
+  // Chunks on the way to the row have their own height only once they were laid out: a few frames settle it.
+  const bring = (row, block, frames = 4) => {
+    row.scrollIntoView({ block });
+    if (frames) requestAnimationFrame(() => bring(row, block, frames - 1));
+  };
+
   const go = async (isClose = false) => {
     for (const row of document.querySelectorAll(".code .marked")) row.classList.remove("marked");
     const found = addressed();
@@ -99,7 +119,7 @@
     block.mark(first, last);
     const row = block.rows[first - 1];
     if (!row) return;
-    row.scrollIntoView({ block: isClose ? "nearest" : "center" });
+    bring(row, isClose ? "nearest" : "center");
     row.firstChild.focus({ preventScroll: true });
   };
 
