@@ -27,6 +27,8 @@ _MAX_PENDING_BYTES = 4 << 20
 # Output within this time of a writing is written together, unless it becomes as much as this.
 _GATHER_S = 0.02
 _GATHER_BYTES = 64 << 10
+# https://redis.io/docs/latest/develop/reference/protocol-spec: the first word of an error is its kind.
+_WRONG_TYPE = "WRONGTYPE"
 # The stream of an execution whose worker died goes away by itself.
 _ABANDONED_S = 3_600
 
@@ -131,21 +133,25 @@ class OutputWriter:
             yield ("PEXPIRE", stream_key(execution_id), self._linger_ms)
         for execution_id, its_chunks in chunks.items():
             yield from self._append_commands(execution_id, its_chunks)
+            yield ("EXPIRE", stream_key(execution_id), _ABANDONED_S)
 
     def _append_commands(self, execution_id: ExecutionId, chunks: Sequence[OutputChunk]) -> Iterator[Command]:
-        key = stream_key(execution_id)
-        run = self._runs.setdefault(execution_id, Run())
-        yield from (("XADD", key, "*", *run.number(entry)) for entry in join(chunks))
-        yield ("XTRIM", key, "MAXLEN", run.keep(self._kept_bytes))
-        yield ("EXPIRE", key, _ABANDONED_S)
+        key, run = stream_key(execution_id), self._runs.setdefault(execution_id, Run())
+        for entry in join(chunks):
+            fields = run.number(entry)
+            yield ("XADD", key, "MAXLEN", run.keep(self._kept_bytes), "*", *fields)
 
     def _execute(self, commands: Sequence[Command]) -> None:
-        with self._client.pipeline(transaction=True) as pipeline:
+        # Commands may be repeated one by one: readers know entries that were written twice.
+        with self._client.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             replies = pipeline.execute(raise_on_error=False)
-        # An error before Redis begins is raised, and the commands are repeated. A command that fails here
-        # would fail again: its key holds something else. The other commands are done.
+        # A key that holds something else would fail again; any other failure is raised, and the commands are
+        # repeated.
         failures = [reply for reply in replies if isinstance(reply, redis.RedisError)]
+        for failure in failures:
+            if not str(failure).startswith(_WRONG_TYPE):
+                raise failure
         if failures:
-            logger.warning("live output is lost: %s", type(failures[0]).__name__)
+            logger.warning("live output is lost: another part of Redis uses the key of a stream")
