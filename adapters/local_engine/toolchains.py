@@ -263,7 +263,7 @@ class Toolchains:
         toolchain = self._table[language]
         missing = [name for name, path in self._paths[language].items() if path is None]
         if not missing:
-            return LanguageSupport(language, version=None)
+            return LanguageSupport(language, version=None, is_version_awaited=True)
         return LanguageSupport(language, version=None, unavailable_because=toolchain.advise(missing))
 
     def _begin_to_ask(self, languages: Sequence[Language]) -> None:

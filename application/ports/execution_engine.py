@@ -42,13 +42,16 @@ class LanguageSupport:
     """Support of an engine for a language; without it, the cause and the remedy.
 
     Attributes:
+        version: The compiler's or the interpreter's; None if it is not known.
         takes_files: Whether programs of several files can be run, and read and write bytes that are no text.
+        is_version_awaited: Whether the version is being asked for, so that it is known in a moment.
     """
 
     language: Language
     version: str | None
     unavailable_because: str | None = None
     takes_files: bool = True
+    is_version_awaited: bool = False
 
     @property
     def is_available(self) -> bool:

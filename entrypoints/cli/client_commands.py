@@ -74,11 +74,11 @@ def languages(*, as_json: bool, server: str | None) -> None:
 
 
 def known_languages(client: ServiceClient) -> Json:
-    """Return the languages, with the versions of the installed ones."""
+    """Return the languages, with the versions of the installed ones once these have answered."""
     deadline = time.monotonic() + _ASKING_S
     while True:
         found = client.get("/api/languages")
-        is_known = all(language["version"] for language in found if language["available"])
-        if is_known or time.monotonic() > deadline:
+        is_awaited = any(language.get("version_pending") for language in found)
+        if not is_awaited or time.monotonic() > deadline:
             return found
         time.sleep(_ASK_AGAIN_S)

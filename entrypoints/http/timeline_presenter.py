@@ -104,6 +104,7 @@ def present_language(support: LanguageSupport) -> LanguageResponse:
         extension=support.language.extension,
         available=support.is_available,
         version=support.version,
+        version_pending=support.is_version_awaited,
         unavailable_because=support.unavailable_because,
     )
 

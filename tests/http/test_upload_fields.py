@@ -118,6 +118,7 @@ def test_languages_say_whether_they_run_here(service: Service):
         "extension": ".py",
         "available": True,
         "version": "1.0",
+        "version_pending": False,
         "unavailable_because": None,
     }
     assert not languages["perl"]["available"]

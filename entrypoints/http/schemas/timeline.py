@@ -151,7 +151,16 @@ class LanguageResponse(Struct, kw_only=True):
     name: Annotated[str, Meta(description="As an upload names it.", examples=["python"])]
     extension: Annotated[str, Meta(examples=[".py"])]
     available: bool
-    version: Annotated[str | None, Meta(examples=["3.11.2"])]
+    version: Annotated[
+        str | None,
+        Meta(
+            description="The compiler's or the interpreter's; null if it is not known, as that of a runner.",
+            examples=["3.11.2"],
+        ),
+    ]
+    version_pending: Annotated[
+        bool, Meta(description="Whether the version is being asked for, and is known in a moment.")
+    ]
     unavailable_because: Annotated[str | None, Meta(description="Why not, and what to do.", examples=[None])]
 
 

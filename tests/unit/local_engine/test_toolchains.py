@@ -120,11 +120,13 @@ def test_an_executable_may_have_a_dot_in_its_name(tmp_path, monkeypatch):
     known = Toolchains([toolchain])
 
     program = compose(toolchain, known.executables(toolchain.language), _request("ruby"), b"")
+    assert known.support()[0].is_version_awaited
     known.start()
 
     assert program.command == [str(tmp_path / "ruby3.1"), "main.rb"]
     assert known.wait_for_versions(20)
     assert known.support()[0].version == "3.1.2"
+    assert not known.support()[0].is_version_awaited
 
 
 def test_what_is_installed_or_removed_meanwhile_is_noticed(tmp_path, monkeypatch):
