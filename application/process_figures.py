@@ -1,19 +1,29 @@
-"""The figures of this process that are read when its metrics are."""
+"""Figures that are read when a process is asked for its metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import inf
+from threading import Lock
 
 from application.in_flight_cases import InFlightCases
 from application.in_flight_executions import InFlightExecutions
 from application.metrics import (
+    DEAD_LETTERS,
+    DELETIONS_PENDING,
     DEPENDENCY_UP,
+    OUTBOX_LAG,
+    OUTBOX_MESSAGES,
     PENDING_RESULTS,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST_AGE,
     WARM_READY,
     WARM_STARTS,
     WORKER_SLOTS,
     WORKER_SLOTS_BUSY,
 )
+from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.measurements import Sample
+from application.ports.operation_queries import OperationQueries
 from application.ports.result_spool import ResultSpool
 from application.use_cases.check_health import CheckHealth
 
@@ -59,3 +69,41 @@ class ProcessFigures:
             yield Sample(WARM_READY, starts.ready, (kind,))
         for part in self._check_health():
             yield Sample(DEPENDENCY_UP, int(part.is_healthy), (part.name,))
+
+
+class SharedFigures:
+    """Reads the figures that all processes share: of the queue, the outbox, dead letters and deletions.
+
+    They are read anew after some seconds at the earliest, however many scrape.
+    """
+
+    def __init__(self, operation_queries: OperationQueries, clock: Clock, kept_s: float = 5.0) -> None:
+        self._queries = operation_queries
+        self._clock = clock
+        self._kept_s = kept_s
+        self._lock = Lock()
+        self._kept: Sequence[Sample] = ()
+        self._kept_until = -inf
+
+    def __call__(self) -> Iterable[Sample]:
+        """Return the figures.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+        with self._lock:
+            if self._clock.monotonic() >= self._kept_until:
+                self._kept = tuple(self._read())
+                self._kept_until = self._clock.monotonic() + self._kept_s
+            return self._kept
+
+    def _read(self) -> Iterable[Sample]:
+        now = self._clock.now()
+        for tenants, backlog in self._queries.queue().items():
+            yield Sample(QUEUE_DEPTH, backlog.number, (tenants,))
+            yield Sample(QUEUE_OLDEST_AGE, backlog.age_s(now), (tenants,))
+        outbox = self._queries.outbox()
+        yield Sample(OUTBOX_MESSAGES, outbox.number)
+        yield Sample(OUTBOX_LAG, outbox.age_s(now))
+        yield Sample(DEAD_LETTERS, self._queries.dead_deliveries(), ("webhooks",))
+        yield Sample(DELETIONS_PENDING, self._queries.pending_deletions())

@@ -32,6 +32,7 @@ from application.ports.job_queries import JobQueries
 from application.ports.measurements import Measurements
 from application.ports.message_relay import MessageRelay
 from application.ports.object_store import ObjectStore
+from application.ports.operation_queries import OperationQueries
 from application.ports.output_feed import OutputFeed
 from application.ports.purge_repository import StoreName
 from application.ports.rate_limiter import RateLimiter
@@ -41,7 +42,7 @@ from application.ports.unit_of_work import UnitOfWork
 from application.ports.webhook_documents import WebhookDocuments
 from application.ports.webhook_sender import WebhookSender
 from application.ports.work_queue import WorkQueue
-from application.process_figures import ProcessFigures
+from application.process_figures import ProcessFigures, SharedFigures
 from application.queries.audit_reader import AuditReader, UsageReader
 from application.queries.batch_reader import BatchReader
 from application.queries.case_set_reader import CaseSetReader
@@ -165,6 +166,7 @@ class Ports:
     work_queue: WorkQueue
     identity_provider: IdentityProvider
     measurements: Measurements
+    operation_queries: OperationQueries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -431,6 +433,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             slots=options.slots,
         )
     )
+    ports.measurements.watch(SharedFigures(ports.operation_queries, ports.clock))
     claim_execution = ClaimExecution(
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,

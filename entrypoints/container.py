@@ -1,7 +1,7 @@
 """The one place that imports adapters: chooses them by settings, and gives them to the application."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -39,13 +39,14 @@ from adapters.sql.errors import DATABASE
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.legacy.importing import LegacyImport
 from adapters.sql.migrate import SqlSchema
+from adapters.sql.operation_queries import SqlOperationQueries
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator, worker_name
 from adapters.webhook_sender.sender import HttpWebhookSender
 from application.event_meter import EventMeter
 from application.log_links import LogLinks
-from application.metrics import RETRIES
+from application.metrics import DEAD_LETTERS, RETRIES
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.dead_letter_store import DeadLetterStore
@@ -53,7 +54,7 @@ from application.ports.engine_report_reader import EngineReportReader
 from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.identity_provider import IdentityProvider
-from application.ports.measurements import Measurements
+from application.ports.measurements import Measurements, Sample
 from application.ports.message_relay import MessageRelay
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
@@ -257,12 +258,19 @@ def runtime_directory(settings: Settings) -> RuntimeDirectory:
     return RuntimeDirectory(settings.runtimes_dir, read)
 
 
-def _broker(settings: Settings) -> "RedisQueueBroker | None":
+def _broker(settings: Settings, measurements: Measurements) -> "RedisQueueBroker | None":
     if settings.redis_url is None:
         return None
+    from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore  # noqa: PLC0415 - likewise
     from adapters.dramatiq_queue.redis_broker import RedisQueueBroker  # noqa: PLC0415 - likewise
 
-    return RedisQueueBroker(settings.redis_url.get_secret_value())
+    broker = RedisQueueBroker(settings.redis_url.get_secret_value())
+    measurements.watch(partial(_dead_letter_samples, RedisDeadLetterStore(broker)))
+    return broker
+
+
+def _dead_letter_samples(dead_letters: DeadLetterStore) -> Iterable[Sample]:
+    yield Sample(DEAD_LETTERS, dead_letters.count(), ("completions",))
 
 
 def _work_queue(settings: Settings) -> WorkQueue:
@@ -446,6 +454,7 @@ class Container(containers.DeclarativeContainer):
     )
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
     dashboard_queries = providers.ThreadSafeSingleton(SqlDashboardQueries, database)
+    operation_queries = providers.ThreadSafeSingleton(SqlOperationQueries, database)
     code_store = providers.ThreadSafeSingleton(_code_store, settings=settings, measurements=measurements)
     log_links = providers.ThreadSafeSingleton(_log_links, settings=settings, clock=clock)
     log_store = providers.ThreadSafeSingleton(
@@ -467,7 +476,7 @@ class Container(containers.DeclarativeContainer):
     event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
     rate_limiter = providers.ThreadSafeSingleton(_rate_limiter, settings)
-    broker = providers.ThreadSafeSingleton(_broker, settings)
+    broker = providers.ThreadSafeSingleton(_broker, settings=settings, measurements=measurements)
     work_queue = providers.ThreadSafeSingleton(_work_queue, settings)
 
     report_reader = providers.ThreadSafeSingleton(_report_reader, settings)
@@ -499,6 +508,7 @@ class Container(containers.DeclarativeContainer):
         work_queue=work_queue,
         identity_provider=identity_provider,
         measurements=measurements,
+        operation_queries=operation_queries,
     )
     service_options = providers.Factory(
         _service_options, settings=settings, topology=topology, limit_policy=limit_policy

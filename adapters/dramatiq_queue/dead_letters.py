@@ -21,6 +21,11 @@ class RedisDeadLetterStore(DeadLetterStore):
         self._ids = f"{broker.namespace}:{COMPLETIONS}.XQ"
         self._contents = f"{self._ids}.msgs"
 
+    def count(self) -> int:
+        """Return how many dead letters there are."""
+        with redis_errors("queue"):
+            return int(self._client.zcard(self._ids))
+
     def latest(self, limit: int) -> Sequence[DeadLetter]:
         """Return dead letters, the latest first."""
         with redis_errors("queue"):

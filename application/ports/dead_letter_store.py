@@ -32,6 +32,10 @@ class DeadLetterStore(ABC):
     """
 
     @abstractmethod
+    def count(self) -> int:
+        """Return how many dead letters there are."""
+
+    @abstractmethod
     def latest(self, limit: int) -> Sequence[DeadLetter]:
         """Return dead letters, the latest first."""
 

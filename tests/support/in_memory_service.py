@@ -43,6 +43,7 @@ from tests.support.memory.job_queries import MemoryJobQueries
 from tests.support.memory.measurements import MemoryMeasurements
 from tests.support.memory.message_relay import MemoryMessageRelay
 from tests.support.memory.object_store import MemoryObjectStore
+from tests.support.memory.operation_queries import MemoryOperationQueries
 from tests.support.memory.result_spool import MemoryResultSpool
 from tests.support.memory.unit_of_work import MemoryUnitOfWork
 from tests.support.memory.work_queue import MemoryWorkQueue
@@ -143,6 +144,7 @@ class InMemoryService:
             work_queue=self.work_queue,
             identity_provider=NoIdentityProvider(),
             measurements=self.measurements,
+            operation_queries=MemoryOperationQueries(self.database),
         )
         self._options = ServiceOptions(
             worker="worker-1",

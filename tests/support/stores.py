@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
+from adapters.sql.operation_queries import SqlOperationQueries
 from adapters.sql.tables import (
     blobs,
     case_ranges,
@@ -28,6 +29,7 @@ from tests.support.memory.dashboard_queries import MemoryDashboardQueries
 from tests.support.memory.database import MemoryDatabase
 from tests.support.memory.job_queries import MemoryJobQueries
 from tests.support.memory.message_relay import MemoryMessageRelay
+from tests.support.memory.operation_queries import MemoryOperationQueries
 from tests.support.memory.unit_of_work import MemoryUnitOfWork
 
 # For statements that a busy machine takes long for.
@@ -104,6 +106,7 @@ class MemoryStore(Store):
         self.unit_of_work = MemoryUnitOfWork(self._database, self.relay)
         self.queries = MemoryJobQueries(self._database)
         self.dashboard = MemoryDashboardQueries(self._database)
+        self.operations = MemoryOperationQueries(self._database)
 
     def another(self) -> UnitOfWork:
         """Return another unit of work on the same dictionaries."""
@@ -139,6 +142,7 @@ class SqlStore(Store):
         self.unit_of_work = SqlUnitOfWork(self.engine, self.relay)
         self.queries = SqlJobQueries(self.engine)
         self.dashboard = SqlDashboardQueries(self.engine)
+        self.operations = SqlOperationQueries(self.engine)
 
     def another(self) -> UnitOfWork:
         """Return a unit of work with connections of its own."""

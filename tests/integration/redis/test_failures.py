@@ -190,6 +190,7 @@ def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, bro
     # And the other is among the dead letters, which can be read
     dead_letters = RedisDeadLetterStore(broker)
     assert eventually(lambda: [letter.id for letter in dead_letters.latest(10)] == ["an-id"])
+    assert dead_letters.count() == 1
     assert dict(dead_letters.get("an-id").body)
 
 

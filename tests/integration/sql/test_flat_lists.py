@@ -1,5 +1,6 @@
 """Lists read their own rows and little more, however many jobs there are."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
@@ -16,6 +17,13 @@ from adapters.sql.dashboard_queries import (
 from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
 from adapters.sql.job_queries import SqlJobQueries
+from adapters.sql.operation_queries import (
+    DEAD_DELIVERIES,
+    OLDEST_IN_OUTBOX,
+    OLDEST_OF,
+    WAITING,
+    WAITING_OF,
+)
 from application.views import Cursor, JobFilter
 from domain.job_lifecycle import JobStatus, Phase
 from domain.tenant import DEFAULT_TENANT
@@ -268,6 +276,19 @@ def test_sqlite_finds_the_queue_in_an_index(sqlite_url, open_store, statement):
 
     assert sum("USING COVERING INDEX ix_executions_queue" in step for step in plan) == 1, plan
     assert not [step for step in plan if step.startswith(("SCAN executions", "SCAN jobs"))], plan
+
+
+@pytest.mark.parametrize("statement", [WAITING, WAITING_OF, OLDEST_OF, OLDEST_IN_OUTBOX, DEAD_DELIVERIES])
+def test_sqlite_counts_what_waits_in_an_index(sqlite_url, open_store, statement):
+    store = open_store(sqlite_url)
+    compiled = statement.compile(store.engine)
+    with store.engine.connect() as connection:
+        parameters = tuple(1 for _ in compiled.positiontup or ())
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", parameters)]
+
+    reads = [step for step in plan if re.match(r"(SCAN|SEARCH) (executions|outbox|webhook_deliveries)", step)]
+    assert reads
+    assert all("USING COVERING INDEX" in step for step in reads), plan
 
 
 def test_sqlite_finds_what_ended_in_an_index(sqlite_url, open_store):

@@ -1,0 +1,129 @@
+"""Figures for operators, counted in indexes alone and never further than a bound."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from adapters.sql.engine import reading
+from adapters.sql.fair_claim import FairClaim
+from adapters.sql.mapping import STORED_STATES
+from adapters.sql.tables import executions, outbox, pending_deletions, tenants, webhook_deliveries
+from adapters.sql.transaction_retrier import TransactionRetrier
+from application.ports.operation_queries import COUNTED_UP_TO, Backlog, OperationQueries, TenantClass
+from domain.execution_lifecycle import ExecutionState
+from domain.priority import MAX_PRIORITY
+from domain.tenant import TenantStatus
+from domain.webhook import DeliveryStatus
+
+# Tenants whose queues are looked at one by one, at most.
+_MOST_TENANTS = 50
+
+
+def _count(source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
+    """Count rows up to one more than the bound: the conditions are a range of one index."""
+    bounded = sa.select(sa.literal(1)).select_from(source).where(*conditions).limit(COUNTED_UP_TO + 1)
+    return sa.select(sa.func.count()).select_from(bounded.subquery())
+
+
+_waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
+_is_owned = executions.c.tenant == sa.bindparam("owner")
+WAITING = _count(executions, _waits)
+WAITING_OF = _count(executions, _waits, _is_owned)
+# The queue of a tenant is in the order of precedence: the first of each is the oldest of it.
+OLDEST_OF = sa.union_all(
+    *(
+        sa.select(sa.func.min(executions.c.requested_at)).where(
+            _waits, _is_owned, executions.c.precedence == precedence
+        )
+        for precedence in range(MAX_PRIORITY + 1)
+    )
+)
+_SUSPENDED = sa.select(tenants.c.tenant).where(
+    tenants.c.tenant.in_(sa.bindparam("names", expanding=True)),
+    tenants.c.status == TenantStatus.SUSPENDED.value,
+)
+OUTBOX = _count(outbox)
+OLDEST_IN_OUTBOX = sa.select(outbox.c.added_at).order_by(outbox.c.added_at, outbox.c.message_id).limit(1)
+DEAD_DELIVERIES = _count(webhook_deliveries, webhook_deliveries.c.status == DeliveryStatus.FAILED.value)
+DELETIONS = _count(pending_deletions)
+
+
+class SqlOperationQueries(OperationQueries):
+    """Figures whose cost does not grow with the number of jobs."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._retrier = TransactionRetrier()
+
+    def queue(self) -> Mapping[TenantClass, Backlog]:
+        """Return the executions that wait, by the class of their tenants."""
+
+        def read() -> Mapping[TenantClass, Backlog]:
+            with reading(self._engine) as connection:
+                return _queue(connection)
+
+        return self._retrier(read)
+
+    def outbox(self) -> Backlog:
+        """Return the messages in the outbox."""
+
+        def read() -> Backlog:
+            with reading(self._engine) as connection:
+                oldest = connection.execute(OLDEST_IN_OUTBOX).scalar_one_or_none()
+                return Backlog(_number(connection, OUTBOX), oldest)
+
+        return self._retrier(read)
+
+    def dead_deliveries(self) -> int:
+        """Return how many events were given up."""
+        return self._count(DEAD_DELIVERIES)
+
+    def pending_deletions(self) -> int:
+        """Return how many objects are noted to be deleted."""
+        return self._count(DELETIONS)
+
+    def _count(self, statement: sa.Select[int]) -> int:
+        def read() -> int:
+            with reading(self._engine) as connection:
+                return _number(connection, statement)
+
+        return self._retrier(read)
+
+
+def _queue(connection: sa.Connection) -> Mapping[TenantClass, Backlog]:
+    claim = FairClaim(connection)
+    waiting = claim.waiting_tenants(_MOST_TENANTS)
+    held_back = claim.held_back().intersection(waiting) if waiting else set()
+    suspended = (
+        set(connection.execute(_SUSPENDED, {"names": sorted(held_back)}).scalars()) if held_back else set()
+    )
+    found = {
+        TenantClass.AT_QUOTA: _of(connection, held_back - suspended),
+        TenantClass.SUSPENDED: _of(connection, suspended),
+    }
+    others = sum(backlog.number for backlog in found.values())
+    number = _number(connection, WAITING) if waiting else 0
+    oldest = _oldest(connection, set(waiting) - held_back)
+    return {TenantClass.READY: Backlog(max(number - others, 0), oldest), **found}
+
+
+def _of(connection: sa.Connection, names: Collection[str]) -> Backlog:
+    """Count the executions of tenants that wait."""
+    numbers = (_number(connection, WAITING_OF, owner=name) for name in names)
+    return Backlog(min(sum(numbers), COUNTED_UP_TO + 1), _oldest(connection, names))
+
+
+def _oldest(connection: sa.Connection, names: Collection[str]) -> datetime | None:
+    found = (
+        time
+        for name in names
+        for time in connection.execute(OLDEST_OF, {"owner": name}).scalars()
+        if time is not None
+    )
+    return min(found, default=None)
+
+
+def _number(connection: sa.Connection, statement: sa.Select[int], **wanted: str) -> int:
+    number: int = connection.execute(statement, wanted).scalar_one()
+    return number
