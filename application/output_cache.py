@@ -2,7 +2,7 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
@@ -13,19 +13,12 @@ from domain.values import ObjectKey
 
 logger = logging.getLogger("service_server.output")
 
-Key = tuple[ObjectKey, Stream]
-# A smaller output is read from its log again sooner than it is found here.
+# Smaller outputs are read from their log again sooner than they are found here.
 _SMALL_BYTES = 256 << 10
-# Each has a file of its own, of which a process has only so many.
-_MAX_FILES = 64
+# Each may have two files, of which a process has only so many.
+_MAX_ENTRIES = 32
 # A log that was deleted meanwhile is not answered for longer.
 _KEPT_S = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    spool: FileSpool
-    kept_until: float
 
 
 class OutputBytes:
@@ -46,6 +39,13 @@ class OutputBytes:
         return b"".join(pieces)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    outputs: Mapping[Stream, OutputBytes]
+    size: int
+    kept_until: float
+
+
 class OutputCache:
     """Keeps outputs that were read from their logs, for some minutes; the longest unread give way.
 
@@ -53,55 +53,56 @@ class OutputCache:
 
     Args:
         clock: A clock.
-        max_bytes: The space on the disk for all of them. A larger output is not kept.
+        max_bytes: The space on the disk for all of them. Larger outputs are not kept.
     """
 
     def __init__(self, clock: Clock, max_bytes: int) -> None:
         self._clock = clock
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
-        self._loading: dict[Key, Lock] = {}
+        self._entries: OrderedDict[ObjectKey, _Entry] = OrderedDict()
+        self._loading: dict[ObjectKey, Lock] = {}
         self._lock = Lock()
 
-    def get(self, key: Key, load: Callable[[], bytes]) -> OutputBytes:
-        """Return the output that is kept under a key, or load it, and keep it if it is large.
+    def get(
+        self, log_key: ObjectKey, load: Callable[[], Mapping[Stream, bytes]]
+    ) -> Mapping[Stream, OutputBytes]:
+        """Return the outputs of a log that are kept, or load them, and keep them if they are large.
 
         Raises:
             Exception: As `load` does.
         """
         with self._lock:
-            loading = self._loading.setdefault(key, Lock())
+            loading = self._loading.setdefault(log_key, Lock())
         with loading:
             try:
-                return self._find(key) or self._add(key, load())
+                return self._find(log_key) or self._add(log_key, load())
             finally:
                 with self._lock:
-                    self._loading.pop(key, None)
+                    self._loading.pop(log_key, None)
 
-    def _find(self, key: Key) -> OutputBytes | None:
+    def _find(self, log_key: ObjectKey) -> Mapping[Stream, OutputBytes] | None:
         with self._lock:
             self._forget_old()
-            entry = self._entries.get(key)
+            entry = self._entries.get(log_key)
             if entry is None:
                 return None
-            self._entries.move_to_end(key)
-            return OutputBytes(entry.spool)
+            self._entries.move_to_end(log_key)
+            return entry.outputs
 
-    def _add(self, key: Key, content: bytes) -> OutputBytes:
-        if not _SMALL_BYTES <= len(content) <= self._max_bytes:
-            return OutputBytes(content)
-        spool = FileSpool()
+    def _add(self, log_key: ObjectKey, contents: Mapping[Stream, bytes]) -> Mapping[Stream, OutputBytes]:
+        size = sum(map(len, contents.values()))
+        if not _SMALL_BYTES <= size <= self._max_bytes:
+            return {stream: OutputBytes(content) for stream, content in contents.items()}
         try:
-            spool.append(content)
+            outputs = {stream: _spooled(content) for stream, content in contents.items()}
         except OSError as error:
             logger.warning("an output is not kept for its next reader: %s", error.strerror)
-            spool.close()
-            return OutputBytes(content)
+            return {stream: OutputBytes(content) for stream, content in contents.items()}
         with self._lock:
-            self._entries[key] = _Entry(spool, self._clock.monotonic() + _KEPT_S)
-            while len(self._entries) > _MAX_FILES or self._size() > self._max_bytes:
-                self._entries.popitem(last=False)  # its file is closed with its last reader
-        return OutputBytes(spool)
+            self._entries[log_key] = _Entry(outputs, size, self._clock.monotonic() + _KEPT_S)
+            while len(self._entries) > _MAX_ENTRIES or self._size() > self._max_bytes:
+                self._entries.popitem(last=False)  # its files are closed with their last reader
+        return outputs
 
     def _forget_old(self) -> None:
         now = self._clock.monotonic()
@@ -109,4 +110,17 @@ class OutputCache:
             del self._entries[key]
 
     def _size(self) -> int:
-        return sum(entry.spool.size for entry in self._entries.values())
+        return sum(entry.size for entry in self._entries.values())
+
+
+def _spooled(content: bytes) -> OutputBytes:
+    """Write an output to a file, if it is large.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    if len(content) < _SMALL_BYTES:
+        return OutputBytes(content)
+    spool = FileSpool()
+    spool.append(content)
+    return OutputBytes(spool)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from application.errors import Conflict, NotFound
@@ -54,30 +55,40 @@ class ReadOutput:
 
     def _content(self, job_id: JobId, result: ExecutionResult, stream: Stream) -> OutputBytes:
         log_key = result.log_key
-        if log_key is None:
-            return OutputBytes(_inline(job_id, result, stream))
-        return self._cache.get((log_key, stream), lambda: self._archived(job_id, result, log_key, stream))
+        if log_key is not None:
+            outputs = self._cache.get(log_key, lambda: self._archived(job_id, log_key))
+            if stream in outputs:
+                return outputs[stream]
+        output = result.stdout if stream is Stream.STDOUT else result.stderr
+        if output.truncated:
+            raise NotFound("log of job", job_id)
+        return OutputBytes(output.text.encode())
 
-    def _archived(self, job_id: JobId, result: ExecutionResult, log_key: ObjectKey, stream: Stream) -> bytes:
+    def _archived(self, job_id: JobId, log_key: ObjectKey) -> Mapping[Stream, bytes]:
         try:
-            archived = _stream_in(self._log_store.get(log_key, self._max_bytes), stream)
+            document = self._log_store.get(log_key, self._max_bytes)
         except NotFound:
             raise NotFound("log of job", job_id) from None
-        return _inline(job_id, result, stream) if archived is None else archived
+        return _streams_in(document)
 
 
-def _inline(job_id: JobId, result: ExecutionResult, stream: Stream) -> bytes:
-    output = result.stdout if stream is Stream.STDOUT else result.stderr
-    if output.truncated:
-        raise NotFound("log of job", job_id)
-    return output.text.encode()
-
-
-def _stream_in(document: bytes, stream: Stream) -> bytes | None:
-    """Return a stream from a log; None where a runner wrote the log, and in a form of its own."""
+def _streams_in(document: bytes) -> Mapping[Stream, bytes]:
+    """Return the streams of a log; those are missing that a runner wrote in a form of its own."""
     try:
         log = json.loads(document)
-        exact = log.get(f"{stream}_base64")
-        return base64.b64decode(exact, validate=True) if exact is not None else log[stream].encode()
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, RecursionError):
+        return {}
+    found = {stream: _stream_in(log, stream) for stream in Stream}
+    return {stream: content for stream, content in found.items() if content is not None}
+
+
+def _stream_in(log: object, stream: Stream) -> bytes | None:
+    if not isinstance(log, dict):
+        return None
+    exact, text = log.get(f"{stream}_base64"), log.get(stream)
+    try:
+        if exact is not None:
+            return base64.b64decode(exact, validate=True)
+        return text.encode() if isinstance(text, str) else None
+    except (ValueError, TypeError):
         return None

@@ -179,6 +179,7 @@ def test_the_ranges_of_a_large_output_are_of_one_reading_of_its_log(
     assert b"".join(blocks) == written
     assert index["newlines"] == [block.count(b"\n") for block in blocks]
     assert found == {"lines": [99_001, 99_002, 99_003], "next_line": 99_004}
+    assert service.http.get(f"{path.replace('stdout', 'stderr')}/lines").json()["size"] == 0
     assert len(reads) == 1
 
 

@@ -28,17 +28,19 @@ class Log:
     """A log that counts how often it is read."""
 
     def __init__(self, name: str = "log", size: int = LARGE) -> None:
-        self.key = (ObjectKey(name), Stream.STDOUT)
+        self.key = ObjectKey(name)
         self.content = name.encode().ljust(size, b".")
         self.reads = 0
 
-    def read(self) -> bytes:
+    def read(self) -> dict[Stream, bytes]:
         self.reads += 1
-        return self.content
+        return {Stream.STDOUT: self.content, Stream.STDERR: b"few"}
 
 
 def get(cache: OutputCache, log: Log) -> bytes:
-    output = cache.get(log.key, log.read)
+    outputs = cache.get(log.key, log.read)
+    output = outputs[Stream.STDOUT]
+    assert outputs[Stream.STDERR].read(0, 9) == b"few"
     return output.read(0, output.size)
 
 
@@ -60,7 +62,7 @@ def test_a_small_output_and_one_without_room_are_not_kept(cache: OutputCache, si
 def test_the_longest_unread_gives_way_and_readers_of_it_go_on(cache: OutputCache):
     first, second, third = Log("first"), Log("second"), Log("third")
     get(cache, first)
-    reading = cache.get(second.key, second.read)
+    reading = cache.get(second.key, second.read)[Stream.STDOUT]
     get(cache, first)
 
     get(cache, third)
@@ -84,7 +86,7 @@ def test_an_output_is_read_anew_after_some_minutes(cache: OutputCache, clock: Me
 def test_a_log_that_cannot_be_read_is_read_by_the_next(cache: OutputCache):
     log = Log()
 
-    def fail() -> bytes:
+    def fail() -> dict[Stream, bytes]:
         raise OSError("away")
 
     with pytest.raises(OSError, match="away"):

@@ -1,5 +1,18 @@
 // What every page does: keep itself fresh, say times in the reader's zone, and say when the server is gone.
 "use strict";
+const copyText = async (content) => {
+  if (navigator.clipboard) return navigator.clipboard.writeText(content);
+  // Pages of http have no clipboard to write to, but may copy what is selected.
+  const area = document.createElement("textarea");
+  area.value = content;
+  area.className = "visually-hidden";
+  document.body.append(area);
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  if (!isCopied) throw new Error("nothing was copied");
+};
+
 (() => {
   const REFRESH_MS = 2000;
   const UNITS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
@@ -110,19 +123,6 @@
   document.addEventListener("visibilitychange", refresh);
   document.addEventListener("job-ended", refresh);
 
-  const copy = async (content) => {
-    if (navigator.clipboard) return navigator.clipboard.writeText(content);
-    // Pages of http have no clipboard to write to, but may copy what is selected.
-    const area = document.createElement("textarea");
-    area.value = content;
-    area.className = "visually-hidden";
-    document.body.append(area);
-    area.select();
-    const isCopied = document.execCommand("copy");
-    area.remove();
-    if (!isCopied) throw new Error("nothing was copied");
-  };
-
   const showCopied = (element) => {
     element.dataset.label ||= element.textContent;
     element.textContent = text("copied");
@@ -134,7 +134,7 @@
     if (!button) return;
     const shown = document.getElementById(button.dataset.copy);
     try {
-      await copy(shown.textContent);
+      await copyText(shown.textContent);
       showCopied(button);
     } catch {
       getSelection().selectAllChildren(shown);  // to be copied by hand
@@ -148,7 +148,7 @@
     try {
       const response = await fetch(link.href);
       if (!response.ok) throw new Error(response.statusText);
-      await copy(await response.text());
+      await copyText(await response.text());
     } catch {
       return location.assign(link.href);  // to be read, and copied by hand
     }

@@ -1,137 +1,333 @@
-// Follows what a program writes, and shows a bounded amount of it: the page stays light whatever comes.
+// The output of a job: live while its program runs, and then the archived one, with its search, its lines and its copies.
 "use strict";
 (() => {
-  const KEPT_CHARS = 200000;
-  const PIECE_CHARS = 4000;
-  const AGAIN_MS = 1000;
+  const AGAIN_MS = 1000, ATTEMPTS = 3;
+  const STREAMS = ["stdout", "stderr"];
+  const COPIED_BYTES = 8 << 20;
+  const WRAP = "service-server-wrap", TIMES = "service-server-times";
 
-  class Screen {
-    constructor(element) {
-      this.element = element;
-      this.pending = [];
-      this.chars = 0;
-      this.dropped = 0;
+  const bytesOf = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  const wait = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
+
+  // An answer of the API, which is asked again where the server is busy.
+  const read = async (url, headers = {}) => {
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await fetch(url, { headers });
+      if (response.ok) return response;
+      if (attempt === ATTEMPTS || (response.status < 500 && response.status !== 429)) throw new Error(String(response.status));
+      await wait(AGAIN_MS);
+    }
+  };
+
+  // The lines that an address names: `#stdout-L12`, `#stderr-L3-L7`.
+  const addressed = () => {
+    const found = /^#(stdout|stderr)-L(\d{1,9})(?:-L?(\d{1,9}))?$/.exec(location.hash);
+    if (!found) return null;
+    const [first, last] = [Number(found[2]), Number(found[3] || found[2])].sort((one, other) => one - other);
+    return { stream: found[1], first, last };
+  };
+  const addressOf = ({ stream, first, last }) => `#${stream}-L${first}${last > first ? `-L${last}` : ""}`;
+
+  // What is searched for in an output: the lines that have it, as far as they were looked for.
+  class Search {
+    constructor(wanted, names, more) {
+      Object.assign(this, { wanted, more, matches: [], place: -1, rest: names.map((name) => ({ name, from: 1 })) });
     }
 
-    write(stream, written) {
-      this.pending.push([stream, written]);
-      if (this.pending.length === 1) setTimeout(() => this.flush(), 16);
+    async load() {
+      const [next] = this.rest;
+      const { lines, next_line: from } = await this.more(this.wanted, next.name, next.from);
+      for (const line of lines) this.matches.push({ stream: next.name, line });
+      if (from === null) this.rest.shift();
+      else next.from = from;
     }
 
-    clear() {
-      this.element.replaceChildren();
-      this.pending = [];
-      this.chars = this.dropped = 0;
+    // Finds the first match at or after a line.
+    async begin(at) {
+      while (this.rest.length && this.matches.length < 1000) await this.load();
+      const order = ({ stream, line }) => STREAMS.indexOf(stream) * 1e10 + line;
+      const place = this.matches.findIndex((match) => !at || order(match) >= order(at));
+      this.place = this.matches.length ? Math.max(place, 0) : -1;
     }
 
-    flush() {
-      const element = this.element;
-      const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
-      for (const [stream, written] of this.pending.splice(0)) {
-        for (let begin = 0; begin < written.length; begin += PIECE_CHARS) this.append(stream, written.slice(begin, begin + PIECE_CHARS));
-      }
-      while (this.chars > KEPT_CHARS && element.children.length > 1) {
-        this.chars -= element.firstElementChild.textContent.length;
-        this.dropped += element.firstElementChild.textContent.length;
-        element.firstElementChild.remove();
-      }
-      if (isAtEnd) element.scrollTop = element.scrollHeight;
+    async step(by) {
+      if (!this.matches.length) return;
+      let place = this.place + by;
+      while (place >= this.matches.length && this.rest.length) await this.load();
+      if (place >= this.matches.length) place = 0;
+      this.place = place < 0 ? this.matches.length - 1 : place;
     }
 
-    append(stream, written) {
-      const shown = inert(written);
-      const last = this.element.lastElementChild;
-      this.chars += shown.length;
-      if (last && last.className === stream && last.textContent.length < PIECE_CHARS) {
-        last.firstChild.appendData(shown);
-        return;
-      }
-      const piece = document.createElement("span");
-      piece.className = stream;
-      piece.append(document.createTextNode(shown));
-      this.element.append(piece);
+    get match() { return this.matches[this.place]; }
+
+    get summary() {
+      if (!this.match) return text("no_matches");
+      return text(this.rest.length ? "match_of_more" : "match_of", { place: this.place + 1, count: this.matches.length });
     }
   }
 
-  const bytes = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
-
-  class Follower {
-    constructor(panel) {
-      this.panel = panel;
-      this.jobId = panel.dataset.follow;
-      this.screen = new Screen(panel.querySelector("[data-output]"));
-      this.note = panel.querySelector("[data-note]");
-      this.decoders = {};
-      this.next = {};
-      this.connect();
+  class Panel {
+    constructor(section) {
+      this.section = section;
+      this.job = section.dataset.follow;
+      this.isOnJobPage = section.dataset.onJobPage !== undefined;
+      this.part = (name) => section.querySelector(`[data-${name}]`);
+      [this.box, this.note, this.streams, this.searched, this.found] = ["output", "note", "streams", "search", "found"].map(this.part);
+      this.bind();
+      if (section.dataset.archived === undefined) this.follow();
+      else this.open().then(() => this.finish(this.isEmpty), () => this.follow());  // without a log, what the result has
     }
 
-    connect() {
-      const source = new EventSource(`/api/jobs/${this.jobId}/output`);
+    get names() { return this.streams.value === "both" ? STREAMS : [this.streams.value]; }
+
+    get isEmpty() { return this.archive ? STREAMS.every((name) => !this.archive[name].size) : this.view.isEmpty; }
+
+    say(sentence) { this.note.textContent = sentence; }
+
+    bind() {
+      const on = (name, event, act) => this.part(name).addEventListener(event, act);
+      on("streams", "change", () => this.choose());
+      on("search", "keydown", (event) => {
+        if (event.key !== "Enter") return;
+        event.preventDefault();
+        this.search(event.shiftKey ? -1 : 1);
+      });
+      on("search", "input", () => { this.found.textContent = ""; if (!this.searched.value) this.forget(); });
+      on("previous", "click", () => this.search(-1));
+      on("next", "click", () => this.search(1));
+      on("line", "keydown", (event) => {
+        if (event.key !== "Enter") return;
+        event.preventDefault();
+        const line = Number(event.target.value);
+        const stream = this.names.length > 1 ? this.view.firstVisible()?.stream || STREAMS[0] : this.names[0];
+        if (line > 0) this.goTo({ stream, first: line, last: line }, true);
+      });
+      this.remember("wrap", WRAP, true, (isOn) => this.box.classList.toggle("unwrapped", !isOn));
+      this.remember("times", TIMES, false, (isOn) => this.box.classList.toggle("timed", isOn));
+      on("copy-output", "click", (event) => this.copy(event.target));
+      on("to-end", "click", () => this.view.toEnd());
+      this.box.addEventListener("click", (event) => {
+        const number = event.target.closest("a.n");
+        if (!number || !this.isOnJobPage || event.ctrlKey || event.metaKey) return;
+        event.preventDefault();
+        const [stream, line] = [number.hash.slice(1, 7), Number(number.dataset.n)], { marked } = this.view;
+        const from = event.shiftKey && marked?.stream === stream ? marked.first : line;
+        this.address({ stream, first: Math.min(from, line), last: Math.max(from, line) });
+        this.view.setStop(number);
+      });
+      if (this.isOnJobPage) addEventListener("hashchange", () => this.goToAddress());
+    }
+
+    // A switch that a browser remembers.
+    remember(name, key, isOnAtFirst, act) {
+      const box = this.part(name);
+      const kept = localStorage.getItem(key);
+      box.checked = kept === null ? isOnAtFirst : kept === "on";
+      const change = () => (this.view ? this.view.kept(() => act(box.checked)) : act(box.checked));
+      box.addEventListener("change", () => { localStorage.setItem(key, box.checked ? "on" : "off"); change(); });
+      change();
+    }
+
+    show(view) {
+      this.view?.close();
+      this.view = view;
+      view.onMoved = () => this.moved();
+      if (this.query) view.highlight(this.query.wanted);
+      this.moved();
+    }
+
+    moved() { this.part("to-end").hidden = !this.view.shown.length || this.view.isAtEnd; }
+
+    get base() { return this.isOnJobPage ? "" : `/dashboard/jobs/${this.job}`; }
+
+    // The archived output
+
+    url(name) { return `/api/jobs/${encodeURIComponent(this.job)}/output/${name}`; }
+
+    async open() {
+      const load = async (name) => {
+        const index = await (await read(`${this.url(name)}/lines`)).json();
+        const range = async (begin, end) => new Uint8Array(await (await read(this.url(name), { Range: `bytes=${begin}-${end - 1}` })).arrayBuffer());
+        return [name, OutputPages.stream(name, index, range)];
+      };
+      this.archive = Object.fromEntries(await Promise.all(STREAMS.map(load)));
+      this.box.setAttribute("role", "region");
+      this.part("times").closest("label").hidden = true;
+      this.showArchive();
+      if (!await this.goToAddress()) await this.view.show(0);
+      for (const part of this.section.querySelectorAll("[data-when-ended]")) { part.href = part.dataset.href; part.hidden = false; }
+    }
+
+    showArchive() {
+      const view = new ArchiveView(this.box, this.base, new OutputPages(this.names.map((name) => this.archive[name])));
+      const sentence = text("cannot_load");
+      view.onFault = (error) => { if (error) this.say(sentence); else if (this.note.textContent === sentence) this.say(""); };
+      this.show(view);
+    }
+
+    async choose() {
+      const { marked } = this.view;
+      this.forget();
+      if (this.archive) {
+        this.showArchive();
+        this.view.mark(marked);
+        await this.view.show(0);
+      } else {
+        for (const name of STREAMS) this.box.classList.toggle(`without-${name}`, !this.names.includes(name));
+        this.view.toEnd();
+      }
+    }
+
+    // Lines and what is searched for
+
+    address(lines) {
+      history.pushState(null, "", addressOf(lines));
+      this.view.mark(lines);
+    }
+
+    async goToAddress() {
+      const lines = addressed();
+      if (!lines) { this.view?.mark(null); return false; }
+      this.section.scrollIntoView({ block: "start" });
+      return this.goTo(lines);
+    }
+
+    async goTo(lines, isChosen = false) {
+      if (!this.names.includes(lines.stream)) { this.streams.value = "both"; await this.choose(); }
+      if (isChosen && this.isOnJobPage) history.pushState(null, "", addressOf(lines));
+      this.view.mark(lines);
+      const row = await this.view.goTo(lines.stream, lines.first);
+      this.say(row ? "" : text("no_such_line", { line: lines.first, stream: lines.stream }));
+      if (row) this.view.focusLine(row);
+      return Boolean(row);
+    }
+
+    forget() {
+      this.query = null;
+      this.found.textContent = "";
+      this.view.highlight("");
+    }
+
+    async more(wanted, name, from) {
+      if (!this.archive) return { lines: this.view.find(wanted, [name]).map(({ line }) => line), next_line: null };
+      const query = new URLSearchParams({ text: wanted, from_line: from });
+      return (await read(`${this.url(name)}/matches?${query}`)).json();
+    }
+
+    async search(by) {
+      const wanted = this.searched.value, isNew = this.query?.wanted !== wanted;
+      if (!wanted) return this.forget();
+      try {
+        if (isNew || !this.archive) {
+          const from = isNew ? this.view.firstVisible() : this.query.match;
+          this.query = new Search(wanted, this.names, (...of) => this.more(...of));
+          await this.query.begin(from);
+        }
+        if (!isNew) await this.query.step(by);
+        this.found.textContent = this.query.summary;
+        this.view.highlight(wanted);
+        const { match } = this.query;
+        if (match) await this.view.goTo(match.stream, match.line, true);
+      } catch { this.found.textContent = text("cannot_load"); }
+    }
+
+    async copy(button) {
+      const label = button.textContent;
+      try {
+        const size = this.archive ? this.names.reduce((sum, name) => sum + this.archive[name].size, 0) : 0;
+        if (size > COPIED_BYTES) return this.say(text("too_large_to_copy"));
+        const content = this.archive ? (await Promise.all(this.names.map((name) => this.shownText(name)))).join("") : await this.view.copy(this.names);
+        await copyText(content);
+        button.textContent = text("copied");
+        setTimeout(() => { button.textContent = label; }, 1500);
+      } catch { this.say(text("not_copied")); }
+    }
+
+    // All of an archived stream as it is shown.
+    async shownText(name) {
+      const terminal = new Terminal();
+      terminal.write(await (await read(this.url(name))).text());
+      const rest = terminal.isAtStart ? "" : terminal.line.text;
+      return terminal.take().map((line) => `${line.text}\n`).join("") + rest;
+    }
+
+    // The output of a program that runs
+
+    follow() {
+      const source = new EventSource(this.url("").slice(0, -1));
       this.source = source;
+      if (!(this.view instanceof LiveView)) this.restart();
       source.addEventListener("open", () => this.setLost(false));
       source.addEventListener("execution", () => this.restart());
       source.addEventListener("output", (event) => this.write(JSON.parse(event.data)));
       source.addEventListener("end", (event) => this.end(JSON.parse(event.data)));
       source.addEventListener("error", () => {
-        if (!this.panel.isConnected) return source.close();
+        if (!this.section.isConnected) return source.close();
         this.setLost(true);
-        if (source.readyState === EventSource.CLOSED) setTimeout(() => this.connect(), AGAIN_MS);
+        if (source.readyState === EventSource.CLOSED) setTimeout(() => this.follow(), AGAIN_MS);
       });
     }
 
     restart() {
-      this.screen.clear();
-      this.decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+      this.archive = null;
+      this.box.setAttribute("role", "log");
+      this.show(new LiveView(this.box, this.base));
       this.next = { stdout: 0, stderr: 0 };
-      this.note.textContent = "";
+      this.say("");
+      this.forget();
+      this.view.mark(addressed());
     }
 
     write(output) {
-      if (!this.panel.isConnected) return this.source.close();
+      if (!this.section.isConnected) return this.source.close();
       const { stream, offset } = output;
-      const data = output.base64 === undefined ? new TextEncoder().encode(output.text) : bytes(output.base64);
+      const data = output.base64 === undefined ? new TextEncoder().encode(output.text) : bytesOf(output.base64);
+      if (output.exact === false || offset > this.next[stream]) this.view.skip(stream);
       if (output.exact === false) this.say(text("head_and_tail"));
       else if (offset > this.next[stream]) this.say(text("output_skipped"));
       this.next[stream] = offset + data.length;
-      this.screen.write(stream, this.decoders[stream].decode(data, { stream: true }));
+      this.view.write(stream, data, output.at);
     }
 
-    end(status) {
+    async end(status) {
       this.source.close();
-      this.panel.dataset.ended = status.status;
-      for (const stream of Object.keys(this.decoders)) {
-        const rest = this.decoders[stream].decode();
-        if (rest) this.screen.write(stream, rest);
-      }
-      const isEmpty = !this.screen.pending.length && !this.screen.chars;
-      const { hasCases, onJobPage } = this.panel.dataset;
-      if (hasCases === undefined && status.run_started_at && isEmpty) this.say(text("no_output"));
-      // Each case has the output of its own.
-      if (hasCases !== undefined && onJobPage !== undefined) this.panel.hidden = isEmpty;
-      for (const part of this.panel.querySelectorAll("[data-when-ended]")) {
+      this.view.end();
+      const { view, isEmpty } = this, isAtEnd = view.isAtEnd;
+      this.finish(isEmpty && Boolean(status.run_started_at), status);
+      for (const part of this.section.querySelectorAll("[data-when-ended]")) {
         part.href = part.dataset.href;
         part.hidden = !status.log_key;
       }
-      for (const part of this.panel.querySelectorAll("[data-while-running]")) part.hidden = true;
-      const summary = this.panel.querySelector("[data-summary]");
-      if (summary) htmx.trigger(summary, "refresh");
       document.dispatchEvent(new CustomEvent("job-ended", { detail: status }));
+      // What is not here as a whole is read from the archive.
+      if (!status.log_key || view.isComplete) return void (addressed() && this.isOnJobPage && this.goToAddress());
+      try {
+        await this.open();
+        this.say("");
+        if (isAtEnd && !(this.isOnJobPage && addressed())) await this.view.toEnd();
+      } catch { this.archive = null; }
     }
 
-    say(sentence) { this.note.textContent = sentence; }
-
-    setLost(isLost) {
-      document.dispatchEvent(new CustomEvent("connection", { detail: { isLost } }));
+    finish(isSilent, status = null) {
+      const { section } = this, { hasCases } = section.dataset;
+      section.dataset.ended = status ? status.status : "";
+      if (hasCases === undefined && isSilent) this.say(text("no_output"));
+      // Each case has the output of its own.
+      if (hasCases !== undefined && this.isOnJobPage) section.hidden = this.isEmpty;
+      for (const part of section.querySelectorAll("[data-while-running]")) part.hidden = true;
+      const summary = section.querySelector("[data-summary]");
+      if (summary && status) htmx.trigger(summary, "refresh");
     }
+
+    setLost(isLost) { document.dispatchEvent(new CustomEvent("connection", { detail: { isLost } })); }
   }
 
-  const followAll = (root) => {
+  const showAll = (root) => {
     const found = [...root.querySelectorAll("[data-follow]")];
     if (root.matches && root.matches("[data-follow]")) found.push(root);
-    for (const panel of found) if (!panel.follower) panel.follower = new Follower(panel);
+    for (const section of found) if (!section.panel) section.panel = new Panel(section);
   };
 
-  document.addEventListener("DOMContentLoaded", () => followAll(document.body));
-  document.addEventListener("htmx:load", (event) => followAll(event.detail.elt));
+  document.addEventListener("DOMContentLoaded", () => showAll(document.body));
+  document.addEventListener("htmx:load", (event) => showAll(event.detail.elt));
 })();

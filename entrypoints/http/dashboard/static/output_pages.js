@@ -1,0 +1,190 @@
+// An archived output by pages: blocks of its bytes, fetched when they are looked at, as rows of styled text.
+//
+// A row is a line; one that is very long has several, at fixed places of the output. So any page is made of its block and the
+// two beside it, however large the output and its lines are.
+"use strict";
+const OutputPages = (() => {
+  const CUT_BYTES = 16384, KEPT_BLOCKS = 24, KEPT_ROWS = 70000;
+  const NEWLINE = 10, RETURN = 13;
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+  // A map that forgets what was not asked for the longest, by a size of each entry.
+  class Recent {
+    constructor(room, size = () => 1) { Object.assign(this, { room, size, used: 0, entries: new Map() }); }
+
+    get(key) {
+      const entry = this.entries.get(key);
+      if (entry !== undefined) { this.entries.delete(key); this.entries.set(key, entry); }
+      return entry;
+    }
+
+    set(key, entry) {
+      if (this.entries.has(key)) return;
+      this.entries.set(key, entry);
+      this.used += this.size(entry);
+      for (const [oldest, old] of this.entries) {
+        if (this.used <= this.room || oldest === key) return;
+        this.used -= this.size(old);
+        this.entries.delete(oldest);
+      }
+    }
+  }
+
+  class OutputStream {
+    // `index` is the answer of `…/lines`; `read(begin, end)` promises the bytes of a range.
+    constructor(name, index, read) {
+      Object.assign(this, { name, read, size: index.size, blockBytes: index.block_bytes });
+      this.linesBefore = [0];
+      for (const newlines of index.newlines) this.linesBefore.push(this.linesBefore[this.linesBefore.length - 1] + newlines);
+      this.blocks = new Recent(KEPT_BLOCKS);
+      this.pages = new Recent(KEPT_ROWS, (rows) => rows.length + 1);
+      this.loading = new Map();
+    }
+
+    get pageCount() { return this.linesBefore.length - 1; }
+
+    get newlines() { return this.linesBefore[this.pageCount]; }
+
+    // The rows that begin in a block: `{ stream, line, begin, end, continues, text, runs }`.
+    async rows(page) {
+      let rows = this.pages.get(page);
+      if (rows) return rows;
+      const first = Math.max(page - 1, 0), bytes = await this.bytes(first, Math.min(page + 2, this.pageCount));
+      rows = this.pages.get(page);
+      if (!rows) this.pages.set(page, rows = this.rowsIn(page, bytes, first * this.blockBytes));
+      return rows;
+    }
+
+    // The page on which a line begins, and perhaps the next one, if it begins with it.
+    pageOf(line) {
+      let low = 0, high = Math.max(this.pageCount - 1, 0);
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (this.linesBefore[middle + 1] >= line - 1) high = middle;
+        else low = middle + 1;
+      }
+      return low;
+    }
+
+    async bytes(first, end) {
+      const parts = [];
+      for (let block = first; block < end; block += 1) parts.push(this.blocks.get(block) || this.loading.get(block) || null);
+      for (let block = first; block < end; block += 1) {
+        if (parts[block - first]) continue;
+        let last = block;
+        while (last + 1 < end && !parts[last + 1 - first]) last += 1;
+        const run = this.load(block, last);
+        for (let place = block; place <= last; place += 1) {
+          const part = run.then((bytes) => bytes.subarray((place - block) * this.blockBytes, (place - block + 1) * this.blockBytes));
+          this.loading.set(place, part);
+          part.then((bytes) => this.blocks.set(place, bytes), () => {}).finally(() => this.loading.delete(place));
+          parts[place - first] = part;
+        }
+      }
+      const found = await Promise.all(parts);
+      const joined = new Uint8Array(found.reduce((size, part) => size + part.length, 0));
+      found.reduce((place, part) => { joined.set(part, place); return place + part.length; }, 0);
+      return joined;
+    }
+
+    load(first, last) { return this.read(first * this.blockBytes, Math.min((last + 1) * this.blockBytes, this.size)); }
+
+    rowsIn(page, bytes, offset) {
+      const begin = page * this.blockBytes - offset, end = Math.min(begin + this.blockBytes, bytes.length);
+      const starts = rowStarts(bytes, offset, Math.max(begin - 2 * CUT_BYTES - 4, 0), Math.min(end + 4 * CUT_BYTES, bytes.length));
+      const startOf = (place) => (place < starts.length ? starts[place].at : bytes.length);
+      const returns = (place) => {
+        const found = bytes.subarray(startOf(place), startOf(place + 1)).indexOf(RETURN) + startOf(place);
+        return found >= startOf(place) && bytes[found + 1] !== NEWLINE;
+      };
+      // Of a line that returns to its beginning again and again, the last row is what a terminal shows.
+      const isOver = (place) => Boolean(starts[place + 1]?.isCut) && returns(place) && returns(place + 1);
+      const terminal = new Terminal();
+      const decode = (from, to) => decoder.decode(bytes.subarray(from, to));
+      const rows = [];
+      let place = starts.findIndex(({ at }) => at >= begin);
+      if (place < 0) return rows;
+      // The style at the beginning is of what was written before, as far as it is at hand.
+      terminal.write(decode(0, startOf(place)));
+      terminal.finish();
+      terminal.take();
+      let line = this.linesBefore[page] + 1, counted = begin;
+      for (; place < starts.length && startOf(place) < end; place += 1) {
+        const at = startOf(place), next = startOf(place + 1);
+        for (; counted < at; counted += 1) if (bytes[counted] === NEWLINE) line += 1;
+        terminal.write(decode(at, next));
+        terminal.finish();
+        const [shown] = terminal.take();
+        const continues = starts[place].isCut && !(place > 0 && isOver(place - 1));
+        if (shown && !isOver(place)) rows.push({ ...shown, stream: this.name, line, begin: offset + at, end: offset + next, continues });
+      }
+      return rows;
+    }
+  }
+
+  // Where rows begin from `begin` to before `end`, places in `bytes`, which are those of the output from `offset` on: after
+  // each newline, and at each multiple of CUT_BYTES before which there is none for as long, at a whole character.
+  const rowStarts = (bytes, offset, begin, end) => {
+    const starts = [];
+    let last = begin === 0 ? (offset === 0 ? -1 : -Infinity) : bytes.lastIndexOf(NEWLINE, begin - 1);
+    if (begin > 0 && last < 0) last = offset === 0 ? -1 : -Infinity;
+    if (last === begin - 1) starts.push({ at: begin, isCut: false });
+    const firstCut = (from) => Math.ceil((from + offset) / CUT_BYTES) * CUT_BYTES - offset;
+    for (let place = begin; place < end;) {
+      let newline = bytes.indexOf(NEWLINE, place);
+      if (newline < 0 || newline >= end) newline = end;
+      for (let cut = firstCut(place); cut <= newline && cut < end; cut += CUT_BYTES) {
+        if (last >= cut - CUT_BYTES || cut + offset === 0) continue;
+        let at = cut;
+        while (at < cut + 3 && at < end && (bytes[at] & 0xc0) === 0x80) at += 1;
+        if (at < newline) starts.push({ at, isCut: true });
+      }
+      last = newline;
+      place = newline + 1;
+      if (newline < end && place < end) starts.push({ at: place, isCut: false });
+    }
+    return starts;
+  };
+
+  class OutputPages {
+    // The pages of streams, one stream after the other.
+    constructor(streams) {
+      this.streams = streams;
+      this.pages = streams.flatMap((stream) => Array.from({ length: stream.pageCount }, (_none, page) => ({ stream, page })));
+      this.offsets = new Map();
+      this.size = streams.reduce((size, stream) => { this.offsets.set(stream.name, size); return size + stream.size; }, 0);
+      this.lineCount = streams.reduce((lines, stream) => lines + stream.newlines + 1, 0);
+    }
+
+    static stream(name, index, read) { return new OutputStream(name, index, read); }
+
+    rows(place) { return this.pages[place].stream.rows(this.pages[place].page); }
+
+    // The place of a row in all bytes.
+    begin(row) { return this.offsets.get(row.stream) + row.begin; }
+
+    end(row) { return this.offsets.get(row.stream) + row.end; }
+
+    pageAt(byte) {
+      const stream = this.streams.findLast((each) => each.size && this.offsets.get(each.name) <= byte) || this.streams.find((each) => each.size);
+      const page = Math.min(Math.max(Math.floor((byte - this.offsets.get(stream.name)) / stream.blockBytes), 0), stream.pageCount - 1);
+      return this.pages.findIndex((each) => each.stream === stream) + page;
+    }
+
+    // Finds the row with which a line begins: its page and its place there, or null.
+    async find(name, line) {
+      const stream = this.streams.find((each) => each.name === name);
+      if (!stream || !stream.pageCount) return null;
+      const first = this.pages.findIndex((each) => each.stream === stream);
+      for (let page = stream.pageOf(line); page < stream.pageCount; page += 1) {
+        const rows = await stream.rows(page);
+        const place = rows.findIndex((row) => row.line === line && !row.continues);
+        if (place >= 0) return { page: first + page, place };
+        if (rows.length && rows[rows.length - 1].line > line) return null;
+      }
+      return null;
+    }
+  }
+
+  return OutputPages;
+})();

@@ -1,0 +1,445 @@
+// Rows of output in a box that scrolls: of a program that runs the last ones, of an archived output those about its place.
+"use strict";
+const [LiveView, ArchiveView] = (() => {
+  const LIVE_CHARS = 200000, LIVE_WEIGHT = 200000, ROW_WEIGHT = 40, RUN_WEIGHT = 20;
+  const LINE_CHARS = 16384;  // as long as a row of an archived output
+  const WRAPPED_CHARS = 160;
+  const STYLED_RUNS = 2000;
+  const CHUNK_ROWS = 100, WINDOW_ROWS = 400, WINDOW_CHARS = 400000;
+  const LARGEST_HEIGHT = 8e6;  // browsers end at some ten millions of pixels
+  const AT_END_PX = 40;
+
+  const element = (name, className, properties = {}) => Object.assign(document.createElement(name), { className, ...properties });
+  const folded = (text) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  const weight = (row) => ROW_WEIGHT + RUN_WEIGHT * row.runs.length;
+
+  const clock = (at) => {
+    const date = new Date(at);
+    return `${date.toLocaleTimeString("en-GB", { hour12: false })}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  };
+
+  // Where a text is in another one, as the search of the API finds it: letters from A to Z in either case.
+  const placesOf = (text, wanted) => {
+    const places = [];
+    if (!wanted) return places;
+    const searched = folded(text);
+    for (let place = searched.indexOf(wanted); place >= 0 && places.length < STYLED_RUNS; place = searched.indexOf(wanted, place + wanted.length)) places.push(place);
+    return places;
+  };
+
+  // The content of a row: text in elements of its styles, of links to the code and of what is searched for.
+  const content = ({ text, runs }, wanted) => {
+    const links = typeof linksIn === "function" ? linksIn(text) : [], found = placesOf(text, wanted);
+    const styles = runs.slice(0, STYLED_RUNS);
+    const edges = [0, text.length, ...styles.map(([place]) => place), ...links.flatMap(({ begin, end }) => [begin, end]), ...found.flatMap((place) => [place, place + wanted.length])];
+    const places = [...new Set(edges)].sort((one, other) => one - other);
+    const whole = element("span", "c");
+    let style = 0, link = null, next = { style: 0, link: 0, found: 0 };
+    for (let place = 0; place + 1 < places.length; place += 1) {
+      const [begin, end] = [places[place], places[place + 1]];
+      while (next.style < styles.length && styles[next.style][0] <= begin) style = styles[next.style++][1];
+      while (next.link < links.length && links[next.link].end <= begin) next.link += 1;
+      while (next.found < found.length && found[next.found] + wanted.length <= begin) next.found += 1;
+      let piece = document.createTextNode(text.slice(begin, end));
+      const wrap = (outer) => { outer.append(piece); piece = outer; };
+      if (style) wrap(element("span", Terminal.classes(style)));
+      if (next.found < found.length && found[next.found] <= begin) wrap(element("mark", ""));
+      const over = links[next.link];
+      if (over && over.begin <= begin) {
+        if (!link || link.begin !== over.begin) whole.append((link = { begin: over.begin, element: element("a", "position", { href: over.href }) }).element);
+        link.element.append(piece);
+      } else whole.append(piece);
+    }
+    return whole;
+  };
+
+  // Rows in a box, each with its number, which is its address. Of all numbers the tabulator key reaches one.
+  class View {
+    constructor(box, address) {
+      Object.assign(this, { box, address, wanted: "", marked: null, onMoved: () => {} });
+      box.replaceChildren();
+      this.leaves = new AbortController();
+      this.listen("scroll", () => this.moved());
+      this.listen("keydown", (event) => this.step(event));
+    }
+
+    listen(name, act) { this.box.addEventListener(name, act, { signal: this.leaves.signal, passive: name === "scroll" }); }
+
+    close() { this.leaves.abort(); }
+
+    moved() { this.onMoved(); }
+
+    get isAtEnd() {
+      const { scrollHeight, scrollTop, clientHeight } = this.box;
+      return scrollHeight - scrollTop - clientHeight < AT_END_PX;
+    }
+
+    make(row) {
+      const { stream, line, continues } = row;
+      const made = element("div", `row ${stream}`);
+      if (continues || !line) made.append(element("span", "n"));
+      else {
+        const number = element("a", "n", { href: `${this.address}#${stream}-L${line}`, tabIndex: -1, ariaLabel: text("line_of", { stream, line }) });
+        number.dataset.n = line;
+        made.append(number);
+      }
+      const at = element("span", "at");
+      if (row.at) at.dataset.at = clock(row.at);
+      made.append(at, content(row, this.wanted));
+      if (this.isMarked(row)) made.classList.add("marked");
+      row.element = made;
+      return made;
+    }
+
+    isMarked({ stream, line }) {
+      const { marked } = this;
+      return Boolean(marked) && marked.stream === stream && marked.first <= line && line <= marked.last;
+    }
+
+    // Rows whose elements are in the box, in their order.
+    get shown() { return []; }
+
+    redraw(rows = this.shown) { for (const row of rows) if (row.element) row.element.replaceWith(this.make(row)); this.setStop(); }
+
+    mark(marked) {
+      this.marked = marked;
+      for (const row of this.shown) row.element.classList.toggle("marked", this.isMarked(row));
+    }
+
+    highlight(wanted) {
+      if (this.wanted === folded(wanted)) return;
+      this.wanted = folded(wanted);
+      this.kept(() => this.redraw());
+    }
+
+    setStop(chosen = this.box.querySelector(".n[tabindex='0']") || this.firstVisible()?.element.querySelector("a.n")) {
+      for (const other of this.box.querySelectorAll(".n[tabindex='0']")) if (other !== chosen) other.tabIndex = -1;
+      if (chosen) chosen.tabIndex = 0;
+    }
+
+    step(event) {
+      const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20 }[event.key];
+      if (!step || !event.target.matches("a.n") || event.ctrlKey || event.altKey || event.metaKey) return;
+      const numbers = [...this.box.querySelectorAll("a.n")];
+      const next = numbers[Math.min(Math.max(numbers.indexOf(event.target) + step, 0), numbers.length - 1)];
+      event.preventDefault();
+      this.setStop(next);
+      next.focus({ preventScroll: true });
+      next.scrollIntoView({ block: "nearest" });
+    }
+
+    firstVisible() {
+      const { top } = this.box.getBoundingClientRect(), rows = this.shown;
+      let low = 0, high = rows.length;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (rows[middle].element.getBoundingClientRect().bottom > top) high = middle;
+        else low = middle + 1;
+      }
+      return rows[low] || null;
+    }
+
+    // Changes the box with the row that is at its top staying where it is.
+    kept(change) {
+      const row = this.firstVisible(), before = row?.element.getBoundingClientRect().top;
+      change();
+      if (row?.element.isConnected) this.box.scrollTop += row.element.getBoundingClientRect().top - before;
+    }
+
+    // Scrolls to a row, or to what is searched for in it.
+    bring(row, isMatch) {
+      const match = isMatch && row.element.querySelector("mark");
+      this.box.querySelector(".found")?.classList.remove("found");
+      if (match) row.element.classList.add("found");
+      const box = this.box.getBoundingClientRect(), place = (match || row.element).getBoundingClientRect();
+      if (place.top < box.top || place.bottom > box.bottom) this.box.scrollTop += place.top - box.top - (box.height - Math.min(place.height, box.height)) / 2;
+      if (match && (place.left < box.left + 96 || place.right > box.right)) this.box.scrollLeft += place.left - box.left - box.width / 2;
+      this.setStop(row.element.querySelector("a.n") || undefined);
+    }
+
+    focusLine(row) { row.element.querySelector("a.n")?.focus({ preventScroll: true }); }
+  }
+
+  // The output of a program that runs: the last rows of both streams in the order in which they came.
+  class LiveView extends View {
+    constructor(box, address) {
+      super(box, address);
+      Object.assign(this, { rows: [], stale: new Set(), chars: 0, weight: 0, dropped: 0, isComplete: true, isDue: false });
+      this.streams = Object.fromEntries(["stdout", "stderr"].map((name) => (
+        [name, { terminal: new Terminal(LINE_CHARS), decoder: new TextDecoder("utf-8", { ignoreBOM: true }), count: 0, current: null }])));
+    }
+
+    get shown() { return this.rows.filter((row) => row.element?.offsetParent); }
+
+    get isEmpty() { return !this.rows.length && !this.dropped; }
+
+    // Takes bytes of a stream; `at` is when they came, if that is known.
+    write(name, bytes, at) { this.take(name, this.streams[name].decoder.decode(bytes, { stream: true }), at); }
+
+    // Ends the numbers of a stream of which something is missing.
+    skip(name) {
+      this.isComplete = false;
+      this.streams[name].count = NaN;
+    }
+
+    end() {
+      for (const [name, { terminal, decoder }] of Object.entries(this.streams)) {
+        this.take(name, decoder.decode(), null);
+        terminal.finish();
+        this.take(name, "", null);
+      }
+      this.flush();
+    }
+
+    take(name, written, at) {
+      const stream = this.streams[name];
+      stream.terminal.write(written);
+      for (const line of stream.terminal.take()) {
+        this.put(name, line, at);
+        stream.current = null;
+      }
+      if (!stream.terminal.isAtStart) {
+        if (stream.current) this.stale.add(stream.current);
+        else stream.current = this.put(name, { text: "", runs: [], continues: stream.terminal.continues }, at);
+      }
+      this.trim();
+      if (!this.isDue) setTimeout(() => this.flush(), 16);
+      this.isDue = true;
+    }
+
+    put(name, line, at) {
+      const stream = this.streams[name];
+      if (stream.current) return this.fill(stream.current, line);
+      if (!line.continues) stream.count += 1;
+      const row = { stream: name, line: stream.count, at, text: "", runs: [], weight: 0 };
+      this.rows.push(row);
+      return this.fill(row, line);
+    }
+
+    fill(row, line) {
+      this.chars += line.text.length - row.text.length;
+      this.weight -= row.weight;
+      Object.assign(row, line);
+      this.weight += row.weight = weight(row);
+      this.stale.add(row);
+      return row;
+    }
+
+    trim() {
+      let excess = 0;
+      while ((this.chars > LIVE_CHARS || this.weight > LIVE_WEIGHT) && excess + 1 < this.rows.length) {
+        const row = this.rows[excess++];
+        this.chars -= row.text.length;
+        this.weight -= row.weight;
+        row.element?.remove();
+        row.isDropped = true;
+        this.stale.delete(row);
+        for (const stream of Object.values(this.streams)) if (stream.current === row) stream.current = null;
+      }
+      if (!excess) return;
+      this.rows.splice(0, excess);
+      this.dropped += excess;
+      this.isComplete = false;
+    }
+
+    flush() {
+      this.isDue = false;
+      if (this.leaves.signal.aborted) return;
+      for (const { current, terminal } of Object.values(this.streams)) if (current && this.stale.has(current)) this.fill(current, terminal.line);
+      this.trim();
+      const { isAtEnd } = this;
+      const added = document.createDocumentFragment();
+      for (const row of this.stale) {
+        if (row.element) row.element.replaceWith(this.make(row));
+        else added.append(this.make(row));
+      }
+      this.stale.clear();
+      this.box.append(added);
+      if (isAtEnd) this.toEnd();
+      this.setStop();
+      this.onMoved();
+    }
+
+    toEnd() { this.box.scrollTop = this.box.scrollHeight; }
+
+    find(wanted, names) {
+      const lines = new Map();
+      for (const { stream, line, text } of this.rows) {
+        if (line && names.includes(stream) && placesOf(text, folded(wanted)).length) lines.set(`${stream} ${line}`, { stream, line });
+      }
+      return [...lines.values()];
+    }
+
+    async goTo(stream, line, isMatch = false) {
+      this.flush();
+      const rows = this.rows.filter((row) => row.stream === stream && row.line === line && row.element);
+      const row = (isMatch && rows.find(({ text }) => placesOf(text, this.wanted).length)) || rows[0];
+      if (row) this.bring(row, isMatch);
+      return row || null;
+    }
+
+    async copy(names) { return this.rows.filter(({ stream }) => names.includes(stream)).map(({ text, continues }, place) => (continues || !place ? text : `\n${text}`)).join(""); }
+  }
+
+  // An archived output: the rows about the place to which the box is scrolled, between two spaces that stand for the rest.
+  class ArchiveView extends View {
+    constructor(box, address, pages) {
+      super(box, address);
+      Object.assign(this, { pages, rows: [], isUpdating: false, isDue: false, onFault: () => {} });
+      this.before = element("div", "space");
+      this.after = element("div", "space");
+      box.append(this.before, this.after);
+      box.style.setProperty("--digits", Math.max(...pages.streams.map(({ newlines }) => `${newlines + 1}`.length)));
+    }
+
+    get shown() { return this.rows; }
+
+    get isEmpty() { return !this.pages.size; }
+
+    moved() { this.update(); super.moved(); }
+
+    // How high a byte is on average that is not in the window: lines have a height, and long ones are wrapped.
+    get pixelsOfByte() {
+      const { pages } = this, height = parseFloat(getComputedStyle(this.box).lineHeight);
+      const rows = Math.max(pages.lineCount, pages.size / (this.box.classList.contains("unwrapped") ? LINE_CHARS : WRAPPED_CHARS));
+      return Math.min(rows * height, LARGEST_HEIGHT) / pages.size;
+    }
+
+    // Moves the window to where the box is scrolled; one update at a time, and another one if the box was scrolled meanwhile.
+    async update() {
+      this.isDue = true;
+      if (this.isUpdating) return;
+      this.isUpdating = true;
+      try {
+        while (this.isDue && !this.leaves.signal.aborted) { this.isDue = false; await this.adjust(); }
+        this.onFault(null);
+      } catch (error) { this.onFault(error); } finally { this.isUpdating = false; }
+    }
+
+    async adjust() {
+      const { box, rows, pages } = this;
+      if (!rows.length) return;
+      const top = this.before.offsetHeight, bottom = box.scrollHeight - this.after.offsetHeight, margin = Math.max(box.clientHeight, 400) * 1.5;
+      const [seenFrom, seenTo] = [box.scrollTop, box.scrollTop + box.clientHeight];
+      if (seenTo <= top || seenFrom >= bottom) {
+        const byte = seenTo <= top ? seenFrom / this.pixelsOfByte : pages.size - (box.scrollHeight - seenTo) / this.pixelsOfByte;
+        await this.show(byte <= box.clientHeight * 0.1 / this.pixelsOfByte ? 0 : seenTo >= box.scrollHeight - 1 ? pages.size : byte);
+      } else if (seenFrom - top < margin && await this.extend(-1)) this.isDue = true;
+      else if (bottom - seenTo < margin && await this.extend(1)) this.isDue = true;
+    }
+
+    // The next row after a place, or before it: with its page and its place there, or null.
+    async neighbour({ page, place }, step) {
+      let [rows, next] = [await this.pages.rows(page), place + step];
+      while (!rows[next]) {
+        page += step;
+        if (!this.pages.pages[page]) return null;
+        rows = await this.pages.rows(page);
+        next = step > 0 ? 0 : rows.length - 1;
+      }
+      return { page, place: next, row: rows[next] };
+    }
+
+    async collect(from, step, count) {
+      const found = [];
+      for (let chars = 0, at = from; found.length < count && chars < WINDOW_CHARS / 4;) {
+        at = await this.neighbour(at, step);
+        if (!at) break;
+        // Each row of the window is an object of its own: what is shown once more is a copy.
+        found.push({ ...at.row, page: at.page, place: at.place });
+        chars += at.row.text.length + weight(at.row);
+      }
+      return step > 0 ? found : found.reverse();
+    }
+
+    async extend(step) {
+      const edge = step > 0 ? this.rows[this.rows.length - 1] : this.rows[0];
+      const added = await this.collect(edge, step, CHUNK_ROWS);
+      if (!added.length || this.leaves.signal.aborted) return false;
+      this.kept(() => {
+        const elements = added.map((row) => this.make(row));
+        if (step > 0) this.after.before(...elements);
+        else this.before.after(...elements);
+        this.rows = step > 0 ? [...this.rows, ...added] : [...added, ...this.rows];
+        this.shrink(-step);
+        this.space();
+      });
+      this.setStop();
+      return true;
+    }
+
+    // Removes rows from one end that are out of sight, as long as there are many.
+    shrink(step) {
+      const { top, bottom, height } = this.box.getBoundingClientRect();
+      let chars = this.rows.reduce((sum, row) => sum + row.text.length + weight(row), 0);
+      while (this.rows.length > CHUNK_ROWS && (this.rows.length > WINDOW_ROWS || chars > WINDOW_CHARS)) {
+        const row = step > 0 ? this.rows[this.rows.length - 1] : this.rows[0], place = row.element.getBoundingClientRect();
+        if (step > 0 ? place.top < bottom + height : place.bottom > top - height) return;
+        if (row.element.contains(document.activeElement)) this.box.focus({ preventScroll: true });
+        row.element.remove();
+        chars -= row.text.length + weight(row);
+        this.rows.splice(step > 0 ? -1 : 0, 1);
+      }
+    }
+
+    space() {
+      const pixels = this.pixelsOfByte, { rows, pages } = this;
+      this.before.style.height = `${rows.length ? pages.begin(rows[0]) * pixels : 0}px`;
+      this.after.style.height = `${rows.length ? (pages.size - pages.end(rows[rows.length - 1])) * pixels : 0}px`;
+    }
+
+    // Shows the rows about a byte, the first one of it at the top.
+    async show(byte) {
+      if (this.isEmpty) return;
+      const page = this.pages.pageAt(Math.min(byte, this.pages.size - 1));
+      const rows = await this.pages.rows(page);
+      let place = rows.findLastIndex((row) => this.pages.begin(row) <= byte);
+      if (byte >= this.pages.size) place = rows.length - 1;
+      await this.place({ page, place: Math.max(place, 0) });
+      if (byte >= this.pages.size) this.box.scrollTop = this.box.scrollHeight;
+      else if (byte <= 0) this.box.scrollTop = 0;
+    }
+
+    // Makes a window about a row, which comes to the top; returns the row, or null where there is none.
+    async place(at) {
+      const rest = await this.collect({ page: at.page, place: at.place - 1 }, 1, 2 * CHUNK_ROWS);
+      const before = await this.collect(rest[0] || at, -1, CHUNK_ROWS);
+      if (this.leaves.signal.aborted || !(rest.length + before.length)) return null;
+      const hadFocus = this.box.contains(document.activeElement) && document.activeElement !== this.box;
+      for (const row of this.rows) row.element.remove();
+      this.rows = [...before, ...rest];
+      this.before.after(...this.rows.map((row) => this.make(row)));
+      this.space();
+      const row = rest[0] || before[before.length - 1];
+      this.box.scrollTop += row.element.getBoundingClientRect().top - this.box.getBoundingClientRect().top;
+      this.setStop();
+      if (hadFocus) this.box.focus({ preventScroll: true });
+      return row;
+    }
+
+    async toEnd() { await this.show(this.pages.size); }
+
+    async goTo(stream, line, isMatch = false) {
+      let at = await this.pages.find(stream, line);
+      if (!at) return null;
+      if (isMatch) at = await this.matchIn(at, line) || at;
+      let row = this.rows.find((each) => each.page === at.page && each.place === at.place);
+      if (!row) row = await this.place(at);
+      if (row) this.bring(row, isMatch);
+      await this.update();
+      return row;
+    }
+
+    // The row of a long line that has what is searched for, as far as it is near its beginning.
+    async matchIn(at, line) {
+      for (let next = at, times = 0; next && times < 1000; next = await this.neighbour(next, 1), times += 1) {
+        const row = next.row || (await this.pages.rows(next.page))[next.place];
+        if (row.line !== line) return null;
+        if (placesOf(row.text, this.wanted).length) return next;
+      }
+      return null;
+    }
+  }
+
+  return [LiveView, ArchiveView];
+})();

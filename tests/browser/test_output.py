@@ -1,0 +1,98 @@
+"""The output of a job, as pages of logs have it."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.visitor import Visitor
+
+LINES = 100_000
+LARGE = f"""
+import sys
+for number in range(1, {LINES} + 1):
+    end = " needle" if number in (5, 77777) else ""
+    sys.stdout.write(f"\\x1b[32m{{number:06}}\\x1b[0m {{'x' * 90}}{{end}}\\n")
+print("last words", file=sys.stderr)
+"""
+PROGRESS = """
+import time
+for number in range(200):
+    print("line", number)
+print("10 %", end="\\r", flush=True)
+time.sleep(1)
+print("done")
+"""
+# The numbers of the lines that are in sight.
+_SEEN = """
+() => {
+    const box = document.querySelector("[data-output]"), {top, bottom} = box.getBoundingClientRect();
+    const places = [...box.querySelectorAll(".row")].map((row) => [row, row.getBoundingClientRect()]);
+    return places.filter(([_row, place]) => place.bottom > top + 1 && place.top < bottom - 1)
+        .map(([row]) => Number(row.querySelector(".n").dataset.n));
+}
+"""
+_IS_STILL = "() => !document.querySelector('[data-follow]').panel.view.isUpdating"
+_ROWS = "() => document.querySelectorAll('[data-output] .row').length"
+
+
+def seen(page: Page) -> list[int]:
+    page.wait_for_function(_IS_STILL)
+    return page.evaluate(_SEEN)
+
+
+def test_a_line_of_a_large_output_has_an_address_and_all_of_it_is_found_by_scrolling(visitor: Visitor):
+    page = visitor.page
+    job_url = f"/dashboard/jobs/{visitor.run(LARGE)}"
+    page.goto(job_url)
+    expect(visitor.output.locator(".row").first).to_have_text(f"000001 {'x' * 90}")
+    expect(visitor.output.locator(".fg-2").first).to_have_text("000001")
+
+    # Somebody finds a line, and hands its address to somebody else.
+    page.get_by_label("Search the output").fill("NEEDLE")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-found]")).to_have_text("1 of 2")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-found]")).to_have_text("2 of 2")
+    expect(visitor.output.locator(".found mark")).to_have_text("needle")
+    visitor.output.get_by_role("link", name="Line 77777 of stdout").click()
+    expect(page).to_have_url(re.compile("#stdout-L77777$"))
+
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator(".row.marked")).to_contain_text("077777")
+    expect(other.get_by_role("link", name="Line 77777 of stdout")).to_be_focused()
+    assert 77_777 in seen(other)
+    other.keyboard.press("ArrowDown")
+    expect(other.get_by_role("link", name="Line 77778 of stdout")).to_be_focused()
+
+    visitor.output.hover()
+    for _ in range(12):
+        page.mouse.wheel(0, 1_000)
+        lines = seen(page)
+        assert len(lines) > 10
+        assert lines == list(range(lines[0], lines[0] + len(lines)))
+    assert lines[0] > 77_777
+    page.get_by_role("button", name="Jump to the end").click()
+    expect(visitor.output).to_contain_text("last words")
+    page.evaluate("box => box.scrollTop = box.scrollHeight / 2", visitor.output.element_handle())
+    lines = seen(page)
+    assert LINES * 0.4 < lines[0] < LINES * 0.6
+    assert page.evaluate(_ROWS) <= 500
+
+
+def test_live_output_is_followed_unless_one_scrolls_up(visitor: Visitor):
+    page = visitor.page
+    visitor.run_in_editor(PROGRESS)
+    expect(visitor.output).to_contain_text("10 %")
+    box = visitor.output.element_handle()
+    assert page.evaluate("box => box.scrollHeight - box.scrollTop - box.clientHeight < 40", box)
+
+    page.evaluate("box => box.scrollTop = 0", box)
+
+    expect(visitor.output.locator(".row").last).to_have_text("done")
+    assert page.evaluate("box => box.scrollTop", box) == 0
+    page.get_by_role("button", name="Jump to the end").click()
+    expect(visitor.output.locator(".row").last).to_be_in_viewport()
+    assert seen(page)[-1] == 201
+    page.get_by_label("Streams").select_option("stderr")
+    expect(visitor.output.locator(".row").first).to_be_hidden()
