@@ -288,5 +288,5 @@ def test_a_line_of_a_job_is_fixed_and_the_two_runs_are_compared(visitor: Visitor
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_label("Earlier stdout")).to_have_text("a b first\n7\n")
     expect(page.get_by_label("Later stdout")).to_have_text("a b second\n7\n")
-    difference = page.get_by_role("region", name="Difference of stdout")
+    difference = page.get_by_role("group", name="Difference of stdout")
     expect(difference.locator(".added")).to_contain_text("second")

@@ -129,3 +129,36 @@ def test_the_difference_of_large_texts_takes_no_time_to_speak_of(scripts: Page, 
         f"""() => lineDifference(...{texts}.map((line) => (
             Array.from({{ length: 100000 }}, (_nothing, at) => line(at)).join("\\n")))).changes.length"""
     )
+
+
+def test_code_is_highlighted_by_lines_up_to_a_bound(browser: Browser):
+    modes = '{"python": {"mode": "python", "scripts": []}}'
+    page = browser.new_page()
+    page.set_content(f'<script type="application/json" id="modes">{modes}</script>')
+    for name in ("vendor/codemirror/runmode-standalone", "vendor/codemirror/python", "highlight"):
+        page.add_script_tag(path=STATIC / f"{name}.js")
+
+    shown = page.evaluate(
+        """async (texts) => Promise.all(texts.map(async ([code, language]) => {
+            const lines = await highlightedLines(code, language);
+            const part = (node) => [node.className || "", node.textContent];
+            return lines && lines.map((line) => [...line.childNodes].map(part));
+        }))""",
+        [
+            ["\nif x:  # <b>\n", "python"],
+            ["if x", "none"],
+            ["x = 1\n" * LARGE, "python"],
+            ["x" * 10_000, "python"],
+        ],
+    )
+
+    line = [
+        ["cm-keyword", "if"],
+        ["", " "],
+        ["cm-variable", "x"],
+        ["", ":"],
+        ["", "  "],
+        ["cm-comment", "# <b>"],
+    ]
+    assert shown == [[[], line, []], None, None, None]
+    page.close()

@@ -97,10 +97,12 @@ def test_a_visitor_signs_in_with_a_key_and_out(page: Page, context: BrowserConte
     assert page.evaluate("document.cookie") == ""
     assert made["key"] not in page.content()
 
+    page.evaluate("localStorage.setItem('draft:1::python', '{}')")
     page.locator("#visitor").click()
     page.get_by_role("button", name="Sign out", exact=True).click()
 
     expect(page.get_by_label("API key")).to_be_visible()
+    assert page.evaluate("localStorage.getItem('draft:1::python')") is None
     page.goto("/dashboard")
     expect(page.get_by_label("API key")).to_be_visible()
 

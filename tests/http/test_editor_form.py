@@ -334,3 +334,14 @@ def test_the_editor_has_languages_by_name_and_version(editor: Editor):
     page = editor.visitor.http.get(f"{editor.page}/edit", headers=PAGE).text
 
     assert 'value="python" data-language="python" data-title="Python">Python' in page
+    assert "disabled" not in page.partition('value="perl"')[2].partition("</option>")[0]
+
+
+def test_the_editor_has_the_reason_for_which_a_language_is_not_available(editor: Editor, monkeypatch):
+    monkeypatch.setitem(editor.service.engine.unavailable, "perl", "install perl")
+
+    page = editor.visitor.http.get(editor.page, headers=PAGE).text
+
+    option = page.partition('value="perl"')[2].partition("</option>")[0]
+    assert " disabled>Perl 1.0 " in option
+    assert option.endswith("not available: install perl")

@@ -166,7 +166,7 @@ const copyText = async (content) => {
   // Drafts are their author's: who signs out leaves none in the browser.
   document.addEventListener("submit", ({ target }) => {
     if (!new URL(target.action).pathname.startsWith("/dashboard/sign-out")) return;
-    for (const key of Object.keys(localStorage)) if (/^(draft|runs):/.test(key)) localStorage.removeItem(key);
+    for (const key of Object.keys(localStorage)) if (/^(draft|language|runs):/.test(key)) localStorage.removeItem(key);
   });
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -9,7 +9,7 @@
   const DELAY_MS = 400;
 
   const keyOf = (runtime) => `${PREFIX}${editorContents.project}:${editorContents.job || ""}:${runtime}`;
-  const chosenKey = () => `${PREFIX}chosen:${editorContents.project}`;
+  const chosenKey = () => `language:${editorContents.project}`;
 
   // Returns a draft; null if there is none, or what is stored is none.
   const load = (key) => {
@@ -32,7 +32,7 @@
     const value = JSON.stringify({ saved: Date.now(), parts });
     if (value.length > MAX_CHARS) return text("draft_too_large");
     try {
-      const others = Object.keys(localStorage).filter((other) => other.startsWith(PREFIX) && other !== key && other !== chosenKey())
+      const others = Object.keys(localStorage).filter((other) => other.startsWith(PREFIX) && other !== key)
         .map((other) => ({ key: other, chars: localStorage.getItem(other).length, saved: load(other)?.saved || 0 }))
         .sort((one, another) => one.saved - another.saved);
       let chars = others.reduce((sum, other) => sum + other.chars, value.length);

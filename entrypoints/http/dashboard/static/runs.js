@@ -20,7 +20,8 @@
     const load = () => {
       try {
         const runs = JSON.parse(localStorage.getItem(key));
-        return Array.isArray(runs) ? runs.filter(({ job, at }) => typeof job === "string" && typeof at === "string") : [];
+        const isRun = ({ job, at, state }) => typeof job === "string" && typeof at === "string" && (!state || LABELS[state]);
+        return Array.isArray(runs) ? runs.filter(isRun) : [];
       } catch {
         return [];
       }
@@ -50,7 +51,7 @@
           list.children[runs.indexOf(run)].querySelector("input").focus();
         });
         badge.hidden = !run.state;
-        if (run.state) badge.classList.add(String(run.state));
+        if (run.state) badge.classList.add(run.state);
         item.querySelector("[data-state]").textContent = LABELS[run.state] || "";
         time.dateTime = run.at;
         time.textContent = new Date(run.at).toLocaleTimeString(document.documentElement.lang);
@@ -103,7 +104,9 @@
         parts.push(element("h3", { className: "pad", textContent: stream }), sides);
         parts.push(table || element("p", { className: "muted pad", textContent: text("same_output") }));
       });
-      comparison.replaceChildren(...(parts.length ? parts : [element("p", { className: "muted pad", textContent: text("no_output_of_both") })]));
+      const whole = element("a", { className: "pad small", textContent: text("compare_all") });
+      whole.href = `/dashboard/jobs/${encodeURIComponent(before.job)}/compare?with=${encodeURIComponent(after.job)}`;
+      comparison.replaceChildren(whole, ...(parts.length ? parts : [element("p", { className: "muted pad", textContent: text("no_output_of_both") })]));
     };
     button.addEventListener("click", compare);
 
