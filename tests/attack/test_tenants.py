@@ -273,8 +273,9 @@ def but_for_names(answer: Answer, names: Names) -> tuple[int, bytes]:
         text = ""  # a page has a token and a time of its own
     forms = {form(name) for name in names.values() for form in (str, quote, unquote, _unquote_twice)}
     for name in sorted(forms, key=len, reverse=True):
-        # A number is part of other words.
-        text = text.replace(f"'{name}'", "*") if len(name) < _WORD_CHARS else text.replace(name, "*")
+        # A number is part of other words: it stands in quotation marks, or as a value of the sentence.
+        short = rf"'{re.escape(name)}'|(?<=\"name\": ){re.escape(name)}\b"
+        text = re.sub(short, "*", text) if len(name) < _WORD_CHARS else text.replace(name, "*")
     return answer.status, text.encode()
 
 

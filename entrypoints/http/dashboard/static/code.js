@@ -3,7 +3,8 @@
 (() => {
   // Of so many lines each has elements of its own; the rest follows as it is.
   const NUMBERED_LINES = 20000;
-  // So many are laid out together, once they come into view.
+  // Of more lines than these, so many are laid out together, once they come into view.
+  const LAID_OUT_AT_ONCE = 1000;
   const CHUNK_LINES = 100;
   const LINE_PX = 20;
   const blocks = new Map();
@@ -58,7 +59,7 @@
     chunks() {
       const chunks = [];
       for (let first = 0; first < this.rows.length; first += CHUNK_LINES) {
-        const chunk = element("span", { className: "chunk" });
+        const chunk = element("span", { className: this.rows.length > LAID_OUT_AT_ONCE ? "late chunk" : "chunk" });
         chunk.append(...this.rows.slice(first, first + CHUNK_LINES));
         chunk.style.containIntrinsicBlockSize = `auto ${chunk.childElementCount * LINE_PX}px`;
         chunks.push(chunk);
