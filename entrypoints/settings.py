@@ -329,6 +329,8 @@ class Settings(BaseSettings):
     debug: bool = Field(default=False, validation_alias="DEBUG")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     one_processor: bool = True
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(None, ge=0, le=65_535)
 
     # HTTP
     host: str = Field("127.0.0.1", validation_alias="SERVER_HOST")

@@ -16,6 +16,7 @@ from application.ports.execution_engine import ExecutionEngine
 from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure, fault_of
 from entrypoints.cli.logging_setup import configure_logging
+from entrypoints.cli.metrics_port import serving_metrics
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
@@ -60,6 +61,7 @@ def command(host: str | None, port: int | None) -> None:
         with (
             pinned_to_one_cpu(wanted=settings.one_processor),
             running(container.background_services(), topology, container.schema()),
+            serving_metrics(settings, container.measurements()),
         ):
             app = create_app(settings, container.limit_policy(), container.ports(), services)
             _Server(app, settings, container.engine()).run(sockets=[listener])

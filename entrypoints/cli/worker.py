@@ -11,6 +11,7 @@ from application.errors import ApplicationError
 from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure, said_by
 from entrypoints.cli.logging_setup import configure_logging
+from entrypoints.cli.metrics_port import serving_metrics
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
@@ -39,24 +40,25 @@ def command(processes: int, threads: int | None) -> None:
     if processes == 1:
         _work(settings)
     else:
-        Processes(processes, lambda: _work_alone(settings)).run()
+        Processes(processes, lambda: _work_alone(settings, processes)).run()
 
 
-def _work_alone(settings: Settings) -> None:
+def _work_alone(settings: Settings, processes: int) -> None:
     try:
-        _work(settings)
+        _work(settings, processes)
     except (Failure, ApplicationError) as error:
         note(said_by(error))
         sys.exit(ExitCode.SERVICE)
 
 
-def _work(settings: Settings) -> None:
+def _work(settings: Settings, processes: int = 1) -> None:
     topology = Topology.of_worker(settings)
     container = build_container(settings, load_limits(), topology)
     told_to_stop = _listen_for_signals()
     with (
         pinned_to_one_cpu(wanted=settings.one_processor),
         running(container.background_services(), topology, container.schema()),
+        serving_metrics(settings, container.measurements(), processes),
     ):
         say(text("cli.working", count=settings.worker_threads))
         for name, what in parts(settings):
