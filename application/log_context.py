@@ -1,4 +1,4 @@
-"""The job, the project and the request that log lines are about, and the mark of lines about an outage."""
+"""The request, tenant, job and trace that log lines are about, and the mark of lines about an outage."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,12 +8,17 @@ from typing import Any
 from application.errors import DependencyUnavailable
 from domain.execution import Execution
 from domain.job import Job
+from domain.tenant import TenantName
 
+# The fields of a line beside its time, level, logger and message.
+LOG_FIELDS = ("request_id", "tenant", "project_id", "job_id", "execution_id", "trace_id")
 NO_REQUEST = "-"
 # The id by which a request is known to its caller; of an execution, that of the request which asked for it.
 request_id: ContextVar[str] = ContextVar("service_server_request_id", default=NO_REQUEST)
 # The id of the trace that the current work is a part of, by its caller's `traceparent` (W3C Trace Context).
 trace_id: ContextVar[str | None] = ContextVar("service_server_trace_id", default=None)
+# Of the caller whose request is being answered.
+tenant: ContextVar[TenantName | None] = ContextVar("service_server_tenant", default=None)
 _job: ContextVar[Mapping[str, str] | None] = ContextVar("service_server_job", default=None)
 
 
@@ -30,12 +35,12 @@ def current_trace_id() -> str | None:
 
 @contextmanager
 def logging_about(job: Job | None, execution: Execution | None = None) -> Iterator[None]:
-    """Have the lines that are logged in this context carry the ids of a job, its project, and its request."""
-    fields = {}
+    """Have the lines that are logged in this context name a job, its tenant, execution and request."""
+    fields: dict[str, str] = {}
     if execution is not None:
-        fields["job_id"] = str(execution.job_id)
+        fields |= {"job_id": str(execution.job_id), "execution_id": str(execution.id)}
     if job is not None:
-        fields |= {"job_id": str(job.id), "project_id": str(job.project_id)}
+        fields |= {"job_id": str(job.id), "project_id": str(job.project_id), "tenant": str(job.tenant)}
     job_token = _job.set(fields)
     asked_for_by = None if execution is None else execution.request_id
     request_token = request_id.set(asked_for_by or request_id.get())
@@ -47,12 +52,14 @@ def logging_about(job: Job | None, execution: Execution | None = None) -> Iterat
 
 
 def log_fields() -> Mapping[str, str]:
-    """Return the ids of the subjects of a line that is logged now."""
-    fields = dict(_job.get() or {})
-    current = current_request_id()
-    if current is not None:
-        fields["request_id"] = current
-    return fields
+    """Return the names of the subjects of a line that is logged now, in the order of `LOG_FIELDS`."""
+    fields = {
+        "request_id": current_request_id(),
+        "tenant": None if (caller := tenant.get()) is None else str(caller),
+        "trace_id": current_trace_id(),
+        **(_job.get() or {}),
+    }
+    return {name: value for name in LOG_FIELDS if (value := fields.get(name)) is not None}
 
 
 def outage(dependency: str, detail: str) -> Mapping[str, Any]:

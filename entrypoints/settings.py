@@ -73,6 +73,7 @@ _ENVIRONMENTS: Mapping[str, bool] = {
     "production": False,
     "prod": False,
 }
+_PRODUCTION = frozenset({"production", "prod"})
 _DAY_S = 86_400
 # The name of the machine that programs run on, where it is no cluster of machines.
 _THIS_MACHINE = "local"
@@ -328,6 +329,8 @@ class Settings(BaseSettings):
     environment: str = Field("development", validation_alias="ENVIRONMENT")
     debug: bool = Field(default=False, validation_alias="DEBUG")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    # None is JSON in production.
+    log_format: Literal["text", "json"] | None = None
     one_processor: bool = True
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(None, ge=0, le=65_535)
@@ -591,6 +594,11 @@ class Settings(BaseSettings):
     def is_development(self) -> bool:
         """Whether this is a development installation, which is lenient."""
         return _ENVIRONMENTS[self.environment.lower()]
+
+    @property
+    def line_format(self) -> Literal["text", "json"]:
+        """The format of lines of the log."""
+        return self.log_format or ("json" if self.environment.lower() in _PRODUCTION else "text")
 
     @property
     def asks_for_keys(self) -> bool:

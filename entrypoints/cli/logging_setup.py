@@ -1,15 +1,17 @@
 """Logging, configured once for a process: lines on stderr; the repeated ones of an outage are counted."""
 
 import copy
+import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from threading import Lock
 from time import monotonic
 from types import TracebackType
-from typing import TextIO
+from typing import Literal, TextIO
 
 from application.log_context import log_fields
 from domain.api_key import mask_keys
@@ -20,10 +22,13 @@ EVERY_S = 30.0
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
-def configure_logging(level: str) -> None:
+LogFormat = Literal["text", "json"]
+
+
+def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """Log from a level on, and records of libraries from WARNING on."""
     handler = Handler(sys.stderr)
-    handler.setFormatter(Lines())
+    handler.setFormatter(JsonLines() if log_format == "json" else Lines())
     logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler])
     logging.getLogger("service_server").setLevel(level)
 
@@ -33,7 +38,7 @@ class LogFieldsFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Set the fields and keep the line."""
-        record.fields = "".join(f" {name}={value}" for name, value in log_fields().items())
+        record.fields = log_fields()
         return True
 
 
@@ -115,14 +120,13 @@ def _say_count(line: logging.LogRecord, more: int, within_s: float) -> None:
 
 
 class Lines(logging.Formatter):
-    """Times in UTC, control characters of callers and programs escaped, and API keys masked."""
+    """Lines to read: times in UTC, control characters of callers and programs escaped, API keys masked."""
 
     converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
         super().__init__(
-            "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s%(fields)s",
-            datefmt="%Y-%m-%dT%H:%M:%S",
+            "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
         )
 
     def format(self, record: logging.LogRecord) -> str:
@@ -131,8 +135,34 @@ class Lines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - named by logging
         """Write a line as one line."""
-        return one_line(super().formatMessage(record))
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        return one_line(super().formatMessage(record) + fields)
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - named by logging
         """Format a traceback without control characters."""
         return printable(super().formatException(ei))
+
+
+class JsonLines(logging.Formatter):
+    """Lines for machines: an object each, by the schema of docs/logs.md, in ASCII, and API keys masked."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if (about := getattr(record, "outage", None)) is not None:
+            line["dependency"] = about[0]
+        if record.exc_info is not None:
+            line["exception"] = self.formatException(record.exc_info)
+        return mask_keys(json.dumps(line))
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, str]:
+    """Return the fields that the handler has set."""
+    fields: Mapping[str, str] = getattr(record, "fields", {})
+    return fields

@@ -47,7 +47,7 @@ def command(host: str | None, port: int | None) -> None:
     """Serve the HTTP API."""
     settings = load_settings(host, port)
     _ensure_callers_are_decided(settings)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.line_format)
     with _listen(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         topology = Topology.of_server(settings)

@@ -34,7 +34,7 @@ def command(processes: int, threads: int | None) -> None:
     settings = load_settings()
     if threads is not None:
         settings = settings.model_copy(update={"worker_threads": threads})
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.line_format)
     for warning in warnings(settings, os.environ):
         _log.warning("%s", warning)
     if processes == 1:

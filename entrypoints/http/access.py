@@ -17,7 +17,7 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
-from application.log_context import trace_id
+from application.log_context import tenant, trace_id
 from entrypoints.http.errors import PROBLEM_TYPES, encode_problem
 from entrypoints.http.origin_guard import RequestRefused, header
 from entrypoints.http.request_context import (
@@ -77,6 +77,7 @@ class AccessMiddleware:
         token = request_id.set(choose_request_id(offered))
         address_token = caller_address.set(scope["client"][0] if scope["client"] else "")
         headers_token = answer_headers.set({})
+        tenant_token = tenant.set(None)
         trace_token = trace_id.set(trace_id_of(header(scope, _TRACEPARENT)))
         answer = _Answer(scope, send, receive)
         answered = _as_get(scope)
@@ -91,6 +92,7 @@ class AccessMiddleware:
             took_s = answer.log(scope)
             self._meter.end(answered, answer.status, took_s)
             trace_id.reset(trace_token)
+            tenant.reset(tenant_token)
             request_id.reset(token)
             caller_address.reset(address_token)
             answer_headers.reset(headers_token)

@@ -13,6 +13,7 @@ from litestar.types import Scope as AnyScope
 
 from application.authenticator import Authenticator, StoredKey
 from application.errors import NotAuthenticated
+from application.log_context import tenant
 from application.record_refusal import RecordRefusal, refusal_kind
 from domain.api_key import key_digest
 from domain.audit import Act
@@ -214,6 +215,7 @@ class CallerMiddleware:
                 await state.request_rates.admit(caller)
                 state.callers.require(scope, caller, needed)
                 scope["auth"] = caller
+                tenant.set(caller.tenant.name)
         await self._app(scope, receive, send)
 
 

@@ -35,8 +35,9 @@ def test_the_lines_of_an_execution_carry_the_ids_of_its_job_its_project_and_the_
     service.run_execution()
     # Then its lines say so
     [line] = [line for line in lines() if "ended as SUCCESS" in line]
-    project_id = service.job_reader.get(ANONYMOUS, job.job_id).job.project_id
-    assert line.endswith(f" job_id={job.job_id} project_id={project_id} request_id=req-2")
+    found = service.job_reader.get(ANONYMOUS, job.job_id)
+    about = f"tenant=default project_id={found.job.project_id} job_id={job.job_id}"
+    assert line.endswith(f" request_id=req-2 {about} execution_id={found.job.current_execution_id}")
     assert current_request_id() is None
 
 
@@ -51,9 +52,8 @@ def test_an_upload_that_executes_is_the_request_and_it_stays_so_when_the_worker_
     told = [line for line in lines() if "lost its worker" in line or "ended as SUCCESS" in line]
     assert len(told) == 2
     project_id = service.job_reader.get(ANONYMOUS, job.job_id).job.project_id
-    assert all(
-        line.endswith(f" job_id={job.job_id} project_id={project_id} request_id=req-1") for line in told
-    )
+    about = f" request_id=req-1 tenant=default project_id={project_id} job_id={job.job_id} execution_id="
+    assert all(about in line for line in told)
 
 
 def test_what_is_logged_outside_belongs_to_nothing(service, lines):
