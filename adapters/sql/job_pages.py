@@ -256,6 +256,20 @@ def count_statement(shape: PageShape) -> sa.CompoundSelect[int, int]:
     return sa.union_all(*counts)
 
 
+@lru_cache(maxsize=8)
+def next_tag_statement(column: sa.Column[str], *, of_project: bool, follows: bool) -> sa.Select[str]:
+    """Build the statement for the first name of a tag, or value of a name, from one on or after it."""
+    index, owner = ("ix_job_tags_project", "project_id") if of_project else ("ix_job_tags_value", "tenant")
+    last = sa.bindparam("last", type_=column.type)
+    found = sa.select(column.label("next")).where(
+        job_tags.c[owner] == sa.bindparam(owner), column > last if follows else column >= last
+    )
+    if column is not job_tags.c.name:
+        found = found.where(job_tags.c.name == sa.bindparam("name"))
+    found = found.with_hint(job_tags, f"FORCE INDEX ({index})", "mysql")
+    return found.order_by(column).limit(1)
+
+
 def _checked(shape: PageShape, walk: Walk) -> Select:
     """Walk through `scanned` keys, and keep the ones that pass the other filters."""
     way = _way(shape, walk, "scanned").subquery("way")

@@ -13,6 +13,7 @@ from adapters.sql.job_pages import (
     count_statement,
     last_key_statement,
     matches_statement,
+    next_tag_statement,
     page_parameters,
     page_statement,
     walks,
@@ -30,7 +31,7 @@ from adapters.sql.mapping import (
 )
 from adapters.sql.pending_deletions import deletion_digest
 from adapters.sql.project_repository import MAX_ID
-from adapters.sql.tables import executions, jobs, pending_deletions, projects
+from adapters.sql.tables import executions, job_tags, jobs, pending_deletions, projects
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.errors import NotFound
 from application.ports.job_queries import JobQueries
@@ -50,7 +51,7 @@ from domain.job_lifecycle import JobStatus, phase_of
 from domain.project import ProjectStatus
 from domain.submission import is_tag_name
 from domain.tenant import TenantName
-from domain.values import JobId, ObjectKey, ProjectName
+from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
 # How many keys a page walks through at most where its filters have no index together. Walking through so many
 # takes some ten milliseconds.
@@ -235,6 +236,42 @@ class SqlJobQueries(JobQueries):
         if len(views) < len(rows) == wanted.limit:
             return FoundJobs(views, Cursor(rows[-1]["job_created_at"], rows[-1]["job_id"]))
         return FoundJobs(views)
+
+    def tag_names(
+        self, caller: Caller, project_id: ProjectId | None, prefix: str, limit: int
+    ) -> Sequence[str]:
+        """Return names of tags that begin so."""
+        return self._distinct(caller, project_id, job_tags.c.name, None, prefix, limit)
+
+    def tag_values(
+        self, caller: Caller, project_id: ProjectId | None, name: str, prefix: str, limit: int
+    ) -> Sequence[str]:
+        """Return values of the tags of a name that begin so."""
+        if not is_tag_name(name):
+            return []
+        return self._distinct(caller, project_id, job_tags.c.value, name, prefix, limit)
+
+    def _distinct(
+        self,
+        caller: Caller,
+        project_id: ProjectId | None,
+        column: sa.Column[str],
+        name: str | None,
+        prefix: str,
+        limit: int,
+    ) -> Sequence[str]:
+        """Find each next value in an index with one seek, however many rows have the one before."""
+        if caller.project is not None:
+            project_id = caller.project
+        parameters = {"tenant": caller.tenant.name.value, "project_id": project_id, "name": name}
+        found: list[str] = []
+        while len(found) < limit:
+            statement = next_tag_statement(column, of_project=project_id is not None, follows=bool(found))
+            rows = self._rows(statement, {**parameters, "last": found[-1] if found else prefix})
+            if not rows or not rows[0]["next"].startswith(prefix):
+                break
+            found.append(rows[0]["next"])
+        return found
 
     def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:
         """Return the jobs whose executions have a log of that key."""

@@ -1,11 +1,11 @@
 """The port to reads of jobs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from application.views import FoundJobs, JobCount, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
 from domain.caller import Caller
-from domain.values import JobId, ObjectKey
+from domain.values import JobId, ObjectKey, ProjectId
 
 
 class JobQueries(ABC):
@@ -38,6 +38,18 @@ class JobQueries(ABC):
 
         No more than `up_to` are counted, and fewer where more would have to be read than for a page.
         """
+
+    @abstractmethod
+    def tag_names(
+        self, caller: Caller, project_id: ProjectId | None, prefix: str, limit: int
+    ) -> Sequence[str]:
+        """Return names of tags that begin so, in order: of a project's jobs if one is given."""
+
+    @abstractmethod
+    def tag_values(
+        self, caller: Caller, project_id: ProjectId | None, name: str, prefix: str, limit: int
+    ) -> Sequence[str]:
+        """Return values of the tags of a name that begin so, in order."""
 
     @abstractmethod
     def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:

@@ -30,6 +30,7 @@ DEFAULT_LIMIT = 100
 MAX_PAGE_BYTES = 8 << 20
 _READ_AT_ONCE = 100
 _RERUNS_SHOWN = 100
+_TAGS_SUGGESTED = 20
 _CANDIDATES_SHOWN = 5
 # The pace of the queue is that of the last jobs that ended in so long, unless they are too few to show one.
 _PACE_OF = timedelta(minutes=5)
@@ -195,6 +196,27 @@ class JobReader:
                 return JobCount(0)
             wanted = replace(wanted, project_id=project_id)
         return self._job_queries.count(caller, wanted, COUNTED_UP_TO)
+
+    def suggest_tags(self, caller: Caller, typed: str, project: str | None = None) -> Sequence[str]:
+        """Return tags of jobs that begin as a text does, as `name:value`: a few of each name.
+
+        Raises:
+            InvalidValue: The project cannot be a project's name.
+        """
+        project_id = None if project is None else self._project_id(caller, project)
+        if project is not None and project_id is None:
+            return []
+        name, colon, value = typed.partition(":")
+        if colon:
+            values = self._job_queries.tag_values(caller, project_id, name, value, _TAGS_SUGGESTED)
+            return [f"{name}:{value}" for value in values]
+        names = self._job_queries.tag_names(caller, project_id, name, _TAGS_SUGGESTED)
+        of_each = max(_TAGS_SUGGESTED // max(len(names), 1), 1)
+        return [
+            f"{name}:{value}"
+            for name in names
+            for value in self._job_queries.tag_values(caller, project_id, name, "", of_each)
+        ]
 
     def _project_id(self, caller: Caller, text: str) -> ProjectId | None:
         reference = parse_project_reference(text)

@@ -39,10 +39,9 @@ from entrypoints.http.controllers.webhooks import JobDeliveriesController, Webho
 from entrypoints.http.cut_waits import WAIT_HEADER, report_cut_wait
 from entrypoints.http.dashboard.engine import EngineBanner
 from entrypoints.http.dashboard.pages import Pages
-from entrypoints.http.dashboard.router import dashboard_router, first_page
+from entrypoints.http.dashboard.router import dashboard_router, error_answer, first_page
 from entrypoints.http.dependencies import build_api, keyed_caller
 from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
-from entrypoints.http.errors import problem_response
 from entrypoints.http.idempotency import REPLAYED_HEADER, IdempotencyMiddleware
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, AnyRequest, JsonRequest
 from entrypoints.http.keys_in_urls import refuse_key_in_query
@@ -134,7 +133,7 @@ def create_app(
             "api": Provide(lambda: api, sync_to_thread=False),
             "caller": Provide(keyed_caller),
         },
-        exception_handlers={Exception: problem_response},
+        exception_handlers={Exception: error_answer},
         lifespan=[_lifespan(settings.http_threads, api.notifier)],
         logging_config=None,
         middleware=[CallerMiddleware],

@@ -11,6 +11,7 @@ import pytest
 from jinja2 import Environment, nodes
 
 from application.queries.timeline import Awaited
+from application.use_cases.act_on_jobs import JobAction
 from domain.api_key import KeyStatus
 from domain.cases import Verdict
 from domain.catalogue.language import Language
@@ -23,7 +24,7 @@ from domain.tenant import TenantStatus
 from domain.webhook import DeliveryStatus, WebhookStatus
 from entrypoints.cli.columns import Column
 from entrypoints.cli.errors import OS_FAULTS
-from entrypoints.http.dashboard import audit, cluster, job_state, keys, project, usage, visitor
+from entrypoints.http.dashboard import audit, cluster, history, job_state, keys, usage, visitor
 from entrypoints.http.errors import PROBLEM_TYPES, PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.request_head import CODING, VERSION
 
@@ -67,7 +68,10 @@ FAMILIES: Mapping[str, set[str]] = {
     "cli.os_": set(OS_FAULTS.values()),
     "columns.": set(Column),
     "common.": {entry.name for entry in (*visitor.ENTRIES, *visitor.OWN_ENTRIES)},
-    "common.last_": {*project.PERIODS, *audit.PERIODS, *usage.DAYS},
+    "common.last_": {*history.PERIODS, *audit.PERIODS, *usage.DAYS},
+    "history.": {"today", "yesterday"},
+    "history.about_": {JobAction.CANCEL, JobAction.DELETE},
+    **{f"history.{beginning}_": set(JobAction) for beginning in ("ask", "do", "done")},
     "job.explain_": {*Reason, *State, "deferred"},
     "job.note_": set(Note),
     "job.stage_": set(job_state.STAGES),
@@ -217,7 +221,7 @@ def test_scripts_use_texts_that_exist():
 # Names, units and forms that are the same in every language.
 SAME_EVERYWHERE = re.compile(
     r"(?:· )?Service Server|URL|ssk_…|MiB|ms|stdout|stderr|curl|out/\*\.png|service-server [\w .-]+|https://example.com/hook"
-    r"|(?:GET|POST) /api/[\w/]+|case_set|·|/|(?:data-\w+=\W+)+|\W+"
+    r"|(?:GET|POST) /api/[\w/]+|case_set|·|/|(?:data-\w+=\W+)+|(?:(?:href|hx-[\w-]+)=\S* ?)+|\W+"
 )
 _CODE = re.compile(r"\{% block kind %\}\w+|\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 _SHOWN_ATTRIBUTES = ("aria-label", "placeholder", "title", "alt", "hx-confirm")

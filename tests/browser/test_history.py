@@ -1,6 +1,7 @@
-"""The executions of a project on its page."""
+"""The history of jobs: of a project on its page, and across projects."""
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -38,7 +39,7 @@ def test_an_update_leaves_the_keyboard_where_it_was(visitor: Visitor):
 
 @pytest.mark.parametrize(
     ("name", "value", "found"),
-    [("state", "failed", 1), ("language", "bash", 1), ("period", "hour", 3), ("state", "running", 0)],
+    [("state", "failed", 1), ("language", "bash", 1), ("state", "running", 0)],
 )
 def test_filters_narrow_the_history(visitor: Visitor, name: str, value: str, found: int):
     visitor.run("raise SystemExit(1)")
@@ -132,3 +133,52 @@ def test_a_tag_that_cannot_be_is_refused_beside_the_field(visitor: Visitor):
     visitor.page.locator("#filters [name=tag]").fill("")
     expect(visitor.page.get_by_role("alert")).to_be_hidden()
     expect(visitor.rows).to_have_count(1)
+
+
+def test_ten_waiting_jobs_are_cancelled_with_the_keyboard_alone(visitor: Visitor):
+    ids = [visitor.upload() for _ in range(10)]
+    done = visitor.run("print(1)")
+    page = visitor.page
+    page.goto(f"/dashboard/jobs?project={visitor.project}&state=pending")
+    expect(page.locator("#total")).to_have_text("10 jobs")
+
+    page.keyboard.press("j")
+    expect(page.locator(f"#job-{ids[-1]}")).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.locator(f"#select-{ids[-1]}")).to_be_checked()
+    page.locator("#select-page").press("Space")
+    page.get_by_role("button", name="Cancel", exact=True).press("Enter")
+    expect(page.get_by_role("button", name="Cancel 10 jobs")).to_be_focused()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#acted")).to_contain_text("10 jobs cancelled.")
+    expect(page.get_by_text("No jobs match these filters.")).to_be_visible()
+    found = {job: visitor.server.job(job)["status"] for job in [*ids, done]}
+    assert found == {**dict.fromkeys(ids, "CANCELLED"), done: "SUCCESS"}
+
+
+def test_yesterday_s_failures_of_a_tag_are_found(visitor: Visitor):
+    failed = visitor.run("raise SystemExit(1)", tags={"team": visitor.project})
+    visitor.run("raise SystemExit(1)", tags={"team": "other"})
+    visitor.run("print(1)", tags={"team": visitor.project})
+    page = visitor.page
+    page.clock.set_fixed_time(datetime.now().astimezone() + timedelta(days=1))
+    page.goto("/dashboard/jobs")
+
+    page.get_by_role("link", name=f"team:{visitor.project}").first.click()
+    expect(visitor.rows).to_have_count(2)
+    page.get_by_role("link", name="Yesterday").click()
+    expect(page.locator("#filters [name=since]")).not_to_have_value("")
+    choose(page, "state", "failed")
+
+    expect(visitor.rows).to_have_count(1)
+    expect(visitor.rows).to_contain_text(failed[-12:])
+    expect(page.locator("#filters [name=tag]")).to_have_value(f"team:{visitor.project}")
+    page.get_by_role("link", name="Today").click()
+    expect(page.get_by_text("No jobs match these filters.")).to_be_visible()
+    page.go_back()
+    expect(visitor.rows).to_have_count(1)
+    page.keyboard.press("/")
+    page.keyboard.type(failed[:13])
+    expect(page).to_have_url(re.compile(f"q={failed[:13]}"))
+    page.keyboard.press("Escape")

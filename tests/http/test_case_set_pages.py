@@ -1,5 +1,6 @@
 """The pages of case sets."""
 
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -19,8 +20,9 @@ def visitor(service: Service) -> Visitor:
 @pytest.fixture
 def url(service: Service) -> str:
     """The address of the case sets of a new project."""
-    project = service.http.post("/api/project", json={"project_name": f"project {uuid4()}"}).json()
-    return f"/dashboard/projects/{project['project_id']}/case-sets"
+    name = f"project {uuid4()}"
+    service.http.post("/api/project", json={"project_name": name}).raise_for_status()
+    return f"/dashboard/projects/{quote(name)}/case-sets"
 
 
 def put(

@@ -22,7 +22,7 @@ from tests.support.no_tls import NO_TLS
 VENDORED = Path("entrypoints/http/dashboard/static/vendor")
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 _LINK = re.compile(r'\s(?:href|src|hx-get)="([^"]+)"')
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+|(?<=/projects/)[^/?]+")
 _INLINE = re.compile(
     r"<script(?![^>]*\ssrc=)(?! type=\"application/json\")|<style|\sstyle=|\son[a-z]+=|javascript:",
     re.IGNORECASE,

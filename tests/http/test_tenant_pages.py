@@ -15,7 +15,7 @@ from tests.http.visitor import PAGE, Visitor, a_key_of, a_tenant_of
 from tests.support.no_tls import NO_TLS
 
 PARTS = {"HX-Request": "true"}
-FOR_READERS = {"/dashboard", "/dashboard/batches", "/dashboard/cluster", "/dashboard/usage"}
+FOR_READERS = {f"/dashboard{part}" for part in ("", "/jobs", "/batches", "/cluster", "/usage")}
 FOR_MAINTAINERS = {"/dashboard/keys", "/dashboard/members", "/dashboard/audit"}
 _KEY_TEXT = re.compile(r'<code id="key-text">(ssk_\w+)</code>')
 

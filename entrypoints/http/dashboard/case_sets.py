@@ -16,6 +16,7 @@ from domain.case_set import CaseSetName, CaseSetReference
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.http.csrf import read_file_form, read_form
+from entrypoints.http.dashboard.formatting import project_url
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import MULTIPART, AnyRequest, JsonRequest
@@ -31,20 +32,20 @@ _MOST = 2**31 - 1
 class CaseSetPages(Controller):
     """The case sets of one project."""
 
-    path = "/projects/{project:int}/case-sets"
+    path = "/projects/{project:str}/case-sets"
 
     @get(sync_to_thread=True, scope=Scope.JOBS_READ)
     def show_all(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the sets of a project, by their names."""
         after = request.query_params.get("after")
-        found, versions = api.services.case_set_reader.all(caller, str(project), after, _ROWS)
+        found, versions = api.services.case_set_reader.all(caller, project, after, _ROWS)
         context = {
             "project": found,
             "sets": versions,
@@ -56,7 +57,7 @@ class CaseSetPages(Controller):
     async def put(
         self,
         request: JsonRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
@@ -66,16 +67,16 @@ class CaseSetPages(Controller):
         def put() -> StoredCaseSet:
             with form.spool:
                 cases = cases_of(form.file("archive"), api.settings)
-            return api.services.put_case_set(caller, str(project), form.fields.get("name", "").strip(), cases)
+            return api.services.put_case_set(caller, project, form.fields.get("name", "").strip(), cases)
 
         stored = await api.storage_threads.run(put)
-        return go_to(request, f"/dashboard/projects/{project}/case-sets/{stored.version.name}")
+        return go_to(request, f"{project_url(project)}/case-sets/{stored.version.name}")
 
     @get("/{name:str}", scope=Scope.JOBS_READ)
     async def show(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         name: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
@@ -87,7 +88,7 @@ class CaseSetPages(Controller):
         offset = _number(query, "offset", 0) or 0
 
         def read() -> Response[bytes]:
-            page = api.services.case_set_reader.page(caller, str(project), reference, offset, _ROWS)
+            page = api.services.case_set_reader.page(caller, project, reference, offset, _ROWS)
             context = {
                 "project": page.project,
                 "set": page.version,
@@ -104,15 +105,15 @@ class CaseSetPages(Controller):
     async def delete(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         name: FromPath[str],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Delete a set with its versions."""
         await read_form(request)
-        await api.storage_threads.run(lambda: api.services.delete_case_set(caller, str(project), name))
-        return go_to(request, f"/dashboard/projects/{project}/case-sets")
+        await api.storage_threads.run(lambda: api.services.delete_case_set(caller, project, name))
+        return go_to(request, f"{project_url(project)}/case-sets")
 
 
 def cases_of(archive: NewBlob | None, settings: Settings) -> Sequence[NewCase]:

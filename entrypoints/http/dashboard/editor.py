@@ -11,13 +11,14 @@ from application.errors import NotFound
 from application.file_spool import FileSpool
 from application.views import JobDetails, JobView
 from domain.caller import Caller, Scope
-from domain.values import JobId
+from domain.values import JobId, ProjectId
 from entrypoints.http.csrf import read_file_form
 from entrypoints.http.dashboard.cases import cases_context
 from entrypoints.http.dashboard.code import line_addresses
 from entrypoints.http.dashboard.editor_contents import EditorContents, editor_context
 from entrypoints.http.dashboard.editor_form import editor_command
 from entrypoints.http.dashboard.job_state import state_context
+from entrypoints.http.dashboard.named_project import named_project
 from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import MULTIPART, AnyRequest, JsonRequest
@@ -30,13 +31,13 @@ _FROM = "from"
 class EditorPages(Controller):
     """The editor of a project, and its form."""
 
-    path = "/projects/{project:int}"
+    path = "/projects/{project:str}"
 
     @get("/edit", scope=Scope.JOBS_WRITE)
     async def edit(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
@@ -44,8 +45,8 @@ class EditorPages(Controller):
         """Show the editor, with the program of the job that `from` names."""
 
         def show() -> Response[bytes]:
-            found = api.services.project_reader.get(caller, str(project))
-            details = _origin(api, caller, project, request.query_params.get(_FROM, ""))
+            found = named_project(api, caller, project)
+            details = _origin(api, caller, found.id, request.query_params.get(_FROM, ""))
             contents = None
             if details is not None:
                 contents = EditorContents.of(details, api.services.read_code(details.job))
@@ -57,7 +58,7 @@ class EditorPages(Controller):
     async def run(
         self,
         request: JsonRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
@@ -67,9 +68,10 @@ class EditorPages(Controller):
 
         def run() -> JobView:
             with form.spool, FileSpool() as spool:
-                origin = _origin(api, caller, project, form.fields.get(_FROM, ""))
+                found = named_project(api, caller, project)
+                origin = _origin(api, caller, found.id, form.fields.get(_FROM, ""))
                 runtimes = api.services.cluster_reader.runtimes()
-                command = editor_command(project, form, origin, runtimes, api.settings, spool)
+                command = editor_command(found.id, form, origin, runtimes, api.settings, spool)
                 return api.services.upload_code(caller, command)
 
         job = await api.storage_threads.run(run)
@@ -79,7 +81,7 @@ class EditorPages(Controller):
         return pages.page(request, "_live.html", context)
 
 
-def _origin(api: Api, caller: Caller, project: int, job_id: str) -> JobDetails | None:
+def _origin(api: Api, caller: Caller, project: ProjectId, job_id: str) -> JobDetails | None:
     """Return the job that is edited, whose code and files the caller may read; None if none is named.
 
     Raises:

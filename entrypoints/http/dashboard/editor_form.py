@@ -222,6 +222,15 @@ def join_tags(tags: Mapping[str, str]) -> str:
 def _tags(given: str, earlier: Mapping[str, str]) -> dict[str, str]:
     if given == join_tags(earlier):  # whose values may have commas
         return dict(earlier)
+    return parse_tags(given)
+
+
+def parse_tags(given: str) -> dict[str, str]:
+    """Read tags as `name:value`, with commas between them.
+
+    Raises:
+        InvalidValue: They are not written so.
+    """
     pairs = [pair.partition(":") for pair in given.split(",") if pair.strip()]
     if not all(colon for _name, colon, _value in pairs):
         raise InvalidValue("tags", text("problems.tags_form"))

@@ -4,11 +4,13 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import msgspec
 from markupsafe import Markup
 
 from application.ports.dashboard_queries import COUNTED_UP_TO
+from application.views import JobCount
 from domain.catalogue.figures import NOTHING, duration, size
 
 _CHART_HEIGHT = 28
@@ -49,6 +51,11 @@ def count(number: int) -> str:
     return f"{COUNTED_UP_TO:,}+" if number > COUNTED_UP_TO else f"{number:,}"
 
 
+def counted(number: JobCount) -> str:
+    """Format a number of jobs, as far as they were counted."""
+    return f"{number.number:,}" if number.is_exact else f"{number.number:,}+"
+
+
 def count_all(number: int) -> str:
     """Format a number of things that were all counted."""
     return f"{number:,}"
@@ -79,6 +86,11 @@ def machine_time(time: datetime) -> str:
 def calendar_time(time: datetime) -> str:
     """Format a date and time in UTC; a page's script shows it in the reader's zone."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def project_url(reference: object) -> str:
+    """Return the path of a project's page, by its name or its id."""
+    return f"/dashboard/projects/{quote(str(reference), safe='')}"
 
 
 def sparkline(values: Sequence[int], label: str, highest: int | None = None) -> Markup:

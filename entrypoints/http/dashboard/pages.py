@@ -55,6 +55,7 @@ def _environment(language: Language) -> Environment:
         "machine_time": formatting.machine_time,
         "calendar_time": formatting.calendar_time,
         "shown": translator.shown,
+        "counted": formatting.counted,
     }
     environment.globals |= {
         "t": translator,
@@ -65,6 +66,7 @@ def _environment(language: Language) -> Environment:
         "asset": asset_url,
         "limit_figure": limit_figure,
         "between": formatting.between,
+        "project_url": formatting.project_url,
         "sparkline": formatting.sparkline,
         "statuses": tuple(JobStatus),
         "states": tuple(State),

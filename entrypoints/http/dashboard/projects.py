@@ -12,6 +12,7 @@ from application.use_cases.change_project import ChangeProject
 from domain.caller import Caller, Scope
 from domain.project import ProjectTrigger
 from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.formatting import project_url
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
@@ -58,24 +59,24 @@ class ProjectsPages(Controller):
         project = await asyncio.to_thread(
             api.services.create_project, caller, form.get("name", ""), description
         )
-        return go_to(request, f"/dashboard/projects/{project.id}")
+        return go_to(request, project_url(project.name))
 
-    @post("/projects/{project:int}/archive", scope=Scope.PROJECTS_WRITE)
+    @post("/projects/{project:str}/archive", scope=Scope.PROJECTS_WRITE)
     async def archive(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have the project take no new work."""
         return await _change(request, caller, project, api.services.change_project, ProjectTrigger.ARCHIVE)
 
-    @post("/projects/{project:int}/restore", scope=Scope.PROJECTS_WRITE)
+    @post("/projects/{project:str}/restore", scope=Scope.PROJECTS_WRITE)
     async def restore(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
@@ -84,11 +85,11 @@ class ProjectsPages(Controller):
 
 
 async def _change(
-    request: AnyRequest, caller: Caller, project: int, change_project: ChangeProject, trigger: ProjectTrigger
+    request: AnyRequest, caller: Caller, project: str, change_project: ChangeProject, trigger: ProjectTrigger
 ) -> Response[bytes] | Redirect:
     await read_form(request)
-    await asyncio.to_thread(change_project, caller, str(project), trigger)
-    return go_to(request, f"/dashboard/projects/{project}")
+    await asyncio.to_thread(change_project, caller, project, trigger)
+    return go_to(request, project_url(project))
 
 
 def _context(project_reader: ProjectReader, caller: Caller, page: int) -> dict[str, object]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
+from litestar.exceptions import NotFoundException as NoSuchRoute
 from litestar.response import Redirect
 
 from application.errors import NotAuthenticated
@@ -17,6 +18,7 @@ from entrypoints.http.dashboard.cluster import ClusterPages
 from entrypoints.http.dashboard.compare import ComparePages
 from entrypoints.http.dashboard.editor import EditorPages
 from entrypoints.http.dashboard.job import JobPages
+from entrypoints.http.dashboard.jobs import JobsPages
 from entrypoints.http.dashboard.keys import KeysPages
 from entrypoints.http.dashboard.language import LanguageForm
 from entrypoints.http.dashboard.members import MembersPages
@@ -32,6 +34,7 @@ from entrypoints.http.dashboard.webhooks import WebhooksPages
 from entrypoints.http.errors import problem_response, problem_texts
 from entrypoints.http.json_request import AnyRequest
 
+_ROOT = "/dashboard"
 _NOT_FOUND = 404
 _INTERNAL = 500
 _UNAVAILABLE = 503
@@ -51,7 +54,7 @@ def engine_banner(request: AnyRequest, pages: NamedDependency[Pages]) -> Respons
 
 
 _PAGES = (
-    *(ProjectsPages, ProjectPages, JobPages, ComparePages, BatchPages, ClusterPages, read_asset),
+    *(ProjectsPages, ProjectPages, JobsPages, JobPages, ComparePages, BatchPages, ClusterPages, read_asset),
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
     *(WebhooksPages, LanguageForm, engine_banner, read_waits),
 )
@@ -68,15 +71,21 @@ def dashboard_router(pages: Pages, max_upload_bytes: int) -> Router:
     """
     with_files = Router("/", route_handlers=_WITH_FILES, request_max_body_size=max_upload_bytes)
     return Router(
-        "/dashboard",
+        _ROOT,
         route_handlers=[*_PAGES, with_files],
         dependencies={"pages": Provide(lambda: pages, sync_to_thread=False)},
         include_in_schema=False,
-        exception_handlers={Exception: _error_page},
+        exception_handlers={Exception: error_page},
     )
 
 
-def _error_page(request: AnyRequest, error: Exception) -> Response[Any]:
+def error_answer(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Answer an error of the application: below the dashboard, where no route may be, with a page."""
+    is_of_page = request.scope["path"].startswith(f"{_ROOT}/")
+    return error_page(request, error) if is_of_page else problem_response(request, error)
+
+
+def error_page(request: AnyRequest, error: Exception) -> Response[Any]:
     """Show an error and advice, on a page of its own or in the part that a script asked for."""
     if isinstance(error, NotAuthenticated):
         return to_sign_in(request)
@@ -87,11 +96,18 @@ def _error_page(request: AnyRequest, error: Exception) -> Response[Any]:
     page = pages.page(
         request,
         template,
-        {"problem": problem, "texts": problem_texts(request, error), "advice": _advice(problem.status)},
+        {"problem": problem, "texts": _texts(request, error), "advice": _advice(problem.status)},
         status_code=problem.status,
     )
     page.headers.update(answer.headers)
     return page
+
+
+def _texts(request: AnyRequest, error: Exception) -> tuple[Text, Text | str]:
+    title, detail = problem_texts(request, error)
+    if isinstance(error, NoSuchRoute):
+        return title, text("common.no_such_page", path=request.scope["path"])
+    return title, detail
 
 
 def _advice(status: int) -> Text:

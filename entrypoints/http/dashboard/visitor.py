@@ -21,6 +21,7 @@ class Entry:
 PROJECTS = Entry("projects", "/dashboard", Scope.JOBS_READ)
 ENTRIES = (
     PROJECTS,
+    Entry("jobs", "/dashboard/jobs", Scope.JOBS_READ),
     Entry("batches", "/dashboard/batches", Scope.JOBS_READ),
     Entry("cluster", "/dashboard/cluster", Scope.CLUSTER_READ),
 )

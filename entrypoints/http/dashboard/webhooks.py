@@ -17,6 +17,7 @@ from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.caller import Caller, Scope
 from domain.webhook import SUBSCRIBED, WebhookId, WebhookTrigger
 from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.formatting import project_url
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
@@ -30,14 +31,14 @@ _TRIGGERS = {trigger.value: trigger for trigger in WebhookTrigger}
 class WebhooksPages(Controller):
     """The webhooks of a project, their deliveries, and forms that make and change them."""
 
-    path = "/projects/{project:int}/webhooks"
+    path = "/projects/{project:str}/webhooks"
     opt = {"scope": Scope.PROJECTS_WRITE}  # noqa: RUF012 - the framework's
 
     @get(sync_to_thread=True)
     def show(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
@@ -49,7 +50,7 @@ class WebhooksPages(Controller):
     async def create(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
@@ -64,7 +65,7 @@ class WebhooksPages(Controller):
     async def rotate(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         webhook_id: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
@@ -80,7 +81,7 @@ class WebhooksPages(Controller):
     async def test(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         webhook_id: FromPath[str],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
@@ -93,7 +94,7 @@ class WebhooksPages(Controller):
     async def change(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         webhook_id: FromPath[str],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
@@ -110,7 +111,7 @@ class WebhooksPages(Controller):
     def deliveries(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         webhook_id: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
@@ -124,7 +125,7 @@ class WebhooksPages(Controller):
     def refresh(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         webhook_id: FromPath[str],
         pages: NamedDependency[Pages],
         caller: NamedDependency[Caller],
@@ -137,7 +138,7 @@ class WebhooksPages(Controller):
     async def redeliver(
         self,
         request: AnyRequest,
-        project: FromPath[int],
+        project: FromPath[str],
         webhook_id: FromPath[str],
         delivery_id: FromPath[str],
         caller: NamedDependency[Caller],
@@ -150,7 +151,7 @@ class WebhooksPages(Controller):
 
 
 async def _done(
-    request: AnyRequest, act: Callable[[], object], project: int, webhook_id: WebhookId
+    request: AnyRequest, act: Callable[[], object], project: str, webhook_id: WebhookId
 ) -> Response[bytes] | Redirect:
     """Act as a form asks, and show the deliveries to the webhook."""
     await read_form(request)
@@ -158,8 +159,8 @@ async def _done(
     return go_to(request, f"{_url(project)}/{webhook_id}")
 
 
-def _url(project: int) -> str:
-    return f"/dashboard/projects/{project}/webhooks"
+def _url(project: str) -> str:
+    return f"{project_url(project)}/webhooks"
 
 
 def _page(
@@ -167,21 +168,21 @@ def _page(
     pages: Pages,
     caller: Caller,
     api: Api,
-    project: int,
+    project: str,
     issued: IssuedWebhook | None,
 ) -> Response[bytes]:
-    found = api.services.project_reader.get(caller, str(project))
+    found = api.services.project_reader.get(caller, project)
     context = {
         "project": found,
-        "webhooks": list(reversed(api.services.webhook_reader.all(caller, str(project)))),
+        "webhooks": list(reversed(api.services.webhook_reader.all(caller, project))),
         "events": [event.value for event in SUBSCRIBED],
         "issued": issued,
     }
     return pages.page(request, "webhooks.html", context)
 
 
-def _deliveries(caller: Caller, api: Api, project: int, webhook_id: str) -> dict[str, object]:
-    found = api.services.project_reader.get(caller, str(project))
+def _deliveries(caller: Caller, api: Api, project: str, webhook_id: str) -> dict[str, object]:
+    found = api.services.project_reader.get(caller, project)
     known = existing_webhook(webhook_id)
     shown: WebhookView = api.services.webhook_reader.get(caller, known)
     if shown.webhook.project != found.id:
@@ -194,11 +195,11 @@ def _deliveries(caller: Caller, api: Api, project: int, webhook_id: str) -> dict
     }
 
 
-def _command(project: int, form: Mapping[str, str]) -> CreateWebhookCommand:
+def _command(project: str, form: Mapping[str, str]) -> CreateWebhookCommand:
     """Read the form. An event has a field of its own, for each field has one value."""
     chosen = {name.removeprefix(_EVENT_FIELD) for name in form if name.startswith(_EVENT_FIELD)}
     return CreateWebhookCommand(
         url=form.get("url", "").strip(),
         events=frozenset(event for event in SUBSCRIBED if event.value in chosen),
-        project=str(project),
+        project=project,
     )

@@ -1,4 +1,4 @@
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import gt, lt
 
@@ -19,7 +19,7 @@ from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job
 from domain.project import ProjectStatus
-from domain.values import JobId, ObjectKey
+from domain.values import JobId, ObjectKey, ProjectId
 from tests.support.memory.database import MemoryDatabase, Tables, is_reached
 
 
@@ -40,6 +40,25 @@ class MemoryJobQueries(JobQueries):
         return (
             None if job is None or not is_reached(self._database.tables, caller, job) else self._details(job)
         )
+
+    def tag_names(
+        self, caller: Caller, project_id: ProjectId | None, prefix: str, limit: int
+    ) -> Sequence[str]:
+        """Return names of tags that begin so."""
+        found = {name for name, _value in self._tags(caller, project_id) if name.startswith(prefix)}
+        return sorted(found)[:limit]
+
+    def tag_values(
+        self, caller: Caller, project_id: ProjectId | None, name: str, prefix: str, limit: int
+    ) -> Sequence[str]:
+        """Return values of the tags of a name that begin so."""
+        of_name = {value for other, value in self._tags(caller, project_id) if other == name}
+        return sorted(value for value in of_name if value.startswith(prefix))[:limit]
+
+    def _tags(self, caller: Caller, project_id: ProjectId | None) -> Iterable[tuple[str, str]]:
+        for job in self._database.tables.jobs.values():
+            if is_reached(self._database.tables, caller, job) and project_id in {None, job.project_id}:
+                yield from job.spec.tags.items()
 
     def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:
         """Return the jobs whose executions have a log of that key."""

@@ -48,7 +48,7 @@ class Unfinished(JobQueries):
     def status(self, _caller, _job_id):
         raise NotImplementedError
 
-    count = details = versions = owners_of_log = status
+    count = details = versions = owners_of_log = tag_names = tag_values = status
 
 
 def test_a_search_that_ended_early_names_no_job(service):

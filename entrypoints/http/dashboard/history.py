@@ -1,0 +1,265 @@
+"""The history of jobs, across projects and of one: its filters, and a page of its list."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from types import MappingProxyType
+from typing import Literal
+from urllib.parse import parse_qsl, urlencode
+
+from application.queries.job_reader import JobPage
+from application.views import JobCount, JobFilter
+from domain.caller import Caller
+from domain.catalogue.text import text
+from domain.errors import InvalidValue
+from domain.job_lifecycle import State
+from domain.language import LANGUAGES
+from domain.values import parse_job_id_prefix
+from entrypoints.http.dashboard.formatting import project_url
+from entrypoints.http.dependencies import Api
+from entrypoints.http.parameters import MAX_SEARCH_CHARS, parse_time, read_cursor, write_cursor
+
+PAGE = "/dashboard/jobs"
+_PAGE_SIZE = 20
+# A text of so many digits may be the beginning of an id; fewer are found in words.
+_LEAST_ID_DIGITS = 8
+PERIODS: Mapping[str, timedelta] = MappingProxyType(
+    {
+        "15_minutes": timedelta(minutes=15),
+        "hour": timedelta(hours=1),
+        "day": timedelta(days=1),
+        "week": timedelta(weeks=1),
+    }
+)
+_OLDEST = "oldest"
+# What is no filter: the place in the list.
+_PLACE = ("order", "cursor")
+_A_DAY = timedelta(days=1)
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryForm:
+    """The filters of a history, as a visitor chose them. A choice that its list does not offer is ignored.
+
+    Attributes:
+        q: A text to search for, or the beginning of an id.
+        since: The first day, or a time, with the offset of the visitor's zone.
+        until: The last day; or a time, before which the jobs are.
+        of: The project whose page the history is on; empty across projects.
+    """
+
+    q: str = ""
+    state: str = ""
+    project: str = ""
+    language: str = ""
+    tag: str = ""
+    period: str = ""
+    since: str = ""
+    until: str = ""
+    order: str = ""
+    cursor: str = ""
+    of: str = field(default="", kw_only=True)
+
+    @classmethod
+    def read(cls, values: Mapping[str, str], of: str = "") -> "HistoryForm":
+        """Read the choice from the parameters of a URL."""
+        chosen = {name: values.get(name, "").strip() for name in _NAMES}
+        return cls(**chosen, of=of)
+
+    @classmethod
+    def parse(cls, query: str, of: str = "") -> "HistoryForm":
+        """Read the choice from a query, as `query` writes it."""
+        return cls.read(dict(parse_qsl(query)), of)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is chosen."""
+        return any(getattr(self, name) for name in _FILTERS if not (self.of and name == "project"))
+
+    @property
+    def is_oldest_first(self) -> bool:
+        """Whether the list begins with the oldest job."""
+        return self.order == _OLDEST
+
+    @property
+    def project_reference(self) -> str | None:
+        """The project that the jobs are of, by its name or its id."""
+        return self.of or self.project or None
+
+    @property
+    def first_day(self) -> str:
+        """The first day as a field for a date has it."""
+        return _day(_instant("since", self.since, time.min))
+
+    @property
+    def last_day(self) -> str:
+        """The last day as a field for a date has it."""
+        end = _instant("until", self.until, time.max)
+        return _day(end and end - _INSTANT)
+
+    def job_filter(self, now: datetime) -> JobFilter:
+        """Read the choices.
+
+        Raises:
+            InvalidValue: The tag, a time or the cursor is not written as one, or the text is too long.
+        """
+        period = PERIODS.get(self.period)
+        state = State(self.state) if self.state in set(State) else None
+        since = _instant("since", self.since, time.min)
+        if period is not None:
+            since = max(since or now - period, now - period)
+        if len(self.q) > MAX_SEARCH_CHARS:
+            raise InvalidValue("q", text("problems.search_length", maximum=MAX_SEARCH_CHARS))
+        return JobFilter(
+            limit=_PAGE_SIZE,
+            statuses=frozenset() if state is None else frozenset({state.status}),
+            phases=frozenset() if state is None or state.phase is None else frozenset({state.phase}),
+            language=self.language if self.language in LANGUAGES else None,
+            tags=self._tags(),
+            search=self.q or None,
+            created_after=since and since - _INSTANT,
+            created_before=_instant("until", self.until, time.max),
+            cursor=read_cursor(self.cursor) if self.cursor else None,
+            oldest_first=self.is_oldest_first,
+        )
+
+    def _tags(self) -> Mapping[str, str]:
+        name, colon, value = (part.strip() for part in self.tag.partition(":"))
+        if not (name or colon):
+            return {}
+        if not (name and colon):
+            raise InvalidValue("tag", text("problems.tag_form"))
+        return {name: value}
+
+    @property
+    def query(self) -> str:
+        """The filters without the place in the list, as a URL has them."""
+        return urlencode(self._chosen(cursor="", order=""))
+
+    @property
+    def home(self) -> str:
+        """The URL of the page without any choice."""
+        return project_url(self.of) if self.of else PAGE
+
+    @property
+    def part(self) -> str:
+        """The URL of the list alone, without any choice."""
+        return f"{self.home}/jobs" if self.of else f"{PAGE}/list"
+
+    def url(self, *, part: bool = False, **changed: str) -> str:
+        """Return the URL that makes this choice, but for some changes."""
+        base, query = self.part if part else self.home, urlencode(self._chosen(**changed))
+        return base + (f"?{query}" if query else "")
+
+    def _chosen(self, **changed: str) -> Mapping[str, str]:
+        chosen = {name: getattr(self, name) for name in _NAMES} | changed
+        return {name: value for name, value in chosen.items() if value}
+
+
+_NAMES = tuple(name for name in HistoryForm.__slots__ if name != "of")
+_FILTERS = tuple(name for name in _NAMES if name not in _PLACE)
+
+
+def _instant(name: Literal["since", "until"], given: str, of_day: time) -> datetime | None:
+    """Read a time with its offset, or a day of UTC: its beginning, or the one of the day after it.
+
+    Raises:
+        InvalidValue: The text is neither.
+    """
+    if not given:
+        return None
+    try:
+        day = datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        parse_time(name, given)
+        return datetime.fromisoformat(given)
+    try:
+        return day if of_day == time.min else day + _A_DAY
+    except OverflowError:
+        raise InvalidValue(name, text("problems.time")) from None
+
+
+def _day(instant: datetime | None) -> str:
+    return "" if instant is None else instant.date().isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A page of a history, and how many jobs there are on all pages."""
+
+    page: JobPage
+    count: JobCount
+
+
+def found_filter(api: Api, caller: Caller, chosen: HistoryForm) -> JobFilter:
+    """Return the filter of a choice. A text that may begin an id is one, if a job has such an id.
+
+    Raises:
+        InvalidValue: A choice is not written as it should be.
+    """
+    wanted = chosen.job_filter(api.clock.now())
+    digits = _id_prefix(wanted.search or "")
+    if digits is None:
+        return wanted
+    by_id = replace(wanted, search=None, id_prefix=digits)
+    first = replace(by_id, limit=1, cursor=None)
+    is_id = api.services.job_reader.page(caller, first, chosen.project_reference).jobs
+    return by_id if is_id else wanted
+
+
+def read_history(api: Api, caller: Caller, chosen: HistoryForm) -> History:
+    """Read a page.
+
+    Raises:
+        InvalidValue: A choice is not written as it should be.
+    """
+    wanted, project = found_filter(api, caller, chosen), chosen.project_reference
+    reader = api.services.job_reader
+    page = reader.page(caller, wanted, project)
+    is_whole = page.next is None and wanted.cursor is None
+    return History(page, JobCount(len(page.jobs)) if is_whole else reader.count(caller, wanted, project))
+
+
+def _id_prefix(given: str) -> str | None:
+    try:
+        digits = parse_job_id_prefix(given)
+    except InvalidValue:
+        return None
+    return digits if len(digits) >= _LEAST_ID_DIGITS else None
+
+
+def history_context(api: Api, caller: Caller, chosen: HistoryForm) -> dict[str, object]:
+    """Return the context of a history's templates.
+
+    Raises:
+        InvalidValue: A choice is not written as it should be.
+    """
+    history = read_history(api, caller, chosen)
+    after = None if history.page.next is None else write_cursor(history.page.next)
+    return {
+        "chosen": chosen,
+        "jobs": history.page.jobs,
+        "total": history.count,
+        "periods": tuple(PERIODS),
+        "history_languages": tuple(LANGUAGES),
+        "projects_known": ()
+        if chosen.of
+        else [p.name for p in api.services.project_reader.all(caller)[-200:]],
+        "days": _days(api.clock.now()),
+        "here": chosen.url(part=True),
+        "newest": chosen.url(cursor=""),
+        "newest_part": chosen.url(part=True, cursor=""),
+        "older": after and chosen.url(cursor=after),
+        "older_part": after and chosen.url(part=True, cursor=after),
+    }
+
+
+def _days(now: datetime) -> Sequence[tuple[str, str, str, str]]:
+    """Return ranges of days: name, how many days ago they begin and end, first and last day in UTC."""
+    today = now.astimezone(UTC).date()
+    ranges = (("today", 0, 0), ("yesterday", 1, 1))
+    return [
+        (name, f"{first},{last}", (today - first * _A_DAY).isoformat(), (today - last * _A_DAY).isoformat())
+        for name, first, last in ranges
+    ]

@@ -1,0 +1,162 @@
+"""Acts on many jobs, as a form of the history asks for them: the question, and the results so far."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from application.errors import DependencyUnavailable
+from application.use_cases.act_on_jobs import ActionResults, FilteredJobs, JobAction
+from application.views import JobCount
+from domain.caller import Caller
+from domain.catalogue.text import Text, text
+from domain.errors import InvalidValue
+from domain.job_lifecycle import JobStatus
+from domain.submission import TagChange
+from domain.values import JobId, parse_job_id
+from entrypoints.http.dashboard.editor_form import parse_tags
+from entrypoints.http.dashboard.history import HistoryForm, found_filter
+from entrypoints.http.dependencies import Api
+from entrypoints.http.errors import problem_texts
+from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.parameters import parse_time, read_cursor, write_cursor
+
+_SELECTED = "job-"
+_ENDED = frozenset(status for status in JobStatus if status.is_terminal)
+# The statuses of jobs that an act is for: a filter finds no others for it.
+_STATUSES: Mapping[JobAction, frozenset[JobStatus]] = {
+    JobAction.CANCEL: frozenset(JobStatus) - _ENDED,
+    JobAction.DELETE: _ENDED,
+}
+# What cannot be undone, and is asked about.
+_FINAL = frozenset({JobAction.CANCEL, JobAction.DELETE})
+# Digits of a number of jobs.
+_MOST_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """An act that a form asks for."""
+
+    action: JobAction
+    jobs: Sequence[JobId] | FilteredJobs
+    tags: TagChange | None
+
+
+def act_context(request: AnyRequest, api: Api, caller: Caller, form: Mapping[str, str]) -> dict[str, object]:
+    """Act, or ask first whether to; return the context of the template that shows the question or the end.
+
+    Raises:
+        InvalidValue: No jobs are selected, none of them can be acted on so, or the form cannot be read.
+        DependencyUnavailable: The database is out of reach; nothing was done.
+    """
+    act = _read(api, caller, form)
+    of_filter = isinstance(act.jobs, FilteredJobs)
+    chosen = _chosen(form)
+    context: dict[str, object] = {"action": act.action, "back": chosen.url(), "question": None}
+    if (of_filter or act.action in _FINAL) and not form.get("confirmed"):
+        count = _count(api, caller, act)
+        # All that matches is all that does now: the number that is asked about.
+        fields = [*_fields(form), ("shown_at", api.clock.now().isoformat())]
+        return {**context, "question": count, "fields": fields}
+    found = api.services.act_on_jobs(caller, act.action, act.jobs, act.tags)
+    first = found.results[0].error if found.results else None
+    if isinstance(first, DependencyUnavailable):
+        raise first
+    return {**context, **_results(request, form, found)}
+
+
+def _read(api: Api, caller: Caller, form: Mapping[str, str]) -> _Act:
+    try:
+        action = JobAction(form.get("action", ""))
+    except ValueError:
+        raise InvalidValue("action", text("problems.one_of", choices=", ".join(JobAction))) from None
+    tags = None
+    if action is JobAction.TAG:
+        removed = (name.strip() for name in form.get("remove", "").split(","))
+        tags = TagChange(parse_tags(form.get("set", "")), frozenset(filter(None, removed)))
+    if form.get("all"):
+        return _Act(action, _all(api, caller, action, form), tags)
+    ids = [parse_job_id(name.removeprefix(_SELECTED)) for name in form if name.startswith(_SELECTED)]
+    if not ids:
+        raise InvalidValue("jobs", text("history.none_selected"))
+    return _Act(action, ids, tags)
+
+
+def _all(api: Api, caller: Caller, action: JobAction, form: Mapping[str, str]) -> FilteredJobs:
+    """Return the jobs that met the filters when the page was shown, as far as the act is for them."""
+    chosen = _chosen(form)
+    wanted = found_filter(api, caller, chosen)
+    shown_at = parse_time("shown_at", form.get("shown_at")) or api.clock.now()
+    statuses = _STATUSES.get(action, frozenset())
+    if wanted.statuses and statuses:
+        statuses &= wanted.statuses
+        if not statuses:
+            raise InvalidValue("jobs", _none_for(action))
+    cursor = form.get("cursor")
+    wanted = replace(
+        wanted,
+        limit=api.settings.max_job_actions,
+        statuses=statuses or wanted.statuses,
+        created_before=min(shown_at, wanted.created_before or shown_at),
+        cursor=read_cursor(cursor) if cursor else None,
+        oldest_first=False,
+    )
+    return FilteredJobs(wanted, chosen.project_reference)
+
+
+def _count(api: Api, caller: Caller, act: _Act) -> JobCount:
+    if not isinstance(act.jobs, FilteredJobs):
+        return JobCount(len(act.jobs))
+    count = api.services.job_reader.count(caller, act.jobs.wanted, act.jobs.project)
+    if count == JobCount(0):
+        raise InvalidValue("jobs", _none_for(act.action))
+    return count
+
+
+def _none_for(action: JobAction) -> Text:
+    if action is JobAction.CANCEL:
+        return text("history.none_to_cancel")
+    return text("history.none_to_delete") if action is JobAction.DELETE else text("history.none_match")
+
+
+def _results(request: AnyRequest, form: Mapping[str, str], found: ActionResults) -> dict[str, object]:
+    refused = [
+        (result.job_id, problem_texts(request, result.error)[1])
+        for result in found.results
+        if result.error is not None
+    ]
+    all_refused = _number(form.get("refused")) + len(refused)
+    done = _number(form.get("done")) + len(found.results) - len(refused)
+    context: dict[str, object] = {
+        "is_continued": bool(form.get("cursor")),
+        "refused": refused,
+        "done": done,
+        "all_refused": all_refused,
+    }
+    if found.next is None:
+        return {**context, "fields": None}
+    going_on = {"cursor": write_cursor(found.next), "done": done, "refused": all_refused}
+    return {
+        **context,
+        "fields": [
+            *_fields(form),
+            ("shown_at", form.get("shown_at", "")),
+            *going_on.items(),
+            ("confirmed", "1"),
+        ],
+        # Where all of a call were refused, the rest is likely to be, and each refusal is recorded.
+        "goes_on": not refused or len(refused) < len(found.results),
+    }
+
+
+def _fields(form: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """Return the fields of the form that ask for the same again."""
+    names = ("action", "all", "query", "of", "set", "remove")
+    return [(name, form[name]) for name in form if name in names or name.startswith(_SELECTED)]
+
+
+def _chosen(form: Mapping[str, str]) -> HistoryForm:
+    return HistoryForm.parse(form.get("query", ""), form.get("of", ""))
+
+
+def _number(given: str | None) -> int:
+    return int(given) if given and given.isdecimal() and len(given) <= _MOST_DIGITS else 0
