@@ -45,7 +45,7 @@ def test_markup_escape_codes_and_broken_text_do_nothing_afterwards(visitor: Visi
     visitor.page.goto(f"/dashboard/jobs/{visitor.run(HOSTILE)}")
 
     check_inert(visitor)
-    source = visitor.page.locator("pre.source").inner_text()
+    source = visitor.page.locator("pre.source").text_content()
     assert "<script>document.title" in source
 
 

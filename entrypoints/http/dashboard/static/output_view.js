@@ -57,7 +57,6 @@ const [LiveView, ArchiveView] = (() => {
   class View {
     constructor(box, address) {
       Object.assign(this, { box, address, wanted: "", marked: null, onMoved: () => {} });
-      box.replaceChildren();
       this.leaves = new AbortController();
       this.listen("scroll", () => this.moved());
       this.listen("keydown", (event) => this.step(event));
@@ -164,6 +163,7 @@ const [LiveView, ArchiveView] = (() => {
   class LiveView extends View {
     constructor(box, address) {
       super(box, address);
+      box.replaceChildren();
       Object.assign(this, { rows: [], stale: new Set(), chars: 0, weight: 0, dropped: 0, isComplete: true, isDue: false });
       this.streams = Object.fromEntries(["stdout", "stderr"].map((name) => (
         [name, { terminal: new Terminal(LINE_CHARS), decoder: new TextDecoder("utf-8", { ignoreBOM: true }), count: 0, current: null }])));
@@ -288,7 +288,6 @@ const [LiveView, ArchiveView] = (() => {
       Object.assign(this, { pages, rows: [], isUpdating: false, isDue: false, onFault: () => {} });
       this.before = element("div", "space");
       this.after = element("div", "space");
-      box.append(this.before, this.after);
       box.style.setProperty("--digits", Math.max(...pages.streams.map(({ newlines }) => `${newlines + 1}`.length)));
     }
 
@@ -388,9 +387,9 @@ const [LiveView, ArchiveView] = (() => {
       this.after.style.height = `${rows.length ? (pages.size - pages.end(rows[rows.length - 1])) * pixels : 0}px`;
     }
 
-    // Shows the rows about a byte, the first one of it at the top.
+    // Shows the rows about a byte, the first one of it at the top. Before the first time, the box has what it had before.
     async show(byte) {
-      if (this.isEmpty) return;
+      if (this.isEmpty) return this.box.replaceChildren();
       const page = this.pages.pageAt(Math.min(byte, this.pages.size - 1));
       const rows = await this.pages.rows(page);
       let place = rows.findLastIndex((row) => this.pages.begin(row) <= byte);
@@ -406,9 +405,8 @@ const [LiveView, ArchiveView] = (() => {
       const before = await this.collect(rest[0] || at, -1, CHUNK_ROWS);
       if (this.leaves.signal.aborted || !(rest.length + before.length)) return null;
       const hadFocus = this.box.contains(document.activeElement) && document.activeElement !== this.box;
-      for (const row of this.rows) row.element.remove();
       this.rows = [...before, ...rest];
-      this.before.after(...this.rows.map((row) => this.make(row)));
+      this.box.replaceChildren(this.before, ...this.rows.map((row) => this.make(row)), this.after);
       this.space();
       const row = rest[0] || before[before.length - 1];
       this.box.scrollTop += row.element.getBoundingClientRect().top - this.box.getBoundingClientRect().top;
