@@ -299,6 +299,24 @@ class TestEditing:
         assert kept["data"]["result"]["stdout"] != "new"
         assert replaced["data"]["result"]["stdout"] == "new"
 
+    def test_its_carriage_returns_are_not_lost(self, editor: Editor):
+        origin = self.uploaded(editor, stdin="a\r\nb")
+        assert "input (4 B)" in self.page(editor, origin)
+
+        kept = editor.result(editor.run(**{"from": origin}, keep_stdin="1"))
+
+        assert kept["data"]["result"]["stdout"] == "a\r\nb"
+
+    def test_its_input_may_be_one_of_its_files(self, editor: Editor):
+        origin = self.uploaded(editor, stdin=None, stdin_file="a.txt")
+        assert "input (5 B)" in self.page(editor, origin)
+
+        kept = editor.result(editor.run(**{"from": origin}, keep_stdin="1"))
+        without = editor.result(editor.run(**{"from": origin}, keep_stdin="1", kept_files="[]"))
+
+        assert kept["spec"]["stdin_file"] == "a.txt"
+        assert without["spec"].get("stdin_file") is None
+
     def test_another_language_takes_no_entry_along(self, editor: Editor):
         job = editor.result(editor.run(**{"from": self.uploaded(editor)}, language="node"))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from application.commands import UploadCodeCommand
 from application.ports.execution_engine import RuntimeSupport
 from application.use_cases.run_again import given
 from application.views import JobDetails
@@ -13,7 +14,7 @@ from domain.limits import Bounds
 from domain.project import Project
 from entrypoints.http.dashboard.arguments import join_arguments
 from entrypoints.http.dashboard.code_languages import CODE_LANGUAGES
-from entrypoints.http.dashboard.editor_form import join_tags
+from entrypoints.http.dashboard.editor_form import is_kept_as_it_is, join_tags
 from entrypoints.http.dashboard.formatting import script_json
 from entrypoints.http.dependencies import Api
 
@@ -72,15 +73,12 @@ class EditorContents:
         """Return the contents for editing a job."""
         spec = details.job.spec
         same = given(details, code)
-        sizes = {file.path: file.blob.size for file in spec.files}
-        if same.stdin_blob is not None:
-            sizes[""] = same.stdin_blob.ref.size
         return cls(
             job_id=str(details.job.id),
             runtime=spec.runtime or spec.language.name,
             code=code,
-            stdin=same.stdin,
-            stdin_bytes=sizes.get(same.stdin_file or ""),
+            stdin="" if is_kept_as_it_is(same) else same.stdin,
+            stdin_bytes=_kept_bytes(same),
             args=join_arguments(spec.args),
             env=spec.env,
             has_secrets=spec.secrets is not None,
@@ -118,6 +116,15 @@ class EditorContents:
                 "starters": {name: row.starter for name, row in CODE_LANGUAGES.items()},
             }
         )
+
+
+def _kept_bytes(command: UploadCodeCommand) -> int | None:
+    if not is_kept_as_it_is(command):
+        return None
+    if command.stdin_blob is not None:
+        return command.stdin_blob.ref.size
+    sizes = (file.blob.ref.size for file in command.files if file.path == command.stdin_file)
+    return next(sizes, len(command.stdin.encode()))
 
 
 def exact_figure(name: str, value: int) -> str:

@@ -108,16 +108,22 @@ def _edited(
     carried = _CARRIED + (_CARRIED_IN_LANGUAGE if command.language == same.language else ())
     files = (*_kept_files(same.files, fields), *command.files)
     paths = {file.path for file in files}
-    has_stdin = command.stdin or "keep_stdin" not in fields
+    keeps_stdin = is_kept_as_it_is(same) and not command.stdin and "keep_stdin" in fields
     return replace(
         command,
         **{name: getattr(same, name) for name in carried},
         files=files,
         env=command.env if "env" in fields else same.env,
         cases_of=same.cases_of if "keep_cases" in fields and not has_cases else None,
-        stdin_blob=None if has_stdin else same.stdin_blob,
-        stdin_file=None if has_stdin or same.stdin_file not in paths else same.stdin_file,
+        stdin=same.stdin if keeps_stdin else command.stdin,
+        stdin_blob=same.stdin_blob if keeps_stdin else None,
+        stdin_file=same.stdin_file if keeps_stdin and same.stdin_file in paths else None,
     )
+
+
+def is_kept_as_it_is(command: UploadCodeCommand) -> bool:
+    """Whether the input of a job that is edited is none that a form's field would bring back the same."""
+    return command.stdin_blob is not None or command.stdin_file is not None or "\r" in command.stdin
 
 
 def _kept_files(files: Sequence[NewFile], fields: Mapping[str, str]) -> Sequence[NewFile]:

@@ -7,7 +7,10 @@
     const list = panel.querySelector("ul");
     const row = panel.querySelector("template").content.firstElementChild;
     const form = panel.closest("form");
+    const note = panel.querySelector("[data-count]");
     panel.querySelector(".toolbar").hidden = false;
+
+    const count = () => { note.textContent = list.children.length ? text("variables", { count: list.children.length }) : ""; };
 
     const add = ({ name, value, secret }) => {
       const item = row.cloneNode(true);
@@ -15,7 +18,7 @@
       const remove = item.querySelector("[data-remove]");
       const label = () => remove.setAttribute("aria-label", text("remove_named", { path: nameField.value }));
       const hide = () => {
-        valueField.type = secretField.checked ? "password" : "text";
+        valueField.classList.toggle("masked", secretField.checked);
         valueField.required = secretField.checked;
       };
       Object.assign(nameField, { value: name });
@@ -25,12 +28,14 @@
       secretField.addEventListener("change", hide);
       remove.addEventListener("click", () => {
         item.remove();
+        count();
         form.dispatchEvent(new Event("input", { bubbles: true }));
         panel.querySelector("[data-new]").focus();
       });
       label();
       hide();
       list.append(item);
+      count();
       return nameField;
     };
 
@@ -50,8 +55,8 @@
       read: () => rows().map(({ name, value, secret }) => ({ name, value: secret ? "" : value, secret })),
       write: (variables) => {
         list.replaceChildren();
+        count();
         for (const { name, value, secret } of variables) add({ name: String(name), value: String(value), secret: secret === true });
-        if (variables.length) panel.open = true;
       },
     };
     editorParts.env.write(editorContents.env);

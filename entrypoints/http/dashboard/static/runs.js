@@ -127,6 +127,16 @@
       const ended = runs.filter(({ state }) => state).slice(0, 2).map(({ job }) => job);
       if (!comparison.childElementCount && ended.length === 2) { chosen = ended; show(); }
     });
+    // The runs that ended while no page followed them have their state now; one that was deleted goes.
+    const ask = async (job) => {
+      const response = await fetch(`/api/jobs/${encodeURIComponent(job)}/status`).catch(() => null);
+      if (!response || (!response.ok && response.status !== 404)) return;
+      const state = response.ok && (await response.json()).status.toLowerCase();
+      if (state && !LABELS[state]) return;
+      runs = state ? runs.map((run) => (run.job === job ? { ...run, state } : run)) : runs.filter((run) => run.job !== job);
+      keep();
+    };
+    for (const { job, state } of runs) if (!state) ask(job);
     show();
   });
 })();
