@@ -1,7 +1,7 @@
 """The one place that imports adapters: chooses them by settings, and gives them to the application."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -121,7 +121,22 @@ def _database(settings: Settings) -> sa.Engine:
     threads = settings.http_threads + settings.storage_threads + settings.worker_threads
     threads += settings.webhook_threads
     ca_file = None if settings.rds_ca_file is None else str(settings.rds_ca_file)
-    return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca_file))
+    options = DatabaseOptions(pool_size=threads, tls_ca=ca_file, password=_database_password(settings))
+    return create_engine(url, options)
+
+
+def _database_password(settings: Settings) -> Callable[[], str] | None:
+    if settings.rds_iam_region is None:
+        return None
+    from adapters.rds.auth_token import auth_tokens  # noqa: PLC0415 - likewise
+
+    return auth_tokens(
+        host=settings.rds_host or "",
+        port=settings.rds_port,
+        username=settings.rds_username,
+        region=settings.rds_iam_region,
+        **settings.aws_credentials,
+    )
 
 
 def _unit_of_work(database: sa.Engine, relay: MessageRelay, measurements: Measurements) -> UnitOfWork:

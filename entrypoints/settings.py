@@ -431,6 +431,8 @@ class Settings(BaseSettings):
     rds_username: str = Field("service_server", validation_alias="AWS_RDS_USERNAME")
     rds_password: SecretStr = Field(SecretStr(""), validation_alias="AWS_RDS_PASSWORD")
     rds_ca_file: ReadableFile | None = None
+    # Set, passwords of the database are tokens of IAM.
+    rds_iam_region: str | None = None
 
     # S3 and CloudWatch
     aws_access_key_id: str | None = Field(None, validation_alias="AWS_ACCESS_KEY_ID")
@@ -558,6 +560,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}RENEW_EVERY_S must be at most half of {PREFIX}LEASE_S, so that a lease outlives a "
                 "renewal that fails"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sends_tokens_to_rds_alone(self) -> Self:
+        if self.rds_iam_region is not None and self.rds_ca_file is None:
+            raise ValueError(
+                f"{PREFIX}RDS_IAM_REGION needs {PREFIX}RDS_CA_FILE: its tokens are passwords in plain text"
             )
         return self
 

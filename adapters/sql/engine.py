@@ -51,6 +51,7 @@ class DatabaseOptions:
             sent no statement, in a transaction or not.
         tls_ca: The file of the authority that signed the server's certificate. None means encryption if the
             server offers it, without a check of its identity.
+        password: Makes the password of a new connection, where it is soon expired. None for the URL's.
         synchronous: Whether SQLite waits at a commit until it is on the disk, `full`, or not, `normal`: then
             a power cut may undo the commits of the minutes before.
     """
@@ -65,6 +66,7 @@ class DatabaseOptions:
     idle_transaction_s: int = 20
     idle_connection_s: int = 60
     tls_ca: str | None = None
+    password: Callable[[], str] | None = None
     synchronous: str = "full"
 
 
@@ -177,10 +179,19 @@ def _mysql_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, An
         pool_reset_on_return=None,  # `_reset` does it
         **common,
     )
+    if options.password is not None:
+        sa.event.listen(engine, "do_connect", _with_password(options.password))
     sa.event.listen(engine, "checkout", _ping_if_idle)
     sa.event.listen(engine, "checkin", _note_use)
     sa.event.listen(engine, "reset", _reset)
     return engine
+
+
+def _with_password(password: Callable[[], str]) -> Callable[..., None]:
+    def set_password(_dialect: object, _record: object, _args: object, arguments: dict[str, Any]) -> None:
+        arguments["password"] = password()
+
+    return set_password
 
 
 def pymysql_arguments(options: DatabaseOptions) -> dict[str, Any]:

@@ -65,3 +65,15 @@ def test_without_a_file_what_is_said_is_encrypted_where_the_server_offers_it(url
         _name, cipher = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Ssl_cipher'").one()
 
     assert cipher
+
+
+def test_each_connection_has_a_password_of_its_own_where_they_are_good_for_a_while(
+    url, certificate, open_store
+):
+    passwords = iter([PASSWORD, "expired", PASSWORD])
+    options = DatabaseOptions(tls_ca=str(certificate), password=lambda: next(passwords))
+    store = open_store(url.set(password="none"), options)
+
+    for is_good in (True, False, True):
+        assert reached(store.unit_of_work) is is_good
+        store.engine.dispose()
