@@ -45,17 +45,24 @@ def test_a_job_can_be_run_again(visitor: Visitor):
 
 def test_a_line_of_a_failed_job_is_fixed_and_run(visitor: Visitor):
     page = visitor.page
-    page.goto(f"/dashboard/jobs/{visitor.run('print(1)' + chr(10) + 'print(unknown)')}#L2")
-    expect(page.locator(".code .marked .c")).to_have_text("print(unknown)\n")
+    page.goto(f"/dashboard/jobs/{visitor.run('print(1)' + chr(10) + 'print(unknown)')}")
 
+    visitor.output.get_by_role("link", name="main.py").click()
+    expect(page.locator(".code .marked .c")).to_have_text("print(unknown)\n")
     page.get_by_role("link", name="Edit and run").click()
+    page.wait_for_function("document.activeElement.closest('.CodeMirror') !== null")
+    page.keyboard.press("Shift+End")
+    page.keyboard.type("wrong")
+    page.keyboard.press("Control+Enter")
+    visitor.expect_status("Failed")
+    visitor.output.get_by_role("link", name="main.py").click()
     page.wait_for_function("document.activeElement.closest('.CodeMirror') !== null")
     page.keyboard.press("Shift+End")
     page.keyboard.type("print(2)")
     page.keyboard.press("Control+Enter")
 
     visitor.expect_status("Succeeded")
-    expect(visitor.output).to_have_text("1\n2\n")
+    expect(visitor.output.locator(".row")).to_have_text(["1", "2"])
 
 
 def test_lines_of_code_have_addresses_and_are_reached_by_keyboard(visitor: Visitor):
