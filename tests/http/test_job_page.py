@@ -84,6 +84,22 @@ def test_a_file_too_large_for_the_page_is_to_be_saved(service: Service):
     assert "data-href" not in page.split('id="code-title"')[1]
 
 
+def test_tags_lead_to_the_jobs_that_have_them(service: Service):
+    job = service.run(tags={"team": "blue & red"})
+
+    (address,) = re.findall(r'class="tag" href="([^"]+)"', page_of(service, job))
+
+    assert address == "/dashboard/jobs?tag=team%3Ablue+%26+red"
+    assert job["job_id"] in service.http.get(address).text
+
+
+def test_a_build_that_failed_has_its_time(service: Service):
+    service.engine.program = _not_compiling
+    job = service.run(language="c")
+
+    assert re.search(r'<span class="took small">built \d+ ms</span>', page_of(service, job))
+
+
 def test_arguments_are_shown_apart_and_variables_with_their_values_folded_away(service: Service):
     job = service.upload(args=["two words", "*", ""], env={"TOKEN": "value of it"})
 
@@ -115,6 +131,11 @@ def test_the_heading_says_how_the_run_ended_once(service: Service):
     assert "exit code" not in heading
     assert heading.count("signal") == 0
     assert page_of(service, job).count("262 MiB of 256 MiB") == 2  # there, and at its meter
+
+
+def _not_compiling(_request, observer):
+    observer.building()
+    return EngineReport(ExecutionResult(status=JobStatus.FAILED, reason=Reason.COMPILE_ERROR, exit_code=1))
 
 
 def _exceeding(_request, observer):

@@ -163,7 +163,8 @@ def _stages(job: Job, last: Execution | None) -> Sequence[Stage]:
         del times["building"]
     reached = max(place for place, time in enumerate(times.values()) if time is not None)
     # The last stage has the time of all, from the request on.
-    ends = [*list(times.values())[1:], job.completed_at]
+    # A build that failed is followed by no program: it ended with the job.
+    ends = [*(time or job.completed_at for time in list(times.values())[1:]), job.completed_at]
     begins = [*list(times.values())[:-1], times["queued"]]
     return [
         Stage(
