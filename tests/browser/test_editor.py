@@ -51,7 +51,7 @@ def test_stdin_and_limits_go_with_the_program(visitor: Visitor):
     page.evaluate("window.editor.setValue('print(input()[::-1])')")
     page.get_by_label("Standard input").fill("olleh")
     page.get_by_label("Memory").fill("64")
-    page.get_by_label("Tags").fill("team:blue")
+    page.locator("#editor").get_by_label("Tags").fill("team:blue")
     page.get_by_role("button", name="Run", exact=True).click()
 
     expect(visitor.output).to_contain_text("hello")
@@ -60,7 +60,7 @@ def test_stdin_and_limits_go_with_the_program(visitor: Visitor):
 
 def test_what_is_wrong_with_the_form_is_said_beside_it(visitor: Visitor):
     visitor.open_project()
-    visitor.page.get_by_label("Tags").fill("no colon")
+    visitor.page.locator("#editor").get_by_label("Tags").fill("no colon")
     visitor.page.get_by_role("button", name="Run", exact=True).click()
 
     expect(visitor.page.get_by_role("alert")).to_contain_text("write them as name:value")
