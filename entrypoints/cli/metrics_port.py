@@ -38,7 +38,7 @@ def serving_metrics(settings: Settings, measurements: Measurements, processes: i
         reason = os.strerror(error.errno or 0).lower()
         raise Failure(f"metrics cannot be served on {host}, port {first}: {reason}; see {name}") from error
     server.start()
-    logger.info("metrics at http://%s:%d%s", f"[{host}]" if ":" in host else host, server.port, PATH)
+    logger.info("metrics are served on %s:%d%s", f"[{host}]" if ":" in host else host, server.port, PATH)
     try:
         yield
     finally:
