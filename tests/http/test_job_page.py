@@ -6,7 +6,7 @@ import re
 import pytest
 
 from application.ports.execution_engine import EngineReport
-from domain.execution import ExecutionResult, LimitHit, ResourceUsage
+from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from tests.http.support import UNKNOWN_ID, Service
 
@@ -131,6 +131,18 @@ def test_the_heading_says_how_the_run_ended_once(service: Service):
     assert "exit code" not in heading
     assert heading.count("signal") == 0
     assert page_of(service, job).count("262 MiB of 256 MiB") == 2  # there, and at its meter
+
+
+@pytest.mark.parametrize(("stderr", "shown"), [("", 1), ("a warning", 0)])
+def test_messages_of_a_build_are_shown_unless_stderr_has_them(service: Service, stderr: str, shown: int):
+    def program(_request, observer):
+        observer.started()
+        outputs = {"compile_output": Output.of("a warning"), "stderr": Output.of(stderr)}
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS, exit_code=0, **outputs))
+
+    service.engine.program = program
+
+    assert page_of(service, service.run()).count("data-positions>a warning</pre>") == shown
 
 
 def _not_compiling(_request, observer):

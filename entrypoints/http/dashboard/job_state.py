@@ -80,6 +80,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "error": None if result is None or result.limit or result.exit_code else result.error_message,
         "measured": None if result is None or result.limit is None else _measured(result.limit),
         "explanation": _explanation(details.view, last, result),
+        "compiler_output": _compiler_output(result),
         "notes": list(remarks_on(last).values()),
         "entries": timeline.entries,
         "unproven": unproven_end(timeline),
@@ -111,6 +112,12 @@ def _explanation(view: JobView, last: Execution | None, result: ExecutionResult 
     is_deferred = last is not None and last.deferred_since is not None
     explanation = explain(view.state, view.reason, result, is_deferred=is_deferred)
     return None if explanation == text(f"job.explain_{view.state}") else explanation
+
+
+def _compiler_output(result: ExecutionResult | None) -> str:
+    """Return the messages of a build, such as warnings, unless stderr has them."""
+    output = None if result is None else result.compile_output
+    return "" if result is None or output is None or output.text == result.stderr.text else output.text
 
 
 def _measured(limit: LimitHit) -> Text:

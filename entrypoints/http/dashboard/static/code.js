@@ -161,9 +161,31 @@
     block.stop.focus();
   });
 
+  // Positions in the compiler's messages are links, as those in the output are.
+  const link = (pre) => {
+    const parts = [];
+    for (const line of pre.textContent.split(/(?<=\n)/)) {
+      let place = 0;
+      for (const { begin, end, href } of linksIn(line)) {
+        parts.push(line.slice(place, begin), element("a", { href, className: "position", textContent: line.slice(begin, end) }));
+        place = end;
+      }
+      parts.push(line.slice(place));
+    }
+    pre.replaceChildren(...parts);
+  };
+  const linkAll = () => {
+    for (const pre of document.querySelectorAll("[data-positions]")) {
+      delete pre.dataset.positions;
+      link(pre);
+    }
+  };
+  document.addEventListener("htmx:load", linkAll);
+
   addEventListener("hashchange", () => go());
   document.addEventListener("DOMContentLoaded", () => {
     for (const pre of document.querySelectorAll("pre[data-lines]")) blocks.set(pre.dataset.lines, new Block(pre));
+    linkAll();
     if (location.hash) go();
   });
 })();
