@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.caller import Scope
 from tests.http.support import Service, serving
-from tests.http.visitor import PAGE, Visitor
+from tests.http.visitor import PAGE, Visitor, a_key_of
 from tests.support.archives import tarred, zipped
 
 # The engine of these tests copies the input of a program to its output.
@@ -363,3 +364,26 @@ def test_the_editor_has_the_reason_for_which_a_language_is_not_available(editor:
     option = page.partition('value="perl"')[2].partition("</option>")[0]
     assert " disabled>Perl 1.0 " in option
     assert option.endswith("not available: install perl")
+
+
+def test_who_may_run_programs_but_not_read_them_edits_no_job(tmp_path: Path):
+    with serving(tmp_path, auth="keys") as service:
+        keys = {
+            name: {"Authorization": f"Bearer {a_key_of(service, scopes=scopes)[1]}"}
+            for name, scopes in {
+                "all": frozenset(Scope),
+                "writer": {Scope.JOBS_READ, Scope.JOBS_WRITE},
+            }.items()
+        }
+        body = {"project": "p", "code": "print('unreadable')", "language": "python"}
+        job = service.http.post("/api/upload", json=body, headers=keys["all"]).raise_for_status().json()
+        project = service.http.get("/api/projects", headers=keys["all"]).json()[0]["project_id"]
+        url, wanted = f"/dashboard/projects/{project}/edit", {"from": job["job_id"]}
+        opened = service.http.get(url, params=wanted, headers=PAGE | keys["all"])
+        refused = service.http.get(url, params=wanted, headers=PAGE | keys["writer"])
+        empty = service.http.get(url, headers=PAGE | keys["writer"])
+
+    assert (opened.status_code, empty.status_code, refused.status_code) == (200, 200, 403)
+    assert "unreadable" in opened.text
+    assert "unreadable" not in refused.text
+    assert "logs:read" in refused.text

@@ -110,13 +110,14 @@ def test_a_language_that_is_not_installed_is_refused_with_advice(bare, language)
     assert "brings it" in result.error_message
 
 
-def test_the_programs_that_the_editor_begins_with_succeed(tmp_path):
+@pytest.mark.parametrize("kit", ["isolated"], indirect=True)
+def test_the_programs_that_the_editor_begins_with_succeed(kit):
     programs = [
         Program(language=name, code=CODE_LANGUAGES[name].starter)
         for name, support in _SUPPORT.items()
         if support.is_available
     ]
-    with running_engine(tmp_path, isolated=True) as kit, ThreadPoolExecutor(len(programs)) as at_once:
+    with ThreadPoolExecutor(len(programs)) as at_once:
         ended = list(at_once.map(kit.run, programs))
 
     lines = "".join(f"line {number}\n" for number in range(1, 6))
