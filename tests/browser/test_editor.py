@@ -241,6 +241,31 @@ def test_a_tab_says_that_another_one_changed_the_draft(visitor: Visitor):
     expect(page.get_by_role("button", name="Load the other version")).to_be_hidden()
 
 
+def test_drafts_are_few_and_small(visitor: Visitor):
+    page = visitor.page
+    visitor.open_project()
+    drafts = "Object.keys(localStorage).filter((key) => key.startsWith('draft:'))"
+    page.evaluate(
+        """() => {
+            const parts = { code: "", fields: {}, env: [], files: [], cases: [] };
+            for (let saved = 1; saved <= 40; saved++) {
+                localStorage.setItem(`draft:${1e9 + saved}::python`, JSON.stringify({ saved, parts }));
+            }
+        }"""
+    )
+
+    page.evaluate("window.editor.setValue('print(1)')")
+    expect(page.locator("#draft")).to_contain_text("kept in this browser")
+    page.evaluate("window.editor.setValue('#'.repeat(600000))")
+    expect(page.locator("#draft")).to_contain_text("Too large")
+
+    kept = page.evaluate(drafts)
+    assert len(kept) == 30
+    assert "draft:1000000011::python" not in kept
+    assert "draft:1000000012::python" in kept
+    assert "print(1)" in page.evaluate("Object.values(localStorage).join()")
+
+
 def test_tab_indents_escape_leaves_and_alt_enter_shows_the_editor_alone(visitor: Visitor):
     page = visitor.page
     visitor.open_project()
