@@ -18,6 +18,7 @@ from application.ports.execution_engine import EngineReport
 from application.ports.job_queries import JobQueries
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
+from domain.arrivals import Arrivals
 from domain.execution import ExecutionResult, Output
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -36,7 +37,8 @@ class LogArchive:
     """Writes the log object of an execution: a JSON document with the figures and all that was written.
 
     `stdout` and `stderr` are text, in which U+FFFD stands for bytes outside UTF-8; a stream with such bytes
-    is there a second time, exact, as `stdout_base64` or `stderr_base64`. Output passes through in pieces, so
+    is there a second time, exact, as `stdout_base64` or `stderr_base64`. `arrivals` has the times at which
+    output came. Output passes through in pieces, so
     memory stays flat however much the program wrote.
 
     A log's key follows from its content, and no log replaces another: of several reports of one execution,
@@ -85,7 +87,7 @@ class LogArchive:
         result = replace(report.result, log_key=None)
         digest = hashlib.sha256()
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._spool_directory) as document:
-            for piece in _document(_figures(job, execution_id, result), report):
+            for piece in _document(_figures(job, execution_id, result, report.arrivals), report):
                 digest.update(piece)
                 document.write(piece)
             key = ObjectKey(
@@ -161,7 +163,9 @@ def _is_another_s(log: bytes, identity: Mapping[str, str]) -> bool:
     return any(fields.get(name) not in (None, value) for name, value in identity.items())
 
 
-def _figures(job: Job, execution_id: ExecutionId, result: ExecutionResult) -> Mapping[str, Any]:
+def _figures(
+    job: Job, execution_id: ExecutionId, result: ExecutionResult, arrivals: Arrivals | None
+) -> Mapping[str, Any]:
     resource = result.resource
     return {
         **_identity(job, execution_id),
@@ -178,6 +182,7 @@ def _figures(job: Job, execution_id: ExecutionId, result: ExecutionResult) -> Ma
         "stderr_bytes": result.stderr.total_bytes,
         "compile_output": result.compile_output and result.compile_output.text,
         "notes": result.notes,
+        "arrivals": arrivals and arrivals.as_json(),
     }
 
 

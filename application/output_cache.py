@@ -5,11 +5,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
+from typing import Generic, TypeVar
 
 from application.file_spool import FileSpool
 from application.ports.clock import Clock
 from application.ports.output_feed import Stream
+from domain.arrivals import Arrivals
 from domain.values import ObjectKey
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 logger = logging.getLogger("service_server.output")
 
@@ -19,6 +24,18 @@ _SMALL_BYTES = 256 << 10
 _MAX_ENTRIES = 32
 # A log that was deleted meanwhile is not answered for longer.
 _KEPT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogOutputs(Generic[T]):
+    """The streams of a log, as far as it has them, and the times of their arrival, if it has those."""
+
+    streams: Mapping[Stream, T]
+    arrivals: Arrivals | None = None
+
+    def converted(self, convert: Callable[[T], U]) -> "LogOutputs[U]":
+        """Return the same with each stream in another form."""
+        return LogOutputs({name: convert(stream) for name, stream in self.streams.items()}, self.arrivals)
 
 
 class OutputBytes:
@@ -41,7 +58,7 @@ class OutputBytes:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    outputs: Mapping[Stream, OutputBytes]
+    outputs: LogOutputs[OutputBytes]
     size: int
     kept_until: float
 
@@ -63,9 +80,7 @@ class OutputCache:
         self._loading: dict[ObjectKey, Lock] = {}
         self._lock = Lock()
 
-    def get(
-        self, log_key: ObjectKey, load: Callable[[], Mapping[Stream, bytes]]
-    ) -> Mapping[Stream, OutputBytes]:
+    def get(self, log_key: ObjectKey, load: Callable[[], LogOutputs[bytes]]) -> LogOutputs[OutputBytes]:
         """Return the outputs of a log that are kept, or load them, and keep them if they are large.
 
         Raises:
@@ -80,7 +95,7 @@ class OutputCache:
                 with self._lock:
                     self._loading.pop(log_key, None)
 
-    def _find(self, log_key: ObjectKey) -> Mapping[Stream, OutputBytes] | None:
+    def _find(self, log_key: ObjectKey) -> LogOutputs[OutputBytes] | None:
         with self._lock:
             self._forget_old()
             entry = self._entries.get(log_key)
@@ -89,15 +104,15 @@ class OutputCache:
             self._entries.move_to_end(log_key)
             return entry.outputs
 
-    def _add(self, log_key: ObjectKey, contents: Mapping[Stream, bytes]) -> Mapping[Stream, OutputBytes]:
-        size = sum(map(len, contents.values()))
+    def _add(self, log_key: ObjectKey, loaded: LogOutputs[bytes]) -> LogOutputs[OutputBytes]:
+        size = sum(map(len, loaded.streams.values()))
         if not _SMALL_BYTES <= size <= self._max_bytes:
-            return {stream: OutputBytes(content) for stream, content in contents.items()}
+            return loaded.converted(OutputBytes)
         try:
-            outputs = {stream: _spooled(content) for stream, content in contents.items()}
+            outputs = loaded.converted(_spooled)
         except OSError as error:
             logger.warning("an output is not kept for its next reader: %s", error.strerror)
-            return {stream: OutputBytes(content) for stream, content in contents.items()}
+            return loaded.converted(OutputBytes)
         with self._lock:
             self._entries[log_key] = _Entry(outputs, size, self._clock.monotonic() + _KEPT_S)
             while len(self._entries) > _MAX_ENTRIES or self._size() > self._max_bytes:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import uuid4
 
 from application.ports.output_feed import OutputChunk, Stream
@@ -21,10 +22,11 @@ def stream_key(execution_id: ExecutionId) -> str:
 
 @dataclass(slots=True)
 class Entry:
-    """A piece of output: chunks that follow each other in one stream, joined."""
+    """A piece of output: chunks that follow each other in one stream, joined, and when the first one came."""
 
     stream: Stream
     offset: int
+    at: datetime | None
     data: bytearray = field(default_factory=bytearray)
 
     @property
@@ -46,7 +48,7 @@ def join(chunks: Iterable[OutputChunk]) -> Sequence[Entry]:
     entries: list[Entry] = []
     for chunk in chunks:
         if not (entries and entries[-1].takes(chunk)):
-            entries.append(Entry(chunk.stream, chunk.offset))
+            entries.append(Entry(chunk.stream, chunk.offset, chunk.at))
         entries[-1].data += chunk.data
     return entries
 
@@ -70,7 +72,8 @@ class Run:
         self.kept.append(entry.weight)
         self.kept_bytes += entry.weight
         content = ("stream", entry.stream.value, "offset", entry.offset, "data", bytes(entry.data))
-        return ("run", self.id, "number", self.written, *content)
+        at = () if entry.at is None else ("at", entry.at.isoformat())
+        return ("run", self.id, "number", self.written, *content, *at)
 
     def keep(self, max_bytes: int) -> int:
         """Return the number of the latest entries that weigh no more than that together."""
@@ -97,4 +100,6 @@ class Position:
         if run == self.run and number <= self.number:
             return None
         self.run, self.number = run, number
-        return OutputChunk(Stream(fields[b"stream"].decode()), int(fields[b"offset"]), fields[b"data"])
+        stream, at = Stream(fields[b"stream"].decode()), fields.get(b"at")
+        came = None if at is None else datetime.fromisoformat(at.decode())
+        return OutputChunk(stream, int(fields[b"offset"]), fields[b"data"], came)

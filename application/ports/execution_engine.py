@@ -9,6 +9,7 @@ from typing import IO, Self
 from application.file_spool import FileSpool
 from application.new_files import NewFile
 from application.ports.output_feed import OutputChunk
+from domain.arrivals import Arrivals
 from domain.execution import ExecutionResult, Note, Output
 from domain.language import Language
 from domain.limits import Limits
@@ -99,6 +100,7 @@ class EngineReport:
         first_processors: The use of the machine's processors during that first run, in percent, at even
             steps; empty if it is not known.
         processors: The same during the second run.
+        arrivals: When its output arrived, if it was passed on while the program ran.
         is_startable: Whether the program has not run, for its engine was away or had no room, or the store
             of its code was away: it may be started later.
     """
@@ -113,6 +115,7 @@ class EngineReport:
     first_time_ms: int | None = None
     first_processors: Sequence[int] = ()
     processors: Sequence[int] = ()
+    arrivals: Arrivals | None = None
 
     def __enter__(self) -> Self:
         return self

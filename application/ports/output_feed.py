@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from domain.values import ExecutionId
@@ -17,11 +18,16 @@ class Stream(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutputChunk:
-    """Bytes that a program wrote, and where in its stream they begin."""
+    """Bytes that a program wrote, and where in its stream they begin.
+
+    Attributes:
+        at: When the service received them, if that is known.
+    """
 
     stream: Stream
     offset: int
     data: bytes
+    at: datetime | None = field(default=None, compare=False)
 
 
 OutputListener = Callable[[OutputChunk], None]

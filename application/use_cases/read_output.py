@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from application.errors import Conflict, NotFound
-from application.output_cache import OutputBytes, OutputCache
+from application.output_cache import LogOutputs, OutputBytes, OutputCache
 from application.ports.job_queries import JobQueries
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import Stream
+from domain.arrivals import Arrivals
 from domain.caller import Caller
 from domain.catalogue.text import text
-from domain.execution import ExecutionResult
 from domain.values import ExecutionId, JobId, ObjectKey
 
 
@@ -22,6 +22,7 @@ class ArchivedOutput:
 
     execution_id: ExecutionId
     content: OutputBytes
+    arrivals: Arrivals | None
 
 
 class ReadOutput:
@@ -51,20 +52,17 @@ class ReadOutput:
         execution = details.latest
         if execution is None or execution.result is None:
             raise NotFound("output of job", job_id)
-        return ArchivedOutput(execution.id, self._content(job_id, execution.result, stream))
-
-    def _content(self, job_id: JobId, result: ExecutionResult, stream: Stream) -> OutputBytes:
-        log_key = result.log_key
+        log_key = execution.result.log_key
         if log_key is not None:
             outputs = self._cache.get(log_key, lambda: self._archived(job_id, log_key))
-            if stream in outputs:
-                return outputs[stream]
-        output = result.stdout if stream is Stream.STDOUT else result.stderr
+            if stream in outputs.streams:
+                return ArchivedOutput(execution.id, outputs.streams[stream], outputs.arrivals)
+        output = execution.result.stdout if stream is Stream.STDOUT else execution.result.stderr
         if output.truncated:
             raise NotFound("log of job", job_id)
-        return OutputBytes(output.text.encode())
+        return ArchivedOutput(execution.id, OutputBytes(output.text.encode()), None)
 
-    def _archived(self, job_id: JobId, log_key: ObjectKey) -> Mapping[Stream, bytes]:
+    def _archived(self, job_id: JobId, log_key: ObjectKey) -> LogOutputs[bytes]:
         try:
             document = self._log_store.get(log_key, self._max_bytes)
         except NotFound:
@@ -72,23 +70,24 @@ class ReadOutput:
         return _streams_in(document)
 
 
-def _streams_in(document: bytes) -> Mapping[Stream, bytes]:
+def _streams_in(document: bytes) -> LogOutputs[bytes]:
     """Return the streams of a log; those are missing that a runner wrote in a form of its own."""
     try:
         log = json.loads(document)
     except (ValueError, RecursionError):
-        return {}
-    found = {stream: _stream_in(log, stream) for stream in Stream}
-    return {stream: content for stream, content in found.items() if content is not None}
-
-
-def _stream_in(log: object, stream: Stream) -> bytes | None:
+        return LogOutputs({})
     if not isinstance(log, dict):
-        return None
+        return LogOutputs({})
+    found = {stream: _stream_in(log, stream) for stream in Stream}
+    streams = {stream: content for stream, content in found.items() if content is not None}
+    return LogOutputs(streams, Arrivals.from_json(log.get("arrivals")))
+
+
+def _stream_in(log: Mapping[str, object], stream: Stream) -> bytes | None:
     exact, text = log.get(f"{stream}_base64"), log.get(stream)
     try:
         if exact is not None:
-            return base64.b64decode(exact, validate=True)
+            return base64.b64decode(exact, validate=True) if isinstance(exact, str) else None
         return text.encode() if isinstance(text, str) else None
-    except (ValueError, TypeError):
+    except ValueError:
         return None

@@ -32,6 +32,7 @@ from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.run_cases import RunCases
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.wake_workers import WakeWorkers
+from domain.arrivals import ArrivalRecorder
 from domain.execution import Execution, ExecutionResult, Note
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job import Job
@@ -187,6 +188,8 @@ class RunExecution:
         finally:
             self._output_feed.close(execution.id)
             observer.end_build()
+        if report is not None:
+            report.arrivals = observer.recorder.arrivals
         return report, observer.execution
 
     def _open_secrets(self, job: Job) -> Mapping[str, str]:
@@ -274,7 +277,7 @@ class RunExecution:
 
 
 class _Observer(ExecutionObserver):
-    """Passes on an engine's observations of one execution."""
+    """Passes on an engine's observations of one execution, and records when output came."""
 
     def __init__(
         self,
@@ -297,6 +300,7 @@ class _Observer(ExecutionObserver):
         self._clock = clock
         self._build_began: float | None = None
         self._notes: list[Note] = []
+        self.recorder = ArrivalRecorder()
 
     @property
     def execution(self) -> Execution:
@@ -334,7 +338,9 @@ class _Observer(ExecutionObserver):
         self._claim = replace(self._claim, execution=replace(self._claim.execution, started_at=started_at))
 
     def output(self, chunk: OutputChunk) -> None:
-        self._output_feed.append(self._claim.execution.id, chunk)
+        at = self._clock.now()
+        self.recorder.add(chunk.stream, chunk.offset + len(chunk.data), at)
+        self._output_feed.append(self._claim.execution.id, replace(chunk, at=at))
 
 
 def _seconds(duration: timedelta) -> float:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import UTC, datetime
 from queue import Empty, Queue
 from uuid import uuid4
 
@@ -107,6 +108,13 @@ def test_a_follower_is_given_what_comes_with_its_place_in_its_stream(feed, progr
     program.print(b"two\n")
     assert follower.read_up_to(8) == b"one\ntwo\n"
     assert follower.read_up_to(5, Stream.STDERR) == b"oops\n"
+
+
+@pytest.mark.parametrize("at", [None, datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)])
+def test_output_comes_with_the_time_of_its_arrival(feed, program, at):
+    follower = Follower(feed, program.execution_id)
+    feed.append(program.execution_id, OutputChunk(Stream.STDOUT, 0, b"one\n", at))
+    assert follower.read().at == at
 
 
 def test_a_follower_is_given_what_is_kept_first(feed, program):

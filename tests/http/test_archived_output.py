@@ -3,10 +3,12 @@
 import base64
 import io
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from application.ports.execution_engine import EngineReport
+from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus
 from tests.http.support import UNKNOWN_ID, Service, assert_problem
@@ -203,7 +205,12 @@ def test_the_lines_of_a_job_that_has_not_ended_are_not_known(service: Service, p
 def test_an_output_of_nothing_has_no_block_and_no_match(service: Service):
     path = PATH.format(job_that_writes(service, b""))
 
-    assert service.http.get(f"{path}/lines").json() == {"size": 0, "block_bytes": 65_536, "newlines": []}
+    assert service.http.get(f"{path}/lines").json() == {
+        "size": 0,
+        "block_bytes": 65_536,
+        "newlines": [],
+        "arrivals": None,
+    }
     assert service.http.get(f"{path}/matches?text=a").json() == {"lines": [], "next_line": None}
 
 
@@ -223,3 +230,27 @@ def test_a_search_is_for_a_text_within_a_line(service: Service, job_id: str, que
     problem = assert_problem(service.http.get(f"{PATH.format(job_id)}/matches?{query}"), 422)
 
     assert [error["parameter"] for error in problem["errors"]] == [parameter]
+
+
+def test_the_times_at_which_output_came_are_with_its_lines(service: Service):
+    def program(_request, observer) -> EngineReport:
+        observer.started()
+        for stream, written in ((Stream.STDOUT, b"one\n"), (Stream.STDERR, b"two\n")):
+            observer.output(OutputChunk(stream, 0, written))
+        result = ExecutionResult(
+            status=JobStatus.SUCCESS, stdout=Output.of("one\n"), stderr=Output.of("two\n"), exit_code=0
+        )
+        return EngineReport(result, io.BytesIO(b"one\n"), io.BytesIO(b"two\n"))
+
+    service.engine.program = program
+    before = datetime.now(UTC)
+    path = PATH.format(service.run()["job_id"])
+
+    out, err = (
+        service.http.get(f"{path.replace('stdout', stream)}/lines").json()["arrivals"] for stream in Stream
+    )
+
+    assert before <= datetime.fromisoformat(out["begin"]) <= datetime.now(UTC)
+    assert out["begin"] == err["begin"]
+    assert [offset for _ms, offset in out["marks"]] == [4, 4]
+    assert [offset for _ms, offset in err["marks"]] == [0, 4]

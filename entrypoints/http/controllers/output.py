@@ -19,7 +19,7 @@ from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, LastEventId
 from entrypoints.http.ranges import select_range
-from entrypoints.http.schemas.output import LinesResponse, MatchesResponse
+from entrypoints.http.schemas.output import ArrivalsResponse, LinesResponse, MatchesResponse
 from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.streaming.spooled_body import SpooledBody
 
@@ -28,9 +28,9 @@ Server-sent events while the program runs; of one that has ended, what its resul
 of it from an `offset` on.
 
 * `execution` — `{execution_id, number}`: an attempt begins; what was told of another is void.
-* `output` — `{stream, offset, text}` or `{stream, offset, base64}`: bytes of `stdout` or `stderr`, from an
-  offset on; base64 where they are not UTF-8. With `exact: false` the text stands for other or more bytes: the
-  log has those.
+* `output` — `{stream, offset, at?, text}` or `{stream, offset, at?, base64}`: bytes of `stdout` or `stderr`,
+  from an offset on, and when they came; base64 where they are not UTF-8. With `exact: false` the text stands
+  for other or more bytes: the log has those.
 * `end` — where the job stands at last, as `GET /api/jobs/{jobId}/status` has it. The stream ends with it.
 
 To go on where a stream broke off, send the id of the last event as `Last-Event-ID`, or the `offset` that
@@ -166,8 +166,16 @@ class OutputController(Controller):
         wanted = _stream(stream)
 
         def count() -> LinesResponse:
-            index = index_lines(api.services.read_output(caller, api.job_id(caller, job_id), wanted).content)
-            return LinesResponse(size=index.size, block_bytes=index.block_bytes, newlines=index.newlines)
+            output = api.services.read_output(caller, api.job_id(caller, job_id), wanted)
+            index, arrivals = index_lines(output.content), output.arrivals
+            return LinesResponse(
+                size=index.size,
+                block_bytes=index.block_bytes,
+                newlines=index.newlines,
+                arrivals=None
+                if arrivals is None
+                else ArrivalsResponse(begin=arrivals.begin, marks=arrivals.of(wanted)),
+            )
 
         return await api.log_limiter.run(count)
 

@@ -1,9 +1,24 @@
 """The lines of an output, as callers see them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+
+class ArrivalsResponse(Struct, kw_only=True):
+    """The times at which an output came."""
+
+    begin: Annotated[datetime, Meta(description="When the first output of both streams came.")]
+    marks: Annotated[
+        Sequence[tuple[int, int]],
+        Meta(
+            description="Milliseconds from then on, and the bytes of this stream that had come by then. "
+            "The other stream has as many: together they give the order in which output came.",
+            examples=[[[0, 120], [1_500, 240]]],
+        ),
+    ]
 
 
 class LinesResponse(Struct, kw_only=True):
@@ -14,6 +29,7 @@ class LinesResponse(Struct, kw_only=True):
     newlines: Annotated[
         Sequence[int], Meta(description="The newlines in each block.", examples=[[1_250, 84]])
     ]
+    arrivals: Annotated[ArrivalsResponse | None, Meta(description="Null where the log has none.")]
 
 
 class MatchesResponse(Struct, kw_only=True):

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable
+from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -25,6 +26,7 @@ class OutputEvent(Struct, kw_only=True, omit_defaults=True):
 
     Attributes:
         offset: The position of the first byte in its stream; bytes in a gap before it were lost.
+        at: When the service received them, where that is known.
         exact: False for a text that stands for more or other bytes, which the log has.
     """
 
@@ -32,6 +34,7 @@ class OutputEvent(Struct, kw_only=True, omit_defaults=True):
     offset: int
     text: str | UnsetType = UNSET
     base64: str | UnsetType = UNSET
+    at: datetime | UnsetType = UNSET
     exact: bool = True
 
 
@@ -88,7 +91,7 @@ class OutputEventEncoder:
         if not data:
             return b""
         self._sent[chunk.stream] = begin + len(data)
-        encoded = OutputEvent(stream=chunk.stream, offset=begin)
+        encoded = OutputEvent(stream=chunk.stream, offset=begin, at=UNSET if chunk.at is None else chunk.at)
         try:
             encoded.text = data.decode()
         except UnicodeDecodeError:

@@ -1,16 +1,19 @@
 """The outputs that are kept for the next reader of a part."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from threading import Barrier, Thread
 
 import pytest
 
-from application.output_cache import OutputCache
+from application.output_cache import LogOutputs, OutputCache
 from application.ports.output_feed import Stream
+from domain.arrivals import Arrivals
 from domain.values import ObjectKey
 from tests.support.memory.clock import MemoryClock
 
 LARGE = 300_000
+ARRIVALS = Arrivals(datetime(2026, 1, 1, tzinfo=UTC), ())
 SPACE = 2 * LARGE + 10
 
 
@@ -32,15 +35,16 @@ class Log:
         self.content = name.encode().ljust(size, b".")
         self.reads = 0
 
-    def read(self) -> dict[Stream, bytes]:
+    def read(self) -> LogOutputs[bytes]:
         self.reads += 1
-        return {Stream.STDOUT: self.content, Stream.STDERR: b"few"}
+        return LogOutputs({Stream.STDOUT: self.content, Stream.STDERR: b"few"}, ARRIVALS)
 
 
 def get(cache: OutputCache, log: Log) -> bytes:
     outputs = cache.get(log.key, log.read)
-    output = outputs[Stream.STDOUT]
-    assert outputs[Stream.STDERR].read(0, 9) == b"few"
+    output = outputs.streams[Stream.STDOUT]
+    assert outputs.streams[Stream.STDERR].read(0, 9) == b"few"
+    assert outputs.arrivals is ARRIVALS
     return output.read(0, output.size)
 
 
@@ -62,7 +66,7 @@ def test_a_small_output_and_one_without_room_are_not_kept(cache: OutputCache, si
 def test_the_longest_unread_gives_way_and_readers_of_it_go_on(cache: OutputCache):
     first, second, third = Log("first"), Log("second"), Log("third")
     get(cache, first)
-    reading = cache.get(second.key, second.read)[Stream.STDOUT]
+    reading = cache.get(second.key, second.read).streams[Stream.STDOUT]
     get(cache, first)
 
     get(cache, third)
@@ -86,7 +90,7 @@ def test_an_output_is_read_anew_after_some_minutes(cache: OutputCache, clock: Me
 def test_a_log_that_cannot_be_read_is_read_by_the_next(cache: OutputCache):
     log = Log()
 
-    def fail() -> dict[Stream, bytes]:
+    def fail() -> LogOutputs[bytes]:
         raise OSError("away")
 
     with pytest.raises(OSError, match="away"):

@@ -349,9 +349,27 @@ def test_output_is_fed_while_the_program_runs_and_forgotten_after(service):
     service.run_execution()
 
     assert seen == [chunk]
+    assert seen[0].at == service.clock.now()
     assert service.output_feed.recall(execution.id) == ()
     service.output_feed.append(execution.id, chunk)
     assert seen == [chunk]
+
+
+def test_a_log_has_the_times_at_which_output_came(service):
+    def program(_request, observer):
+        observer.started()
+        observer.output(OutputChunk(Stream.STDOUT, 0, b"one"))
+        service.clock.advance(2)
+        observer.output(OutputChunk(Stream.STDERR, 0, b"two"))
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    began = service.clock.now()
+    service.engine.program = program
+    job = service.start()
+    service.run_execution()
+
+    log = json.loads(service.read_log(ANONYMOUS, service.job(job.job_id).execution.result.log_key.value))
+    assert log["arrivals"] == {"begin": began.isoformat(), "marks": [[0, 3, 0], [2_000, 3, 3]]}
 
 
 def test_what_a_cancelled_program_had_written_is_kept(service):
