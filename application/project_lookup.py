@@ -1,6 +1,7 @@
 """The project that a caller names."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from application.errors import NotFound
 from application.ports.unit_of_work import Transaction
@@ -38,3 +39,9 @@ def ensure_work_is_taken(
             project.ensure_takes_work()
         elif caller.project is not None or not isinstance(reference, ProjectName):
             raise NotFound("project", reference)
+
+
+def note_activity(transaction: Transaction, project: Project, now: datetime) -> None:
+    """Store that work is given to a project, before the work: a later lock of its row could be a deadlock."""
+    if project.is_to_note(now):
+        transaction.projects.note_activity(project.id, now)

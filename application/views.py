@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Self
 
 from domain.api_key import ApiKey, KeyStatus, KeyText
@@ -261,6 +262,62 @@ class JobFilter:
     oldest_first: bool = False
 
 
+class ProjectOrder(StrEnum):
+    """Orders of a list of projects: the latest first, or by name."""
+
+    ACTIVITY = "activity"
+    NAME = "name"
+    CREATED = "created"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectCursor:
+    """The last project of a page: the next page begins after it.
+
+    Attributes:
+        value: Its value in the order of the list; None where the id is the order.
+    """
+
+    value: datetime | str | None
+    project_id: ProjectId
+
+
+def cursor_after(project: Project, order: ProjectOrder) -> ProjectCursor:
+    """Return the cursor after a project of a list."""
+    if order is ProjectOrder.CREATED:
+        return ProjectCursor(None, project.id)
+    is_by_name = order is ProjectOrder.NAME
+    return ProjectCursor(project.name.value if is_by_name else project.active_at, project.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectFilter:
+    """Filter of a list of projects that are not deleted.
+
+    Attributes:
+        limit: How many projects at most.
+        search: A text in their name or description; ASCII letters of either case are alike.
+        cursor: The last project of the page before.
+    """
+
+    limit: int
+    order: ProjectOrder = ProjectOrder.ACTIVITY
+    search: str | None = None
+    cursor: ProjectCursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundProjects:
+    """Projects of a list, in its order.
+
+    Attributes:
+        next: Where the next page begins, if there may be one; the page may have fewer than the limit.
+    """
+
+    projects: Sequence[Project]
+    next: ProjectCursor | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class AuditCursor:
     """The last entry of a page of the audit log: the next page begins after it."""
@@ -361,8 +418,8 @@ class FoundJobs:
 
 
 @dataclass(frozen=True, slots=True)
-class JobCount:
-    """The number of jobs that meet a filter, as far as they were counted.
+class Count:
+    """A number of things, as far as they were counted.
 
     Attributes:
         is_exact: Whether there are no more than that.

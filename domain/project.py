@@ -7,7 +7,7 @@ ACTIVE ──archive──> ARCHIVED ──delete──> DELETED ──purge─�
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
@@ -15,6 +15,9 @@ from domain.catalogue.text import text
 from domain.errors import ProjectTransitionRefused
 from domain.tenant import TenantName
 from domain.values import ProjectId, ProjectName
+
+# Work changes the time of a project's last activity no more often: uploads at once would wait for each other.
+ACTIVITY_STEP = timedelta(minutes=1)
 
 
 class ProjectStatus(StrEnum):
@@ -57,7 +60,11 @@ TRANSITIONS: dict[tuple[ProjectStatus, ProjectTrigger], ProjectStatus] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A name under which jobs are kept together."""
+    """A name under which jobs are kept together.
+
+    Attributes:
+        active_at: When work was last given to it, or it was made; up to ACTIVITY_STEP earlier than that.
+    """
 
     id: ProjectId
     tenant: TenantName
@@ -65,11 +72,20 @@ class Project:
     description: str | None
     status: ProjectStatus
     created_at: datetime
+    active_at: datetime
 
     @property
     def is_live(self) -> bool:
         """Whether it is in lists, and its name is its own."""
         return self.status in {ProjectStatus.ACTIVE, ProjectStatus.ARCHIVED}
+
+    def has_text(self, wanted: str) -> bool:
+        """Whether a text is in its name or description, in letters of either case."""
+        return any(wanted.lower() in text.lower() for text in (self.name.value, self.description or ""))
+
+    def is_to_note(self, now: datetime) -> bool:
+        """Whether work at a time is later than its last activity by so much that this is stored."""
+        return now - self.active_at >= ACTIVITY_STEP
 
     def apply(self, trigger: ProjectTrigger) -> Self:
         """Take the project to the status that the trigger asks for.

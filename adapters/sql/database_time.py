@@ -39,6 +39,30 @@ def _on_sqlite(element: _DatabaseTime, compiler: SQLCompiler, **options: Any) ->
     return f"strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'{modifier})"
 
 
+class _LongAgo(FunctionElement[Any]):
+    """A time before any of the service's own."""
+
+    type = UtcDateTime()
+    name = "long_ago"
+    inherit_cache = True
+
+
+@compiles(_LongAgo, "mysql")
+@compiles(_LongAgo, "mariadb")
+def _long_ago_on_mysql(_element: _LongAgo, _compiler: SQLCompiler, **_options: Any) -> str:  # noqa: ANN401
+    return "'2000-01-01 00:00:00.000000'"
+
+
+@compiles(_LongAgo, "sqlite")
+def _long_ago_on_sqlite(_element: _LongAgo, _compiler: SQLCompiler, **_options: Any) -> str:  # noqa: ANN401
+    return "'2000-01-01T00:00:00.000000Z'"
+
+
+def long_ago() -> ColumnElement[Any]:
+    """Return the expression for a time before all others, which a column has by default."""
+    return _LongAgo()
+
+
 def database_time(offset_us: sa.BindParameter[int] | None = None) -> ColumnElement[Any]:
     """Return the expression for the database's time, plus an offset in microseconds if one is given."""
     return _DatabaseTime() if offset_us is None else _DatabaseTime(offset_us)

@@ -37,9 +37,9 @@ from application.errors import NotFound
 from application.ports.job_queries import JobQueries
 from application.ports.purge_repository import StoreName
 from application.views import (
+    Count,
     Cursor,
     FoundJobs,
-    JobCount,
     JobDetails,
     JobFilter,
     JobStatusView,
@@ -177,22 +177,22 @@ class SqlJobQueries(JobQueries):
         narrowed = _narrowed(caller, wanted)
         return FoundJobs([]) if narrowed is None else self._find(caller.tenant.name, narrowed)
 
-    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> JobCount:
+    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> Count:
         """Count the jobs that meet a filter."""
         narrowed = _narrowed(caller, replace(wanted, cursor=None, limit=up_to + 1))
         if narrowed is None:
-            return JobCount(0)
+            return Count(0)
         tenant, shape = caller.tenant.name, PageShape.of(narrowed)
         ways = walks(shape)
         walk = ways[0] if ways[0].is_exact else self._shortest(tenant, narrowed, ways)
         parameters = {**page_parameters(tenant, narrowed), "scanned": self._scanned_keys}
         number: int = self._rows(matches_statement(shape, walk), parameters)[0]["number"]
         if number > up_to:
-            return JobCount(up_to, is_exact=False)
+            return Count(up_to, is_exact=False)
         if walk.is_exact:
-            return JobCount(number)
+            return Count(number)
         end = {**parameters, "before_last": self._scanned_keys - 1}
-        return JobCount(number, is_exact=not self._rows(last_key_statement(shape, walk), end))
+        return Count(number, is_exact=not self._rows(last_key_statement(shape, walk), end))
 
     def _find(self, tenant: TenantName, wanted: JobFilter) -> FoundJobs:
         ways = walks(PageShape.of(wanted))

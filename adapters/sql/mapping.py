@@ -92,6 +92,7 @@ PROJECT_COLUMNS = _named(
     projects.c.description,
     projects.c.status,
     projects.c.created_at,
+    projects.c.active_at,
 )
 
 JOB_COLUMNS = _named(
@@ -265,6 +266,7 @@ def to_project(row: Row) -> Project:
         description=row["project_description"],
         status=ProjectStatus(row["project_status"]),
         created_at=row["project_created_at"],
+        active_at=row["project_active_at"],
     )
 
 

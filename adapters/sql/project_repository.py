@@ -1,7 +1,11 @@
 """The repository of projects, in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from operator import ge, gt, le, lt
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,6 +14,7 @@ from adapters.sql.mapping import PROJECT_COLUMNS, to_project
 from adapters.sql.tables import jobs, projects
 from application.errors import ConcurrencyConflict, NotFound
 from application.ports.project_repository import ProjectRepository
+from application.views import Count, FoundProjects, ProjectCursor, ProjectFilter, ProjectOrder, cursor_after
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from domain.project import Project, ProjectStatus
@@ -27,6 +32,97 @@ _ALL = (
     .order_by(projects.c.project_id)
 )
 _ADD = sa.insert(projects)
+_NOTE = (
+    sa.update(projects)
+    .where(projects.c.project_id == sa.bindparam("id"), projects.c.active_at < sa.bindparam("now"))
+    .values(active_at=sa.bindparam("now"))
+)
+_is_live = projects.c.live_name.is_not(None)
+# How many keys a page walks through at most for each project; and where it searches for a text.
+_SCANNED, _SEARCHED = 4, 5_000
+
+
+_wanted_text = sa.func.lower(sa.bindparam("search", type_=sa.Text))
+_has_text = sa.or_(
+    *(
+        sa.func.instr(sa.func.lower(sa.func.coalesce(column, "")), _wanted_text) > 0
+        for column in (projects.c.name, projects.c.description)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """An index of a list's order, the column of it before the id, and its direction."""
+
+    index: str
+    column: sa.Column[Any]
+    follows: Callable[[Any, Any], Any]
+    follows_or_is: Callable[[Any, Any], Any]
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the least is first."""
+        return self.follows is gt
+
+
+_ORDERS = {
+    ProjectOrder.ACTIVITY: _Order("ix_projects_active", projects.c.active_at, lt, le),
+    ProjectOrder.CREATED: _Order("ix_projects_tenant", projects.c.project_id, lt, le),
+    ProjectOrder.NAME: _Order("ix_projects_name", projects.c.live_name, gt, ge),
+}
+
+
+def _way(order: ProjectOrder, *, goes_on: bool) -> sa.Subquery:
+    """Return the statement that walks through `scanned` keys of an index."""
+    by = _ORDERS[order]
+    keys = sa.select(projects.c.project_id, by.column.label("value")).where(_is_owned)
+    keys = keys.with_hint(projects, f"FORCE INDEX ({by.index})", "mysql")
+    if order is ProjectOrder.NAME:
+        keys = keys.where(_is_live)
+    if goes_on:
+        value: sa.BindParameter[Any] = sa.bindparam("value", type_=by.column.type)
+        last_id: sa.BindParameter[int] = sa.bindparam("last_id")
+        keys = keys.where(by.follows_or_is(by.column, value))
+        keys = keys.where(sa.or_(by.follows(by.column, value), by.follows(projects.c.project_id, last_id)))
+    first = keys.order_by(*_sorted(by, by.column, projects.c.project_id)).limit(sa.bindparam("scanned"))
+    return first.subquery("way")
+
+
+@cache
+def _page_statement(order: ProjectOrder, *, searches: bool, goes_on: bool) -> sa.Select[tuple[Any, ...]]:
+    """Build the statement for the projects of a list that a walk meets."""
+    way = _way(order, goes_on=goes_on)
+    found = sa.select(*PROJECT_COLUMNS).join_from(way, projects, projects.c.project_id == way.c.project_id)
+    found = found.where(_is_live, _has_text) if searches else found.where(_is_live)
+    return found.order_by(*_sorted(_ORDERS[order], way.c.value, way.c.project_id)).limit(
+        sa.bindparam("limit")
+    )
+
+
+@cache
+def _end_statement(order: ProjectOrder, *, goes_on: bool) -> sa.Select[tuple[Any, ...]]:
+    """Build the statement for the last key of a walk; there is none if the walk was shorter."""
+    way = _way(order, goes_on=goes_on)
+    last = sa.select(way.c.value, way.c.project_id)
+    last = last.order_by(*_sorted(_ORDERS[order], way.c.value, way.c.project_id))
+    return last.limit(1).offset(sa.bindparam("before_last"))
+
+
+_COUNT = sa.select(sa.func.count().label("number")).select_from(
+    sa.select(sa.literal_column("1").label("one"))
+    .select_from(projects)
+    .with_hint(projects, "FORCE INDEX (ix_projects_name)", "mysql")
+    .where(_is_owned, _is_live)
+    .limit(sa.bindparam("limit"))
+    .subquery("counted")
+)
+
+
+def _sorted(by: _Order, *columns: sa.ColumnElement[Any]) -> list[sa.ColumnElement[Any]]:
+    return [column.asc() if by.is_ascending else column.desc() for column in columns]
+
+
 _REPLACE = (
     sa.update(projects)
     .where(projects.c.project_id == sa.bindparam("id"), projects.c.status == sa.bindparam("expected"))
@@ -93,6 +189,49 @@ class SqlProjectRepository(ProjectRepository):
         """Return whether a job of the project is RUNNING."""
         return self._connection.execute(_HAS_RUNNING, {"id": project_id}).first() is not None
 
+    def note_activity(self, project_id: ProjectId, now: datetime) -> None:
+        """Store that work is given to a project."""
+        self._connection.execute(_NOTE, {"id": project_id, "now": now})
+
+    def page(self, caller: Caller, wanted: ProjectFilter) -> FoundProjects:
+        """Return projects that the caller reaches, in the order of the filter."""
+        if caller.project is not None:
+            only = self.get(caller, caller.project)
+            is_found = only is not None and only.is_live and only.has_text(wanted.search or "")
+            return FoundProjects([only] if only is not None and is_found and wanted.cursor is None else [])
+        tenant, cursor = caller.tenant.name, wanted.cursor
+        scanned = _SEARCHED if wanted.search else _SCANNED * (wanted.limit + 1)
+        parameters = {
+            "tenant": tenant.value,
+            "search": wanted.search,
+            "scanned": scanned,
+            "limit": wanted.limit + 1,
+            "value": cursor and _stored_value(tenant, cursor),
+            "last_id": cursor and cursor.project_id,
+        }
+        statement = _page_statement(wanted.order, searches=bool(wanted.search), goes_on=cursor is not None)
+        found = [to_project(row) for row in self._connection.execute(statement, parameters).mappings()]
+        if len(found) > wanted.limit:
+            shown = found[: wanted.limit]
+            return FoundProjects(shown, cursor_after(shown[-1], wanted.order))
+        end = _end_statement(wanted.order, goes_on=cursor is not None)
+        last = self._connection.execute(end, {**parameters, "before_last": scanned - 1}).mappings().first()
+        if last is None:
+            return FoundProjects(found)
+        prefix = _qualified(tenant, None)
+        value = last["value"].removeprefix(prefix) if wanted.order is ProjectOrder.NAME else last["value"]
+        value = None if wanted.order is ProjectOrder.CREATED else value
+        return FoundProjects(found, ProjectCursor(value, last["project_id"]))
+
+    def count(self, caller: Caller, up_to: int) -> Count:
+        """Count the projects that the caller reaches, up to a bound."""
+        if caller.project is not None:
+            only = self.get(caller, caller.project)
+            return Count(int(only is not None and only.is_live))
+        parameters = {"tenant": caller.tenant.name.value, "limit": up_to + 1}
+        number: int = self._connection.execute(_COUNT, parameters).scalar_one()
+        return Count(min(number, up_to), is_exact=number <= up_to)
+
     def all(self, caller: Caller) -> Sequence[Project]:
         """Return the projects that the caller reaches and that are not deleted, by their ids."""
         rows = self._connection.execute(_ALL, {"tenant": caller.tenant.name.value}).mappings()
@@ -113,6 +252,7 @@ class SqlProjectRepository(ProjectRepository):
                     "description": description,
                     "status": ProjectStatus.ACTIVE.value,
                     "created_at": now,
+                    "active_at": now,
                 },
             )
         except sa.exc.IntegrityError as error:
@@ -121,6 +261,14 @@ class SqlProjectRepository(ProjectRepository):
                 raise
 
 
-def _qualified(tenant: TenantName, name: ProjectName) -> str:
+def _stored_value(tenant: TenantName, cursor: ProjectCursor) -> object:
+    """Return the value of a cursor as the column of its order has it."""
+    if cursor.value is None:
+        return cursor.project_id
+    return _qualified(tenant, cursor.value) if isinstance(cursor.value, str) else cursor.value
+
+
+def _qualified(tenant: TenantName, name: ProjectName | str | None) -> str:
     """Return a name that no project of another tenant has. The default tenant's are as they always were."""
-    return name.value if tenant == DEFAULT_TENANT else f"{tenant}/{name}"
+    shown = "" if name is None else str(name)
+    return shown if tenant == DEFAULT_TENANT else f"{tenant}/{shown}"

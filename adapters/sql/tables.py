@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.database_time import database_time
+from adapters.sql.database_time import database_time, long_ago
 from adapters.sql.types import ExactText, Guid, Json, LongBytes, LongText, UtcDateTime, symbol
 from domain.api_key import KEY_NAME_MAX_CHARS
 from domain.audit import (
@@ -96,7 +96,11 @@ projects = sa.Table(
     sa.Column("description", LongText),
     sa.Column("status", symbol(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    # When work was last given to it; processes of the version before 0030 leave it out.
+    sa.Column("active_at", UtcDateTime, server_default=long_ago(), nullable=False),
     sa.Index("ix_projects_tenant", "tenant", "project_id"),
+    sa.Index("ix_projects_active", "tenant", "active_at", "project_id"),
+    sa.Index("ix_projects_name", "tenant", "live_name", "project_id"),
     sqlite_autoincrement=True,
     **_OPTIONS,
 )

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 
-from application.views import FoundJobs, JobCount, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
+from application.views import Count, FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
 from domain.caller import Caller
 from domain.values import JobId, ObjectKey, ProjectId
 
@@ -33,7 +33,7 @@ class JobQueries(ABC):
         """
 
     @abstractmethod
-    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> JobCount:
+    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> Count:
         """Count the jobs that the caller reaches and that meet a filter, on all pages.
 
         No more than `up_to` are counted, and fewer where more would have to be read than for a page.

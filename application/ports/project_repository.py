@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
+from application.views import Count, FoundProjects, ProjectFilter
 from domain.caller import Caller
 from domain.project import Project
 from domain.values import ProjectId, ProjectName
@@ -45,6 +46,21 @@ class ProjectRepository(ABC):
     @abstractmethod
     def has_running_jobs(self, project_id: ProjectId) -> bool:
         """Return whether a job of the project is RUNNING."""
+
+    @abstractmethod
+    def note_activity(self, project_id: ProjectId, now: datetime) -> None:
+        """Store that work is given to a project, unless a later time is stored."""
+
+    @abstractmethod
+    def page(self, caller: Caller, wanted: ProjectFilter) -> FoundProjects:
+        """Return projects that the caller reaches and that are not deleted, in the order of the filter.
+
+        A page ends early where more would have to be read, with the cursor for the next one.
+        """
+
+    @abstractmethod
+    def count(self, caller: Caller, up_to: int) -> Count:
+        """Count the projects that the caller reaches and that are not deleted, up to a bound."""
 
     @abstractmethod
     def all(self, caller: Caller) -> Sequence[Project]:

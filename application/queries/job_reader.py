@@ -13,7 +13,7 @@ from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
 from application.queries.wait_causes import WaitCauses, WaitingExecution
-from application.views import Cursor, JobCount, JobDetails, JobFilter, JobStatusView, JobView
+from application.views import Count, Cursor, JobDetails, JobFilter, JobStatusView, JobView
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
@@ -184,7 +184,7 @@ class JobReader:
             if len(jobs) == wanted.limit or sum(map(_shown_bytes, jobs)) >= MAX_PAGE_BYTES:
                 return JobPage(jobs, cursor)
 
-    def count(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> JobCount:
+    def count(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> Count:
         """Count the jobs that meet a filter, on all pages; up to a bound, and no more than are quick to find.
 
         Raises:
@@ -193,7 +193,7 @@ class JobReader:
         if project is not None:
             project_id = self._project_id(caller, project)
             if project_id is None:
-                return JobCount(0)
+                return Count(0)
             wanted = replace(wanted, project_id=project_id)
         return self._job_queries.count(caller, wanted, COUNTED_UP_TO)
 

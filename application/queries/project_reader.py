@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 
 from application.errors import NotFound
 from application.ports.clock import Clock
-from application.ports.dashboard_queries import DashboardQueries, ProjectActivity
-from application.ports.unit_of_work import UnitOfWork
+from application.ports.dashboard_queries import COUNTED_UP_TO, DashboardQueries, ProjectActivity
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.views import Count, FoundProjects, ProjectCursor, ProjectFilter
 from domain.caller import Caller
 from domain.project import Project
 from domain.values import parse_project_reference
@@ -26,12 +26,11 @@ class ProjectSummary:
 
 @dataclass(frozen=True, slots=True)
 class SummaryPage:
-    """Some projects, the newest first; the page's number, how many pages there are, and projects in all."""
+    """Some projects in the order of their filter, where the next page begins, and the number of all."""
 
     summaries: Sequence[ProjectSummary]
-    number: int
-    pages: int
-    total: int
+    next: ProjectCursor | None
+    total: Count
 
 
 class ProjectReader:
@@ -59,23 +58,24 @@ class ProjectReader:
         """Return the projects that are not deleted, by their ids."""
         return self._unit_of_work.read(lambda transaction: transaction.projects.all(caller))
 
-    def summaries(self, caller: Caller, number: int, size: int) -> SummaryPage:
-        """Return a page of projects with their jobs by status, and by each of the last hours.
+    def page(self, caller: Caller, wanted: ProjectFilter) -> FoundProjects:
+        """Return a page of the projects that the caller reaches."""
+        return self._unit_of_work.read(lambda transaction: transaction.projects.page(caller, wanted))
 
-        Args:
-            caller: The caller, who sees the projects of its reach.
-            number: The page, counted from one; the nearest that there is in place of one that is not.
-            size: How many projects a page has.
-        """
-        newest = list(reversed(self.all(caller)))
-        pages = max(ceil(len(newest) / size), 1)
-        number = min(max(number, 1), pages)
+    def summaries(self, caller: Caller, wanted: ProjectFilter) -> SummaryPage:
+        """Return a page of projects with their jobs by status, and by each of the last hours."""
+
+        def read(transaction: Transaction) -> tuple[FoundProjects, Count]:
+            projects = transaction.projects
+            return projects.page(caller, wanted), projects.count(caller, COUNTED_UP_TO)
+
+        found, total = self._unit_of_work.read(read)
         times = _hours_until(self._clock.now())
         summaries = [
             ProjectSummary(project, self._dashboard_queries.activity(project.id, times))
-            for project in newest[(number - 1) * size : number * size]
+            for project in found.projects
         ]
-        return SummaryPage(summaries, number, pages, len(newest))
+        return SummaryPage(summaries, found.next, total)
 
 
 def _hours_until(now: datetime) -> list[datetime]:

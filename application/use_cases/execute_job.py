@@ -7,6 +7,7 @@ from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
+from application.project_lookup import note_activity
 from application.quota_guard import QuotaGuard
 from application.views import JobView
 from domain.audit import Act, Usage
@@ -62,6 +63,7 @@ class ExecuteJob:
             self._quota_guard.check(transaction, caller, Usage(executions=1), now)
             before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
             project.ensure_takes_work()
+            note_activity(transaction, project, now)
             after, execution, events = before.start(execution_id, stdin, now, current_request_id())
             transaction.jobs.replace(before, after)
             transaction.executions.add(execution)

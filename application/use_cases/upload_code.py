@@ -25,7 +25,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.object_store import ObjectStore
 from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction
-from application.project_lookup import ensure_work_is_taken
+from application.project_lookup import ensure_work_is_taken, note_activity
 from application.quota_guard import QuotaGuard
 from application.submitted_cases import submit, with_files
 from application.submitted_judges import SubmittedJudges
@@ -365,8 +365,11 @@ class UploadCode:
             NotFound: There is no project of the id, or the caller reaches none of the name.
         """
         if isinstance(reference, ProjectName):
-            return transaction.projects.get_or_add(caller, reference, None, now)
-        return self._existing(caller, transaction, reference)
+            project = transaction.projects.get_or_add(caller, reference, None, now)
+        else:
+            project = self._existing(caller, transaction, reference)
+        note_activity(transaction, project, now)
+        return project
 
     def _check_runtime(self, language: Language, command: UploadCodeCommand) -> None:
         """Refuse a runtime that is not there, and presets that it does not have."""

@@ -12,6 +12,7 @@ from jinja2 import Environment, nodes
 
 from application.queries.timeline import Awaited
 from application.use_cases.act_on_jobs import JobAction
+from application.views import ProjectOrder
 from domain.api_key import KeyStatus
 from domain.cases import Verdict
 from domain.catalogue.language import Language
@@ -80,6 +81,7 @@ FAMILIES: Mapping[str, set[str]] = {
     "limits.": set(STANDARD_BOUNDS),
     "problems.kind_": KINDS,
     "problems.title_": {kind.name.replace("-", "_") for kind in PROBLEM_KINDS},
+    "projects.sort_": set(ProjectOrder),
     "states.": {*State, *(status.lower() for statuses in STATUSES for status in statuses)},
 }
 PLURALS = {Language.ENGLISH: {"one", "other"}, Language.KOREAN: {"other"}, Language.JAPANESE: {"other"}}

@@ -182,3 +182,23 @@ def test_yesterday_s_failures_of_a_tag_are_found(visitor: Visitor):
     page.keyboard.type(failed[:13])
     expect(page).to_have_url(re.compile(f"q={failed[:13]}"))
     page.keyboard.press("Escape")
+
+
+def test_a_project_is_cleaned_up_and_deleted(visitor: Visitor):
+    for _ in range(2):
+        visitor.run("print(1)")
+    pending = visitor.upload()
+    page = visitor.page
+    visitor.open_project()
+
+    page.get_by_label("all 3 that match").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Delete 2 jobs").click()
+    expect(page.locator("#acted")).to_contain_text("2 jobs deleted.")
+    expect(visitor.rows).to_have_count(1)
+    expect(visitor.rows).to_contain_text(pending[-12:])
+    page.get_by_text("Delete…").click()
+    page.get_by_role("button", name=f"Delete {visitor.project} and its jobs").click()
+
+    expect(page).to_have_url(re.compile("/dashboard$"))
+    expect(page.get_by_role("link", name=visitor.project)).to_have_count(0)

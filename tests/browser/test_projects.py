@@ -28,11 +28,13 @@ def test_a_project_is_created_and_archived(visitor: Visitor):
     page = visitor.page
     page.goto("/dashboard")
     page.get_by_text("New project").click()
-    page.get_by_label("Name").fill(visitor.project)
+    page.get_by_role("textbox", name="Name").fill(visitor.project)
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(visitor.project)
 
-    page.get_by_role("button", name="Archive").click()
+    page.get_by_text("Archive…").click()
+    expect(page.get_by_text("It can be restored at any time.")).to_be_visible()
+    page.get_by_role("button", name=f"Archive {visitor.project}").click()
 
     expect(page.get_by_text("This project is archived")).to_be_visible()
     page.get_by_role("button", name="Restore").click()
@@ -43,7 +45,7 @@ def test_a_name_that_cannot_be_is_refused_beside_the_form(visitor: Visitor):
     page = visitor.page
     page.goto("/dashboard")
     page.get_by_text("New project").click()
-    page.get_by_label("Name").fill("12345")
+    page.get_by_role("textbox", name="Name").fill("12345")
     page.get_by_role("button", name="Create project").click()
 
     expect(page.get_by_role("alert")).to_contain_text("all digits")

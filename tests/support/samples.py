@@ -135,6 +135,7 @@ def the_project(project_id: int) -> Project:
         description=None,
         status=ProjectStatus.ACTIVE,
         created_at=NOW,
+        active_at=NOW,
     )
 
 

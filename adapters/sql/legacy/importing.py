@@ -48,6 +48,14 @@ _PRESENT = (
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
     .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
 )
+_NOTE_ACTIVITY = sa.update(projects).values(
+    active_at=sa.func.coalesce(
+        sa.select(sa.func.max(jobs.c.created_at))
+        .where(jobs.c.project_id == projects.c.project_id)
+        .scalar_subquery(),
+        projects.c.active_at,
+    )
+)
 _PROJECTS = sa.select(projects.c.project_id, projects.c.name, projects.c.live_name)
 
 
@@ -150,6 +158,9 @@ class LegacyImport:
                 self._write(found, connection)
             seen += len(rows)
             self.tell("jobs", f"{seen} of {total}")
+        if not self.dry_run:
+            with own.begin() as connection:
+                connection.execute(_NOTE_ACTIVITY)
         self._tell_the_rest(schema, reading, total - seen)
 
     def _tell_the_rest(self, schema: LegacySchema, reading: sa.Connection, without_id: int) -> None:
@@ -228,6 +239,7 @@ class LegacyImport:
             "description": project.description,
             "status": ProjectStatus.ACTIVE.value,
             "created_at": project.created_at or self.now,
+            "active_at": project.created_at or self.now,
         }
         key = connection.execute(sa.insert(projects).values(values)).inserted_primary_key
         return ProjectId(key[0]) if key is not None else ProjectId(0)

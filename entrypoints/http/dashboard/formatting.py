@@ -10,7 +10,7 @@ import msgspec
 from markupsafe import Markup
 
 from application.ports.dashboard_queries import COUNTED_UP_TO
-from application.views import JobCount
+from application.views import Count
 from domain.catalogue.figures import NOTHING, duration, size
 
 _CHART_HEIGHT = 28
@@ -51,7 +51,7 @@ def count(number: int) -> str:
     return f"{COUNTED_UP_TO:,}+" if number > COUNTED_UP_TO else f"{number:,}"
 
 
-def counted(number: JobCount) -> str:
+def counted(number: Count) -> str:
     """Format a number of jobs, as far as they were counted."""
     return f"{number.number:,}" if number.is_exact else f"{number.number:,}+"
 

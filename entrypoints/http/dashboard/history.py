@@ -8,19 +8,20 @@ from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
 from application.queries.job_reader import JobPage
-from application.views import JobCount, JobFilter
+from application.views import Count, JobFilter, ProjectFilter
 from domain.caller import Caller
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import State
 from domain.language import LANGUAGES
-from domain.values import parse_job_id_prefix
+from domain.values import ProjectName, parse_job_id_prefix
 from entrypoints.http.dashboard.formatting import project_url
 from entrypoints.http.dependencies import Api
 from entrypoints.http.parameters import MAX_SEARCH_CHARS, parse_time, read_cursor, write_cursor
 
 PAGE = "/dashboard/jobs"
 _PAGE_SIZE = 20
+_PROJECTS_SUGGESTED = 100
 # A text of so many digits may be the beginning of an id; fewer are found in words.
 _LEAST_ID_DIGITS = 8
 PERIODS: Mapping[str, timedelta] = MappingProxyType(
@@ -189,7 +190,7 @@ class History:
     """A page of a history, and how many jobs there are on all pages."""
 
     page: JobPage
-    count: JobCount
+    count: Count
 
 
 def found_filter(api: Api, caller: Caller, chosen: HistoryForm) -> JobFilter:
@@ -218,7 +219,7 @@ def read_history(api: Api, caller: Caller, chosen: HistoryForm) -> History:
     reader = api.services.job_reader
     page = reader.page(caller, wanted, project)
     is_whole = page.next is None and wanted.cursor is None
-    return History(page, JobCount(len(page.jobs)) if is_whole else reader.count(caller, wanted, project))
+    return History(page, Count(len(page.jobs)) if is_whole else reader.count(caller, wanted, project))
 
 
 def _id_prefix(given: str) -> str | None:
@@ -243,9 +244,7 @@ def history_context(api: Api, caller: Caller, chosen: HistoryForm) -> dict[str, 
         "total": history.count,
         "periods": tuple(PERIODS),
         "history_languages": tuple(LANGUAGES),
-        "projects_known": ()
-        if chosen.of
-        else [p.name for p in api.services.project_reader.all(caller)[-200:]],
+        "projects_known": () if chosen.of else _projects(api, caller),
         "days": _days(api.clock.now()),
         "here": chosen.url(part=True),
         "newest": chosen.url(cursor=""),
@@ -253,6 +252,11 @@ def history_context(api: Api, caller: Caller, chosen: HistoryForm) -> dict[str, 
         "older": after and chosen.url(cursor=after),
         "older_part": after and chosen.url(part=True, cursor=after),
     }
+
+
+def _projects(api: Api, caller: Caller) -> Sequence[ProjectName]:
+    found = api.services.project_reader.page(caller, ProjectFilter(limit=_PROJECTS_SUGGESTED))
+    return [project.name for project in found.projects]
 
 
 def _days(now: datetime) -> Sequence[tuple[str, str, str, str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from application.errors import DependencyUnavailable
 from application.use_cases.act_on_jobs import ActionResults, FilteredJobs, JobAction
-from application.views import JobCount
+from application.views import Count
 from domain.caller import Caller
 from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue
@@ -103,11 +103,11 @@ def _all(api: Api, caller: Caller, action: JobAction, form: Mapping[str, str]) -
     return FilteredJobs(wanted, chosen.project_reference)
 
 
-def _count(api: Api, caller: Caller, act: _Act) -> JobCount:
+def _count(api: Api, caller: Caller, act: _Act) -> Count:
     if not isinstance(act.jobs, FilteredJobs):
-        return JobCount(len(act.jobs))
+        return Count(len(act.jobs))
     count = api.services.job_reader.count(caller, act.jobs.wanted, act.jobs.project)
-    if count == JobCount(0):
+    if count == Count(0):
         raise InvalidValue("jobs", _none_for(act.action))
     return count
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.sql.job_queries import SqlJobQueries
-from application.views import Cursor, JobCount, JobDetails, JobFilter, JobStatusView, JobView
+from application.views import Count, Cursor, JobDetails, JobFilter, JobStatusView, JobView
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason
@@ -254,7 +254,7 @@ def test_combinations_of_filters_are_counted_and_found_the_other_way_round(store
         matching = [job.id for job in jobs if matches(job, wanted)]
         oldest = store.queries.page(ANONYMOUS, replace(wanted, oldest_first=True)).jobs
 
-        assert store.queries.count(ANONYMOUS, wanted, 100) == JobCount(len(matching)), wanted
+        assert store.queries.count(ANONYMOUS, wanted, 100) == Count(len(matching)), wanted
         assert [view.job_id for view in oldest] == matching[::-1], wanted
 
 
@@ -262,10 +262,8 @@ def test_a_count_ends_at_its_bound(store):
     jobs = populate(store)
     everything = JobFilter(limit=1, cursor=Cursor(jobs[5].created_at, jobs[5].id))
 
-    assert store.queries.count(ANONYMOUS, everything, len(jobs)) == JobCount(len(jobs))
-    assert store.queries.count(ANONYMOUS, everything, len(jobs) - 1) == JobCount(
-        len(jobs) - 1, is_exact=False
-    )
+    assert store.queries.count(ANONYMOUS, everything, len(jobs)) == Count(len(jobs))
+    assert store.queries.count(ANONYMOUS, everything, len(jobs) - 1) == Count(len(jobs) - 1, is_exact=False)
 
 
 def test_a_count_reads_no_more_than_a_page_does(store):
@@ -275,7 +273,7 @@ def test_a_count_reads_no_more_than_a_page_does(store):
 
     counted = queries.count(ANONYMOUS, JobFilter(limit=1, search="blue"), 100)
 
-    assert counted == (JobCount(1, is_exact=False) if is_sql else JobCount(2))
+    assert counted == (Count(1, is_exact=False) if is_sql else Count(2))
 
 
 def pages(store, wanted):

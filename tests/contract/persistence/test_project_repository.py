@@ -1,13 +1,16 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from application.errors import ConcurrencyConflict
+from application.views import Count, ProjectFilter, ProjectOrder
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectStatus, ProjectTrigger
 from domain.values import ProjectId, ProjectName
-from tests.support.callers import ANONYMOUS
+from tests.support.callers import ANONYMOUS, a_caller
 from tests.support.samples import LATER, NOW, a_job, a_project, a_running_job, end
 
 
@@ -132,3 +135,87 @@ def test_only_a_running_job_is_a_running_job(store):
     assert has_running()
     end(store, job, JobStatus.SUCCESS)
     assert not has_running()
+
+
+def note(store, project, now):
+    store.run(lambda transaction: transaction.projects.note_activity(project.id, now))
+
+
+def listed(store, caller=ANONYMOUS, **wanted):
+    """Names of the projects of all pages."""
+    wanted = ProjectFilter(**{"limit": 2, **wanted})
+    names = []
+    while True:
+        page = store.run(lambda transaction, wanted=wanted: transaction.projects.page(caller, wanted))
+        assert len(page.projects) <= wanted.limit
+        names += [project.name.value for project in page.projects]
+        if page.next is None:
+            return names
+        wanted = replace(wanted, cursor=page.next)
+
+
+def test_projects_are_listed_by_last_activity_name_or_creation(store):
+    b, a, d, c = (a_project(store, name) for name in "badc")
+    other = a_caller("acme")
+    for name in ("x", "w"):
+        a_project(store, name, other)
+    change(store, a_project(store, "gone"), ProjectTrigger.DELETE)
+    archived = change(store, c, ProjectTrigger.ARCHIVE)
+    note(store, d, LATER)
+    note(store, b, LATER + timedelta(hours=1))
+    note(store, b, LATER)
+
+    assert listed(store) == ["b", "d", "c", "a"]
+    assert listed(store, order=ProjectOrder.NAME) == ["a", "b", "c", "d"]
+    assert listed(store, order=ProjectOrder.CREATED) == ["c", "d", "a", "b"]
+    assert listed(store, other, order=ProjectOrder.NAME, limit=1) == ["w", "x"]
+    assert get(store, b.id).active_at == LATER + timedelta(hours=1)
+    assert get(store, archived.id).active_at == NOW
+    assert a.active_at == NOW
+
+
+def test_projects_are_searched_for_in_their_names_and_descriptions(store):
+    for name, description in (("Alpha", "the 50% parser"), ("beta", None), ("日本語", "ALPHABET")):
+        store.run(
+            lambda transaction, name=name, about=description: transaction.projects.get_or_add(
+                ANONYMOUS, ProjectName(name), about, NOW
+            )
+        )
+
+    for order in ProjectOrder:
+        assert sorted(listed(store, order=order, search="alpha")) == ["Alpha", "日本語"]
+        assert listed(store, order=order, search="50%") == ["Alpha"]
+        assert listed(store, order=order, search="本") == ["日本語"]
+        assert listed(store, order=order, search="_") == []
+
+
+def test_a_list_goes_on_past_many_deleted_projects(store):
+    a_project(store, "first")
+    for number in range(30):
+        change(store, a_project(store, f"gone {number}"), ProjectTrigger.DELETE)
+    a_project(store, "last")
+
+    for order in (ProjectOrder.ACTIVITY, ProjectOrder.CREATED):
+        assert listed(store, order=order, limit=1) == ["last", "first"]
+
+
+def test_a_caller_of_one_project_lists_and_counts_it_alone(store):
+    own, _other = a_project(store, "own"), a_project(store, "other")
+    caller = replace(ANONYMOUS, project=own.id)
+
+    assert listed(store, caller) == ["own"]
+    assert listed(store, caller, search="other") == []
+    assert count(store, caller, 9) == Count(1)
+
+
+def count(store, caller, up_to):
+    return store.run(lambda transaction: transaction.projects.count(caller, up_to))
+
+
+def test_projects_are_counted_up_to_a_bound(store):
+    for name in "abc":
+        a_project(store, name)
+    change(store, a_project(store, "gone"), ProjectTrigger.DELETE)
+
+    assert count(store, ANONYMOUS, 3) == Count(3)
+    assert count(store, ANONYMOUS, 2) == Count(2, is_exact=False)

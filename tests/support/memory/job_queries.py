@@ -6,8 +6,8 @@ from application.errors import NotFound
 from application.ports.job_queries import JobQueries
 from application.ports.purge_repository import StoreName
 from application.views import (
+    Count,
     FoundJobs,
-    JobCount,
     JobDetails,
     JobFilter,
     JobStatusView,
@@ -95,10 +95,10 @@ class MemoryJobQueries(JobQueries):
         jobs = sorted(_matching(tables, caller, wanted), key=_newness, reverse=not wanted.oldest_first)
         return FoundJobs([_view(tables, job) for job in jobs[: wanted.limit]])
 
-    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> JobCount:
+    def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> Count:
         """Count the jobs that meet a filter."""
         number = sum(1 for _job in _matching(self._database.tables, caller, replace(wanted, cursor=None)))
-        return JobCount(min(number, up_to), is_exact=number <= up_to)
+        return Count(min(number, up_to), is_exact=number <= up_to)
 
 
 def _matching(tables: Tables, caller: Caller, wanted: JobFilter) -> Iterable[Job]:

@@ -1,8 +1,11 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from operator import gt, lt
 
 from application.errors import ConcurrencyConflict, NotFound
 from application.ports.project_repository import ProjectRepository
+from application.views import Count, FoundProjects, ProjectFilter, ProjectOrder, cursor_after
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from domain.project import Project, ProjectStatus
@@ -40,6 +43,7 @@ class MemoryProjectRepository(ProjectRepository):
                 description=description,
                 status=ProjectStatus.ACTIVE,
                 created_at=now,
+                active_at=now,
             )
             self._tables.projects[project.id] = project
         return project
@@ -57,6 +61,37 @@ class MemoryProjectRepository(ProjectRepository):
             job.project_id == project_id and job.status is JobStatus.RUNNING
             for job in self._tables.jobs.values()
         )
+
+    def note_activity(self, project_id: ProjectId, now: datetime) -> None:
+        """Store that work is given to a project."""
+        project = self._tables.projects[project_id]
+        self._tables.projects[project_id] = replace(project, active_at=max(project.active_at, now))
+
+    def page(self, caller: Caller, wanted: ProjectFilter) -> FoundProjects:
+        """Return projects that the caller reaches, in the order of the filter."""
+        is_by_name = wanted.order is ProjectOrder.NAME
+
+        def place(project: Project) -> tuple[object, ...]:
+            cursor = cursor_after(project, wanted.order)
+            value = cursor.value.encode() if isinstance(cursor.value, str) else cursor.value
+            return value or 0, cursor.project_id
+
+        found = [project for project in self.all(caller) if project.has_text(wanted.search or "")]
+        found.sort(key=place, reverse=not is_by_name)
+        if wanted.cursor is not None:
+            value = wanted.cursor.value
+            last = (value.encode() if isinstance(value, str) else value or 0, wanted.cursor.project_id)
+            follows = gt if is_by_name else lt
+            found = [project for project in found if follows(place(project), last)]
+        shown = found[: wanted.limit]
+        return FoundProjects(
+            shown, cursor_after(shown[-1], wanted.order) if len(found) > wanted.limit else None
+        )
+
+    def count(self, caller: Caller, up_to: int) -> Count:
+        """Count the projects that the caller reaches, up to a bound."""
+        number = len(self.all(caller))
+        return Count(min(number, up_to), is_exact=number <= up_to)
 
     def all(self, caller: Caller) -> Sequence[Project]:
         """Return the projects that the caller reaches and that are not deleted, by their ids."""

@@ -13,6 +13,7 @@ from application.queries.project_reader import RECENT_HOURS
 from application.queries.timeline import Awaited, Step, entries_of
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.run_again import RunAgain
+from application.views import Count, ProjectFilter
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, State
 from domain.values import JobId
@@ -25,29 +26,32 @@ def run_again(service: InMemoryService) -> RunAgain:
     return RunAgain(service.job_reader, service.upload_code)
 
 
-def test_projects_are_summarized_the_newest_first(service: InMemoryService):
+def test_projects_are_summarized_by_their_last_activity(service: InMemoryService):
     for name in ("first", "second", "third"):
         service.upload(project=name)
-    service.clock.advance(1)
+        service.clock.advance(60)
+    job = service.upload(project="first")
+    service.clock.advance(60)
 
-    page = service.project_reader.summaries(ANONYMOUS, 2, 1)
+    page = service.project_reader.summaries(ANONYMOUS, ProjectFilter(limit=1))
+    after = service.project_reader.summaries(ANONYMOUS, ProjectFilter(limit=2, cursor=page.next))
 
     (summary,) = page.summaries
-    assert (page.number, page.pages, page.total) == (2, 3, 3)
-    assert summary.project.name.value == "second"
-    assert summary.activity.counts[State.PENDING] == 1
-    assert list(summary.activity.recent) == [0] * (RECENT_HOURS - 1) + [1]
-
-
-@pytest.mark.parametrize(("asked", "shown"), [(99, 2), (0, 1), (-1, 1)])
-def test_of_pages_that_there_are_not_the_nearest_is_shown(service: InMemoryService, asked: int, shown: int):
-    for name in ("first", "second"):
-        service.upload(project=name)
-
-    page = service.project_reader.summaries(ANONYMOUS, asked, 1)
-
-    assert page.number == shown
-    assert len(page.summaries) == 1
+    assert page.total == Count(3)
+    assert summary.project.name.value == "first"
+    assert summary.activity.counts[State.PENDING] == 2
+    assert list(summary.activity.recent) == [0] * (RECENT_HOURS - 1) + [2]
+    assert [one.project.name.value for one in after.summaries] == ["third", "second"]
+    assert after.next is None
+    service.upload(project="third")
+    service.clock.advance(60)
+    service.execute_job(ANONYMOUS, job.job_id)
+    service.clock.advance(59)
+    service.upload(project="first")
+    found = service.project_reader.page(ANONYMOUS, ProjectFilter(limit=3)).projects
+    assert [project.name.value for project in found] == ["first", "third", "second"]
+    # Less than a minute later, nothing was stored.
+    assert service.clock.now() - found[0].active_at == timedelta(seconds=59)
 
 
 def test_jobs_that_waited_long_are_measured_when_they_end(service: InMemoryService):

@@ -24,6 +24,7 @@ PROJECT = Project(
     description=None,
     status=ProjectStatus.ACTIVE,
     created_at=NOON,
+    active_at=NOON,
 )
 FIRST = ExecutionId(UUID(int=11))
 SECOND = ExecutionId(UUID(int=12))

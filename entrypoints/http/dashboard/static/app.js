@@ -74,7 +74,8 @@ const copyText = async (content) => {
 
   const refresh = () => {
     if (document.hidden) return;
-    for (const part of document.querySelectorAll("[data-refresh]")) htmx.trigger(part, "refresh");
+    // A part with an open menu waits, for it would be closed.
+    for (const part of document.querySelectorAll("[data-refresh]:not(:has(details.menu[open]))")) htmx.trigger(part, "refresh");
   };
 
   const connection = document.getElementById("connection");
@@ -165,7 +166,8 @@ const copyText = async (content) => {
 
   // Drafts are their author's: who signs out leaves none in the browser.
   document.addEventListener("submit", ({ target }) => {
-    if (!new URL(target.action).pathname.startsWith("/dashboard/sign-out")) return;
+    // The attribute: the property is a control of that name, where there is one.
+    if (!target.getAttribute("action")?.startsWith("/dashboard/sign-out")) return;
     for (const key of Object.keys(localStorage)) if (/^(draft|language|runs):/.test(key)) localStorage.removeItem(key);
   });
 
