@@ -19,6 +19,7 @@ from application.ports.job_queries import JobQueries
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
 from domain.arrivals import Arrivals
+from domain.catalogue.text import text
 from domain.execution import ExecutionResult, Output
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -141,7 +142,7 @@ def without_log(result: ExecutionResult) -> ExecutionResult:
         status=JobStatus.FAILED,
         reason=Reason.STORAGE_ERROR,
         log_key=None,
-        error_message="The program ended, but its log could not be stored.",
+        error=text("outcomes.log_not_stored"),
     )
 
 

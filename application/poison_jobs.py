@@ -6,15 +6,14 @@ from datetime import datetime
 from application.errors import CorruptRow
 from application.outbox_writer import OutboxWriter
 from application.ports.unit_of_work import Transaction
+from domain.catalogue.text import text
 from domain.events import JobCompleted
 from domain.execution import Execution, ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
 
 logger = logging.getLogger("service_server.executions")
 
-_UNREADABLE = ExecutionResult.failed(
-    Reason.INTERNAL, "What is stored of the job cannot be read by this version of the service."
-)
+_UNREADABLE = ExecutionResult.failed(Reason.INTERNAL, text("outcomes.unreadable_job"))
 
 
 class PoisonJobHandler:

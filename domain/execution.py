@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Self
 
 from domain.cases import Summary
+from domain.catalogue.text import Text
 from domain.errors import InvalidValue
 from domain.execution_lifecycle import ExecutionState, held_state, state_of
 from domain.files import JobFile
@@ -101,6 +102,7 @@ class ExecutionResult:
     """How an execution ended. CANCELLED is the result of one that was stopped because its job was cancelled.
 
     Attributes:
+        error: Why it did not succeed, for people; an engine's own words are no text of the catalogue.
         compile_output: The messages of a compiler and a linker; None where nothing was built.
         notes: Remarks that are known at the end only.
         artifacts: The files that the program wrote and that are kept, in the order of their paths.
@@ -118,12 +120,17 @@ class ExecutionResult:
     signal: int | None = None
     resource: ResourceUsage | None = None
     limit: LimitHit | None = None
-    error_message: str | None = None
+    error: Text | str | None = None
     log_key: ObjectKey | None = None
     compile_output: Output | None = None
     notes: tuple[Note, ...] = ()
     cases: Summary | None = None
     artifacts: tuple[JobFile, ...] = ()
+
+    @property
+    def error_message(self) -> str | None:
+        """Why it did not succeed, in English."""
+        return None if self.error is None else str(self.error)
 
     @property
     def may_run_on(self) -> bool:
@@ -137,9 +144,9 @@ class ExecutionResult:
             raise InvalidValue("reason", "every outcome but SUCCESS has a reason")
 
     @classmethod
-    def failed(cls, reason: Reason, message: str) -> Self:
+    def failed(cls, reason: Reason, message: Text | str) -> Self:
         """Build the result of an execution that ended without a program's outcome."""
-        return cls(status=JobStatus.FAILED, reason=reason, error_message=message)
+        return cls(status=JobStatus.FAILED, reason=reason, error=message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ import io
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -19,6 +20,7 @@ from adapters.filesystem.names import RESULT_DRAFTS
 from adapters.filesystem.tree import Tree
 from application.errors import StorageUnavailable
 from application.ports.result_spool import KeptResult, ResultSpool
+from domain.catalogue.text import Text, text_of
 from domain.values import ExecutionId
 
 _log = logging.getLogger("service_server.object_store")
@@ -68,7 +70,7 @@ class FilesystemResultSpool(ResultSpool):
 
     def keep(self, kept: KeptResult, log: IO[bytes]) -> None:
         """Write a result and its log to a file that appears when it is whole."""
-        head = msgspec.json.encode(kept) + b"\n"
+        head = msgspec.json.encode(_with_error(kept, _plain)) + b"\n"
         size = len(head) + _rest(log)
         name = f"{int(kept.ended_at.timestamp() * 1_000):015}-{kept.execution_id}{_KEPT}"
         with self._keeping, storage_errors(f"keeping the result of execution {kept.execution_id}"):
@@ -128,12 +130,28 @@ class FilesystemResultSpool(ResultSpool):
 
     def _read(self, name: str, file: IO[bytes]) -> KeptResult | None:
         try:
-            return msgspec.json.decode(file.readline(), type=KeptResult)
+            return _with_error(msgspec.json.decode(file.readline(), type=KeptResult), _restored)
         except (msgspec.DecodeError, ValueError) as error:
             # Set aside, to be looked at by people: the execution ends when its lease does.
             _log.error("the kept result %s cannot be read, and is renamed: %s", name, error)
             (self._directory / name).rename(self._directory / f"{name}{_UNREADABLE}")
             return None
+
+
+def _with_error(kept: KeptResult, change: Callable[[Text], Text | None]) -> KeptResult:
+    error = kept.result.error
+    if not isinstance(error, Text):
+        return kept
+    return replace(kept, result=replace(kept.result, error=change(error)))
+
+
+def _plain(error: Text) -> Text:
+    return Text(error.code, error.plain_values)
+
+
+def _restored(error: Text) -> Text | None:
+    """Return a text with the texts among its values, which were read as objects."""
+    return text_of({"code": error.code, "values": dict(error.values)})
 
 
 class _Joined:

@@ -12,6 +12,7 @@ from adapters.common.overflow_file import IN_MEMORY_BYTES
 from adapters.http_engine.engine_errors import MayHaveStarted
 from adapters.http_engine.messages import error_line, shown
 from adapters.http_engine.python_literal import read_literal
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.execution import ResourceUsage
 from domain.values import ObjectKey
@@ -65,11 +66,12 @@ def believe(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerAns
     """
     if not _OUTCOME_FIELDS & fields.keys():
         error = error_in(fields)
-        said = "." if error is None else f" and said: {shown(error_line(error))}."
-        raise MayHaveStarted(f"The engine answered without an outcome{said}")
+        if error is None:
+            raise MayHaveStarted(text("outcomes.no_outcome"))
+        raise MayHaveStarted(text("outcomes.no_outcome_said", said=shown(error_line(error))))
     for name, value in expected.items():
         if fields.get(name) is not None and str(fields[name]) != value:
-            raise MayHaveStarted(f"The engine answered for another job: its {name} is not this job's.")
+            raise MayHaveStarted(text("outcomes.other_job", name=name))
     sent = fields.get("exit_code")
     exit_code = _exit_code(sent)
     return RunnerAnswer(
@@ -99,15 +101,15 @@ def parse(body: bytes) -> Mapping[str, Any]:
     Raises:
         MayHaveStarted: It cannot be read.
     """
-    text = body.decode("utf-8-sig", "replace")
+    document = body.decode("utf-8-sig", "replace")
     for read in (json.loads, _literal):
         try:
-            parsed = read(text)
+            parsed = read(document)
         except (ValueError, RecursionError, MemoryError):
             continue
         if isinstance(parsed, dict):
             return parsed
-    raise MayHaveStarted("The engine's answer could not be read.")
+    raise MayHaveStarted(text("outcomes.unreadable_answer"))
 
 
 def to_utf8(text: str) -> bytes:

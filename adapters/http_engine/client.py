@@ -16,6 +16,7 @@ from adapters.common.overflow_file import OverflowFile
 from adapters.http_engine.engine_errors import MayHaveStarted, NothingStarted
 from adapters.http_engine.network import DeadlineBackend, bound_to
 from adapters.http_engine.request_deadline import DeadlineExceeded, RequestDeadline
+from domain.catalogue.text import text
 
 # Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
 # request leaves on a connection that is being closed: it would be unknown whether it had arrived.
@@ -120,11 +121,11 @@ class EngineClient:
         except DeadlineExceeded as error:
             if deadline.has_sent:
                 raise
-            raise NothingStarted("The engine could not be reached in the job's time.") from error
+            raise NothingStarted(text("outcomes.unreachable_in_time")) from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             if deadline.has_sent:
-                raise MayHaveStarted("The engine broke off before its answer was complete.") from error
-            raise NothingStarted("The engine could not be reached.") from error
+                raise MayHaveStarted(text("outcomes.broke_off")) from error
+            raise NothingStarted(text("outcomes.unreachable")) from error
 
     def close(self) -> None:
         """Close the connections."""

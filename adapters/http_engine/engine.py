@@ -29,6 +29,7 @@ from application.ports.execution_engine import (
     LanguageSupport,
 )
 from application.retry_policy import RetryPolicy
+from domain.catalogue.text import text
 from domain.job_lifecycle import Reason
 from domain.language import parse_language
 from domain.limits import Limits
@@ -180,10 +181,10 @@ class HttpEngine(ExecutionEngine):
         runner = self._runners.get(request.spec.language.name)
         if runner is None:
             observer.start_failed()
-            return outcome.failed(Reason.ENGINE_ERROR, "This engine does not run the job's language.")
+            return outcome.failed(Reason.ENGINE_ERROR, text("outcomes.no_language"))
         if request.spec.args or request.spec.env or request.spec.secrets is not None:
             observer.start_failed()
-            message = "This engine passes programs neither arguments nor environment variables."
+            message = text("outcomes.no_arguments")
             return outcome.failed(Reason.ENGINE_ERROR, message)
         running = _Running(runner, runner.deadline(request, observer))
         try:

@@ -11,7 +11,7 @@ from domain.job_lifecycle import Reason
 
 
 class EngineError(Exception):
-    """The engine gave no outcome. The message is a sentence for the job's owner."""
+    """The engine gave no outcome. The message is for the job's owner, a sentence without its full stop."""
 
     reason = Reason.ENGINE_ERROR
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adapters.http_engine.answer import to_utf8
 from adapters.http_engine.messages import error_line, shown
+from domain.catalogue.text import text
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 
@@ -20,79 +21,69 @@ class _Failure:
 
     Attributes:
         marks: Texts, in lower case, that all stand in the error, in this order.
-        message: A sentence for the job's owner; `{}` is the number behind the last mark.
+        name: That of the text for the job's owner, which may have the number behind the last mark.
     """
 
     marks: tuple[str, ...]
     reason: Reason
-    message: str
+    name: str
 
     @property
     def status(self) -> JobStatus:
         return JobStatus.TIMEOUT if self.reason is Reason.WALL_TIME_LIMIT else JobStatus.FAILED
 
 
-_NO_CODE = "The runner did not find the program's code in its object store."
-_NO_ACCESS = "The runner's object store refused it."
-_NOT_UTF8 = "The runner could not pass the program's output on, which is not UTF-8."
-_NOT_JSON = "The runner could not put the program's outcome into JSON."
-_RAN_TOO_LONG = "The runner ended the program after a time limit of its own."
-_WROTE_TOO_MUCH = "The program wrote more than the runner takes, which ended it."
-_CODE_DOES_NOT_COMPILE = "The runner reports that the code does not compile."
-
 # In the words of Python's subprocess, codecs, json and boto3, of Node's child_process, and of javac.
-_FAILURES = (
+FAILURES = (
     _Failure(
         ("command ", " timed out after "),
         Reason.WALL_TIME_LIMIT,
-        "The runner ended the program after a time limit of its own, {} s.",
+        "time_of",
     ),
-    _Failure(("timeoutexpired",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
-    _Failure(("process timed out",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
-    _Failure(("program timed out",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
-    _Failure(("execution timeout",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
-    _Failure(("exceeded the time limit",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
-    _Failure(("spawn", "etimedout"), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
-    _Failure(("execution timed out",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
-    _Failure(("time limit exceeded",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
-    _Failure(("maxbuffer",), Reason.OUTPUT_LIMIT, _WROTE_TOO_MUCH),
-    _Failure(("spawn", "enobufs"), Reason.OUTPUT_LIMIT, _WROTE_TOO_MUCH),
-    _Failure(("codec can't decode",), Reason.ENGINE_ERROR, _NOT_UTF8),
-    _Failure(("codec can't encode",), Reason.ENGINE_ERROR, _NOT_UTF8),
-    _Failure(("malformedinputexception",), Reason.ENGINE_ERROR, _NOT_UTF8),
-    _Failure(("surrogates not allowed",), Reason.ENGINE_ERROR, _NOT_UTF8),
-    _Failure(("is not json serializable",), Reason.ENGINE_ERROR, _NOT_JSON),
-    _Failure(("float values are not json compliant",), Reason.ENGINE_ERROR, _NOT_JSON),
+    _Failure(("timeoutexpired",), Reason.WALL_TIME_LIMIT, "time"),
+    _Failure(("process timed out",), Reason.WALL_TIME_LIMIT, "time"),
+    _Failure(("program timed out",), Reason.WALL_TIME_LIMIT, "time"),
+    _Failure(("execution timeout",), Reason.WALL_TIME_LIMIT, "time"),
+    _Failure(("exceeded the time limit",), Reason.WALL_TIME_LIMIT, "time"),
+    _Failure(("spawn", "etimedout"), Reason.WALL_TIME_LIMIT, "time"),
+    _Failure(("execution timed out",), Reason.WALL_TIME_LIMIT, "time"),
+    _Failure(("time limit exceeded",), Reason.WALL_TIME_LIMIT, "time"),
+    _Failure(("maxbuffer",), Reason.OUTPUT_LIMIT, "output"),
+    _Failure(("spawn", "enobufs"), Reason.OUTPUT_LIMIT, "output"),
+    _Failure(("codec can't decode",), Reason.ENGINE_ERROR, "not_utf8"),
+    _Failure(("codec can't encode",), Reason.ENGINE_ERROR, "not_utf8"),
+    _Failure(("malformedinputexception",), Reason.ENGINE_ERROR, "not_utf8"),
+    _Failure(("surrogates not allowed",), Reason.ENGINE_ERROR, "not_utf8"),
+    _Failure(("is not json serializable",), Reason.ENGINE_ERROR, "not_json"),
+    _Failure(("float values are not json compliant",), Reason.ENGINE_ERROR, "not_json"),
     _Failure(
         ("command ", " returned non-zero exit status "),
         Reason.NONZERO_EXIT,
-        "The program ended with exit code {}.",
+        "exit_code",
     ),
-    _Failure(
-        ("command ", " died with <signals.", ": "), Reason.SIGNAL, "The program was ended by signal {}."
-    ),
-    _Failure(("nosuchkey",), Reason.ENGINE_ERROR, _NO_CODE),
-    _Failure(("specified key does not exist",), Reason.ENGINE_ERROR, _NO_CODE),
+    _Failure(("command ", " died with <signals.", ": "), Reason.SIGNAL, "signal"),
+    _Failure(("nosuchkey",), Reason.ENGINE_ERROR, "no_code"),
+    _Failure(("specified key does not exist",), Reason.ENGINE_ERROR, "no_code"),
     _Failure(
         (
             "(404)",
             "headobject operation",
         ),
         Reason.ENGINE_ERROR,
-        _NO_CODE,
+        "no_code",
     ),
-    _Failure(("nosuchbucket",), Reason.ENGINE_ERROR, _NO_CODE),
-    _Failure(("accessdenied",), Reason.ENGINE_ERROR, _NO_ACCESS),
-    _Failure(("access denied",), Reason.ENGINE_ERROR, _NO_ACCESS),
-    _Failure(("(403)", "headobject operation"), Reason.ENGINE_ERROR, _NO_ACCESS),
-    _Failure(("unable to locate credentials",), Reason.ENGINE_ERROR, _NO_ACCESS),
-    _Failure(("compilation failed",), Reason.COMPILE_ERROR, _CODE_DOES_NOT_COMPILE),
-    _Failure(("compilation error",), Reason.COMPILE_ERROR, _CODE_DOES_NOT_COMPILE),
-    _Failure((".java:", ": error:"), Reason.COMPILE_ERROR, _CODE_DOES_NOT_COMPILE),
+    _Failure(("nosuchbucket",), Reason.ENGINE_ERROR, "no_code"),
+    _Failure(("accessdenied",), Reason.ENGINE_ERROR, "no_access"),
+    _Failure(("access denied",), Reason.ENGINE_ERROR, "no_access"),
+    _Failure(("(403)", "headobject operation"), Reason.ENGINE_ERROR, "no_access"),
+    _Failure(("unable to locate credentials",), Reason.ENGINE_ERROR, "no_access"),
+    _Failure(("compilation failed",), Reason.COMPILE_ERROR, "not_compiled"),
+    _Failure(("compilation error",), Reason.COMPILE_ERROR, "not_compiled"),
+    _Failure((".java:", ": error:"), Reason.COMPILE_ERROR, "not_compiled"),
     _Failure(
         ("command failed: ",),
         Reason.NONZERO_EXIT,
-        "The runner reports that the program failed, and gives no exit code.",
+        "failed",
     ),
 )
 
@@ -101,7 +92,7 @@ def recognise(error: str) -> ExecutionResult | None:
     """Return the outcome that an error of a runner stands for; None if the runner itself may have failed."""
     line = error_line(error)
     lower = line.lower()
-    for failure in _FAILURES:
+    for failure in FAILURES:
         end = _end_of_marks(lower, failure.marks)
         if end is not None:
             return _result(failure, error, _number_at(lower, end))
@@ -128,14 +119,14 @@ def _number_at(text: str, begin: int) -> str:
 
 def _result(failure: _Failure, error: str, number: str) -> ExecutionResult:
     line = shown(error_line(error))
-    message = failure.message.format(number or "unknown")
+    told = text(f"outcomes.runner_{failure.name}", number=number or text("outcomes.unknown"))
     whole = _whole(number)
     return ExecutionResult(
         status=failure.status,
         reason=failure.reason,
         exit_code=whole if failure.reason is Reason.NONZERO_EXIT else None,
         signal=whole if failure.reason is Reason.SIGNAL else None,
-        error_message=f"{message} It said: {line}.",
+        error=text("outcomes.both", first=told, second=text("outcomes.runner_said", line=line)),
         compile_output=_compile_output(error) if failure.reason is Reason.COMPILE_ERROR else None,
         notes=(Note.EXIT_CODE_UNKNOWN,) if failure.reason is Reason.NONZERO_EXIT and whole is None else (),
     )

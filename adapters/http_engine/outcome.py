@@ -9,6 +9,7 @@ from adapters.common.overflow_file import OverflowFile
 from adapters.http_engine.answer import RunnerAnswer
 from application.ports.execution_engine import EngineReport
 from domain.catalogue.figures import duration
+from domain.catalogue.text import Text, text
 from domain.execution import ExecutionResult, LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
@@ -25,12 +26,12 @@ _UNKNOWN_TO_IT = frozenset({404, 405, 501})
 class CancelReply(Enum):
     """A runner's reply to the request to stop a program, as a sentence."""
 
-    NOT_SENT = "The program had not been sent to its runner."
-    NOT_ASKED = "The service no longer waits for the runner, which was not asked to stop the program."
-    ACCEPTED = "The runner accepted the request to stop the program."
-    NOT_SUPPORTED = "The runner cannot stop programs: this one runs on to its end."
-    REFUSED = "The runner refused the request to stop the program, which may run on."
-    NO_ANSWER = "The runner did not answer the request to stop the program, which may run on."
+    NOT_SENT = text("outcomes.not_sent")
+    NOT_ASKED = text("outcomes.not_asked")
+    ACCEPTED = text("outcomes.stop_accepted")
+    NOT_SUPPORTED = text("outcomes.stop_not_supported")
+    REFUSED = text("outcomes.stop_refused")
+    NO_ANSWER = text("outcomes.stop_no_answer")
 
     @classmethod
     def of_status(cls, status: int) -> "CancelReply":
@@ -65,7 +66,7 @@ def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, directory: P
         exit_code=answer.exit_code,
         resource=answer.resource,
         limit=limit,
-        error_message=message,
+        error=message,
         log_key=answer.log_key,
         notes=tuple(_notes(answer)),
     )
@@ -97,64 +98,64 @@ def _was_cut(data: bytes) -> bool:
 
 def _classify(
     answer: RunnerAnswer, limits: Limits
-) -> tuple[JobStatus, Reason | None, str | None, LimitHit | None]:
+) -> tuple[JobStatus, Reason | None, Text | None, LimitHit | None]:
     written = len(answer.stdout) + len(answer.stderr)
     allowed = limits.output_mb
     if written > allowed * _MIB:
-        message = f"Output limit exceeded: more than {allowed} MiB."
+        message = text("outcomes.output_more", allowed=allowed)
         hit = LimitHit("output_mb", -(-written // _MIB), allowed)
         return JobStatus.FAILED, Reason.OUTPUT_LIMIT, message, hit
     if not answer.is_exit_code_readable:
-        message = "The program ended, but the exit code that the engine reported is not a number."
+        message = text("outcomes.exit_code_unreadable")
         return JobStatus.FAILED, Reason.ENGINE_ERROR, message, None
     if answer.exit_code:
-        message = f"Exited with code {answer.exit_code}."
+        message = text("outcomes.exited", code=answer.exit_code)
         return JobStatus.FAILED, Reason.NONZERO_EXIT, message, None
     if answer.exit_code is None and answer.stderr:
-        message = "The engine reported no exit code, and stderr is not empty: counted as failed."
+        message = text("outcomes.stderr_counts")
         return JobStatus.FAILED, Reason.NONZERO_EXIT, message, None
     return JobStatus.SUCCESS, None, None, None
 
 
 def too_large(max_bytes: int) -> EngineReport:
     """Build the report of a program whose answer is more than is read."""
-    message = f"The engine's answer is larger than the {max_bytes // _MIB} MiB that are read of one."
+    message = text("outcomes.answer_too_large", allowed=max_bytes // _MIB)
     return EngineReport(ExecutionResult.failed(Reason.OUTPUT_LIMIT, message))
 
 
-def out_of_time(elapsed_s: float, limits: Limits, remark: str | None = None) -> EngineReport:
+def out_of_time(elapsed_s: float, limits: Limits, remark: Text | None = None) -> EngineReport:
     """Build the report of a program that the engine gave no answer for in time."""
     allowed = limits.timeout_ms
-    message = f"The engine did not answer within the time limit of {duration(allowed)}."
+    message = text("outcomes.no_answer", limit=duration(allowed))
     return EngineReport(
         ExecutionResult(
             status=JobStatus.TIMEOUT,
             reason=Reason.WALL_TIME_LIMIT,
             limit=LimitHit("timeout_ms", round(elapsed_s * 1000), allowed),
-            error_message=message if remark is None else f"{message} {remark}",
+            error=message if remark is None else text("outcomes.both", first=message, second=remark),
         )
     )
 
 
 def stopped(reply: CancelReply) -> EngineReport:
     """Build the report of an execution whose request was stopped."""
-    cause = "" if reply is CancelReply.NOT_ASKED else "The job was cancelled. "
+    both = text("outcomes.both", first=text("outcomes.cancelled"), second=reply.value)
     return EngineReport(
         ExecutionResult(
             status=JobStatus.CANCELLED,
             reason=Reason.CANCELLED,
-            error_message=cause + reply.value,
+            error=reply.value if reply is CancelReply.NOT_ASKED else both,
             notes=reply.notes,
         )
     )
 
 
-def not_started(message: str) -> EngineReport:
+def not_started(message: Text | str) -> EngineReport:
     """Build the report of a program that the engine could not start; it may be started later."""
     result = ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, message)
     return EngineReport(result, is_startable=True)
 
 
-def failed(reason: Reason, message: str, *, is_lost: bool = False) -> EngineReport:
+def failed(reason: Reason, message: Text | str, *, is_lost: bool = False) -> EngineReport:
     """Build the report of an execution that has no outcome."""
     return EngineReport(ExecutionResult.failed(reason, message), is_lost=is_lost)

@@ -11,6 +11,7 @@ from adapters.http_engine.failures import recognise
 from adapters.http_engine.messages import error_line, shown
 from application.ports.engine_report_reader import EngineReportReader
 from application.ports.execution_engine import EngineReport
+from domain.catalogue.text import said_by, text
 from domain.errors import InvalidValue
 from domain.job import Job
 from domain.job_lifecycle import Reason
@@ -42,7 +43,7 @@ class RunnerReportReader(EngineReportReader):
             with reading(len(report)):
                 return self._read(parse(report), expected, job.spec.limits)
         except MayHaveStarted as error:
-            raise InvalidValue("report", str(error)) from error
+            raise InvalidValue("report", said_by(error)) from error
 
     def _read(self, fields: Mapping[str, Any], expected: Mapping[str, str], limits: Limits) -> EngineReport:
         if not names_one_of(fields, expected):
@@ -54,5 +55,5 @@ class RunnerReportReader(EngineReportReader):
             if known is not None:
                 return EngineReport(known)
             said = shown(error_line(error))
-            return outcome.failed(Reason.ENGINE_ERROR, f"The engine reported an error: {said}.")
+            return outcome.failed(Reason.ENGINE_ERROR, text("outcomes.engine_reported", said=said))
         return outcome.report(believe(fields, expected), limits, self._inline_bytes, self._spool_directory)

@@ -25,6 +25,7 @@ from application.errors import DependencyUnavailable
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from application.ports.output_feed import OutputChunk, Stream
 from application.retry_policy import RetryPolicy
+from domain.catalogue.text import Text, said_by, text
 from domain.execution import Note
 from domain.values import ExecutionId, JobId
 
@@ -44,7 +45,7 @@ _NOT_FOUND = 404
 _NOT_IMPLEMENTED = 501
 # Under these a program that reads stdin which a runner does not close waits for ever.
 _WAIT_FOR_STDIN = frozenset({"node", "java"})
-_NO_STDIN = "This runner passes programs no standard input: one that waits for it never ends."
+_NO_STDIN = text("outcomes.no_stdin")
 
 
 class Runner:
@@ -97,7 +98,7 @@ class Runner:
                 try:
                     observer.started()
                 except DependencyUnavailable as error:
-                    raise NotRecorded(f"The program was not started, for {error}.") from error
+                    raise NotRecorded(text("outcomes.not_recorded", cause=said_by(error))) from error
                 if request.stdin:
                     observer.note(Note.STDIN_NOT_PASSED)
 
@@ -231,10 +232,10 @@ class Runner:
         """
         is_trial = not self._breaker.is_closed
         if not self._breaker.admits():
-            raise NothingStarted("The engine is not responding.")
+            raise NothingStarted(text("outcomes.not_responding"))
         if is_trial and not self._is_reachable():
             self._breaker.trip()
-            raise NothingStarted("The engine is not responding.")
+            raise NothingStarted(text("outcomes.not_responding"))
 
     def _suspect(self) -> None:
         """Keep other programs from a runner that broke off, if it is away."""
@@ -273,13 +274,18 @@ def _identity(request: ExecutionRequest) -> dict[str, str]:
     }
 
 
-def _refusal(answer: Answer) -> str:
+def _refusal(answer: Answer) -> Text:
     said = error_message(answer)
-    return f"The engine answered {answer.status}" + (f": {said}." if said else ".")
+    if said:
+        return text("outcomes.answered_said", status=answer.status, said=said)
+    return text("outcomes.answered", status=answer.status)
 
 
-def _message(error: EngineError, tries: int) -> str:
-    return str(error) if tries == 1 else f"{str(error).removesuffix('.')} ({tries} attempts)."
+def _message(error: EngineError, tries: int) -> Text:
+    said = said_by(error)
+    if tries == 1:
+        return text("outcomes.sentence", sentence=said)
+    return text("outcomes.attempts", sentence=said, tries=tries)
 
 
 def _show(answer: RunnerAnswer, observer: ExecutionObserver) -> None:

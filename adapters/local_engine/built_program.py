@@ -28,6 +28,7 @@ from adapters.local_engine.turns import Turns
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport, Interaction
 from application.ports.output_feed import OutputChunk
+from domain.catalogue.text import said_by, text
 from domain.execution import ExecutionResult, LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
@@ -46,7 +47,7 @@ _FILES = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 _LONG_NAMES = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})
 _LEFT_OUT = frozenset({tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE})
 _CANCELLED = ExecutionResult(
-    status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message="The program was not started."
+    status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error=text("outcomes.not_started")
 )
 # Of a pipe.
 _EVERYBODY_MAY_OPEN = 0o666
@@ -312,10 +313,10 @@ class LocalProgram(BuiltProgram):
             try:
                 outcome = self._sandbox.run(program, monitor, _nothing, _no_output)
             except DependencyUnavailable as error:
-                failure = f"The program was not started, for {error}."
+                failure = text("outcomes.not_started_for", cause=said_by(error))
                 return EngineReport(ExecutionResult.failed(Reason.INTERNAL, failure), is_lost=True)
             except OSError as error:
-                message = f"The engine could not run the program: {error.strerror}."
+                message = text("outcomes.cannot_run", cause=error.strerror)
                 return EngineReport(ExecutionResult.failed(Reason.ENGINE_ERROR, message), is_lost=True)
         return EngineReport(outcome.result, outcome.stdout, outcome.stderr)
 
@@ -477,7 +478,7 @@ def _wrote_too_much(result: ExecutionResult, output_mb: int) -> ExecutionResult:
         resource=result.resource,
         stderr=result.stderr,
         limit=LimitHit("output_mb", output_mb + 1, output_mb),
-        error_message=f"The program wrote more than the {output_mb} MiB of output allowed.",
+        error=text("outcomes.output", allowed=output_mb),
     )
 
 

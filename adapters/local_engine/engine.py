@@ -63,6 +63,7 @@ from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
 from domain.artifacts import ArtifactLimits, PathMatcher
 from domain.blob import BlobRef
+from domain.catalogue.text import Text, said_by, text
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS, Limits
@@ -81,13 +82,10 @@ _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
 _ROOT = Path(__file__).parents[2]
 _NO_ROOM = ExecutionResult.failed(
     Reason.ENGINE_UNAVAILABLE,
-    "The engine had no memory for the program, beside the others that ran, for as long as a job may wait.",
+    text("outcomes.no_room"),
 )
-_TOO_MANY_SOURCES = "The names of the source files are too long for the compiler's command line."
-_NAME_TAKEN = (
-    f"The build left a file or directory named {CASE_DIRECTORY}, where the files of a case are put: have it "
-    "write that elsewhere."
-)
+_TOO_MANY_SOURCES = text("outcomes.too_many_sources")
+_NAME_TAKEN = text("outcomes.name_taken", name=CASE_DIRECTORY)
 _NOT_ISOLATED = (
     "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
     "for development only"
@@ -539,11 +537,11 @@ class LocalEngine(ExecutionEngine):
                 outcome = self.sandbox.run(program, monitor, on_start, on_output)
             return _report_of(outcome)
         except DependencyUnavailable as error:
-            failure = ExecutionResult.failed(Reason.INTERNAL, f"The program was not started, for {error}.")
-            return EngineReport(failure, is_lost=True)
+            message = text("outcomes.not_started_for", cause=said_by(error))
+            return EngineReport(ExecutionResult.failed(Reason.INTERNAL, message), is_lost=True)
         except OSError as error:
             _log.exception("an execution could not be run")
-            return _failure(Reason.ENGINE_ERROR, f"The engine could not run the program: {error.strerror}.")
+            return _failure(Reason.ENGINE_ERROR, text("outcomes.cannot_run", cause=error.strerror))
 
     @contextmanager
     def _registered(self, execution_id: ExecutionId) -> Iterator[RunMonitor]:
@@ -589,10 +587,12 @@ def _report_of(outcome: Outcome) -> EngineReport:
 
 
 def _without_code(error: ApplicationError) -> ExecutionResult:
-    return ExecutionResult.failed(Reason.STORAGE_ERROR, f"The code could not be fetched: {error}.")
+    return ExecutionResult.failed(
+        Reason.STORAGE_ERROR, text("outcomes.code_not_fetched", cause=said_by(error))
+    )
 
 
-def _failure(reason: Reason, message: str) -> EngineReport:
+def _failure(reason: Reason, message: Text | str) -> EngineReport:
     return EngineReport(ExecutionResult.failed(reason, message))
 
 
@@ -606,16 +606,14 @@ def _packed(archive: IO[bytes], limits: Limits, packed: int) -> EngineReport | N
         return _failure(Reason.COMPILE_ERROR, _NAME_TAKEN)
     except ValueError as error:
         _log.exception("the files of a build cannot be kept")
-        return _failure(Reason.ENGINE_ERROR, f"The engine could not keep the build: {error}.")
+        return _failure(Reason.ENGINE_ERROR, text("outcomes.build_not_kept", cause=str(error)))
     seal(packed)
     return None
 
 
 def _tree_too_large(limits: Limits) -> EngineReport:
-    message = (
-        f"The build left more files than the {limits.files} allowed by files, or larger ones, holes filled, "
-        f"than the {min(limits.disk_mb, MOST_TREE_MB)} MiB allowed by disk_mb ({MOST_TREE_MB} MiB at most)."
-    )
+    allowed = min(limits.disk_mb, MOST_TREE_MB)
+    message = text("outcomes.tree_too_large", files=limits.files, allowed=allowed, most=MOST_TREE_MB)
     return _failure(Reason.BUILD_LIMIT, message)
 
 

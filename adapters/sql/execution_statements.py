@@ -26,7 +26,7 @@ _RESULT_COLUMNS = (
     *("execution_time_ms", "cpu_time_ms", "cpu_percent", "memory_mb"),
     *("limit_name", "limit_measured", "limit_allowed", "log_key"),
     *("stdout", "stdout_bytes", "stdout_truncated", "stderr", "stderr_bytes", "stderr_truncated"),
-    *("error_message", "result_notes"),
+    *("error_message", "error_text", "result_notes"),
     *("compile_output", "compile_output_bytes", "compile_output_truncated"),
     *("cases_summary", "artifacts"),
 )

@@ -21,6 +21,7 @@ from domain.batch import Batch
 from domain.blob import BlobRef
 from domain.caller import Caller, Scope
 from domain.cases import JobCases, StopOn, Summary
+from domain.catalogue.text import Text, text_of
 from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
@@ -178,6 +179,7 @@ _LISTED = _named(
     executions.c.stderr_bytes,
     executions.c.stderr_truncated,
     executions.c.error_message,
+    executions.c.error_text,
     executions.c.stdout,
     executions.c.stderr,
     executions.c.result_notes,
@@ -434,7 +436,7 @@ def _to_result(row: Row) -> ExecutionResult:
         signal=row["execution_signal"],
         resource=_to_resource(row),
         limit=_to_limit(row),
-        error_message=row["execution_error_message"],
+        error=text_of(row["execution_error_text"]) or row["execution_error_message"],
         log_key=to_object_key(row["execution_log_key"]),
         compile_output=_to_compile_output(row),
         cases=_to_summary(row["execution_cases_summary"]),
@@ -657,6 +659,7 @@ def result_values(result: ExecutionResult) -> Values:
         **_output_values("stdout", result.stdout),
         **_output_values("stderr", result.stderr),
         "error_message": result.error_message,
+        "error_text": result.error.parts if isinstance(result.error, Text) else None,
         "result_notes": list(result.notes),
         **_output_values("compile_output", result.compile_output),
         "cases_summary": None if result.cases is None else asdict(result.cases),

@@ -235,7 +235,9 @@ executions = sa.Table(
     sa.Column("stdout_truncated", sa.Boolean),
     sa.Column("stderr_bytes", sa.BigInteger),
     sa.Column("stderr_truncated", sa.Boolean),
+    # In English; error_text has the code and the values, unless it is in an engine's own words.
     sa.Column("error_message", LongText),
+    sa.Column("error_text", Json),
     sa.Column("result_notes", Json),
     sa.Column("compile_output", LongText),
     sa.Column("compile_output_bytes", sa.BigInteger),

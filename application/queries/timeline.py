@@ -166,7 +166,7 @@ def _attempt(execution: Execution) -> Iterator[Entry]:
 
 
 def _loss(execution: Execution) -> Text | str:
-    return (execution.result and execution.result.error_message) or text("job.step_lost")
+    return (execution.result and execution.result.error) or text("job.step_lost")
 
 
 def _running(step: Step, execution: Execution, at: datetime, by: str, detail: Text | str) -> Entry:
@@ -220,8 +220,8 @@ def _ending(execution: Execution | None) -> Text:
 def _proof(execution: Execution) -> Text | str:
     """Return the proof that a cancelled program does not run any more."""
     result = execution.result
-    if result is not None and result.error_message:
-        return result.error_message
+    if result is not None and result.error:
+        return result.error
     if result is None or result.signal is None:
         return text("job.step_stopped")
     return text("job.step_stopped_by_signal", signal=result.signal)

@@ -10,6 +10,7 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.audit import NO_USAGE, AuditEntryId
+from domain.catalogue.text import text
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import Reason
 from domain.retrying import Backoff
@@ -19,7 +20,7 @@ logger = logging.getLogger("service_server.executions")
 
 _GIVEN_UP = ExecutionResult.failed(
     Reason.ENGINE_UNAVAILABLE,
-    "Not started: the engine did not respond or had no free slot for as long as a job may wait.",
+    text("outcomes.engine_away"),
 )
 
 

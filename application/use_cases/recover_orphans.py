@@ -21,6 +21,7 @@ from application.ports.work_queue import WorkQueue
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.wake_workers import WakeWorkers
 from domain.audit import AuditEntryId, Usage
+from domain.catalogue.text import text
 from domain.events import Event
 from domain.execution import Execution, ExecutionResult, Output
 from domain.job import Job
@@ -29,18 +30,14 @@ from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
 
-_LOST = ExecutionResult.failed(
-    Reason.WORKER_LOST, "The worker that ran the program was lost, and the program is not run a second time."
-)
-_REPLACED = ExecutionResult.failed(
-    Reason.WORKER_LOST, "The worker that ran the program was lost, and the program is run again."
-)
+_LOST = ExecutionResult.failed(Reason.WORKER_LOST, text("outcomes.worker_lost"))
+_REPLACED = ExecutionResult.failed(Reason.WORKER_LOST, text("outcomes.worker_replaced"))
 # The outcomes of an orphan in the metrics.
 _RUN_AGAIN, _ENDED = "run_again", "ended"
 _UNREPORTED = ExecutionResult(
     status=JobStatus.TIMEOUT,
     reason=Reason.WALL_TIME_LIMIT,
-    error_message="The engine accepted the program and did not report its end in time.",
+    error=text("outcomes.unreported"),
 )
 
 

@@ -35,6 +35,7 @@ from application.tenant_separation import TenantSeparation
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
 from domain.blob import BlobRef
 from domain.cases import CaseResult, StopOn, Verdict, summarize
+from domain.catalogue.text import Text, said_by, text
 from domain.errors import DomainError
 from domain.events import CasesJudged
 from domain.execution import Execution, ExecutionResult, ResourceUsage
@@ -63,7 +64,7 @@ _WAIT_S = 0.1
 # The engine is asked again for a case that it failed so often in all.
 _MAX_FAILURES = 3
 _CANCELLED = ExecutionResult(
-    status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message="The cases were stopped."
+    status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error=text("outcomes.cases_stopped")
 )
 
 
@@ -166,7 +167,7 @@ class RunCases:
                 return self._follow(work)
         except DependencyUnavailable as error:
             logger.warning("the cases of job %s are interrupted: %s", job.id, error)
-            message = f"The cases were interrupted, for {error}."
+            message = text("outcomes.cases_interrupted", cause=said_by(error))
             return EngineReport(ExecutionResult.failed(Reason.INTERNAL, message), is_lost=True)
 
     def help(self) -> bool:
@@ -273,7 +274,7 @@ class RunCases:
     def _open(self, job: Job, request: ExecutionRequest, observer: ExecutionObserver) -> _Work | EngineReport:
         references = job.spec.cases
         if references is None:
-            return EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The job has no cases."))
+            return EngineReport(ExecutionResult.failed(Reason.INTERNAL, text("outcomes.no_cases")))
         try:
             run = self._unit_of_work.read(lambda transaction: transaction.cases.get(job.id))
             cases = CaseManifest(self._blobs.read(job.tenant, references.manifest))
@@ -471,7 +472,7 @@ class RunCases:
             status=summary.status,
             reason=None if summary.is_passed else Reason.CASES_FAILED,
             resource=resource,
-            error_message=_explain(results),
+            error=_explain(results),
             compile_output=None if run is None else run.compile_output,
             cases=summary,
         )
@@ -481,8 +482,7 @@ class RunCases:
         return ExecutionResult(
             status=JobStatus.TIMEOUT,
             reason=Reason.WALL_TIME_LIMIT,
-            error_message=f"The cases did not end within {self._max_s:.0f} s, which all of a job together "
-            "may take (SERVICE_SERVER_CASES_MAX_S).",
+            error=text("outcomes.cases_time", allowed=f"{self._max_s:.0f}"),
         )
 
 
@@ -577,14 +577,21 @@ def _resource(results: Sequence[CaseResult]) -> ResourceUsage | None:
     )
 
 
-def _explain(results: Sequence[CaseResult]) -> str | None:
+def _explain(results: Sequence[CaseResult]) -> Text | None:
     failed = [result for result in results if not result.is_accepted]
     if not failed:
         return None
     first = failed[0]
-    number = f"{len(failed)} of {len(results)} cases"
-    return f"Not accepted: {number}; the first is '{first.name}': {first.verdict.replace('_', ' ')}."
+    return text(
+        "outcomes.cases_failed",
+        failed=len(failed),
+        total=len(results),
+        name=first.name,
+        verdict=text(f"cases.{first.verdict}"),
+    )
 
 
 def _without_cases(error: Exception) -> ExecutionResult:
-    return ExecutionResult.failed(Reason.STORAGE_ERROR, f"The cases could not be fetched: {error}.")
+    return ExecutionResult.failed(
+        Reason.STORAGE_ERROR, text("outcomes.cases_not_fetched", cause=said_by(error))
+    )

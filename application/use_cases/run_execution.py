@@ -33,6 +33,7 @@ from application.use_cases.run_cases import RunCases
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.wake_workers import WakeWorkers
 from domain.arrivals import ArrivalRecorder
+from domain.catalogue.text import said_by, text
 from domain.execution import Execution, ExecutionResult, Note
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job import Job
@@ -180,11 +181,13 @@ class RunExecution:
         except SecretsUnavailable as error:
             logger.warning("execution %s cannot start: %s", execution.id, error)
             report = EngineReport(
-                ExecutionResult.failed(Reason.SECRETS_UNAVAILABLE, f"The program was not started: {error}.")
+                ExecutionResult.failed(
+                    Reason.SECRETS_UNAVAILABLE, text("outcomes.not_started_because", cause=said_by(error))
+                )
             )
         except Exception:  # the job must end in spite of a bug of its engine
             logger.exception("the engine failed on execution %s", execution.id)
-            report = EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The engine failed; see its log."))
+            report = EngineReport(ExecutionResult.failed(Reason.INTERNAL, text("outcomes.engine_failed")))
         finally:
             self._output_feed.close(execution.id)
             observer.end_build()

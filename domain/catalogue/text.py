@@ -77,6 +77,12 @@ def text(code: str, /, **values: object) -> Text:
     return Text(code, values)
 
 
+def said_by(error: BaseException) -> Text | str:
+    """Return the text of an error, or its message if that is none."""
+    said = error.args[0] if error.args else None
+    return said if isinstance(said, Text) else str(error)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Text):
         return value.parts

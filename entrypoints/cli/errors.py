@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from domain.catalogue.language import language_of_environment
-from domain.catalogue.text import Text, text
+from domain.catalogue.text import Text, said_by, text
 
 OS_FAULTS: Mapping[int, str] = {
     errno.ENOENT: "no_file",
@@ -53,12 +53,6 @@ def in_language(said: object) -> str:
 def sentence_of(error: Exception) -> str:
     """Return the sentence of an error in the language of the terminal, if it is in the catalogue."""
     return in_language(said_by(error))
-
-
-def said_by(error: Exception) -> Text | str:
-    """Return the text of an error, or its sentence if that is not in the catalogue."""
-    said = error.args[0] if error.args else None
-    return said if isinstance(said, Text) else str(error)
 
 
 def fault_of(error: OSError) -> Text | str:

@@ -15,11 +15,11 @@ from application.views import IssuedKey
 from domain.api_key import parse_key_id
 from domain.caller import Scope
 from domain.catalogue.figures import read_duration
-from domain.catalogue.text import text
+from domain.catalogue.text import said_by, text
 from domain.tenant import DEFAULT_TENANT, TenantName
 from entrypoints.cli.administration import Administration, administrative
 from entrypoints.cli.columns import Column
-from entrypoints.cli.errors import ExitCode, Failure, in_language, said_by
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table, say
 from entrypoints.http.schemas.keys import IssuedKeyResponse, KeyResponse
 

@@ -11,8 +11,9 @@ from types import FrameType
 import rich_click as click
 
 from domain.catalogue.figures import limit_figure
-from domain.catalogue.text import Text, text
+from domain.catalogue.text import Text, said_by, text, text_of
 from domain.checker import CheckerKind
+from domain.job_lifecycle import Reason
 from entrypoints.cli.cases import (
     case_progress,
     follow_cases,
@@ -22,7 +23,7 @@ from entrypoints.cli.cases import (
 )
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.connection import connect, explain_waiting, server_option
-from entrypoints.cli.errors import ExitCode, Failure, in_language, said_by
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.files import save_artifacts
 from entrypoints.cli.input_files import read_text
 from entrypoints.cli.program_options import ProgramOptions, language_of, program_input, program_options
@@ -32,6 +33,8 @@ from entrypoints.cli.terminal import Progress, note, one_line, print_json, print
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
 _KINDS = tuple(kind.value for kind in CheckerKind if kind is not CheckerKind.PROGRAM)
+# Of a sentence and a remark, such as that the machine was busy; the figures are in it.
+_WITH_REMARK = "outcomes.both"
 # Reasons that are the service's and not the program's.
 _SERVICE = {
     *("engine_unavailable", "engine_error", "worker_lost"),
@@ -327,12 +330,12 @@ def explanation(job: Json) -> Text | None:
     result, reason = job["data"].get("result") or {}, job["data"]["reason"]
     if reason in {None, "nonzero_exit"}:
         return None
-    sentence: Text | str = result.get("error_message") or job["message"]
-    if limit := result.get("limit"):
+    told, limit = text_of(result.get("error_text")), result.get("limit")
+    sentence: Text | str = told or result.get("error_message") or job["message"]
+    if limit and reason in set(Reason) and not (told and told.code == _WITH_REMARK):
         measured, allowed = (limit_figure(limit["name"], limit[figure]) for figure in ("measured", "allowed"))
-        sentence = text(
-            "cli.limit_measured", sentence=str(sentence).rstrip("."), measured=measured, allowed=allowed
-        )
+        exceeded = text(f"job.explain_{reason}")
+        sentence = text("cli.limit_measured", sentence=exceeded, measured=measured, allowed=allowed)
     return text("cli.with_reason", sentence=sentence, reason=reason)
 
 

@@ -8,8 +8,8 @@ import sys
 import rich_click as click
 
 from application.errors import ApplicationError
-from domain.catalogue.text import text
-from entrypoints.cli.errors import ExitCode, Failure, said_by
+from domain.catalogue.text import said_by, text
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.metrics_port import serving_metrics
 from entrypoints.cli.parts import parts

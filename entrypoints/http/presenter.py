@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import Response
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from application.ports.object_store import ObjectStore
 from application.views import BatchView, JobDetails, JobStatusView, JobView
@@ -35,6 +35,7 @@ from entrypoints.http.schemas.jobs import (
     NoteResponse,
     ReachedLimit,
     Resource,
+    SentenceResponse,
     StoredFile,
 )
 from entrypoints.http.schemas.jobs import (
@@ -52,6 +53,12 @@ _WITHOUT_EXIT_CODE: Mapping[JobStatus | Reason, Text] = {
     Reason.NONZERO_EXIT: text("job.explain_failed_without_exit_code"),
 }
 _FIGURES = ("cpu_percent", "memory_mb", "execution_time_ms")
+
+
+def _sentence(said: Text | str | None) -> SentenceResponse | UnsetType:
+    if not isinstance(said, Text):
+        return UNSET
+    return SentenceResponse(code=said.code, values=said.plain_values)
 
 
 def present_batch(view: BatchView) -> BatchResponse:
@@ -189,6 +196,7 @@ class Presenter:
             log_key=_text(result.log_key),
             logs_url=self._url(result.log_key),
             error_message=result.error_message,
+            error_text=_sentence(result.error),
             completed_at=execution.ended_at,
             compile_output=None if result.compile_output is None else result.compile_output.text,
             notes=notes_of(execution),

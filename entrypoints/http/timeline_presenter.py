@@ -190,6 +190,6 @@ def unproven_end(timeline: Timeline) -> Text | str | None:
 
 
 def _unproven(last: Execution) -> Text | str:
-    if last.result is not None and last.result.error_message:
-        return last.result.error_message
+    if last.result is not None and last.result.error:
+        return last.result.error
     return _ENGINE_ASKED if last.is_delegated else _WORKER_TOLD

@@ -10,6 +10,7 @@ from string import Formatter
 import pytest
 from jinja2 import Environment, nodes
 
+from adapters.http_engine.failures import FAILURES
 from application.queries.timeline import Awaited
 from application.use_cases.act_on_jobs import JobAction
 from application.views import ProjectOrder
@@ -79,6 +80,7 @@ FAMILIES: Mapping[str, set[str]] = {
     "job.took_": set(job_state.STAGES) - {"uploaded"},
     "job.waits_": set(Awaited),
     "limits.": set(STANDARD_BOUNDS),
+    "outcomes.runner_": {failure.name for failure in FAILURES},
     "problems.kind_": KINDS,
     "problems.title_": {kind.name.replace("-", "_") for kind in PROBLEM_KINDS},
     "projects.sort_": set(ProjectOrder),

@@ -15,6 +15,7 @@ from adapters.filesystem import result_spool
 from adapters.filesystem.result_spool import FilesystemResultSpool
 from application.errors import StorageUnavailable
 from application.ports.result_spool import KeptResult
+from domain.catalogue.text import text
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId, JobId, ObjectKey
@@ -30,7 +31,11 @@ RESULT = ExecutionResult(
     signal=9,
     resource=ResourceUsage(execution_time_ms=12, cpu_percent=99.5, memory_mb=31.25),
     limit=LimitHit("memory_mb", 17, 16),
-    error_message="too much",
+    error=text(
+        "outcomes.both",
+        first=text("outcomes.memory", allowed=16),
+        second=text("outcomes.runner_said", line="no\n"),
+    ),
     log_key=ObjectKey("logs/a.json"),
 )
 

@@ -248,7 +248,7 @@ def test_figures_are_numbers(service: Service):
             signal=9,
             resource=usage,
             limit=limit,
-            error_message="It took too long.",
+            error="It took too long.",
         )
     )
 

@@ -7,6 +7,7 @@ import pytest
 
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import EngineDescription, EngineReport
+from domain.catalogue.text import text
 from domain.execution import ExecutionResult, LimitHit
 from domain.job_lifecycle import JobStatus, Reason
 from tests.http.support import Service, serving
@@ -88,7 +89,7 @@ def test_a_limit_is_shown_with_its_figures_once_in_the_heading(tmp_path):
             status=JobStatus.FAILED,
             reason=Reason.MEMORY_LIMIT,
             limit=LimitHit("memory_mb", 261, 256),
-            error_message="The program used more memory than it may.",
+            error="The program used more memory than it may.",
         )
         service.engine.program = lambda _request, _observer: EngineReport(result)
         job = service.run()["job_id"]
@@ -98,6 +99,30 @@ def test_a_limit_is_shown_with_its_figures_once_in_the_heading(tmp_path):
         assert "Memory limit exceeded: 261 MiB of 256 MiB" in page
         assert "memory_mb" not in re.sub(r"<details.*?</details>", "", page)
         assert "than it may" not in page
+
+
+def test_a_stored_error_is_english_in_the_api_and_in_the_readers_language_on_its_page(tmp_path):
+    with serving(tmp_path) as service:
+        failed = ExecutionResult.failed(
+            Reason.ENGINE_ERROR, text("outcomes.cannot_run", cause="No space left on device")
+        )
+        service.engine.program = lambda _request, _observer: EngineReport(failed)
+        job = service.run()["job_id"]
+
+        result = service.http.get(f"/api/jobs/{job}").json()["data"]["result"]
+        pages = {
+            language: service.http.get(f"/dashboard/jobs/{job}", headers={"Accept-Language": language}).text
+            for language in ("en", "ko", "ja")
+        }
+
+    assert result["error_message"] == "The engine could not run the program: No space left on device."
+    assert result["error_text"] == {
+        "code": "outcomes.cannot_run",
+        "values": {"cause": "No space left on device"},
+    }
+    assert result["error_message"] in pages["en"]
+    assert "엔진이 프로그램을 실행할 수 없었습니다: No space left on device." in pages["ko"]
+    assert "エンジンがプログラムを実行できませんでした: No space left on device。" in pages["ja"]
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,7 @@ def test_a_cancelled_program_that_its_engine_did_not_stop_is_not_said_to_be_stop
     service: Service, note: Note
 ):
     said = "The runner cannot stop programs: this one runs on to its end."
-    result = ExecutionResult(
-        status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message=said, notes=(note,)
-    )
+    result = ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error=said, notes=(note,))
     with running(service, result) as (program, job_id):
         service.http.post(f"/api/cancel/{job_id}")
         program.may_end.set()

@@ -9,6 +9,7 @@ from adapters.local_engine.sandbox.artifacts import CollectedFiles
 from adapters.local_engine.sandbox.phrases import says
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, Program
 from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
+from domain.catalogue.text import Text, text
 from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
@@ -110,7 +111,7 @@ class Cause:
 
     status: JobStatus
     reason: Reason | None
-    message: str | None
+    message: Text | None
     limit: LimitHit | None = None
 
 
@@ -129,7 +130,7 @@ def classify(seen: Observation) -> ExecutionResult:
         signal=None if is_cut else event.signal,
         resource=_resource(event) if event.was_ready else None,
         limit=cause.limit,
-        error_message=cause.message,
+        error=cause.message,
         notes=_notes(seen),
     )
 
@@ -153,7 +154,7 @@ def refuse(program: Program) -> ExecutionResult | None:
         status=JobStatus.FAILED,
         reason=Reason.SIGNAL,
         limit=LimitHit("file_size_mb", -(-size // _MIB), allowed),
-        error_message=f"The code is larger than the {allowed} MiB that file_size_mb allows for a file.",
+        error=text("outcomes.code_too_large", allowed=allowed),
     )
 
 
@@ -166,22 +167,24 @@ def _resource(event: RunEvent) -> ResourceUsage:
     )
 
 
-def _failed(reason: Reason, message: str, limit: LimitHit | None = None) -> Cause:
+def _failed(reason: Reason, message: Text, limit: LimitHit | None = None) -> Cause:
     return Cause(JobStatus.FAILED, reason, message, limit)
 
 
 def _cancelled(seen: Observation) -> Cause | None:
     if seen.cancelled_after_ms is None:
         return None
-    message = f"The job was cancelled; its last process was gone {seen.cancelled_after_ms} ms later."
+    message = text("outcomes.cancelled_gone", ms=seen.cancelled_after_ms)
     return Cause(JobStatus.CANCELLED, Reason.CANCELLED, message)
 
 
 def _not_supervised(seen: Observation) -> Cause | None:
     if not seen.event.error:
         return None
-    done = "followed to its end" if seen.event.was_ready else "started"
-    return _failed(Reason.ENGINE_ERROR, f"The program could not be {done}: {seen.event.error}.")
+    cause = seen.event.error
+    not_started = text("outcomes.not_startable", cause=cause)
+    message = text("outcomes.not_followed", cause=cause) if seen.event.was_ready else not_started
+    return _failed(Reason.ENGINE_ERROR, message)
 
 
 def _not_ready(seen: Observation) -> Cause | None:
@@ -189,8 +192,9 @@ def _not_ready(seen: Observation) -> Cause | None:
         return None
     if not seen.is_build_at_fault:
         words = seen.stderr.text.strip().splitlines()[-1:]
-        return _failed(Reason.ENGINE_ERROR, " ".join(["The program's sandbox could not be made.", *words]))
-    return _failed(Reason.COMPILE_ERROR, "Compilation failed. See the compiler output.")
+        message = text("outcomes.no_sandbox")
+        return _failed(Reason.ENGINE_ERROR, _both(message, words[0]) if words else message)
+    return _failed(Reason.COMPILE_ERROR, text("outcomes.not_compiled"))
 
 
 def _build_time(seen: Observation) -> Cause | None:
@@ -198,12 +202,9 @@ def _build_time(seen: Observation) -> Cause | None:
         return None
     allowed, used_ms = seen.limits.build_timeout_ms, seen.event.cpu_ms
     measured = seen.event.wall_ms + seen.build_spent_ms
-    message = f"The build did not end within the {allowed} ms allowed by build_timeout_ms."
+    message = text("outcomes.build_time", allowed=allowed)
     if used_ms < _BUSY_SHARE * measured:
-        message += (
-            f" It had only {used_ms} ms of processor time, so the machine was busy and the code need not be "
-            "at fault: execute it again, or raise build_timeout_ms."
-        )
+        message = _both(message, text("outcomes.build_busy", used=used_ms))
     return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_timeout_ms", measured, allowed))
 
 
@@ -211,7 +212,7 @@ def _build_cpu_time(seen: Observation) -> Cause | None:
     if seen.event.limit != "build_cpu_time_ms":
         return None
     allowed = seen.limits.build_cpu_time_ms
-    message = f"The build used more than the {allowed} ms of processor time allowed by build_cpu_time_ms."
+    message = text("outcomes.build_cpu_time", allowed=allowed)
     return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_cpu_time_ms", seen.event.cpu_ms, allowed))
 
 
@@ -219,7 +220,7 @@ def _build_memory(seen: Observation) -> Cause | None:
     if seen.event.limit != "build_memory_mb":
         return None
     measured = -(-seen.event.tree_memory_kb // 1024)
-    message = f"The build needed more than the {BUILD_MEMORY_MB} MiB of memory that builds may have."
+    message = text("outcomes.build_memory", allowed=BUILD_MEMORY_MB)
     return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_memory_mb", measured, BUILD_MEMORY_MB))
 
 
@@ -227,7 +228,7 @@ def _build_output(seen: Observation) -> Cause | None:
     allowed = seen.limits.output_mb
     if not seen.is_build_at_fault or seen.build_output_bytes <= allowed * _MIB:
         return None
-    message = f"The build wrote more than the {allowed} MiB of messages allowed by output_mb."
+    message = text("outcomes.build_output", allowed=allowed)
     hit = LimitHit("output_mb", -(-seen.build_output_bytes // _MIB), allowed)
     return _failed(Reason.BUILD_LIMIT, message, hit)
 
@@ -237,9 +238,7 @@ def _output(seen: Observation) -> Cause | None:
     if seen.output_bytes <= allowed * _MIB:
         return None
     hit = LimitHit("output_mb", -(-seen.output_bytes // _MIB), allowed)
-    return _failed(
-        Reason.OUTPUT_LIMIT, f"The program wrote more than the {allowed} MiB of output allowed.", hit
-    )
+    return _failed(Reason.OUTPUT_LIMIT, text("outcomes.output", allowed=allowed), hit)
 
 
 def _wall_time(seen: Observation) -> Cause | None:
@@ -247,9 +246,9 @@ def _wall_time(seen: Observation) -> Cause | None:
         return None
     allowed = seen.limits.timeout_ms
     hit = LimitHit("timeout_ms", seen.event.wall_ms, allowed)
-    message = f"The program was still running after the {allowed} ms allowed."
+    message = text("outcomes.wall_time", allowed=allowed)
     if seen.pressure >= _BUSY_PRESSURE:
-        message += f" The machine was busy: {seen.pressure:.0%} of the time some task waited for a processor."
+        message = _both(message, text("outcomes.busy", share=f"{seen.pressure:.0%}"))
     return Cause(JobStatus.TIMEOUT, Reason.WALL_TIME_LIMIT, message, hit)
 
 
@@ -260,7 +259,7 @@ def _cpu_time(seen: Observation) -> Cause | None:
         return None
     return _failed(
         Reason.CPU_TIME_LIMIT,
-        f"The program used more than the {allowed} ms of processor time allowed.",
+        text("outcomes.cpu_time", allowed=allowed),
         LimitHit("cpu_time_ms", used, allowed),
     )
 
@@ -272,14 +271,14 @@ def _memory(seen: Observation) -> Cause | None:
         return None
     allowed = seen.limits.memory_mb
     hit = LimitHit("memory_mb", seen.memory_mb, allowed)
-    return _failed(Reason.MEMORY_LIMIT, f"The program needed more than the {allowed} MiB allowed.", hit)
+    return _failed(Reason.MEMORY_LIMIT, text("outcomes.memory", allowed=allowed), hit)
 
 
 def _processes(seen: Observation) -> Cause | None:
     if seen.event.limit != "processes" or seen.event.exit_code == 0:
         return None
     allowed = seen.limits.processes
-    message = f"The program had the {allowed} processes and threads allowed, and wanted more."
+    message = text("outcomes.processes", allowed=allowed)
     return _failed(Reason.PROCESS_LIMIT, message, LimitHit("processes", allowed, allowed))
 
 
@@ -287,31 +286,37 @@ def _signal(seen: Observation) -> Cause | None:
     number = seen.event.signal
     if number is None:
         return None
-    ended = f"The program was ended by {_signal_name(number)}"
+    name = _signal_name(number)
+    ended = text("outcomes.signal", signal=name)
     if number == signal.SIGXFSZ:  # the kernel counts no such ends, and any program can send that signal
-        ended += f", as one is that writes a file larger than the {seen.limits.file_size_mb} MiB allowed"
-    return _failed(Reason.SIGNAL, f"{ended}.{_claim_of_memory(seen)}")
+        ended = text("outcomes.file_size_signal", signal=name, allowed=seen.limits.file_size_mb)
+    return _failed(Reason.SIGNAL, _with_claim_of_memory(seen, ended))
 
 
-def _claim_of_memory(seen: Observation) -> str:
+def _with_claim_of_memory(seen: Observation, message: Text) -> Text:
     if not seen.lacked_memory:
-        return ""
+        return message
     peak, allowed = seen.memory_mb, seen.limits.memory_mb
-    return f" It reported that it had no more memory; its peak was {peak} of the {allowed} MiB allowed."
+    return _both(message, text("outcomes.memory_claim", peak=peak, allowed=allowed))
 
 
-def _signal_name(number: int) -> str:
+def _both(first: Text, second: Text | str) -> Text:
+    return text("outcomes.both", first=first, second=second)
+
+
+def _signal_name(number: int) -> Text | str:
     try:
         return signal.Signals(number).name
     except ValueError:  # real-time signals have numbers only
-        return f"signal {number}"
+        return text("outcomes.signal_number", number=number)
 
 
 def _exit(seen: Observation) -> Cause | None:
     code = seen.event.exit_code
     if code == 0:
         return Cause(JobStatus.SUCCESS, None, None)
-    return _failed(Reason.NONZERO_EXIT, f"The program ended with exit code {code}.{_claim_of_memory(seen)}")
+    ended = text("outcomes.exit_code", code=code)
+    return _failed(Reason.NONZERO_EXIT, _with_claim_of_memory(seen, ended))
 
 
 _RULES: tuple[Callable[[Observation], Cause | None], ...] = (

@@ -37,6 +37,7 @@ from application.errors import DependencyUnavailable
 from application.file_spool import FileSpool
 from application.ports.execution_engine import WarmStarts
 from application.ports.output_feed import OutputChunk, Stream
+from domain.catalogue.text import text
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import Reason
 from domain.limits import Limits
@@ -259,8 +260,8 @@ class Sandbox:
         with ExitStack() as on_failure:
             event, output = self._run_to_end(program, monitor, on_start, on_output, on_failure)
             if event is None:
-                message = "The engine's supervisor ended; the program was killed."
-                return Outcome(ExecutionResult.failed(Reason.ENGINE_ERROR, message))
+                ended = text("outcomes.supervisor_ended")
+                return Outcome(ExecutionResult.failed(Reason.ENGINE_ERROR, ended))
             result = classify(
                 Observation(
                     event=event,

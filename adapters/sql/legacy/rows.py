@@ -228,15 +228,15 @@ class RowReader:
             stderr=Output.of(_text(row.get("stderr")) or ""),
             exit_code=exit_code,
             resource=None if resource == ResourceUsage() else resource,
-            error_message=_text(row.get("error_message")) or None,
+            error=_text(row.get("error_message")) or None,
             log_key=_log_key(row.get("log_key"), tell),
             notes=(Note.EXIT_CODE_UNKNOWN,) if exit_code is None and status.is_terminal else (),
         )
         if status is JobStatus.SUCCESS:
             return result
         if not status.is_terminal:
-            message = result.error_message or _INTERRUPTED
-            return replace(result, status=JobStatus.FAILED, reason=Reason.WORKER_LOST, error_message=message)
+            message = result.error or _INTERRUPTED
+            return replace(result, status=JobStatus.FAILED, reason=Reason.WORKER_LOST, error=message)
         return replace(result, status=status, reason=_reason(status, result))
 
     def _earliest(self, *rows: tuple[Row, LegacyTable]) -> datetime:

@@ -77,7 +77,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         if last is None or last.started_at is None
         else formatting.between(last.started_at, last.ended_at),
         # A limit is shown with its figures, and an exit code as it is: no sentence says them once more.
-        "error": None if result is None or result.limit or result.exit_code else result.error_message,
+        "error": None if result is None or result.limit or result.exit_code else result.error,
         "measured": None if result is None or result.limit is None else _measured(result.limit),
         "explanation": _explanation(details.view, last, result),
         "compiler_output": _compiler_output(result),

@@ -1,7 +1,7 @@
 """Jobs and the results of their executions, as callers see them. Times are RFC 3339, in UTC."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -110,6 +110,19 @@ class ArtifactResponse(Struct, kw_only=True):
     url: Annotated[str, Meta(description="Where the file can be fetched, with the caller's key.")]
 
 
+class SentenceResponse(Struct, kw_only=True):
+    """A sentence of the catalogue, of which each language has its own."""
+
+    code: Annotated[str, Meta(examples=["outcomes.exit_code"])]
+    values: Annotated[
+        dict[str, Any],
+        Meta(
+            description="The values in it; one that is a sentence has its `code` and its `values`.",
+            examples=[{"code": 3}],
+        ),
+    ]
+
+
 class ExecutionResult(Struct, kw_only=True):
     """How an execution ended."""
 
@@ -136,13 +149,17 @@ class ExecutionResult(Struct, kw_only=True):
     code_key: Annotated[str, Meta(examples=["hello/01890a5d-ac96-774b-bcce-b302099a8057.py"])]
     log_key: Annotated[str | None, Meta(examples=["logs/01890a5d-b1c2-7d3e-8f40-5a6b7c8d9e0f.json"])]
     logs_url: Annotated[str | None, Meta(description="Where the log can be fetched, for some time.")]
-    error_message: Annotated[str | None, Meta(description="What the engine says.", examples=[None])]
+    error_message: Annotated[str | None, Meta(description="Why it did not succeed.", examples=[None])]
     completed_at: datetime | None
     compile_output: Annotated[
         str | None,
         Meta(description="The messages of compiler and linker; null if nothing was built."),
     ]
     notes: Annotated[list[NoteResponse], Meta(description="Remarks on the execution.")]
+    error_text: Annotated[
+        SentenceResponse | UnsetType,
+        Meta(description="`error_message` for readers in other languages; absent if an engine wrote it."),
+    ] = UNSET
     artifacts: Annotated[
         list[ArtifactResponse] | UnsetType,
         Meta(description="The files that the program wrote and that are kept; absent without."),

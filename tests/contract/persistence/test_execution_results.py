@@ -5,6 +5,7 @@ import pytest
 
 from application.views import JobFilter
 from domain.blob import BlobRef
+from domain.catalogue.text import text
 from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.files import JobFile
 from domain.job_lifecycle import JobStatus, Reason
@@ -30,7 +31,7 @@ FULL = ExecutionResult(
     signal=9,
     resource=ResourceUsage(execution_time_ms=1, cpu_time_ms=2, cpu_percent=99.25, memory_mb=0.1),
     limit=LimitHit("cpu_time_ms", 1_001, 1_000),
-    error_message="It used up its time: \U0001f600.",
+    error="It used up its time: \U0001f600.",
     log_key=ObjectKey("logs/日本語.json"),
     compile_output=Output("main.c:1: warning: \0 日本", 70_000, truncated=True),
     notes=(Note.USAGE_UNKNOWN, Note.NO_NETWORK),
@@ -38,7 +39,17 @@ FULL = ExecutionResult(
 )
 
 
-@pytest.mark.parametrize("result", [SUCCESS, FULL], ids=["plain", "full"])
+TOLD = ExecutionResult.failed(
+    Reason.INTERNAL,
+    text(
+        "outcomes.both",
+        first=text("outcomes.not_started_because", cause="日本 \0"),
+        second=text("outcomes.exit_code", code=3),
+    ),
+)
+
+
+@pytest.mark.parametrize("result", [SUCCESS, FULL, TOLD], ids=["plain", "full", "told"])
 def test_a_result_is_kept_as_it_was(store, result):
     _job, execution = a_claimed_job(store)
 

@@ -15,7 +15,7 @@ from domain.language import LANGUAGES
 from domain.values import ExecutionId, JobId
 
 _CANCELLED = ExecutionResult(
-    status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message="The job was cancelled."
+    status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error="The job was cancelled."
 )
 
 

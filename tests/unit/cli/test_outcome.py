@@ -1,5 +1,6 @@
 import pytest
 
+from entrypoints.cli.errors import in_language
 from entrypoints.cli.run import exit_code, explanation, summary
 
 
@@ -45,7 +46,7 @@ def test_a_program_that_ended_by_itself_needs_no_explanation():
 def test_a_limit_that_was_hit_is_named_with_what_was_measured():
     limit = {"name": "memory_mb", "allowed": 16, "measured": 20}
     assert str(explanation(job("FAILED", "memory_limit", limit=limit))) == (
-        "Memory limit exceeded: measured 20 MiB of 16 MiB [memory_limit]"
+        "Memory limit exceeded: 20 MiB of 16 MiB [memory_limit]"
     )
 
 
@@ -55,3 +56,20 @@ def test_a_summary_says_only_what_is_known():
 
     unknown = {"execution_time_ms": 12, "memory_mb": 0.0, "unknown": ["memory_mb"]}
     assert summary(job("SUCCESS", resource=unknown)) == summary(ended)
+
+
+def test_an_explanation_is_in_the_language_of_the_terminal(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    limit = {"name": "memory_mb", "allowed": 16, "measured": 20}
+    assert in_language(explanation(job("FAILED", "memory_limit", limit=limit))) == (
+        "메모리 제한 초과: 20 MiB(허용 16 MiB) [memory_limit]"
+    )
+    told = {"code": "outcomes.unreachable", "values": {}}
+    ended = job("FAILED", "engine_unavailable", error_message="It was away.", error_text=told)
+    assert in_language(explanation(ended)) == "엔진에 연결할 수 없었습니다 [engine_unavailable]"
+
+
+@pytest.mark.parametrize("told", [None, {"code": "outcomes.of_a_newer_version", "values": {}}])
+def test_a_message_that_the_catalogue_does_not_have_is_shown_as_it_is(told):
+    ended = job("FAILED", "engine_error", error_message="No disk.", error_text=told)
+    assert str(explanation(ended)) == "No disk. [engine_error]"

@@ -17,7 +17,7 @@ def ended(code: int, words: str = "", reason: Reason = Reason.NONZERO_EXIT) -> E
         reason=reason,
         exit_code=code,
         stderr=stderr,
-        error_message="The program was killed.",
+        error="The program was killed.",
     )
 
 
