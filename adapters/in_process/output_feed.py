@@ -7,7 +7,7 @@ from threading import Condition, RLock
 from adapters.common.background import BackgroundThread
 from adapters.common.bounded_buffer import BoundedBuffer
 from adapters.in_process.output_journal import OutputJournal
-from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener
+from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener, UsageSample
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.output_feed")
@@ -22,12 +22,14 @@ class _Channel:
 
     Attributes:
         journaled: The number of chunks that were written to the journal, or dropped before.
+        usage: The last usage of the program.
     """
 
     def __init__(self, kept_bytes: int) -> None:
         self.chunks: BoundedBuffer[OutputChunk] = BoundedBuffer(kept_bytes)
         self.listeners: dict[object, OutputListener] = {}
         self.journaled = 0
+        self.usage: UsageSample | None = None
 
 
 class InProcessOutputFeed(OutputFeed):
@@ -72,6 +74,14 @@ class InProcessOutputFeed(OutputFeed):
             for listener in tuple(channel.listeners.values()):
                 _call(listener, chunk)
 
+    def measure(self, execution_id: ExecutionId, sample: UsageSample) -> None:
+        """Keep the last usage of a program, and pass it to the followers of its execution."""
+        with self._lock:
+            channel = self._channel(execution_id)
+            channel.usage = sample
+            for listener in tuple(channel.listeners.values()):
+                _call(listener, sample)
+
     def close(self, execution_id: ExecutionId) -> None:
         """Forget the output of an execution, and its followers."""
         with self._lock:
@@ -94,6 +104,8 @@ class InProcessOutputFeed(OutputFeed):
             channel = self._channel(execution_id)
             for chunk in tuple(channel.chunks):
                 _call(listener, chunk)
+            if channel.usage is not None:
+                _call(listener, channel.usage)
             channel.listeners[key] = listener
         return lambda: self._leave(execution_id, channel, key)
 
@@ -141,8 +153,8 @@ class InProcessOutputFeed(OutputFeed):
                 del self._channels[execution_id]
 
 
-def _call(listener: OutputListener, chunk: OutputChunk) -> None:
+def _call(listener: OutputListener, item: OutputChunk | UsageSample) -> None:
     try:
-        listener(chunk)
+        listener(item)
     except Exception:  # one follower's bug is not another's
         logger.exception("a follower of an execution's output failed")

@@ -40,7 +40,7 @@ from adapters.local_engine.sandbox.files import fill, new_memory_file, pieces_of
 from adapters.local_engine.sandbox.outcome import Outcome
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, Program
 from adapters.local_engine.sandbox.rootfs import HOOKS
-from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, RunMonitor
+from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, OnUsage, RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
 from adapters.local_engine.toolchains import Toolchain, Toolchains
 from adapters.local_engine.turns import Turns
@@ -485,7 +485,7 @@ class LocalEngine(ExecutionEngine):
                 return program
             if program.build:
                 observer.building()
-            return self._run(request, program, observer.started, observer.output)
+            return self._run(request, program, observer.started, observer.output, observer.usage)
 
     def _composed(self, request: ExecutionRequest, tools: _Tools, held: ExitStack) -> Program | EngineReport:
         """Fetch the code, the files and the input of a program, and put it together.
@@ -530,11 +530,16 @@ class LocalEngine(ExecutionEngine):
         return WantedFiles(matcher=PathMatcher(spec.artifacts), given=given, limits=self._artifact_limits)
 
     def _run(
-        self, request: ExecutionRequest, program: Program, on_start: OnStart, on_output: OnOutput
+        self,
+        request: ExecutionRequest,
+        program: Program,
+        on_start: OnStart,
+        on_output: OnOutput,
+        on_usage: OnUsage | None = None,
     ) -> EngineReport:
         try:
             with self._turns.shared(), self._registered(request.execution_id) as monitor:
-                outcome = self.sandbox.run(program, monitor, on_start, on_output)
+                outcome = self.sandbox.run(program, monitor, on_start, on_output, on_usage)
             return _report_of(outcome)
         except DependencyUnavailable as error:
             message = text("outcomes.not_started_for", cause=said_by(error))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from adapters.redis_feed.output_reader import OutputReader
 from adapters.redis_feed.output_writer import OutputWriter
-from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener
+from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener, UsageSample
 from domain.values import ExecutionId
 
 KEPT_BYTES = 1 << 20
@@ -43,6 +43,10 @@ class RedisOutputFeed(OutputFeed):
     def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
         """Write a chunk soon; the oldest that still waits is dropped when too much does."""
         self._writer.append(execution_id, chunk)
+
+    def measure(self, execution_id: ExecutionId, sample: UsageSample) -> None:
+        """Write the usage of a program soon."""
+        self._writer.append(execution_id, sample)
 
     def close(self, execution_id: ExecutionId) -> None:
         """Let the output of an execution expire."""

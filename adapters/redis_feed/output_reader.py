@@ -89,13 +89,13 @@ class OutputReader:
         position = Position()
         try:
             entries = self._client.xrange(stream_key(execution_id))
-            chunks = [position.read(fields) for _entry_id, fields in entries]
-        except (redis.RedisError, KeyError, ValueError) as error:
+            items = [position.read(fields) for _entry_id, fields in entries]
+        except (redis.RedisError, KeyError, ValueError, TypeError) as error:
             logger.warning(
                 "the output of execution %s cannot be read: %s", execution_id, type(error).__name__
             )
             return ()
-        return [chunk for chunk in chunks if chunk is not None]
+        return [item for item in items if isinstance(item, OutputChunk)]
 
     def _recreate_wake_up_stream(self) -> None:
         self._wake_up_key = f"service_server.output.wake_up.{uuid4()}".encode()
@@ -157,9 +157,11 @@ class OutputReader:
             if self._cursors.get(key) is not cursor:
                 return
             try:
-                chunk = cursor.position.read(fields)
-            except (KeyError, ValueError):
+                item = cursor.position.read(fields)
+            except (KeyError, ValueError, TypeError):
                 logger.warning("output that cannot be read is ignored")
                 return
-            if chunk is not None:
-                self._local.append(cursor.execution_id, chunk)
+            if isinstance(item, OutputChunk):
+                self._local.append(cursor.execution_id, item)
+            elif item is not None:
+                self._local.measure(cursor.execution_id, item)

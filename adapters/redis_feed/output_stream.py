@@ -1,12 +1,16 @@
-"""The layout of output in Redis: a stream for each execution, an entry for each piece of output."""
+"""The layout of output in Redis: a stream for each execution, an entry for each piece of output.
 
+The usage of a program is an entry without output, as which processes of the version before read it.
+"""
+
+import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
-from application.ports.output_feed import OutputChunk, Stream
+from application.ports.output_feed import OutputChunk, Stream, UsageSample
 from domain.values import ExecutionId
 
 DEPENDENCY = "output feed"
@@ -22,12 +26,17 @@ def stream_key(execution_id: ExecutionId) -> str:
 
 @dataclass(slots=True)
 class Entry:
-    """A piece of output: chunks that follow each other in one stream, joined, and when the first one came."""
+    """A piece of output: chunks that follow each other in one stream, joined, and when the first one came.
+
+    Attributes:
+        usage: The usage of the program as JSON, in place of output.
+    """
 
     stream: Stream
     offset: int
     at: datetime | None
     data: bytearray = field(default_factory=bytearray)
+    usage: bytes = b""
 
     @property
     def weight(self) -> int:
@@ -37,19 +46,23 @@ class Entry:
     def takes(self, chunk: OutputChunk) -> bool:
         """Whether a chunk continues this entry."""
         return (
-            chunk.stream is self.stream
+            not self.usage
+            and chunk.stream is self.stream
             and chunk.offset == self.offset + len(self.data)
             and len(self.data) + len(chunk.data) <= MAX_ENTRY_BYTES
         )
 
 
-def join(chunks: Iterable[OutputChunk]) -> Sequence[Entry]:
-    """Make few entries of many chunks, in the same order."""
+def join(items: Iterable[OutputChunk | UsageSample]) -> Sequence[Entry]:
+    """Make few entries of many chunks, in the same order, and one of each usage."""
     entries: list[Entry] = []
-    for chunk in chunks:
-        if not (entries and entries[-1].takes(chunk)):
-            entries.append(Entry(chunk.stream, chunk.offset, chunk.at))
-        entries[-1].data += chunk.data
+    for item in items:
+        if isinstance(item, UsageSample):
+            entries.append(Entry(Stream.STDOUT, 0, None, usage=json.dumps(asdict(item)).encode()))
+            continue
+        if not (entries and entries[-1].takes(item)):
+            entries.append(Entry(item.stream, item.offset, item.at))
+        entries[-1].data += item.data
     return entries
 
 
@@ -73,7 +86,8 @@ class Run:
         self.kept_bytes += entry.weight
         content = ("stream", entry.stream.value, "offset", entry.offset, "data", bytes(entry.data))
         at = () if entry.at is None else ("at", entry.at.isoformat())
-        return ("run", self.id, "number", self.written, *content, *at)
+        usage = ("usage", entry.usage) if entry.usage else ()
+        return ("run", self.id, "number", self.written, *content, *at, *usage)
 
     def keep(self, max_bytes: int) -> int:
         """Return the number of the latest entries that weigh no more than that together."""
@@ -89,17 +103,20 @@ class Position:
     run: bytes = b""
     number: int = 0
 
-    def read(self, fields: Mapping[bytes, bytes]) -> OutputChunk | None:
+    def read(self, fields: Mapping[bytes, bytes]) -> OutputChunk | UsageSample | None:
         """Read an entry; return None if it was read before.
 
         Raises:
             KeyError: A field is missing.
             ValueError: A field cannot be read.
+            TypeError: The usage has other figures.
         """
         run, number = fields[b"run"], int(fields[b"number"])
         if run == self.run and number <= self.number:
             return None
         self.run, self.number = run, number
+        if b"usage" in fields:
+            return UsageSample(**json.loads(fields[b"usage"]))
         stream, at = Stream(fields[b"stream"].decode()), fields.get(b"at")
         came = None if at is None else datetime.fromisoformat(at.decode())
         return OutputChunk(stream, int(fields[b"offset"]), fields[b"data"], came)

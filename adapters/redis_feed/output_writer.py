@@ -13,14 +13,14 @@ from adapters.common.bounded_buffer import BoundedBuffer
 from adapters.common.redis_client import connect, redis_errors
 from adapters.redis_feed.output_stream import DEPENDENCY, Run, join, stream_key
 from application.errors import DependencyUnavailable
-from application.ports.output_feed import OutputChunk
+from application.ports.output_feed import OutputChunk, UsageSample
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.output_feed")
 
 Command = tuple[bytes | str | int, ...]
-# A piece of output, or None where an execution ends.
-Output = tuple[ExecutionId, OutputChunk | None]
+# A piece of output, the usage of a program, or None where an execution ends.
+Output = tuple[ExecutionId, OutputChunk | UsageSample | None]
 
 # How much may wait for Redis; beyond that the oldest output is dropped.
 _MAX_PENDING_BYTES = 4 << 20
@@ -68,9 +68,9 @@ class OutputWriter:
             logger.warning("live output is lost: %s", error)
         self._client.close()
 
-    def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
-        """Write a chunk soon."""
-        self._add(execution_id, chunk)
+    def append(self, execution_id: ExecutionId, item: OutputChunk | UsageSample) -> None:
+        """Write a chunk or a usage soon."""
+        self._add(execution_id, item)
 
     def close(self, execution_id: ExecutionId) -> None:
         """Let an execution's stream expire soon after its end was written."""
@@ -82,10 +82,11 @@ class OutputWriter:
             self._requests |= dict.fromkeys(commands)
             self._changed.notify_all()
 
-    def _add(self, execution_id: ExecutionId, chunk: OutputChunk | None) -> None:
+    def _add(self, execution_id: ExecutionId, item: OutputChunk | UsageSample | None) -> None:
         with self._changed:
             is_first = not self._output
-            self._output.append((execution_id, chunk), len(chunk.data) if chunk is not None else 0)
+            size = len(item.data) if isinstance(item, OutputChunk) else 0
+            self._output.append((execution_id, item), size)
             if is_first or self._is_due():
                 self._changed.notify_all()
 
@@ -123,21 +124,23 @@ class OutputWriter:
             self._unwritten = []
 
     def _commands(self, output: Iterable[Output]) -> Iterator[Command]:
-        chunks: defaultdict[ExecutionId, list[OutputChunk]] = defaultdict(list)
-        for execution_id, chunk in output:
-            if chunk is not None:
-                chunks[execution_id].append(chunk)
+        items: defaultdict[ExecutionId, list[OutputChunk | UsageSample]] = defaultdict(list)
+        for execution_id, item in output:
+            if item is not None:
+                items[execution_id].append(item)
                 continue
-            yield from self._append_commands(execution_id, chunks.pop(execution_id, []))
+            yield from self._append_commands(execution_id, items.pop(execution_id, []))
             self._runs.pop(execution_id, None)
             yield ("PEXPIRE", stream_key(execution_id), self._linger_ms)
-        for execution_id, its_chunks in chunks.items():
-            yield from self._append_commands(execution_id, its_chunks)
+        for execution_id, its_items in items.items():
+            yield from self._append_commands(execution_id, its_items)
             yield ("EXPIRE", stream_key(execution_id), _ABANDONED_S)
 
-    def _append_commands(self, execution_id: ExecutionId, chunks: Sequence[OutputChunk]) -> Iterator[Command]:
+    def _append_commands(
+        self, execution_id: ExecutionId, items: Sequence[OutputChunk | UsageSample]
+    ) -> Iterator[Command]:
         key, run = stream_key(execution_id), self._runs.setdefault(execution_id, Run())
-        for entry in join(chunks):
+        for entry in join(items):
             fields = run.number(entry)
             yield ("XADD", key, "MAXLEN", run.keep(self._kept_bytes), "*", *fields)
 

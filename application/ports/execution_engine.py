@@ -8,7 +8,7 @@ from typing import IO, Self
 
 from application.file_spool import FileSpool
 from application.new_files import NewFile
-from application.ports.output_feed import OutputChunk
+from application.ports.output_feed import OutputChunk, UsageSample
 from domain.arrivals import Arrivals
 from domain.execution import ExecutionResult, Note, Output
 from domain.language import Language
@@ -282,6 +282,9 @@ class ExecutionObserver(ABC):
     @abstractmethod
     def output(self, chunk: OutputChunk) -> None:
         """The program has written something."""
+
+    def usage(self, sample: UsageSample) -> None:  # noqa: B027 - most observers wait for the result
+        """The program uses so much now. Called about once a second, by engines that know it."""
 
 
 class ExecutionEngine(ABC):

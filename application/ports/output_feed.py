@@ -30,7 +30,22 @@ class OutputChunk:
     at: datetime | None = field(default=None, compare=False)
 
 
-OutputListener = Callable[[OutputChunk], None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSample:
+    """The usage of a program that runs, since its start; a figure that its engine does not know is None.
+
+    Attributes:
+        memory_mb: The memory of all its processes now.
+        processes: The number of its processes and threads now.
+    """
+
+    execution_time_ms: int
+    cpu_time_ms: int
+    memory_mb: float | None = None
+    processes: int | None = None
+
+
+OutputListener = Callable[[OutputChunk | UsageSample], None]
 
 
 class OutputFeed(ABC):
@@ -39,6 +54,10 @@ class OutputFeed(ABC):
     @abstractmethod
     def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
         """Add output of a program. Never blocks for a slow reader and never raises."""
+
+    @abstractmethod
+    def measure(self, execution_id: ExecutionId, sample: UsageSample) -> None:
+        """Pass the usage of a program on; a later follower gets the last one. Never raises, as `append`."""
 
     @abstractmethod
     def close(self, execution_id: ExecutionId) -> None:
@@ -52,5 +71,6 @@ class OutputFeed(ABC):
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
         """Call `listener` with the kept output and with the next, in order; return a function that ends that.
 
-        A listener is called on another thread, so it returns at once and does not raise.
+        Between the output comes the usage of the program, while it runs. A listener is called on another
+        thread, so it returns at once and does not raise.
         """

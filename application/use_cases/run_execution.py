@@ -19,7 +19,7 @@ from application.ports.execution_engine import (
 )
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.measurements import Measurements
-from application.ports.output_feed import OutputChunk, OutputFeed
+from application.ports.output_feed import OutputChunk, OutputFeed, UsageSample
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
@@ -344,6 +344,9 @@ class _Observer(ExecutionObserver):
         at = self._clock.now()
         self.recorder.add(chunk.stream, chunk.offset + len(chunk.data), at)
         self._output_feed.append(self._claim.execution.id, replace(chunk, at=at))
+
+    def usage(self, sample: UsageSample) -> None:
+        self._output_feed.measure(self._claim.execution.id, sample)
 
 
 def _seconds(duration: timedelta) -> float:

@@ -301,6 +301,7 @@ class Bubblewrap(Isolation):
                     rootfs=self._current_rootfs(),
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
                     is_prewarmed=program.is_prewarmed,
+                    reports_usage=program.reports_usage,
                     keeps_directory=program.wanted is not None,
                     owns_directory=self._subordinate_ids is not None,
                 ),

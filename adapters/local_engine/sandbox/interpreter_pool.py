@@ -111,7 +111,7 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
     def _waiting(self) -> Program:
         """Turn the usual program into its interpreter, which waits until the program is there."""
         hook = self._hook
-        usual = replace(self._usual, rlimits={}, is_prewarmed=True)
+        usual = replace(self._usual, rlimits={}, is_prewarmed=True, reports_usage=True)
         if not hook.file:
             value = hook.value.replace("{hooks}", HOOKS)
             return replace(usual, code=b"", env={**usual.env, hook.found_by: value})

@@ -55,6 +55,7 @@ class Program:
         files: A descriptor of packed files that its directory has at first; None for the source alone.
         wanted: The files that are collected of those that it wrote; None for none.
         is_prewarmed: Whether it is an interpreter that waits for a job.
+        reports_usage: Whether its usage is reported while it runs.
         starts_at_once: Whether nothing has to be recorded between the making of its sandbox and its start.
         build_spent_ms: The part of the time for its build that is over already.
         compile_output: The messages of a compiler that has done its work elsewhere.
@@ -80,6 +81,7 @@ class Program:
     pipes: tuple[int, int] | None = None
     wanted: WantedFiles | None = None
     is_prewarmed: bool = False
+    reports_usage: bool = False
     starts_at_once: bool = False
     build_spent_ms: int = 0
     compile_output: Output | None = None

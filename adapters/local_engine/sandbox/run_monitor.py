@@ -12,7 +12,7 @@ from threading import Lock
 from adapters.local_engine.sandbox.capture import Capture, CapturedOutput
 from adapters.local_engine.sandbox.launcher import Connection
 from adapters.local_engine.sandbox.supervisor.protocol import START, STOP, RunEvent, Status
-from application.ports.output_feed import OutputChunk
+from application.ports.output_feed import OutputChunk, UsageSample
 
 _PIECE = 65_536
 # A program that writes a little again and again is left alone for a moment between two looks: to be woken for
@@ -25,9 +25,10 @@ _READY = select.POLLIN | select.POLLHUP | select.POLLERR
 
 OnStart = Callable[[], None]
 OnOutput = Callable[[OutputChunk], None]
+OnUsage = Callable[[UsageSample], None]
 
 
-def _ignore(*_: object) -> None:
+def ignore(*_: object) -> None:
     """Do nothing."""
 
 
@@ -67,8 +68,9 @@ class RunMonitor:
         self,
         connection: Connection,
         output: CapturedOutput,
-        on_start: OnStart = _ignore,
-        on_output: OnOutput = _ignore,
+        on_start: OnStart = ignore,
+        on_output: OnOutput = ignore,
+        on_usage: OnUsage = ignore,
     ) -> RunEvent | None:
         """Capture the output of a program until its last process is gone.
 
@@ -79,6 +81,7 @@ class RunMonitor:
             output: Captures the streams; the program is killed when they exceed it.
             on_start: Called when the program is ready. An error ends the program first, and is raised then.
             on_output: Called with each chunk, but not with a build's; the same.
+            on_usage: Called with the program's usage, about once a second while it runs; the same.
 
         Returns:
             How it ended; None if the supervisor ended first.
@@ -86,7 +89,7 @@ class RunMonitor:
         with connection.control_socket as control_socket:
             self._hold(control_socket)
             try:
-                return self._follow(connection, output, on_start, on_output)
+                return self._follow(connection, output, on_start, on_output, on_usage)
             except BaseException:
                 self._end(connection)
                 raise
@@ -103,7 +106,7 @@ class RunMonitor:
         """Kill the program and wait until its last process is gone."""
         with self._lock:
             self._kill()
-        while (event := connection.next_event()) is not None and event.status is Status.READY:
+        while (event := connection.next_event()) is not None and event.status is not Status.ENDED:
             continue
 
     def _kill(self) -> None:
@@ -117,6 +120,7 @@ class RunMonitor:
         output: CapturedOutput,
         on_start: OnStart,
         on_output: OnOutput,
+        on_usage: OnUsage,
     ) -> RunEvent | None:
         control_socket = connection.control_socket
         streams = {
@@ -124,7 +128,7 @@ class RunMonitor:
             connection.stderr: (output.stderr, on_output),
         }
         if connection.build_output is not None:
-            streams[connection.build_output] = (output.build, _ignore)
+            streams[connection.build_output] = (output.build, ignore)
         poll = select.poll()
         for descriptor in (control_socket.fileno(), *streams):
             poll.register(descriptor, _READY)
@@ -144,13 +148,31 @@ class RunMonitor:
                 looked_at = time.monotonic()
                 continue
             event = connection.next_event()
-            if event is not None and event.status is Status.READY:
-                on_start()
-                self.start(control_socket)
+            if event is not None and event.status is not Status.ENDED:
+                self._go_on(event, control_socket, on_start, on_usage)
                 continue
             for descriptor, stream in streams.items():
                 _drain(descriptor, *stream)
             return event
+
+    def _go_on(
+        self, event: RunEvent, control_socket: socket.socket, on_start: OnStart, on_usage: OnUsage
+    ) -> None:
+        if event.status is Status.USAGE:
+            on_usage(_usage(event))
+            return
+        on_start()
+        self.start(control_socket)
+
+
+
+def _usage(event: RunEvent) -> UsageSample:
+    return UsageSample(
+        execution_time_ms=event.wall_ms,
+        cpu_time_ms=event.cpu_ms,
+        memory_mb=round(event.tree_memory_kb / 1024, 1) if event.tree_memory_kb else None,
+        processes=event.processes,
+    )
 
 
 class BufferUntilStarted:

@@ -26,7 +26,14 @@ from adapters.local_engine.sandbox.launch_script import ARCHIVE_DESCRIPTOR
 from adapters.local_engine.sandbox.launcher import Connection, Launcher
 from adapters.local_engine.sandbox.outcome import Observation, Outcome, classify, refuse
 from adapters.local_engine.sandbox.program import NOTHING, Program
-from adapters.local_engine.sandbox.run_monitor import BufferUntilStarted, OnOutput, OnStart, RunMonitor
+from adapters.local_engine.sandbox.run_monitor import (
+    BufferUntilStarted,
+    OnOutput,
+    OnStart,
+    OnUsage,
+    RunMonitor,
+    ignore,
+)
 from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
 from adapters.local_engine.sandbox.supervisor_process import SupervisorProcess
 from adapters.local_engine.sandbox.trial import find_refusal
@@ -202,7 +209,14 @@ class Sandbox:
         since = "" if recipe.idle_s == math.inf else f" for {recipe.idle_s:.0f} s after a job"
         return f"{recipe.title}: {self._warm_starts} ready{since}, each for one job"
 
-    def run(self, program: Program, monitor: RunMonitor, on_start: OnStart, on_output: OnOutput) -> Outcome:
+    def run(
+        self,
+        program: Program,
+        monitor: RunMonitor,
+        on_start: OnStart,
+        on_output: OnOutput,
+        on_usage: OnUsage | None = None,
+    ) -> Outcome:
         """Run a program to its end.
 
         Args:
@@ -211,18 +225,20 @@ class Sandbox:
             on_start: Called once, before the first instruction of the program, which is run after that unless
                 it is cancelled by then. An error ends it, and is raised.
             on_output: Called with each chunk of its output; the same.
+            on_usage: Called with its usage, about once a second while it runs; the same. None if nothing
+                wants to know.
 
         Raises:
             OSError: The machine could not run it.
         """
         if (refusal := refuse(program)) is not None:
             return Outcome(refusal)
-        program = self.isolation.fitted(program)
+        program = replace(self.isolation.fitted(program), reports_usage=on_usage is not None)
         with self._counted(), self._compiled(program, monitor) as compiled:
             if isinstance(compiled, Outcome):
                 _report_stderr(compiled, on_output)
                 return compiled
-            return self._run(compiled, monitor, on_start, on_output)
+            return self._run(compiled, monitor, on_start, on_output, on_usage or ignore)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -256,9 +272,16 @@ class Sandbox:
                 with compiler.compiled(program, monitor) as compiled:
                     yield compiled
 
-    def _run(self, program: Program, monitor: RunMonitor, on_start: OnStart, on_output: OnOutput) -> Outcome:
+    def _run(
+        self,
+        program: Program,
+        monitor: RunMonitor,
+        on_start: OnStart,
+        on_output: OnOutput,
+        on_usage: OnUsage = ignore,
+    ) -> Outcome:
         with ExitStack() as on_failure:
-            event, output = self._run_to_end(program, monitor, on_start, on_output, on_failure)
+            event, output = self._run_to_end(program, monitor, on_start, on_output, on_usage, on_failure)
             if event is None:
                 ended = text("outcomes.supervisor_ended")
                 return Outcome(ExecutionResult.failed(Reason.ENGINE_ERROR, ended))
@@ -298,6 +321,7 @@ class Sandbox:
         monitor: RunMonitor,
         on_start: OnStart,
         on_output: OnOutput,
+        on_usage: OnUsage,
         on_failure: ExitStack,
     ) -> tuple[RunEvent | None, CapturedOutput]:
         allowed = program.limits.output_mb * _MIB
@@ -310,7 +334,9 @@ class Sandbox:
             with closing(interpreter):
                 on_start()
                 if interpreter.start(program, monitor):
-                    event = monitor.follow(interpreter.connection, output, buffer.started, buffer.output)
+                    event = monitor.follow(
+                        interpreter.connection, output, buffer.started, buffer.output, on_usage
+                    )
                     if event is None or event.was_ready:
                         return event, output
             on_failure.close()  # the output of an interpreter that never came to its job is not the job's
@@ -324,7 +350,7 @@ class Sandbox:
             sealed_file("stdin", program.stdin) as stdin,
             self._launcher.launched(program, stdin) as connection,
         ):
-            event = monitor.follow(connection, output, on_start, on_output)
+            event = monitor.follow(connection, output, on_start, on_output, on_usage)
             if program.wanted is not None and event is not None and event.was_ready:
                 output.collected = _collected(connection, program.wanted)
                 on_failure.callback(output.collected.spool.close)

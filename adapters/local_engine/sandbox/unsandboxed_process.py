@@ -72,6 +72,7 @@ class UnsandboxedProcess(Isolation):
                     limits=program_limits(program, program.limits.processes),
                     build_limits=build_limits(program) if program.build else None,
                     keeps_directory=program.wanted is not None,
+                    reports_usage=program.reports_usage,
                 ),
                 program.descriptors,
             )

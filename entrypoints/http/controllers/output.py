@@ -31,6 +31,8 @@ of it from an `offset` on.
 * `output` — `{stream, offset, at?, text}` or `{stream, offset, at?, base64}`: bytes of `stdout` or `stderr`,
   from an offset on, and when they came; base64 where they are not UTF-8. With `exact: false` the text stands
   for other or more bytes: the log has those.
+* `usage` — `{execution_time_ms, cpu_time_ms, memory_mb, processes}`: what the program uses, about once a
+  second while it runs; null where its engine does not know. It has no id.
 * `end` — where the job stands at last, as `GET /api/jobs/{jobId}/status` has it. The stream ends with it.
 
 To go on where a stream broke off, send the id of the last event as `Last-Event-ID`, or the `offset` that

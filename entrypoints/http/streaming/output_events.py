@@ -2,11 +2,12 @@
 
 import base64
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
-from application.ports.output_feed import OutputChunk, Stream
+from application.ports.output_feed import OutputChunk, Stream, UsageSample
 from domain.execution import Execution, ExecutionResult, Output
 from domain.values import ExecutionId
 from entrypoints.http.streaming.server_sent_events import event
@@ -38,6 +39,15 @@ class OutputEvent(Struct, kw_only=True, omit_defaults=True):
     exact: bool = True
 
 
+class UsageEvent(Struct, kw_only=True):
+    """What a program uses while it runs; null where its engine does not know."""
+
+    execution_time_ms: int
+    cpu_time_ms: int
+    memory_mb: float | None
+    processes: int | None
+
+
 class OutputEventEncoder:
     """Encodes output as events that have each byte once, and keeps the position.
 
@@ -65,9 +75,15 @@ class OutputEventEncoder:
         started = ExecutionEvent(execution_id=str(execution.id), number=execution.number)
         return event("execution", started, self._position())
 
-    def encode(self, chunks: Iterable[OutputChunk]) -> bytes:
-        """Encode the new bytes of chunks."""
-        return b"".join(map(self._encode, chunks))
+    def encode(self, items: Iterable[OutputChunk | UsageSample]) -> bytes:
+        """Encode the new bytes of chunks, and the last usage among them."""
+        encoded, usage = [], b""
+        for item in items:
+            if isinstance(item, OutputChunk):
+                encoded.append(self._encode(item))
+            else:
+                usage = event("usage", UsageEvent(**asdict(item)))
+        return b"".join([*encoded, usage])
 
     def encode_rest(self, result: ExecutionResult) -> bytes:
         """Encode the rest of the output, as far as the result has it inline."""

@@ -8,7 +8,7 @@ from typing import Self
 
 from adapters.common.bounded_buffer import BoundedBuffer
 from application.errors import ApplicationError
-from application.ports.output_feed import OutputChunk, OutputFeed, Stream
+from application.ports.output_feed import OutputChunk, OutputFeed, Stream, UsageSample
 from application.queries.job_reader import JobReader
 from application.use_cases.read_output import ReadOutput
 from application.views import JobDetails
@@ -142,25 +142,26 @@ class ChunkBuffer:
         self._loop = loop
         self._subscription = subscription
         self._lock = Lock()
-        self._chunks: BoundedBuffer[OutputChunk] = BoundedBuffer(_BUFFER_MAX_BYTES)
+        self._chunks: BoundedBuffer[OutputChunk | UsageSample] = BoundedBuffer(_BUFFER_MAX_BYTES)
 
     @property
     def weight(self) -> int:
         """The memory that its chunks take, in bytes, roughly."""
         return self._chunks.weight
 
-    def put(self, chunk: OutputChunk) -> None:
-        """Take a chunk, on any thread."""
+    def put(self, item: OutputChunk | UsageSample) -> None:
+        """Take a chunk or a usage, on any thread."""
+        size = len(item.data) if isinstance(item, OutputChunk) else 0
         with self._lock:
-            if not self._chunks.has_room(len(chunk.data)):
+            if not self._chunks.has_room(size):
                 return
             is_first = not self._chunks
-            self._chunks.append(chunk, len(chunk.data))
+            self._chunks.append(item, size)
         if is_first:
             with suppress(RuntimeError):  # the loop has ended, and with it the reader
                 self._loop.call_soon_threadsafe(self._subscription.woken.set)
 
-    def take(self) -> list[OutputChunk]:
+    def take(self) -> list[OutputChunk | UsageSample]:
         """Return the next chunks: a small number at once, and none if there are no more."""
         with self._lock:
             return self._chunks.take(_TAKEN_BYTES)

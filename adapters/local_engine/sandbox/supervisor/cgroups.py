@@ -229,11 +229,28 @@ class Cgroup:
         Files that programs have read are in memory as long as there is room, and do not count.
         """
         sockets = int(read(f"{self._memory}/{self._names.sockets_usage}"))
-        if sockets <= _SOCKETS_BYTES:
-            return False
+        return sockets > _SOCKETS_BYTES and sockets + self._used_bytes() > self._memory_bytes
+
+    def present_kb(self) -> int:
+        """Return the memory of all processes now, without files that programs have read.
+
+        Raises:
+            OSError: The kernel does not say.
+        """
+        return max(self._used_bytes(), 0) >> 10
+
+    def present_processes(self) -> int:
+        """Return the number of processes and threads now.
+
+        Raises:
+            OSError: The kernel does not say.
+        """
+        return int(read(f"{self._pids}/pids.current"))
+
+    def _used_bytes(self) -> int:
         used = int(read(f"{self._memory}/{self._names.memory_usage}"))
-        read_files = sum(self._count(f"{self._memory}/memory.stat", f"{kind}_file") for kind in _ACTIVITIES)
-        return sockets + used - read_files > self._memory_bytes
+        stat = _rows(f"{self._memory}/memory.stat")
+        return used - sum(int(stat.get(f"{kind}_file", 0)) for kind in _ACTIVITIES)
 
     def limit_processes(self, number: int) -> None:
         """Set the limit of processes."""
@@ -303,5 +320,8 @@ class Cgroup:
 
     @staticmethod
     def _count(path: str, key: str) -> int:
-        rows: Mapping[str, str] = dict(line.split() for line in read(path).splitlines())
-        return int(rows.get(key, 0))
+        return int(_rows(path).get(key, 0))
+
+
+def _rows(path: str) -> Mapping[str, str]:
+    return dict(line.split() for line in read(path).splitlines())

@@ -60,7 +60,7 @@ class Status(StrEnum):
     """The steps of a run, in this order.
 
     After `READY` nothing happens before `START`: not one instruction of the program. Where `START` has come
-    before, the program starts at once.
+    before, the program starts at once. `USAGE` alone comes again and again, and never from the status pipe.
     """
 
     UNPACKED = "unpacked"
@@ -69,6 +69,7 @@ class Status(StrEnum):
     BUILT = "built"
     WAITING = "waiting"
     READY = "ready"
+    USAGE = "usage"
     ENDED = "ended"
 
     @property
@@ -174,6 +175,7 @@ class SpawnRequest(_Message):
             PLAN_DESCRIPTOR, with all limits, and starts the program at once, without an event.
         keeps_directory: Whether its last event brings the descriptor of its directory, for the files in it.
         owns_directory: Whether the supervisor's user is the owner of these files by then, instead of its own.
+        reports_usage: Whether `USAGE` is sent once a second while the program runs.
     """
 
     argv: Sequence[str]
@@ -190,6 +192,7 @@ class SpawnRequest(_Message):
     is_planned: bool = False
     keeps_directory: bool = False
     owns_directory: bool = False
+    reports_usage: bool = False
 
     def encode(self) -> bytes:
         """Return the message: a line, and a second one, of the root file system, which is mostly the same."""
@@ -215,7 +218,7 @@ class RunEvent(_Message):
     """An event of a run.
 
     Attributes:
-        status: `WAITING`, `READY` or, for the last one, `ENDED`.
+        status: `WAITING`, `READY`, `USAGE` of a program that runs or, for the last one, `ENDED`.
         was_ready: Whether the program was ready to start: else the build failed, or the sandbox.
         in_build: Whether the build had begun, and had not ended well.
         limit: The limit that was hit, by its name in `Limits`, as far as the supervisor knows; during a build
@@ -226,7 +229,9 @@ class RunEvent(_Message):
         waited_ms: How much of its time some task of this machine waited for a processor; None if the kernel
             does not account for that.
         memory_kb: The largest resident set of the program, or of a process that it waited for.
-        tree_memory_kb: The largest memory of all of them together; 0 if that is not known.
+        tree_memory_kb: The largest memory of all of them together, while it runs the present one; 0 if that
+            is not known.
+        processes: The number of its processes and threads, while it runs; None if that is not known.
         error: The cause, if it could not be started, or followed to its end.
     """
 
@@ -241,6 +246,7 @@ class RunEvent(_Message):
     waited_ms: int | None = None
     memory_kb: int = 0
     tree_memory_kb: int = 0
+    processes: int | None = None
     error: str = ""
 
     @classmethod

@@ -2,9 +2,12 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import resource
 import socket
+import struct
+import termios
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -32,11 +35,13 @@ from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe, rea
 from adapters.local_engine.sandbox.supervisor.usage_sampler import TreeCpu, UsageSampler, live_cpu_s, tree
 
 _NEVER = float("inf")
+_INT = struct.Struct("i")
 _MIB = 1 << 20
 # That of a machine that is far too busy: the program's own time has not begun.
 _READY_WITHIN_S = 30.0
 _RETRY_S = 0.02
 _SOCKETS_INTERVAL_S = 0.05
+_USAGE_INTERVAL_S = 1.0
 # How long a reaper may take to end a program's processes and to wait for them.
 _END_WITHIN_S = 0.5
 
@@ -84,7 +89,7 @@ class Run:
         self._status = 0
         self._started = time.monotonic()
         self._deadline = self._first_deadline()
-        self._next_sample = _NEVER
+        self._next_sample = self._next_usage = _NEVER
         self._sampler: UsageSampler | None = None
         self._cpu_before_s = 0.0
         self._waited_before_s: float | None = None
@@ -120,7 +125,7 @@ class Run:
     @property
     def next_look(self) -> float:
         """The time of the next check, on the monotonic clock."""
-        return min(self._deadline, self._next_sample)
+        return min(self._deadline, self._next_sample, self._next_usage)
 
     def look(self, now: float) -> None:
         """End the run if it has exceeded a limit, or go on with an end that failed."""
@@ -143,6 +148,27 @@ class Run:
                 self._exceed(limit)
             else:
                 self._next_sample = now + self._seconds_to_next_sample(self._sampler)
+        elif self._next_usage <= now:
+            self._next_usage = now + _USAGE_INTERVAL_S
+            with contextlib.suppress(OSError):  # it is looked at again in a second
+                self._report_usage(now)
+
+    def _report_usage(self, now: float) -> None:
+        """Send what the program uses now, unless the engine has not taken the last message yet."""
+        if self._sampler is None or _has_unread(self._control_socket):
+            return
+        self._sampler.read_cpu()
+        group = self._cgroup
+        self._tell(
+            RunEvent(
+                status=Status.USAGE,
+                wall_ms=round((now - self._started) * 1000),
+                cpu_ms=round(self._sampler.last_cpu_s * 1000),
+                tree_memory_kb=self._sampler.present_kb if group is None else group.present_kb(),
+                # One of the group is the reaper.
+                processes=None if group is None else max(group.present_processes() - 1, 0),
+            )
+        )
 
     def kill(self) -> None:
         """Kill the program, or what there is instead; the rest follows when that is gone.
@@ -151,7 +177,7 @@ class Run:
         Else processes end with their namespace, without a parent to wait for them, so usage is read before.
         It is read once, however often the engine sends the command to stop: later there is less to read.
         """
-        self._next_sample = _NEVER
+        self._next_sample = self._next_usage = _NEVER
         if not self.is_live or self._is_killed:
             return
         self._is_killed = True
@@ -442,6 +468,7 @@ class Run:
         if self.is_live and self._limit is None:
             self._deadline = self._started + self._limits.timeout_ms / 1000
             self._next_sample = next_sample
+            self._next_usage = self._started + (_USAGE_INTERVAL_S if self._request.reports_usage else _NEVER)
 
     def _sample(self, cpu_time_ms: int, memory_kb: int | None = None) -> float:
         """Begin to measure the build or the program; return the time of the first sample."""
@@ -474,7 +501,7 @@ class Run:
         self._waited_s = self._waited_since_start_s()
         self._events.close(descriptor)
         self._attempt(self._status_spoke)
-        self._deadline = self._next_sample = _NEVER
+        self._deadline = self._next_sample = self._next_usage = _NEVER
         processes.kill_group(self.pid)
         self._status = processes.reap(self.pid, self._usage)
         self.is_live = False
@@ -532,3 +559,9 @@ class Run:
             build = self._request.build_limits if self._is_building else None
             return min(self._cgroup.peak_kb(), (build or self._limits).memory_mb << 10)
         return self._sampler.peak_kb if self._sampler else 0
+
+
+def _has_unread(control_socket: int) -> bool:
+    """Whether the other end has not read all that was sent: unix(7), SIOCOUTQ."""
+    unread = fcntl.ioctl(control_socket, termios.TIOCOUTQ, bytes(_INT.size))
+    return unread != bytes(_INT.size)

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, Status
 
-_ORDER = tuple(Status)
+_ORDER = tuple(status for status in Status if status is not Status.USAGE)
 # The status and the struct rusage of wait4(2), of which ru_maxrss counts.
 _WAIT4 = struct.Struct("=i32xq104x")
 _NOT_OURS = (ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error)
@@ -78,7 +78,8 @@ class StatusPipe:
         return (code, None) if code >= 0 else (None, -code)
 
     def _check_order(self, status: Status) -> None:
-        if self.last is not None and _ORDER.index(status) <= _ORDER.index(self.last):
+        place = _ORDER.index(status)
+        if self.last is not None and place <= _ORDER.index(self.last):
             raise ValueError(status)
 
 

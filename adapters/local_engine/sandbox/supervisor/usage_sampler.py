@@ -202,6 +202,11 @@ class UsageSampler:
             seconds = min(seconds, _MEMORY_INTERVAL_S)
         return max(seconds, self._pause_s)
 
+    @property
+    def present_kb(self) -> int:
+        """The memory of the processes at the last look; 0 where that is not sampled."""
+        return sum(self._seen_kb.values())
+
     def read_cpu(self) -> None:
         """Sample the processor time."""
         self.last_cpu_s = self._cpu_s() - self.cpu_at_start_s
