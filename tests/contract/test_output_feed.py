@@ -10,7 +10,7 @@ import pytest
 
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.redis_feed.output_feed import RedisOutputFeed
-from application.ports.output_feed import OutputChunk, Stream
+from application.ports.output_feed import OutputChunk, Stream, UsageSample
 from domain.values import ExecutionId
 from tests.support.processes import eventually
 from tests.support.redis_server import redis_server
@@ -179,6 +179,42 @@ def test_who_comes_back_is_given_what_is_kept_again(feed, program):
     again = Follower(feed, program.execution_id)
     program.print(b"y")
     assert again.read_up_to(2) == b"xy"
+
+
+def a_usage(cpu_time_ms=1, **figures):
+    return UsageSample(execution_time_ms=2, cpu_time_ms=cpu_time_ms, **figures)
+
+
+def test_a_follower_is_given_the_usage_of_the_program_between_its_output(feed, program):
+    items = Queue()
+    feed.follow(program.execution_id, items.put)
+    usage = a_usage(memory_mb=3.5, processes=4)
+
+    program.print(b"before")
+    feed.measure(program.execution_id, usage)
+    program.print(b"after")
+
+    received = [items.get(timeout=WITHIN_S) for _ in range(3)]
+    assert received == [
+        OutputChunk(Stream.STDOUT, 0, b"before"),
+        usage,
+        OutputChunk(Stream.STDOUT, 6, b"after"),
+    ]
+
+
+def test_a_later_follower_is_given_the_last_usage_and_no_usage_is_output(feed, program):
+    first, later = Queue(), Queue()
+    feed.follow(program.execution_id, first.put)
+    program.print(b"output")
+    for cpu_time_ms in (1, 2):
+        feed.measure(program.execution_id, a_usage(cpu_time_ms))
+    assert [first.get(timeout=WITHIN_S) for _ in range(3)][-1] == a_usage(2)
+
+    feed.follow(program.execution_id, later.put)
+
+    assert later.get(timeout=WITHIN_S).data == b"output"
+    assert later.get(timeout=WITHIN_S) == a_usage(2)
+    assert [chunk.data for chunk in feed.recall(program.execution_id)] == [b"output"]
 
 
 def test_no_more_is_kept_than_the_latest_up_to_the_bound(feed, program):

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from application.ports.execution_engine import EngineReport
-from application.ports.output_feed import OutputChunk, OutputListener, Stream
+from application.ports.output_feed import OutputChunk, OutputListener, Stream, UsageSample
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from entrypoints.http import protocol
@@ -42,6 +42,10 @@ class Program:
         assert self.started.wait(90)
         self._observer.output(OutputChunk(stream, self._written[stream], data))
         self._written[stream] += len(data)
+
+    def measure(self, **figures: object) -> None:
+        assert self.started.wait(90)
+        self._observer.usage(UsageSample(**{"execution_time_ms": 1_000, "cpu_time_ms": 7, **figures}))
 
     def end(self, **result: object) -> None:
         self.result = ExecutionResult(**{"status": JobStatus.SUCCESS, "exit_code": 0, **result})
@@ -119,6 +123,30 @@ def test_output_is_told_while_the_program_runs(service: Service, program: Progra
     assert _told(third) == ("stdout", 4, b"three\n")
     assert (end["event"], end["status"], end["job_id"]) == ("end", "SUCCESS", job_id)
     assert end["log_key"]
+
+
+def test_usage_is_told_while_the_program_runs_and_is_no_place_to_resume(service: Service, program: Program):
+    job_id = service.upload(execute=True)["job_id"]
+
+    with following(service, job_id) as events:
+        next(events)
+        program.write(b"one\n")
+        output = next(events)
+        program.measure(memory_mb=12.5, processes=3)
+        usage = next(events)
+        program.end(stdout=Output.of("one\n"))
+        end = next(events)
+
+    assert output["id"] is not None
+    assert usage == {
+        "event": "usage",
+        "id": None,
+        "execution_time_ms": 1_000,
+        "cpu_time_ms": 7,
+        "memory_mb": 12.5,
+        "processes": 3,
+    }
+    assert (end["event"], end["status"]) == ("end", "SUCCESS")
 
 
 def test_bytes_that_are_not_text_are_told_exactly(service: Service, program: Program):

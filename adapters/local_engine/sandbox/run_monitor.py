@@ -148,7 +148,7 @@ class RunMonitor:
                 looked_at = time.monotonic()
                 continue
             event = connection.next_event()
-            if event is not None and event.status is not Status.ENDED:
+            if event is not None and event.status in {Status.READY, Status.USAGE}:
                 self._go_on(event, control_socket, on_start, on_usage)
                 continue
             for descriptor, stream in streams.items():
@@ -163,7 +163,6 @@ class RunMonitor:
             return
         on_start()
         self.start(control_socket)
-
 
 
 def _usage(event: RunEvent) -> UsageSample:

@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from queue import Queue
 from threading import Event
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from application.ports.execution_engine import (
     ExecutionRequest,
 )
 from application.ports.object_store import ObjectStore
-from application.ports.output_feed import OutputChunk, Stream
+from application.ports.output_feed import OutputChunk, Stream, UsageSample
 from domain.blob import BlobRef
 from domain.execution import ExecutionResult
 from domain.files import JobFile
@@ -76,6 +77,7 @@ class Recorder(ExecutionObserver):
         self.chunks: list[OutputChunk] = []
         self.has_started = Event()
         self.has_output = Event()
+        self.usages: Queue[UsageSample] = Queue()
 
     def started(self) -> None:
         self.starts += 1
@@ -88,6 +90,9 @@ class Recorder(ExecutionObserver):
     def output(self, chunk: OutputChunk) -> None:
         self.chunks.append(chunk)
         self.has_output.set()
+
+    def usage(self, sample: UsageSample) -> None:
+        self.usages.put(sample)
 
     def written(self, stream: Stream) -> bytes:
         return b"".join(chunk.data for chunk in self.chunks if chunk.stream is stream)

@@ -57,6 +57,23 @@ def test_a_line_arrives_while_the_program_is_busy_and_survives_its_end(kit):
         assert (result.status, result.stdout.text) == (JobStatus.CANCELLED, "early\n"), language
 
 
+@pytest.mark.parametrize("language", ["python", "bash"])
+def test_the_usage_of_a_program_is_reported_while_it_runs(kit, language):
+    code = {"python": "import time\ntime.sleep(60)", "bash": "sleep 60 & wait"}[language]
+    running = kit.start(Program(language=language, code=code, limits={"timeout_ms": 60_000}))
+
+    usage = running.recorder.usages.get(timeout=60)
+    kit.engine.cancel(running.request.execution_id, running.request.job_id)
+
+    assert running.end.result(10).result.status is JobStatus.CANCELLED
+    assert 1_000 <= usage.execution_time_ms < 60_000
+    assert 0 <= usage.cpu_time_ms < usage.execution_time_ms
+    assert usage.memory_mb is not None
+    assert 0 < usage.memory_mb < 64
+    if usage.processes is not None:  # a control group counts them
+        assert usage.processes == (1 if language == "python" else 2)
+
+
 @pytest.mark.parametrize("language", ["python", "c"])
 def test_a_line_survives_the_time_limit(kit, language):
     if language not in _available(kit):

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import select
 import socket
 import time
 from contextlib import suppress
@@ -88,12 +89,8 @@ def control_socket():
         yield ours, theirs.detach()
 
 
-def _run(
-    control_socket, supervision, watch, spawner, discarded, cgroup=None, *, is_prewarmed=False, limits=_LIMITS
-):
-    request = SpawnRequest(
-        argv=["sleep"], env={}, directory="/", limits=limits, cgroup=cgroup, is_prewarmed=is_prewarmed
-    )
+def _run(control_socket, supervision, watch, spawner, discarded, cgroup=None, *, limits=_LIMITS, **options):
+    request = SpawnRequest(argv=["sleep"], env={}, directory="/", limits=limits, cgroup=cgroup, **options)
     nothing = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
     return Run(
         "run", request, [control_socket, *nothing], spawner, watch, supervision.on_quiet, discarded.append
@@ -176,6 +173,43 @@ def test_a_program_starts_once_it_is_ready_and_the_engine_says_so(control_socket
 
     assert told == [b"", b"", b"\n", b""]
     assert [event.status for event in _events(ours)] == [Status.READY, Status.ENDED]
+    spawner.close()
+
+
+@pytest.mark.parametrize("reports_usage", [True, False])
+def test_a_program_that_runs_is_reported_of_where_the_engine_wants_to_know(
+    control_socket, monkeypatch, reports_usage
+):
+    monkeypatch.setattr(run_module, "_USAGE_INTERVAL_S", 0.01)
+    ours, theirs = control_socket
+    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
+    run = _run(theirs, supervision, watch, spawner, [], reports_usage=reports_usage)
+    ours.send(START)
+    spawner.report(Status.READY)
+    watch.wait(90)
+    assert RunEvent.decode(ours.recv(MAX_MESSAGE_BYTES)).status is Status.READY
+
+    def look_until(is_over):
+        until = time.monotonic() + 90
+        while not is_over() and time.monotonic() < until:
+            watch.wait(0.001)
+            run.look(time.monotonic())
+
+    if reports_usage:
+        # A message that the engine does not take is not followed by others.
+        began = time.monotonic()
+        look_until(lambda: time.monotonic() > began + 0.2)
+        usage = RunEvent.decode(ours.recv(MAX_MESSAGE_BYTES))
+        assert (usage.status, usage.processes, usage.error) == (Status.USAGE, None, "")
+        assert usage.wall_ms >= 10
+        look_until(lambda: select.select([ours], [], [], 0)[0])
+        later = RunEvent.decode(ours.recv(MAX_MESSAGE_BYTES))
+        assert later.wall_ms > usage.wall_ms + 100
+        assert later.tree_memory_kb > 0
+    run.kill()
+    _serve(run, supervision, watch)
+
+    assert [event.status for event in _events(ours)] == [Status.ENDED]
     spawner.close()
 
 
