@@ -235,7 +235,7 @@ class Cgroup:
         """Return the memory of all processes now, without files that programs have read.
 
         Raises:
-            OSError: The kernel does not say.
+            OSError: The kernel has no such figure.
         """
         return max(self._used_bytes(), 0) >> 10
 
@@ -243,7 +243,7 @@ class Cgroup:
         """Return the number of processes and threads now.
 
         Raises:
-            OSError: The kernel does not say.
+            OSError: The kernel has no such figure.
         """
         return int(read(f"{self._pids}/pids.current"))
 

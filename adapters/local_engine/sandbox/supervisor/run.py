@@ -154,7 +154,7 @@ class Run:
                 self._report_usage(now)
 
     def _report_usage(self, now: float) -> None:
-        """Send what the program uses now, unless the engine has not taken the last message yet."""
+        """Send the usage of the program now, unless the engine has not taken the last message yet."""
         if self._sampler is None or _has_unread(self._control_socket):
             return
         self._sampler.read_cpu()
