@@ -20,6 +20,7 @@ from application.metrics import RETRIES
 from application.outbox_writer import OutboxWriter
 from application.output_cache import OutputCache
 from application.poison_jobs import PoisonJobHandler
+from application.ports.backlog_publisher import BacklogPublisher
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.dashboard_queries import DashboardQueries
@@ -88,6 +89,7 @@ from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.forget_old_records import ForgetOldRecords
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.post_audit_entries import PostAuditEntries
+from application.use_cases.publish_backlog import PublishBacklog
 from application.use_cases.put_case_set import PutCaseSet
 from application.use_cases.read_artifact import ReadArtifact
 from application.use_cases.read_code import ReadCode
@@ -167,6 +169,7 @@ class Ports:
     identity_provider: IdentityProvider
     measurements: Measurements
     operation_queries: OperationQueries
+    backlog_publisher: BacklogPublisher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,6 +321,7 @@ class Services:
     forget_idempotency_keys: ForgetOldRecords
     remove_deleted: RemoveDeleted
     record_cluster_sample: RecordClusterSample
+    publish_backlog: PublishBacklog
     webhook_writer: WebhookWriter
     deliver_webhooks: DeliverWebhooks
     forget_deliveries: ForgetOldRecords
@@ -515,6 +519,15 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle
     )
     audit_reader = AuditReader(unit_of_work=ports.unit_of_work)
+    record_cluster_sample = RecordClusterSample(
+        unit_of_work=ports.unit_of_work,
+        dashboard_queries=ports.dashboard_queries,
+        metrics=ports.cluster_metrics,
+        clock=ports.clock,
+        cluster=options.cluster,
+        steps=cluster_history_steps,
+        patience_s=options.sample_patience_s,
+    )
     return Services(
         session_authenticator=session_authenticator,
         sign_in_with_key=SignInWithKey(
@@ -806,14 +819,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             ids=ports.ids,
         ),
         webhook_reader=WebhookReader(unit_of_work=ports.unit_of_work),
-        record_cluster_sample=RecordClusterSample(
-            unit_of_work=ports.unit_of_work,
-            dashboard_queries=ports.dashboard_queries,
-            metrics=ports.cluster_metrics,
+        record_cluster_sample=record_cluster_sample,
+        publish_backlog=PublishBacklog(
+            record_sample=record_cluster_sample,
+            operation_queries=ports.operation_queries,
+            publisher=ports.backlog_publisher,
+            measurements=ports.measurements,
             clock=ports.clock,
-            cluster=options.cluster,
-            steps=cluster_history_steps,
-            patience_s=options.sample_patience_s,
         ),
         webhook_writer=webhook_writer,
         deliver_webhooks=DeliverWebhooks(

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from dependency_injector import containers, providers
 
 from adapters.backup.archive import BackupArchive
+from adapters.cloudwatch.no_publisher import NoBacklogPublisher
 from adapters.common.circuit_samples import circuit_samples
 from adapters.filesystem.data_directory import prepare_data_directory
 from adapters.filesystem.names import DRAFTS
@@ -47,6 +48,7 @@ from adapters.webhook_sender.sender import HttpWebhookSender
 from application.event_meter import EventMeter
 from application.log_links import LogLinks
 from application.metrics import DEAD_LETTERS, RETRIES
+from application.ports.backlog_publisher import BacklogPublisher
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.dead_letter_store import DeadLetterStore
@@ -79,6 +81,8 @@ from entrypoints.worker.standalone_runner import StandaloneRunner
 from entrypoints.worker.webhook_dispatcher import WebhookDispatcher
 
 if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+
     from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 
 # A completion ends an execution that ran elsewhere, which takes some milliseconds.
@@ -216,17 +220,28 @@ def _backup_archive(settings: Settings) -> BackupArchive:
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
     if settings.ecs_cluster_name is None:
         return HostClusterMetrics(clock)
-    from adapters.cloudwatch.cluster_metrics import (  # noqa: PLC0415 - likewise
-        CloudWatchClusterMetrics,
-        build_client,
-    )
+    from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics  # noqa: PLC0415 - likewise
 
-    client = build_client(
+    return CloudWatchClusterMetrics(_cloudwatch_client(settings), clock)
+
+
+def _backlog_publisher(settings: Settings) -> BacklogPublisher:
+    if not settings.publishes_backlog:
+        return NoBacklogPublisher()
+    from adapters.cloudwatch.backlog_publisher import CloudWatchBacklogPublisher  # noqa: PLC0415 - likewise
+
+    client = _cloudwatch_client(settings)
+    return CloudWatchBacklogPublisher(client, settings.backlog_namespace, settings.environment)
+
+
+def _cloudwatch_client(settings: Settings) -> "CloudWatchClient":
+    from adapters.cloudwatch.cluster_metrics import build_client  # noqa: PLC0415 - likewise
+
+    return build_client(
         settings.ecs_region or settings.code_region,
         endpoint_url=settings.cloudwatch_endpoint_url,
         **settings.aws_credentials,
     )
-    return CloudWatchClusterMetrics(client, clock)
 
 
 def _engine(
@@ -469,6 +484,7 @@ class Container(containers.DeclarativeContainer):
     )
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
     dashboard_queries = providers.ThreadSafeSingleton(SqlDashboardQueries, database)
+    backlog_publisher = providers.ThreadSafeSingleton(_backlog_publisher, settings)
     operation_queries = providers.ThreadSafeSingleton(SqlOperationQueries, database)
     code_store = providers.ThreadSafeSingleton(_code_store, settings=settings, measurements=measurements)
     log_links = providers.ThreadSafeSingleton(_log_links, settings=settings, clock=clock)
@@ -524,6 +540,7 @@ class Container(containers.DeclarativeContainer):
         identity_provider=identity_provider,
         measurements=measurements,
         operation_queries=operation_queries,
+        backlog_publisher=backlog_publisher,
     )
     service_options = providers.Factory(
         _service_options, settings=settings, topology=topology, limit_policy=limit_policy

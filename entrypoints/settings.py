@@ -75,6 +75,8 @@ _ENVIRONMENTS: Mapping[str, bool] = {
 }
 _PRODUCTION = frozenset({"production", "prod"})
 _DAY_S = 86_400
+# The agent of ECS sets it for each container.
+_ON_ECS = "ECS_CONTAINER_METADATA_URI_V4"
 # The name of the machine that programs run on, where it is no cluster of machines.
 _THIS_MACHINE = "local"
 # Of the delays between attempts to post an event: some forty in a day.
@@ -449,6 +451,8 @@ class Settings(BaseSettings):
     ecs_cluster_name: str | None = Field(None, validation_alias="AWS_ECS_CLUSTER_NAME")
     ecs_region: str | None = None
     cluster_history_kept_days: float = Field(30, ge=2, le=366)
+    publish_backlog: bool | None = None
+    backlog_namespace: str = Field("ServiceServer", min_length=1, max_length=255, pattern=r"^[^:]")
     # The name that boto3 knows it by.
     cloudwatch_endpoint_url: HttpAddress | None = Field(None, validation_alias="AWS_ENDPOINT_URL_CLOUDWATCH")
 
@@ -738,6 +742,11 @@ class Settings(BaseSettings):
     def cluster_name(self) -> str:
         """The name of the machines that programs run on, in their metrics."""
         return self.ecs_cluster_name or _THIS_MACHINE
+
+    @property
+    def publishes_backlog(self) -> bool:
+        """Whether the backlog is sent to CloudWatch: unset, on ECS."""
+        return _ON_ECS in os.environ if self.publish_backlog is None else self.publish_backlog
 
     @property
     def uses_runners(self) -> bool:

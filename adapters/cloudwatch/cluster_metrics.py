@@ -109,14 +109,14 @@ class CloudWatchClusterMetrics(ClusterMetrics):
             EndTime=_begin(now, period_s) + timedelta(seconds=period_s),
             ScanBy="TimestampAscending",
         )
-        with _metrics_errors():
+        with metrics_errors("reading metrics"):
             return _merge(result for page in pages for result in page["MetricDataResults"])
 
     def _ask_names(self, cluster: str) -> Sequence[str]:
         dimension: DimensionFilterTypeDef = {"Name": _DIMENSION, "Value": cluster}
         paginator = self._client.get_paginator("list_metrics")
         pages = paginator.paginate(Namespace=_NAMESPACE, Dimensions=[dimension])
-        with _metrics_errors():
+        with metrics_errors("reading metrics"):
             return sorted({metric["MetricName"] for page in pages for metric in page["Metrics"]})
 
 
@@ -147,9 +147,14 @@ def _begin(moment: datetime, period_s: int) -> datetime:
 
 # An answer that cannot be decoded is a ValueError, or a ResponseParserError, which is no BotoCoreError.
 @contextmanager
-def _metrics_errors() -> Iterator[None]:
+def metrics_errors(action: str) -> Iterator[None]:
+    """Turn the errors of CloudWatch's client into the application's; its words go to the log, and no further.
+
+    Raises:
+        DependencyUnavailable: CloudWatch cannot be reached or refuses.
+    """
     try:
         yield
     except (ClientError, BotoCoreError, ResponseParserError, ValueError) as error:
-        _log.error("reading metrics failed: %s", error, extra=outage("metrics", type(error).__name__))
+        _log.error("%s failed: %s", action, error, extra=outage("metrics", type(error).__name__))
         raise DependencyUnavailable("metrics", "CloudWatch cannot be reached or refuses") from error

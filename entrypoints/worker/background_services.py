@@ -167,7 +167,7 @@ class BackgroundServices:
         yield "pending-results", services.finish_execution.store_kept, _PENDING_RESULTS_EVERY_S
         yield "audit-posting", services.post_audit_entries, _POSTING_EVERY_S
         if mode is not WorkerMode.OWN:
-            yield "cluster-history", services.record_cluster_sample, _SAMPLE_EVERY_S
+            yield "cluster-history", services.publish_backlog, _SAMPLE_EVERY_S
         if mode is not WorkerMode.NONE:
             yield "lease-renewal", self._renew_leases, settings.renew_every_s
         if mode is WorkerMode.ALL:

@@ -34,6 +34,7 @@ from domain.submission import SubmissionLimits
 from domain.values import JobId
 from entrypoints.webhook_documents import ApiWebhookDocuments
 from tests.support.callers import ANONYMOUS
+from tests.support.memory.backlog_publisher import MemoryBacklogPublisher
 from tests.support.memory.clock import MemoryClock
 from tests.support.memory.cluster_metrics import MemoryClusterMetrics
 from tests.support.memory.dashboard_queries import MemoryDashboardQueries
@@ -104,6 +105,7 @@ class InMemoryService:
         self.event_feed.subscribe(self.published.append)
         self.relay = MemoryMessageRelay()
         self.measurements = MemoryMeasurements()
+        self.backlogs = MemoryBacklogPublisher()
         meter = EventMeter(self.relay, self.measurements)
         self.unit_of_work: UnitOfWork = MemoryUnitOfWork(self.database, meter)
         self.queries: JobQueries = MemoryJobQueries(self.database)
@@ -145,6 +147,7 @@ class InMemoryService:
             identity_provider=NoIdentityProvider(),
             measurements=self.measurements,
             operation_queries=MemoryOperationQueries(self.database),
+            backlog_publisher=self.backlogs,
         )
         self._options = ServiceOptions(
             worker="worker-1",
