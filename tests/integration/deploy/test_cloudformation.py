@@ -1,0 +1,130 @@
+"""The CloudFormation template: it is valid, a stack of it can be created, and its settings are there."""
+
+import warnings
+from pathlib import Path
+
+import boto3
+import pytest
+from cfnlint.api import lint_file
+from cfnlint.config import ManualArgs
+from cfnlint.decode import decode
+from moto import mock_aws
+
+from entrypoints.cli.settings_report import variables
+from entrypoints.settings import LimitSettings, Settings
+from tests.support.certificate import self_signed
+
+TEMPLATE = Path(__file__).parents[3] / "deploy" / "cloudformation" / "service-server.yaml"
+REGION = "eu-west-1"
+# Moto (5.2) takes no parameter group of the stack's own for a database.
+_NOT_IN_MOTO = "      DBParameterGroupName: !Ref DatabaseParameters\n"
+
+
+def test_the_template_is_valid():
+    assert [
+        str(fault) for fault in lint_file(TEMPLATE, config=ManualArgs(regions=["us-east-1", REGION]))
+    ] == []
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """Sessions with an account in which the stack was created."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Tried to parse .* but it's not supported by moto")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        session = boto3.Session(region_name=REGION)
+        _create(session, self_signed(tmp_path_factory.mktemp("authority") / "certificate.pem").read_bytes())
+        yield session
+
+
+def _create(session, certificate):
+    ec2, text = session.client("ec2"), TEMPLATE.read_text()
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")
+        for number, zone in enumerate("abab")
+    ]
+    ids = [subnet["Subnet"]["SubnetId"] for subnet in subnets]
+    imported = session.client("acm").import_certificate(Certificate=certificate, PrivateKey=certificate)
+    assert _NOT_IN_MOTO in text
+    parameters = {
+        "ApiImage": "registry.example.com/service-server:api",
+        "WorkerImage": "registry.example.com/service-server:worker",
+        "DomainName": "run.example.com",
+        "CertificateArn": imported["CertificateArn"],
+        "AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms",
+        "VpcId": vpc,
+        "PublicSubnets": ",".join(ids[:2]),
+        "PrivateSubnets": ",".join(ids[2:]),
+        "KeepLogsDays": "30",
+    }
+    session.client("cloudformation").create_stack(
+        StackName="service",
+        TemplateBody=text.replace(_NOT_IN_MOTO, ""),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    )
+
+
+def test_the_stack_is_created_whole(stack):
+    (created,) = stack.client("cloudformation").describe_stacks(StackName="service")["Stacks"]
+
+    assert created["StackStatus"] == "CREATE_COMPLETE"
+    names = {
+        "LoadBalancerName",
+        "ClusterName",
+        "MigrationTask",
+        "WorkerSecurityGroup",
+        "CodeBucket",
+        "LogBucket",
+    }
+    assert {output["OutputKey"] for output in created["Outputs"]} == names
+
+
+@pytest.mark.parametrize("bucket", ["CodeBucket", "LogBucket"])
+def test_buckets_are_encrypted_and_not_public_and_are_kept(bucket):
+    template, _faults = decode(str(TEMPLATE))
+    resource = template["Resources"][bucket]
+
+    assert resource["DeletionPolicy"] == "Retain"
+    properties = resource["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["BucketEncryption"]
+    (statement,) = template["Resources"][f"{bucket}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
+
+
+@pytest.mark.parametrize("family", ["api", "worker", "migration"])
+def test_tasks_have_settings_that_there_are_and_no_rights_that_they_do_not_use(stack, family):
+    definition = stack.client("ecs").describe_task_definition(taskDefinition=f"service-{family}")
+    (container,) = definition["taskDefinition"]["containerDefinitions"]
+    known = {*variables(Settings), *variables(LimitSettings)}
+
+    set_here = [one["name"] for one in (*container["environment"], *container["secrets"])]
+    assert not set(set_here) - known
+    assert len(set_here) == len(set(set_here))
+    assert not any("PASSWORD" in one["name"] or "KEY" in one["name"] for one in container["environment"])
+    assert container["readonlyRootFilesystem"]
+    assert container["dockerSecurityOptions"] == ["no-new-privileges"]
+    added = container["linuxParameters"]["capabilities"].get("add", [])
+    assert ("SYS_ADMIN" in added) == (family == "worker")
+
+
+def test_no_right_is_for_all_actions_and_few_are_for_all_resources():
+    template, _faults = decode(str(TEMPLATE))
+    policies = [
+        policy
+        for resource in template["Resources"].values()
+        if resource["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
+        for policy in (*resource["Properties"].get("Policies", ()), resource["Properties"])
+        if "PolicyDocument" in policy
+    ]
+    statements = [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
+
+    assert len(statements) == 5
+    actions = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in statements]
+    assert not any("*" in action for names in actions for action in names)
+    of_all = [names for names, one in zip(actions, statements, strict=True) if one["Resource"] == "*"]
+    assert of_all == [["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["cloudwatch:PutMetricData"]]
