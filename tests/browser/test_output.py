@@ -12,7 +12,7 @@ import sys
 for number in range(1, {LINES} + 1):
     end = " needle" if number in (5, 77777) else ""
     sys.stdout.write(f"\\x1b[32m{{number:06}}\\x1b[0m {{'x' * 90}}{{end}}\\n")
-print("last words", file=sys.stderr)
+print("last words")
 """
 PROGRESS = """
 import time
@@ -93,5 +93,31 @@ def test_live_output_is_followed_unless_one_scrolls_up(visitor: Visitor):
     page.get_by_role("button", name="Jump to the end").click()
     expect(visitor.output.locator(".row").last).to_be_in_viewport()
     assert seen(page)[-1] == 201
+    page.get_by_label("Times").check()
+    expect(visitor.output.locator(".at").last).to_have_attribute(
+        "data-at", re.compile(r"^\d\d:\d\d:\d\d\.\d{3}$")
+    )
     page.get_by_label("Streams").select_option("stderr")
     expect(visitor.output.locator(".row").first).to_be_hidden()
+
+
+def test_both_streams_are_in_the_order_in_which_they_came_with_their_times(visitor: Visitor):
+    code = "import sys, time\nfor n in (1, 2):\n    for stream in (sys.stdout, sys.stderr):\n"
+    code += "        print(stream.name, n, file=stream, flush=True)\n        time.sleep(0.1)\n"
+    page = visitor.page
+    page.goto(f"/dashboard/jobs/{visitor.run(code)}")
+    rows = visitor.output.locator(".row")
+    expect(rows).to_have_text(["<stdout> 1", "<stderr> 1", "<stdout> 2", "<stderr> 2"])
+
+    page.get_by_label("Times").check()
+    page.get_by_label("Wrap lines").uncheck()
+    page.reload()
+
+    expect(rows).to_have_count(4)
+    expect(rows.first.locator(".at")).to_be_visible()
+    times = rows.locator(".at").evaluate_all("cells => cells.map((cell) => cell.dataset.at)")
+    assert times == sorted(set(times))
+    assert all(re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", time) for time in times)
+    expect(page.get_by_label("Wrap lines")).not_to_be_checked()
+    page.get_by_label("Streams").select_option("stderr")
+    expect(rows).to_have_text(["<stderr> 1", "<stderr> 2"])

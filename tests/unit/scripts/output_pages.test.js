@@ -8,11 +8,11 @@ const { OutputPages, Terminal } = load(["terminal.js", "output_pages.js"], ["Out
 const BLOCK = 65536;
 
 // A stream of some bytes, which counts the ranges that are read of it.
-const streamOf = (written, name = "stdout") => {
+const streamOf = (written, name = "stdout", arrivals = null) => {
   const bytes = Buffer.from(written), newlines = [], ranges = [];
   for (let begin = 0; begin < bytes.length; begin += BLOCK) newlines.push(bytes.subarray(begin, begin + BLOCK).reduce((sum, byte) => sum + (byte === 10), 0));
   const read = async (begin, end) => { ranges.push([begin, end]); return new Uint8Array(bytes.subarray(begin, end)); };
-  return Object.assign(OutputPages.stream(name, { size: bytes.length, block_bytes: BLOCK, newlines }, read), { ranges });
+  return Object.assign(OutputPages.stream(name, { size: bytes.length, block_bytes: BLOCK, newlines, arrivals }, read), { ranges });
 };
 
 const allRows = async (stream, order = (pages) => pages) => {
@@ -115,7 +115,53 @@ test("places are those in all streams together", async () => {
   assert.equal(pages.size, 4 * BLOCK);
   for (const [byte, page] of [[0, 0], [BLOCK, 1], [2 * BLOCK, 2], [4 * BLOCK - 1, 3], [9 * BLOCK, 3], [-5, 0]]) assert.equal(pages.pageAt(byte), page);
   const [row] = await pages.rows(2);
-  assert.equal(pages.begin(row), 2 * BLOCK);
+  assert.equal(pages.begin(row, 2), 2 * BLOCK);
+});
+
+// Two streams that came by turns: each time a second later, and some of the one and some of the other.
+const turns = (lines) => {
+  const out = lines.map((line) => `out ${line}\n`), err = lines.map((line) => `err ${line}\n`), marks = { stdout: [], stderr: [] };
+  let [came, failed] = [0, 0];
+  lines.forEach((_line, place) => {
+    for (const [first, second] of [[out[place].length, 0], [0, err[place].length]]) {
+      came += first; failed += second;
+      marks.stdout.push([marks.stdout.length * 1000, came]);
+      marks.stderr.push([marks.stderr.length * 1000, failed]);
+    }
+  });
+  const begin = "2026-01-01T00:00:00Z";
+  return [streamOf(out.join(""), "stdout", { begin, marks: marks.stdout }), streamOf(err.join(""), "stderr", { begin, marks: marks.stderr })];
+};
+
+test("two streams are in the order in which they came, with their times", async () => {
+  const lines = Array.from({ length: 4000 }, (_none, place) => `${place + 1} ${"x".repeat(40)}`);
+  const pages = new OutputPages(turns(lines));
+  const rows = [];
+  let before = -1;
+  for (let page = 0; page < pages.pages.length; page += 1) {
+    for (const row of await pages.rows(page)) {
+      assert.ok(pages.begin(row, page) > before);
+      before = pages.begin(row, page);
+      rows.push(row);
+    }
+  }
+  assert.deepEqual(rows.map(({ text }) => text), lines.flatMap((line) => [`out ${line}`, `err ${line}`]));
+  assert.deepEqual(rows.map(({ at }) => at), rows.map((_row, place) => Date.UTC(2026, 0, 1) + place * 1000));
+  for (const [name, line] of [["stderr", 1], ["stdout", 3999], ["stderr", 2000]]) {
+    const { page, place } = await pages.find(name, line);
+    const row = (await pages.rows(page))[place];
+    assert.deepEqual([row.stream, row.line], [name, line]);
+    assert.equal(pages.pageAt(pages.begin(row, page)), page);
+  }
+});
+
+test("what came after the last time follows, without one", async () => {
+  const [out, err] = turns(["1", "2"]);
+  const more = streamOf("out 1\nout 2\nout 3\n", "stdout", { begin: "2026-01-01T00:00:00Z", marks: out.marks });
+  const pages = new OutputPages([more, err]);
+  const rows = (await Promise.all(pages.pages.map((_page, place) => pages.rows(place)))).flat();
+  assert.deepEqual(rows.map(({ text }) => text), ["out 1", "err 1", "out 2", "err 2", "out 3"]);
+  assert.equal(rows[4].at, null);
 });
 
 test("a large output is read by a few blocks, each once, and few are kept", async () => {

@@ -152,7 +152,6 @@
       };
       this.archive = Object.fromEntries(await Promise.all(STREAMS.map(load)));
       this.box.setAttribute("role", "region");
-      this.part("times").closest("label").hidden = true;
       this.showArchive();
       if (!await this.goToAddress()) await this.view.show(0);
       for (const part of this.section.querySelectorAll("[data-when-ended]")) { part.href = part.dataset.href; part.hidden = false; }
@@ -161,6 +160,7 @@
     showArchive() {
       const view = new ArchiveView(this.box, this.base, new OutputPages(this.names.map((name) => this.archive[name])));
       const sentence = text("cannot_load");
+      this.part("times").closest("label").hidden = !view.pages.hasTimes;
       view.onFault = (error) => { if (error) this.say(sentence); else if (this.note.textContent === sentence) this.say(""); };
       this.show(view);
     }
@@ -271,6 +271,7 @@
     restart() {
       this.archive = null;
       this.box.setAttribute("role", "log");
+      this.part("times").closest("label").hidden = false;
       this.show(new LiveView(this.box, this.base));
       this.next = { stdout: 0, stderr: 0 };
       this.say("");

@@ -8,6 +8,17 @@ const OutputPages = (() => {
   const NEWLINE = 10, RETURN = 13;
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+  // The lowest number below a bound of which something is so, and of all above it; the bound if it is so of none.
+  const lowest = (bound, isSo) => {
+    let low = 0, high = bound;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isSo(middle)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+
   // A map that forgets what was not asked for the longest, by a size of each entry.
   class Recent {
     constructor(room, size = () => 1) { Object.assign(this, { room, size, used: 0, entries: new Map() }); }
@@ -35,6 +46,8 @@ const OutputPages = (() => {
     constructor(name, index, read) {
       Object.assign(this, { name, read, size: index.size, blockBytes: index.block_bytes });
       this.linesBefore = [0];
+      this.begin = index.arrivals ? Date.parse(index.arrivals.begin) : null;
+      this.marks = index.arrivals ? index.arrivals.marks : [];
       for (const newlines of index.newlines) this.linesBefore.push(this.linesBefore[this.linesBefore.length - 1] + newlines);
       this.blocks = new Recent(KEPT_BLOCKS);
       this.pages = new Recent(KEPT_ROWS, (rows) => rows.length + 1);
@@ -45,7 +58,13 @@ const OutputPages = (() => {
 
     get newlines() { return this.linesBefore[this.pageCount]; }
 
-    // The rows that begin in a block: `{ stream, line, begin, end, continues, text, runs }`.
+    // When a byte had come, in milliseconds since 1970; null if that is not known.
+    timeOf(byte) {
+      const place = lowest(this.marks.length, (mark) => this.marks[mark][1] > byte);
+      return place < this.marks.length ? this.begin + this.marks[place][0] : null;
+    }
+
+    // The rows that begin in a block: `{ stream, line, begin, end, at, continues, text, runs }`.
     async rows(page) {
       let rows = this.pages.get(page);
       if (rows) return rows;
@@ -57,13 +76,7 @@ const OutputPages = (() => {
 
     // The page on which a line begins, and perhaps the next one, if it begins with it.
     pageOf(line) {
-      let low = 0, high = Math.max(this.pageCount - 1, 0);
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if (this.linesBefore[middle + 1] >= line - 1) high = middle;
-        else low = middle + 1;
-      }
-      return low;
+      return lowest(Math.max(this.pageCount - 1, 0), (page) => this.linesBefore[page + 1] >= line - 1);
     }
 
     async bytes(first, end) {
@@ -116,7 +129,7 @@ const OutputPages = (() => {
         terminal.finish();
         const [shown] = terminal.take();
         const continues = starts[place].isCut && !(place > 0 && isOver(place - 1));
-        if (shown && !isOver(place)) rows.push({ ...shown, stream: this.name, line, begin: offset + at, end: offset + next, continues });
+        if (shown && !isOver(place)) rows.push({ ...shown, stream: this.name, line, begin: offset + at, end: offset + next, at: this.timeOf(offset + at), continues });
       }
       return rows;
     }
@@ -146,40 +159,67 @@ const OutputPages = (() => {
     return starts;
   };
 
+  // Parts of streams in the order in which they came: `{ stream, from, to }`. Without marks, one stream after the other.
+  const partsOf = (streams) => {
+    const parts = [], ends = new Map(streams.map((stream) => [stream, 0]));
+    const add = (stream, to) => {
+      const from = ends.get(stream), last = parts[parts.length - 1];
+      if (to <= from) return;
+      if (last && last.stream === stream) last.to = to;
+      else parts.push({ stream, from, to });
+      ends.set(stream, to);
+    };
+    const count = streams.length > 1 ? Math.min(...streams.map(({ marks }) => marks.length)) : 0;
+    for (let mark = 0; mark < count; mark += 1) {
+      for (const stream of streams) add(stream, Math.min(stream.marks[mark][1], stream.size));
+    }
+    for (const stream of streams) add(stream, stream.size);
+    return parts;
+  };
+
   class OutputPages {
-    // The pages of streams, one stream after the other.
+    // The pages of streams, in the order in which their output came.
     constructor(streams) {
-      this.streams = streams;
-      this.pages = streams.flatMap((stream) => Array.from({ length: stream.pageCount }, (_none, page) => ({ stream, page })));
-      this.offsets = new Map();
-      this.size = streams.reduce((size, stream) => { this.offsets.set(stream.name, size); return size + stream.size; }, 0);
+      Object.assign(this, { streams, pages: [], size: 0 });
+      for (const { stream, from, to } of partsOf(streams)) {
+        for (let page = Math.floor(from / stream.blockBytes); page * stream.blockBytes < to; page += 1) {
+          const part = { stream, page, from: Math.max(from, page * stream.blockBytes), to: Math.min(to, (page + 1) * stream.blockBytes), begin: this.size };
+          this.size += part.to - part.from;
+          this.pages.push(part);
+        }
+      }
       this.lineCount = streams.reduce((lines, stream) => lines + stream.newlines + 1, 0);
+      this.hasTimes = streams.some(({ marks }) => marks.length);
     }
 
     static stream(name, index, read) { return new OutputStream(name, index, read); }
 
-    rows(place) { return this.pages[place].stream.rows(this.pages[place].page); }
-
-    // The place of a row in all bytes.
-    begin(row) { return this.offsets.get(row.stream) + row.begin; }
-
-    end(row) { return this.offsets.get(row.stream) + row.end; }
-
-    pageAt(byte) {
-      const stream = this.streams.findLast((each) => each.size && this.offsets.get(each.name) <= byte) || this.streams.find((each) => each.size);
-      const page = Math.min(Math.max(Math.floor((byte - this.offsets.get(stream.name)) / stream.blockBytes), 0), stream.pageCount - 1);
-      return this.pages.findIndex((each) => each.stream === stream) + page;
+    // The rows that begin in a page, which is a block of a stream or a part of one.
+    async rows(place) {
+      const { stream, page, from, to } = this.pages[place], rows = await stream.rows(page);
+      if (to - from === stream.blockBytes) return rows;
+      const [first, end] = [from, to].map((byte) => lowest(rows.length, (row) => rows[row].begin >= byte));
+      return rows.slice(first, end);
     }
+
+    // The places of a row of a page in all bytes.
+    begin(row, place) { return this.pages[place].begin + row.begin - this.pages[place].from; }
+
+    end(row, place) { return this.begin(row, place) + row.end - row.begin; }
+
+    pageAt(byte) { return Math.max(lowest(this.pages.length, (place) => this.pages[place].begin > byte) - 1, 0); }
 
     // Finds the row with which a line begins: its page and its place there, or null.
     async find(name, line) {
       const stream = this.streams.find((each) => each.name === name);
-      if (!stream || !stream.pageCount) return null;
-      const first = this.pages.findIndex((each) => each.stream === stream);
-      for (let page = stream.pageOf(line); page < stream.pageCount; page += 1) {
-        const rows = await stream.rows(page);
-        const place = rows.findIndex((row) => row.line === line && !row.continues);
-        if (place >= 0) return { page: first + page, place };
+      if (!stream) return null;
+      for (let block = stream.pageOf(line); block < stream.pageCount; block += 1) {
+        const rows = await stream.rows(block);
+        const row = rows.find((each) => each.line === line && !each.continues);
+        if (row) {
+          const page = this.pages.findIndex((part) => part.stream === stream && part.from <= row.begin && row.begin < part.to);
+          return { page, place: (await this.rows(page)).indexOf(row) };
+        }
         if (rows.length && rows[rows.length - 1].line > line) return null;
       }
       return null;

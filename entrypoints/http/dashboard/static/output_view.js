@@ -383,8 +383,9 @@ const [LiveView, ArchiveView] = (() => {
 
     space() {
       const pixels = this.pixelsOfByte, { rows, pages } = this;
-      this.before.style.height = `${rows.length ? pages.begin(rows[0]) * pixels : 0}px`;
-      this.after.style.height = `${rows.length ? (pages.size - pages.end(rows[rows.length - 1])) * pixels : 0}px`;
+      const [first, last] = [rows[0], rows[rows.length - 1]];
+      this.before.style.height = `${pages.begin(first, first.page) * pixels}px`;
+      this.after.style.height = `${Math.max(pages.size - pages.end(last, last.page), 0) * pixels}px`;
     }
 
     // Shows the rows about a byte, the first one of it at the top. Before the first time, the box has what it had before.
@@ -392,7 +393,7 @@ const [LiveView, ArchiveView] = (() => {
       if (this.isEmpty) return this.box.replaceChildren();
       const page = this.pages.pageAt(Math.min(byte, this.pages.size - 1));
       const rows = await this.pages.rows(page);
-      let place = rows.findLastIndex((row) => this.pages.begin(row) <= byte);
+      let place = rows.findLastIndex((row) => this.pages.begin(row, page) <= byte);
       if (byte >= this.pages.size) place = rows.length - 1;
       await this.place({ page, place: Math.max(place, 0) });
       if (byte >= this.pages.size) this.box.scrollTop = this.box.scrollHeight;
