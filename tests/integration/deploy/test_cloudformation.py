@@ -123,8 +123,9 @@ def test_no_right_is_for_all_actions_and_few_are_for_all_resources():
     ]
     statements = [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
 
-    assert len(statements) == 5
+    assert len(statements) == 6
     actions = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in statements]
     assert not any("*" in action for names in actions for action in names)
     of_all = [names for names, one in zip(actions, statements, strict=True) if one["Resource"] == "*"]
-    assert of_all == [["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["cloudwatch:PutMetricData"]]
+    put = ["cloudwatch:PutMetricData"]
+    assert of_all == [["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], put, put]
