@@ -1,6 +1,6 @@
 """The application put together: its ports, its options, and every use case made of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -52,6 +52,7 @@ from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
 from application.queries.queue_reader import QueueReader
+from application.queries.retention_reader import RetentionReader
 from application.queries.session_reader import SessionReader
 from application.queries.tenant_reader import KeyReader, TenantReader
 from application.queries.wait_causes import WaitCauses
@@ -63,6 +64,7 @@ from application.session_authenticator import SessionAuthenticator
 from application.session_opener import SessionOpener
 from application.tenant_separation import TenantSeparation
 from application.use_cases.act_on_jobs import ActOnJobs
+from application.use_cases.apply_retention import ApplyRetention, RetentionRules
 from application.use_cases.cancel_batch import CancelBatch
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -114,6 +116,7 @@ from application.use_cases.run_cases import RunCases
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.send_test_event import SendTestEvent
 from application.use_cases.set_quota import SetQuota
+from application.use_cases.set_retention import SetRetention
 from application.use_cases.sign_in_with_identity import SignInWithIdentity
 from application.use_cases.sign_in_with_key import SignInWithKey
 from application.use_cases.sign_out import SignOut
@@ -191,6 +194,7 @@ class ServiceOptions:
         max_case_helpers: How many threads are woken for the cases of a job beside its own.
         cluster: The name of the machines that programs run on, in their metrics.
         sample_patience_s: How long this process leaves the sample of a minute to others.
+        swept_stores: The stores that this service has to itself, whose objects without a row are removed.
         max_wake_ups: How many wake-ups for executions that still wait may be in the queue.
     """
 
@@ -218,6 +222,8 @@ class ServiceOptions:
     membership_rules: MembershipRules
     idempotency_keys_kept_hours: float
     unused_files_kept_hours: float
+    retention_rules: RetentionRules
+    swept_stores: Collection[StoreName]
     stale_message_after_s: float
     max_keys: int
     max_batch_jobs: int
@@ -274,6 +280,8 @@ class Services:
     create_tenant: CreateTenant
     change_tenant: ChangeTenant
     set_quota: SetQuota
+    set_retention: SetRetention
+    retention_reader: RetentionReader
     delete_tenant: DeleteTenant
 
     create_webhook: CreateWebhook
@@ -322,6 +330,7 @@ class Services:
     remove_deleted: RemoveDeleted
     record_cluster_sample: RecordClusterSample
     publish_backlog: PublishBacklog
+    apply_retention: ApplyRetention
     webhook_writer: WebhookWriter
     deliver_webhooks: DeliverWebhooks
     forget_deliveries: ForgetOldRecords
@@ -346,6 +355,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         is_required=options.separates_tenants,
     )
     check_health = _health_check(ports, options, separation)
+    stores = {StoreName.CODE: ports.code_store, StoreName.LOG: ports.log_store}
     webhook_writer = WebhookWriter(clock=ports.clock, ids=ports.ids)
     webhook_secrets = WebhookSecrets(sealer=ports.webhook_sealer)
     outbox_writer = OutboxWriter(ids=ports.ids, webhook_writer=webhook_writer)
@@ -377,6 +387,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ids=ports.ids,
         limit_policy=options.limit_policy,
         submission_limits=options.submission_limits,
+        objects_kept=options.retention_rules.orphans_kept,
     )
     wait_causes = WaitCauses(
         unit_of_work=ports.unit_of_work,
@@ -639,6 +650,10 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             unit_of_work=caller_unit_of_work, wake_workers=wake_workers, separation=separation
         ),
         set_quota=SetQuota(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
+        set_retention=SetRetention(unit_of_work=caller_unit_of_work, default=options.retention_rules.default),
+        retention_reader=RetentionReader(
+            unit_of_work=ports.unit_of_work, default=options.retention_rules.default
+        ),
         delete_tenant=DeleteTenant(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
         audit_reader=audit_reader,
         usage_reader=UsageReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
@@ -784,12 +799,19 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         remove_deleted=RemoveDeleted(
             unit_of_work=ports.unit_of_work,
-            stores={StoreName.CODE: ports.code_store, StoreName.LOG: ports.log_store},
+            stores=stores,
             output_feed=ports.output_feed,
             outbox_writer=outbox_writer,
             clock=ports.clock,
             ids=ports.ids,
             worker=options.worker,
+        ),
+        apply_retention=ApplyRetention(
+            unit_of_work=ports.unit_of_work,
+            stores={name: stores[name] for name in sorted(options.swept_stores)},
+            clock=ports.clock,
+            ids=ports.ids,
+            rules=options.retention_rules,
         ),
         remove_unused_blobs=RemoveUnusedBlobs(
             unit_of_work=ports.unit_of_work,

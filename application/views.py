@@ -14,6 +14,7 @@ from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason, State, phase_of
 from domain.project import Project
+from domain.retention import Retention
 from domain.tenant import TenantName
 from domain.values import BatchId, JobId, ObjectKey, ProjectId, ProjectName
 from domain.webhook import Webhook
@@ -427,6 +428,14 @@ class Count:
 
     number: int
     is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionView:
+    """The policy of a tenant or of a project, and the one in force, with the figures of more general ones."""
+
+    own: Retention
+    in_force: Retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,10 @@ _MAX_CHARS = (
 
 
 class Act(StrEnum):
-    """The acts that are recorded. JOB_BUILD, JOB_END and FILES_REMOVE are the service's own."""
+    """The acts that are recorded.
+
+    JOB_BUILD, JOB_END, JOB_EXPIRE, LOG_EXPIRE, FILES_REMOVE and AUDIT_SHORTEN are the service's own.
+    """
 
     JOB_UPLOAD = "job.upload"
     JOB_EXECUTE = "job.execute"
@@ -49,6 +52,8 @@ class Act(StrEnum):
     JOB_TAG = "job.tag"
     JOB_BUILD = "job.build"
     JOB_END = "job.end"
+    JOB_EXPIRE = "job.expire"
+    LOG_EXPIRE = "log.expire"
     FILES_REMOVE = "files.remove"
     BATCH_SUBMIT = "batch.submit"
     BATCH_CANCEL = "batch.cancel"
@@ -59,6 +64,7 @@ class Act(StrEnum):
     PROJECT_RESTORE = "project.restore"
     PROJECT_DELETE = "project.delete"
     PROJECT_PURGE = "project.purge"
+    PROJECT_RETENTION = "project.retention"
     KEY_CREATE = "key.create"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"
@@ -67,6 +73,7 @@ class Act(StrEnum):
     TENANT_RESUME = "tenant.resume"
     TENANT_DELETE = "tenant.delete"
     TENANT_QUOTA = "tenant.quota"
+    TENANT_RETENTION = "tenant.retention"
     SESSION_SIGN_IN = "session.sign_in"
     SESSION_SIGN_OUT = "session.sign_out"
     WEBHOOK_CREATE = "webhook.create"
@@ -77,6 +84,7 @@ class Act(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     WEBHOOK_REDELIVER = "webhook.redeliver"
     ACCESS_REFUSE = "access.refuse"
+    AUDIT_SHORTEN = "audit.shorten"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +238,9 @@ class ChainLink:
 
     sequence: int
     hash: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.hash}"
 
     def next(self, row: EntryRow) -> "ChainLink":
         """Return the link of the entry that follows."""

@@ -120,6 +120,14 @@ class ObjectKey:
         return self.value
 
 
+def parse_object_key(given: str) -> ObjectKey | None:
+    """Read the name of an object that may be another software's; None if it cannot be a key."""
+    try:
+        return ObjectKey(given)
+    except InvalidValue:
+        return None
+
+
 def parse_job_id(text: str) -> JobId:
     """Read a job id in the canonical form of RFC 9562.
 

@@ -409,6 +409,8 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         membership_rules=settings.membership_rules,
         idempotency_keys_kept_hours=settings.idempotency_keys_kept_hours,
         unused_files_kept_hours=settings.unused_files_kept_hours,
+        retention_rules=settings.retention_rules,
+        swept_stores=settings.swept_stores,
         stale_message_after_s=settings.relay_left_behind_after_s,
         max_keys=settings.max_keys,
         max_batch_jobs=settings.max_batch_jobs,

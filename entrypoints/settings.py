@@ -30,7 +30,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from application.ports.purge_repository import StoreName
 from application.retry_policy import RetryPolicy
+from application.use_cases.apply_retention import RetentionRules
 from application.use_cases.deliver_webhooks import DeliveryRules
 from domain.artifacts import ArtifactLimits
 from domain.batch import MAX_BATCH_JOBS
@@ -39,6 +41,7 @@ from domain.files import FileLimits
 from domain.language import parse_language
 from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
 from domain.membership import ROLES, MembershipRules
+from domain.retention import MAX_DAYS, MIN_DAYS, Retention
 from domain.retrying import Backoff
 from domain.submission import MAX_ATTEMPTS, SubmissionLimits
 from domain.tenant import TenantName
@@ -360,6 +363,14 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
     idempotency_keys_kept_hours: float = Field(24, ge=1, le=8_760)
     unused_files_kept_hours: float = Field(6, ge=1, le=8_760)
+
+    # Retention; unset keeps
+    keep_jobs_days: float | None = Field(None, ge=MIN_DAYS, le=MAX_DAYS)
+    keep_logs_days: float | None = Field(None, ge=MIN_DAYS, le=MAX_DAYS)
+    keep_pending_days: float | None = Field(None, ge=MIN_DAYS, le=MAX_DAYS)
+    keep_audit_days: float | None = Field(None, ge=1, le=MAX_DAYS)
+    keep_usage_days: float | None = Field(None, ge=2, le=MAX_DAYS)
+    sweep_buckets: bool = False
 
     # Callers
     auth: AuthMode | None = None
@@ -723,6 +734,29 @@ class Settings(BaseSettings):
             retried_for=timedelta(hours=self.webhook_retry_hours),
             disabled_after=timedelta(hours=self.webhook_disable_after_hours),
         )
+
+    @property
+    def retention_rules(self) -> RetentionRules:
+        """The service's own part of retention."""
+        return RetentionRules(
+            default=Retention(
+                jobs_days=self.keep_jobs_days,
+                logs_days=self.keep_logs_days,
+                pending_days=self.keep_pending_days,
+            ),
+            audit_days=self.keep_audit_days,
+            usage_days=self.keep_usage_days,
+            # A result that waits for the log store comes with its log later.
+            orphans_kept=max(
+                timedelta(hours=self.unused_files_kept_hours), 2 * timedelta(seconds=self.pending_results_s)
+            ),
+        )
+
+    @property
+    def swept_stores(self) -> frozenset[StoreName]:
+        """The stores whose objects without a row are removed: a bucket may have others' objects."""
+        buckets = {StoreName.CODE: self.code_bucket, StoreName.LOG: self.log_bucket}
+        return frozenset(name for name, bucket in buckets.items() if bucket is None or self.sweep_buckets)
 
     @property
     def backoff(self) -> Backoff:

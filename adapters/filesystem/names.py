@@ -6,17 +6,41 @@ file system that compares names byte by byte, as Linux's do.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 
-from domain.values import ObjectKey
+from domain.values import ObjectKey, parse_object_key
 
 MADE = "~"
 # The directories of files that are not whole yet: for objects, and for results.
 OBJECT_DRAFTS, RESULT_DRAFTS = DRAFTS = (f"{MADE}incoming", "incoming")
 # NAME_MAX of Linux: bytes in a file's name.
 _NAME_MAX_BYTES = 255
+_SPREAD_DIGITS = 3
+_SPREAD = re.compile(rf"{MADE}[0-9a-f]{{{_SPREAD_DIGITS}}}")
 # Enough of the segment for people to know it by.
 _KEPT_BYTES = 120
+
+
+def spread_names(key: ObjectKey) -> Sequence[str]:
+    """Return a key's directories and its file, in one of 4,096 directories more, by the digest of its name.
+
+    So a directory has some thousand files when ten million objects have keys of the same beginning.
+    """
+    *directories, name = names_on_disk(key)
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    return [*directories, f"{MADE}{digest[:_SPREAD_DIGITS]}", name]
+
+
+def key_of_names(names: Sequence[str]) -> ObjectKey | None:
+    """Return the key that has these directories and this file; None of a name from which none follows."""
+    *directories, name = names
+    if directories and _SPREAD.fullmatch(directories[-1]):
+        directories = directories[:-1]
+    segments = [*directories, name]
+    if any(segment.startswith(MADE) for segment in segments):
+        return None
+    return parse_object_key("/".join(segments))
 
 
 def names_on_disk(key: ObjectKey) -> Sequence[str]:

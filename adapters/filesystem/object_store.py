@@ -2,18 +2,23 @@
 
 import io
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 from adapters.filesystem.errors import storage_errors
-from adapters.filesystem.names import OBJECT_DRAFTS, names_on_disk
+from adapters.filesystem.names import MADE, OBJECT_DRAFTS, key_of_names, names_on_disk, spread_names
 from adapters.filesystem.tree import Tree
 from application.errors import NotFound, StorageUnavailable, Unprocessable
-from application.ports.object_store import ObjectStore
+from application.ports.object_store import ObjectStore, StoredObject
 from domain.values import ObjectKey
 
+# The beginning of the name of a directory that is there for its name: a backup, too, leaves it out.
+_SPREAD_SINCE = f"{MADE}spread-"
+_UPGRADE_S = 86_400
 # Fewer objects than this are written one by one: for them alone, not all of the file system has to be synced.
 _MANY = 16
 
@@ -21,8 +26,9 @@ _MANY = 16
 class FilesystemObjectStore(ObjectStore):
     """Objects as files in a directory, which several processes may share.
 
-    An object is a regular file; a link, a FIFO or a device in its place is none. Unlike in S3, a key cannot
-    be the beginning of another one's path: `a` and `a/b` exclude each other.
+    Files are spread over 4,096 directories for each beginning of keys; ones of earlier versions, which are
+    not, are found too. An object is a regular file; a link, a FIFO or a device in its place is none. Unlike
+    in S3, a key cannot be the beginning of another one's path: `a` and `a/b` exclude each other.
 
     Args:
         directory: The directory of the objects. It is made if it is missing.
@@ -50,11 +56,12 @@ class FilesystemObjectStore(ObjectStore):
         self._tree = Tree(directory, incoming=OBJECT_DRAFTS, durable=durable)
         with storage_errors("opening the object store"):
             self._tree.prepare()
+            self._spread_since = _spread_since(directory, time.time())
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
         """Store an object, whole or not at all."""
         with storage_errors(f"storing object '{key}'"):
-            self._tree.write(names_on_disk(key), _stream(content))
+            self._tree.write(self._new_names(key), _stream(content))
 
     def put_all(self, objects: Mapping[ObjectKey, bytes], content_type: str) -> None:
         """Store objects. Very many wait for the disk together, which is quicker than each by itself."""
@@ -63,12 +70,14 @@ class FilesystemObjectStore(ObjectStore):
                 self.put(key, content, content_type)
             return
         with storage_errors(f"storing {len(objects)} objects"):
-            self._tree.write_all({tuple(names_on_disk(key)): content for key, content in objects.items()})
+            self._tree.write_all({tuple(self._new_names(key)): content for key, content in objects.items()})
 
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""
         with storage_errors(f"reading object '{key}'"):
-            content = self._tree.read(names_on_disk(key), max_bytes)
+            content = self._tree.read(spread_names(key), max_bytes)
+            if content is None:
+                content = self._tree.read(names_on_disk(key), max_bytes)
         if content is None:
             raise NotFound("object", key)
         if len(content) > max_bytes:
@@ -78,14 +87,24 @@ class FilesystemObjectStore(ObjectStore):
     def copy(self, source: ObjectKey, target: ObjectKey, content_type: str, max_bytes: int) -> None:
         """Give an object's file another name, where the file system can; else copy its content."""
         with storage_errors(f"copying object '{source}'"):
-            if self._tree.link(names_on_disk(source), names_on_disk(target)):
+            names = self._new_names(target)
+            if any(self._tree.link(each(source), names) for each in (spread_names, names_on_disk)):
                 return
         super().copy(source, target, content_type, max_bytes)
 
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
         with storage_errors(f"removing object '{key}'"):
+            self._tree.remove(spread_names(key))
             self._tree.remove(names_on_disk(key))
+
+    def stored_before(self, before: datetime) -> Iterator[StoredObject]:
+        """Yield the objects whose files, or other names of them, were made before a time."""
+        with storage_errors("listing the object store"):
+            for names, status in self._tree.files():
+                key = key_of_names(names)
+                if key is not None and status.st_ctime < before.timestamp():
+                    yield StoredObject(key, status.st_size)
 
     def url(self, key: ObjectKey) -> str:
         """Return the address of the object in this service's own API."""
@@ -102,6 +121,25 @@ class FilesystemObjectStore(ObjectStore):
             raise StorageUnavailable("its directory does not permit it")
         if not space.f_bavail or (space.f_files and not space.f_favail):  # some systems count no files
             raise StorageUnavailable("the disk is full")
+
+    def _new_names(self, key: ObjectKey) -> Sequence[str]:
+        return spread_names(key) if time.time() >= self._spread_since else names_on_disk(key)
+
+
+def _spread_since(directory: Path, now: float) -> float:
+    """Return the time from which new objects are spread over directories, and note it in the store.
+
+    A new store spreads at once. One of a version that does not find spread objects does a day after its first
+    start with this version: until then, processes of the version before may be served from it.
+    """
+    noted = [float(mark.name.removeprefix(_SPREAD_SINCE)) for mark in directory.glob(f"{_SPREAD_SINCE}*")]
+    if noted:
+        return min(noted)
+    with os.scandir(directory) as entries:
+        is_new = all(entry.name == OBJECT_DRAFTS for entry in entries)
+    since = 0 if is_new else int(now + _UPGRADE_S)
+    (directory / f"{_SPREAD_SINCE}{since}").mkdir(mode=0o700, exist_ok=True)
+    return since
 
 
 def _stream(content: bytes | IO[bytes]) -> IO[bytes]:

@@ -218,6 +218,24 @@ class Tree:
         except OSError as error:
             self._expect_no_file(error)
 
+    def files(self, below: Sequence[str] = ()) -> Iterator[tuple[Sequence[str], os.stat_result]]:
+        """Yield the names of each regular file and its status, as the file system lists them.
+
+        Raises:
+            OSError: A directory could not be read.
+        """
+        try:
+            with self.directory(below) as directory, os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        if below or entry.name not in self._incoming:
+                            yield from self.files((*below, entry.name))
+                    elif entry.is_file(follow_symlinks=False):
+                        with suppress(FileNotFoundError):
+                            yield (*below, entry.name), entry.stat(follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
+            self._root.stat()
+
     def _remove_empty(self, parents: Sequence[str]) -> None:
         """Remove the directories that have become empty; a writer makes its own again."""
         with suppress(OSError):

@@ -1,9 +1,9 @@
 """The object store in a bucket."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -17,17 +17,19 @@ from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.s3.bucket import Bucket
 from adapters.s3.errors import is_of_another_region, storage_errors
 from application.errors import StorageUnavailable, Unprocessable
-from application.ports.object_store import ObjectStore
-from domain.values import ObjectKey
+from application.ports.object_store import ObjectStore, StoredObject
+from domain.values import ObjectKey, parse_object_key
 
 if TYPE_CHECKING:
-    from obstore import GetResult
+    from obstore import GetResult, ObjectMeta
 
 T = TypeVar("T")
 
 # The smallest that S3 takes: a part has to be sent within the time for an answer.
 _PART_BYTES = 5 << 20
 _PIECE_BYTES = 64 << 10
+# So many keys are in one answer.
+_LISTED_AT_ONCE = 1_000
 # No key of ours begins so.
 _NO_PREFIX = ".check"
 
@@ -96,6 +98,18 @@ class S3ObjectStore(ObjectStore):
         """Remove an object; one that does not exist is no error."""
         self._call(f"removing object '{key}'", lambda store: obstore.delete(store, key.value))
 
+    def stored_before(self, before: datetime) -> Iterator[StoredObject]:
+        """Yield the objects that S3 lists, a thousand at a time."""
+        after: str | None = None
+        while True:
+            page = self._call("listing the object store", partial(_page, after=after))
+            for meta in page:
+                if meta["last_modified"] < before and (key := parse_object_key(meta["path"])) is not None:
+                    yield StoredObject(key, meta["size"])
+            if len(page) < _LISTED_AT_ONCE:
+                return
+            after = page[-1]["path"]
+
     def url(self, key: ObjectKey) -> str:
         """Return where a client may fetch the object."""
         if self._url_expiry is None:
@@ -115,6 +129,12 @@ class S3ObjectStore(ObjectStore):
                 if not (is_of_another_region(error) and self._bucket.find_region(error)):
                     raise
                 return request(self._bucket.store())
+
+
+def _page(store: S3Store, after: str | None) -> Sequence["ObjectMeta"]:
+    """Return the next objects of a listing in the order of their keys."""
+    stream = obstore.list(store, offset=after, chunk_size=_LISTED_AT_ONCE)
+    return next(iter(stream), [])
 
 
 def _read(found: "GetResult", size: int) -> bytes:

@@ -6,6 +6,7 @@ for the one, and the other is done as often.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,6 +37,8 @@ from domain.audit import (
 from domain.tenant import TenantName
 
 _HEAD_ID = 1
+# The row of the last entry that was removed, in the table of the chain's end.
+_START_ID = 2
 _ALL_TIME = "all"
 _USAGE = ("uploads", "executions", "cpu_ms", "stored_bytes")
 
@@ -64,6 +67,22 @@ _FIRST_HEAD = sa.insert(audit_head).values(
     head_id=_HEAD_ID, sequence=CHAIN_START.sequence, hash=CHAIN_START.hash
 )
 _MOVE_HEAD = sa.update(audit_head).where(_is_head)
+
+_is_start = audit_head.c.head_id == _START_ID
+_START = sa.select(audit_head.c.sequence, audit_head.c.hash).where(_is_start)
+_HAS_START = sa.select(audit_head.c.head_id).where(_is_start)
+_LOCK_START = _START.with_for_update(skip_locked=True)
+_FIRST_START = sa.insert(audit_head).values(
+    head_id=_START_ID, sequence=CHAIN_START.sequence, hash=CHAIN_START.hash
+)
+_MOVE_START = sa.update(audit_head).where(_is_start)
+_FIRST_ENTRIES = (
+    sa.select(audit_ledger.c.sequence, audit_ledger.c.hash, audit_ledger.c.at)
+    .where(audit_ledger.c.sequence > sa.bindparam("after"))
+    .order_by(audit_ledger.c.sequence)
+    .limit(sa.bindparam("limit"))
+)
+_REMOVE_ENTRIES = sa.delete(audit_ledger).where(audit_ledger.c.sequence <= sa.bindparam("last"))
 
 
 def _sums(table: sa.Table, *key: str) -> tuple[sa.Update, sa.Insert]:
@@ -161,7 +180,7 @@ class SqlAuditLog(AuditLog):
 
     def post(self, limit: int) -> int:
         """Move entries from the journal to the ledger, under a lock on the chain's end."""
-        head = self._lock_head()
+        head = self._lock(_LOCK_HEAD, _HAS_HEAD, _FIRST_HEAD)
         rows = [] if head is None else self._waiting(limit)
         if head is None or not rows:
             return 0
@@ -217,6 +236,25 @@ class SqlAuditLog(AuditLog):
         found = self._connection.execute(_HEAD).first()
         return CHAIN_START if found is None else ChainLink(found.sequence, found.hash)
 
+    def start(self) -> ChainLink:
+        """Return the link before the first entry."""
+        found = self._connection.execute(_START).first()
+        return CHAIN_START if found is None else ChainLink(found.sequence, found.hash)
+
+    def shorten(self, before: datetime, limit: int) -> ChainLink | None:
+        """Remove the first entries of the ledger, under a lock on the chain's start."""
+        start = self._lock(_LOCK_START, _HAS_START, _FIRST_START)
+        if start is None:
+            return None
+        first = self._connection.execute(_FIRST_ENTRIES, {"after": start.sequence, "limit": limit})
+        last = None
+        for row in takewhile(lambda row: row.at < before, first.all()):
+            last = ChainLink(row.sequence, row.hash)
+        if last is not None:
+            self._connection.execute(_REMOVE_ENTRIES, {"last": last.sequence})
+            self._connection.execute(_MOVE_START.values(sequence=last.sequence, hash=last.hash))
+        return last
+
     def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:
         """Return entries of the ledger in the order of its key."""
         of_tenant = [] if tenant is None else [audit_ledger.c.tenant == tenant.value]
@@ -258,15 +296,15 @@ class SqlAuditLog(AuditLog):
     def _linked(self, row: Sequence[Any]) -> LedgerEntry:
         return LedgerEntry(ChainLink(row[0], row[1]), self._read(row[2:]))
 
-    def _lock_head(self) -> ChainLink | None:
-        """Return the end of the chain, locked; None if another transaction has it locked."""
-        found = self._connection.execute(_LOCK_HEAD).first()
+    def _lock(self, lock: sa.Select[Any], is_there: sa.Select[Any], first: sa.Insert) -> ChainLink | None:
+        """Return an end of the chain, locked; None if another transaction has it locked."""
+        found = self._connection.execute(lock).first()
         if found is not None:
             return ChainLink(found.sequence, found.hash)
-        if self._connection.execute(_HAS_HEAD).first() is not None:
+        if self._connection.execute(is_there).first() is not None:
             return None
         try:
-            self._connection.execute(_FIRST_HEAD)
+            self._connection.execute(first)
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise

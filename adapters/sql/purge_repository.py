@@ -27,6 +27,7 @@ from adapters.sql.tables import (
     pending_deletions,
     projects,
     purges,
+    retention_policies,
     sessions,
     webhook_deliveries,
     webhooks,
@@ -111,6 +112,7 @@ _OF_TENANT = (
     (idempotency_keys.c.tenant, idempotency_keys.c.digest),
     (sessions.c.home, sessions.c.session_id),
     (api_keys.c.tenant, api_keys.c.key_id),
+    (retention_policies.c.tenant, retention_policies.c.project_id),
     (projects.c.tenant, projects.c.project_id),
 )
 # The same of a project.
@@ -118,6 +120,7 @@ _OF_PROJECT = (
     (case_set_versions.c.project_id, case_set_versions.c.version_id),
     (webhook_deliveries.c.project_id, webhook_deliveries.c.delivery_id),
     (webhooks.c.project_id, webhooks.c.webhook_id),
+    (retention_policies.c.project_id, retention_policies.c.project_id),
     (projects.c.project_id, projects.c.project_id),
 )
 _REMOVED_AT_ONCE = 500
@@ -247,8 +250,7 @@ class SqlPurgeRepository(PurgeRepository):
         )
         rows = self._connection.execute(found).all()
         codes = {row.job_id: row.code_key for row in rows}
-        # Rows of versions that did not count have no number.
-        removed = self._remove(codes, sum((row.spec or {}).get("code_bytes", 0) for row in rows), purge.id)
+        removed = self.remove_rows(codes, sum(code_bytes(row.spec) for row in rows), purge.id)
         left = sa.select(jobs.c.job_id).where(_is_in(purge, jobs)).limit(1)
         none_left = len(codes) < limit and self._connection.execute(left).first() is None
         counted = {"more": len(codes), "freed": removed.freed_bytes, "none_left": none_left}
@@ -257,7 +259,7 @@ class SqlPurgeRepository(PurgeRepository):
 
     def remove_job(self, job: Job) -> Removed:
         """Remove the rows of a job that has ended."""
-        return self._remove({job.id: job.spec.code_key.value}, job.spec.code_bytes, None)
+        return self.remove_rows({job.id: job.spec.code_key.value}, job.spec.code_bytes, None)
 
     def finish_next(self, requested_before: datetime) -> Purge | None:
         """Remove a purge that has nothing left, with its projects."""
@@ -330,8 +332,14 @@ class SqlPurgeRepository(PurgeRepository):
             self._connection.execute(removal)
         return len(found) == _REMOVED_AT_ONCE
 
-    def _remove(self, codes: Mapping[JobId, str], code_bytes: int, purge_id: UUID | None) -> Removed:
-        """Remove the rows of jobs, given with the keys of their code, and note their objects."""
+    def remove_rows(
+        self, codes: Mapping[JobId, str], bytes_of_code: int, purge_id: UUID | None = None
+    ) -> Removed:
+        """Remove the rows of jobs, given with the keys of their code, and note their objects.
+
+        Raises:
+            ConcurrencyConflict: Another transaction has removed one of them.
+        """
         if not codes:
             return Removed([], [], 0)
         ids = {"ids": sorted(codes)}
@@ -351,7 +359,7 @@ class SqlPurgeRepository(PurgeRepository):
         if removed != len(codes):
             raise ConcurrencyConflict("a job was removed by another transaction")
         note_deletions(self._connection, objects, purge_id)
-        freed_bytes = code_bytes + sum(row.log_bytes or 0 for row in rows)
+        freed_bytes = bytes_of_code + sum(row.log_bytes or 0 for row in rows)
         return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], freed_bytes)
 
     def _own_code(self, codes: Mapping[JobId, str]) -> set[str]:
@@ -361,6 +369,12 @@ class SqlPurgeRepository(PurgeRepository):
             return set(codes.values())
         shared = self._connection.execute(_OTHERS_WITH_CODE, {"keys": imported, "ids": sorted(codes)})
         return set(codes.values()) - set(shared.scalars())
+
+
+def code_bytes(spec: Mapping[str, Any] | None) -> int:
+    """Return the size of the code in a stored specification; none in rows of versions that did not count."""
+    size: int = (spec or {}).get("code_bytes", 0)
+    return size
 
 
 def _is_in(purge: Purge, table: sa.Table) -> sa.ColumnElement[bool]:

@@ -660,3 +660,23 @@ case_set_versions = sa.Table(
     sa.Index("ix_case_set_versions_tenant", "tenant"),
     **_OPTIONS,
 )
+
+# Policies of tenants, whose project is 0, and of projects.
+retention_policies = sa.Table(
+    "retention_policies",
+    metadata,
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), primary_key=True),
+    sa.Column("project_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("policy", Json, nullable=False),
+    sa.Index("ix_retention_policies_project", "project_id"),
+    **_OPTIONS,
+)
+
+# How far walks over old rows have come, and when a thing was done last that one process does at times.
+retention_marks = sa.Table(
+    "retention_marks",
+    metadata,
+    sa.Column("name", symbol(128), primary_key=True),
+    sa.Column("at", UtcDateTime),
+    **_OPTIONS,
+)

@@ -28,6 +28,7 @@ from adapters.sql.key_repository import SqlKeyRepository
 from adapters.sql.outbox import SqlOutbox
 from adapters.sql.project_repository import SqlProjectRepository
 from adapters.sql.purge_repository import SqlPurgeRepository
+from adapters.sql.retention_repository import SqlRetentionRepository
 from adapters.sql.session_repository import SqlSessionRepository
 from adapters.sql.tables import projects
 from adapters.sql.tenant_repository import SqlTenantRepository
@@ -63,6 +64,7 @@ class SqlTransaction:
         self.batches = SqlBatchRepository(connection)
         self.projects = SqlProjectRepository(connection)
         self.purges = SqlPurgeRepository(connection)
+        self.retention = SqlRetentionRepository(connection, self.purges)
         self.tenants = SqlTenantRepository(connection)
         self.keys = SqlKeyRepository(connection)
         self.blobs = SqlBlobRepository(connection)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from application.views import AuditFilter, DayUsage, FoundEntries, UsageFilter
 from domain.audit import AuditEntry, ChainLink, LedgerEntry, Usage
@@ -45,6 +45,21 @@ class AuditLog(ABC):
     @abstractmethod
     def head(self) -> ChainLink:
         """Return the link of the latest entry of the ledger."""
+
+    @abstractmethod
+    def start(self) -> ChainLink:
+        """Return the link before the first entry of the ledger: that of the last one that was removed."""
+
+    @abstractmethod
+    def shorten(self, before: datetime, limit: int) -> ChainLink | None:
+        """Remove the first entries of the ledger, so many at most, as far as they are of before a time.
+
+        The sums of usage stay. One transaction does so at a time; another that would does nothing.
+
+        Returns:
+            The link of the last entry that was removed, from which the chain is verified then; None if no
+            entry was.
+        """
 
     @abstractmethod
     def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:

@@ -1,8 +1,10 @@
 """The port to stored objects: code and logs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, TypeVar
 
 from domain.values import ObjectKey
@@ -11,6 +13,14 @@ T = TypeVar("T")
 
 # A bucket takes some ten milliseconds for a call, and serves many at once.
 _CALLS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in a store, and its size in bytes."""
+
+    key: ObjectKey
+    size: int
 
 
 class ObjectStore(ABC):
@@ -58,6 +68,13 @@ class ObjectStore(ABC):
     @abstractmethod
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
+
+    @abstractmethod
+    def stored_before(self, before: datetime) -> Iterator[StoredObject]:
+        """Yield the objects that were stored before a time, in any order, as they are read from the store.
+
+        One that is stored or removed meanwhile may be among them or not.
+        """
 
     @abstractmethod
     def url(self, key: ObjectKey) -> str:

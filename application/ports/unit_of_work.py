@@ -20,6 +20,7 @@ from application.ports.key_repository import KeyRepository
 from application.ports.outbox import Outbox
 from application.ports.project_repository import ProjectRepository
 from application.ports.purge_repository import PurgeRepository
+from application.ports.retention_repository import RetentionRepository
 from application.ports.session_repository import SessionRepository
 from application.ports.tenant_repository import TenantRepository
 from application.ports.webhook_repository import WebhookRepository
@@ -66,6 +67,10 @@ class Transaction(Protocol):
     @property
     def purges(self) -> PurgeRepository:
         """The removal of jobs, and the objects that are to be deleted."""
+
+    @property
+    def retention(self) -> RetentionRepository:
+        """The policies of retention, and removals by age."""
 
     @property
     def blobs(self) -> BlobRepository:

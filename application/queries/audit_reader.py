@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, QuotaUse, UsageFilter
-from domain.audit import ChainLink, LedgerEntry, Usage
+from domain.audit import ChainLink, EntryRow, LedgerEntry, Usage
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
@@ -73,6 +73,15 @@ class AuditReader:
     def head(self) -> ChainLink:
         """Return the latest link of the chain."""
         return self._unit_of_work.read(lambda transaction: transaction.audit.head())
+
+    def start(self) -> ChainLink:
+        """Return the link before the first entry of the ledger."""
+        return self._unit_of_work.read(lambda transaction: transaction.audit.start())
+
+    def journal(self, limit: int) -> Sequence[EntryRow]:
+        """Return entries that are not in the ledger yet, for administrators."""
+        waiting = self._unit_of_work.read(lambda transaction: transaction.audit.waiting(limit))
+        return [entry.row() for entry in waiting]
 
     def _read_linked(self, after: int, tenant: TenantName | None) -> Sequence[LedgerEntry]:
         return self._unit_of_work.read(lambda transaction: transaction.audit.linked(after, _BATCH, tenant))

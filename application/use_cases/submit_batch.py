@@ -139,6 +139,7 @@ class SubmitBatch:
         def work(transaction: Transaction) -> BatchView:
             of_cases = {one.job_id: one.refer(transaction, caller.tenant.name) for one in submissions}
             self._quota_guard.check(transaction, caller, sum(of_cases.values(), added), now)
+            ensure_in_time()
             usage.clear()
             view = self._store(transaction, caller, batch_id, ending, submissions, of_cases, now, usage)
             # The entry of the first project is the command's own.
@@ -147,6 +148,7 @@ class SubmitBatch:
                 transaction.audit.add(entry)
             return view
 
+        ensure_in_time = self._upload_code.in_time()
         try:
             self._blobs.store(caller.tenant.name, missing)
             self._code_store.put_all(codes, CODE_CONTENT_TYPE)

@@ -1,9 +1,9 @@
 """Command: upload code as a job."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
@@ -13,6 +13,7 @@ from application.errors import (
     CommitOutcomeUnknown,
     DependencyUnavailable,
     NotFound,
+    StorageUnavailable,
     Unprocessable,
 )
 from application.idempotent_requests import Again, job_again
@@ -130,6 +131,7 @@ class UploadCode:
     * Secret variables are sealed before the job is stored, and refused where there is no key to seal them.
     * What is posted to the callback is signed with a secret that the caller brings, or with one that is made
       and returned this once. It is sealed, and refused where there is no key to seal it.
+    * An upload whose objects are so old that they may be taken for ones without a job is refused.
     * The language must be one that the engine runs here and now.
     * The tenant has room for it in its quotas of uploads, stored bytes and, where it is executed, of waiting
       executions and processor time.
@@ -151,6 +153,7 @@ class UploadCode:
         ids: IdGenerator,
         limit_policy: LimitPolicy,
         submission_limits: SubmissionLimits,
+        objects_kept: timedelta,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._code_store = code_store
@@ -164,6 +167,7 @@ class UploadCode:
         self._ids = ids
         self._limit_policy = limit_policy
         self._submission_limits = submission_limits
+        self._late_after_s = objects_kept.total_seconds() / 2
 
     def __call__(self, caller: Caller, command: UploadCodeCommand) -> JobView:
         """Store the code and its job, and execute it if the command asks for that.
@@ -189,6 +193,7 @@ class UploadCode:
         def work(transaction: Transaction) -> _Uploaded:
             usage = added + submission.refer(transaction, caller.tenant.name)
             self._quota_guard.check(transaction, caller, usage, now)
+            ensure_in_time()
             project = self.project(transaction, caller, submission.reference, now)
             job, execution, events = submission.job(project, now)
             transaction.jobs.add(job)
@@ -199,6 +204,7 @@ class UploadCode:
 
         earlier = job_again(caller, job_id)
         code_key = submission.spec.code_key
+        ensure_in_time = self.in_time()
         self._blobs.store(caller.tenant.name, missing)
         self._store_code(submission)
         try:
@@ -297,6 +303,19 @@ class UploadCode:
             if blob not in contents:
                 raise NotFound("blob", blob.sha256)
         return {blob: contents[blob] for blob in sorted(missing)}
+
+    def in_time(self) -> Callable[[], None]:
+        """Return a check, for the transaction, that objects which are stored from now on are still there.
+
+        It raises StorageUnavailable when they are so old that they may be swept as ones without a job.
+        """
+        late = self._clock.monotonic() + self._late_after_s
+
+        def check() -> None:
+            if self._clock.monotonic() >= late:
+                raise StorageUnavailable("the upload took too long; send it again")
+
+        return check
 
     def _submitted_cases(
         self, caller: Caller, reference: ProjectId | ProjectName, command: UploadCodeCommand

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from application.queries.audit_reader import AuditReader
-from domain.audit import CHAIN_START, ChainLink
+from domain.audit import CHAIN_START, Act, ChainLink, EntryRow
 
 # Less than any number in a database: an entry that was put in may have any.
 _BEFORE_ALL = -(2**63)
+# Entries that are on their way to the ledger: among them may be the one about its start.
+_JOURNAL_READ = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +19,21 @@ class Verification:
         head: The last link that is right.
         bad_entry: The number of the first entry that is not; None if there is none.
         fault: Its fault, as a sentence.
+        start: The last entry that was removed by age, from which the chain was verified.
     """
 
     head: ChainLink
     bad_entry: int | None = None
     fault: str | None = None
+    start: ChainLink = CHAIN_START
 
 
 class VerifyAuditLog:
     """Verifies that no entry of the ledger was changed, removed or put in.
 
     * The number of each entry follows from that of the entry before, and its hash from all before it.
+    * Entries that retention has removed are not missed: the link of the last one is kept, and an entry of the
+      log has recorded it.
     * The last entry is the one that is recorded as the end of the chain.
     * A link that was noted earlier is still in the chain: one that was computed anew has others.
     """
@@ -41,17 +47,52 @@ class VerifyAuditLog:
         Args:
             noted: The link that an earlier verification ended with.
         """
-        link, after = CHAIN_START, _BEFORE_ALL
+        while True:
+            start = self._audit_reader.start()
+            found = self._verify(start, noted)
+            if found.fault is None or self._audit_reader.start() == start:
+                return found
+
+    def _verify(self, start: ChainLink, noted: ChainLink | None) -> Verification:
+        if noted is not None and (fault := _fault_at_start(start, noted)):
+            return Verification(start, noted.sequence, fault, start)
+        link, after, is_recorded = start, _BEFORE_ALL, start == CHAIN_START
         while True:
             begin = link
             for linked in self._audit_reader.ledger(after):
                 right = link.next(linked.row)
-                if fault := _fault(linked.link, right, noted):
-                    return Verification(link, *fault)
+                if faults := _fault(linked.link, right, noted):
+                    return Verification(link, *faults, start)
+                is_recorded = is_recorded or _records(linked.row, start)
                 link, after = right, right.sequence
             head = self._audit_reader.head()
             if head.sequence <= link.sequence or link == begin:
-                return _at_end(link, head, noted)
+                break
+        found = _at_end(link, head, noted, start)
+        if found.fault is None and not (is_recorded or self._is_to_be_recorded(start)):
+            first = start.sequence + 1
+            fault = f"the entries before entry {first} were removed, and no entry of the log records that"
+            return Verification(start, first, fault, start)
+        return found
+
+    def _is_to_be_recorded(self, start: ChainLink) -> bool:
+        return any(_records(row, start) for row in self._audit_reader.journal(_JOURNAL_READ))
+
+
+def _records(row: EntryRow, start: ChainLink) -> bool:
+    return row.act == Act.AUDIT_SHORTEN and row.subject == str(start)
+
+
+def _fault_at_start(start: ChainLink, noted: ChainLink) -> str | None:
+    """Return the fault of a link that was noted and that the chain does not have after its start."""
+    if noted.sequence < start.sequence:
+        return (
+            f"the noted entry {noted.sequence} was removed by age, as all entries to {start.sequence}; note "
+            "the end of the chain more often than that"
+        )
+    if noted.sequence == start.sequence and noted.hash != start.hash:
+        return f"the chain was computed anew: entry {start.sequence} has not the noted hash"
+    return None
 
 
 def _fault(found: ChainLink, right: ChainLink, noted: ChainLink | None) -> tuple[int, str] | None:
@@ -67,11 +108,13 @@ def _fault(found: ChainLink, right: ChainLink, noted: ChainLink | None) -> tuple
     return None
 
 
-def _at_end(link: ChainLink, head: ChainLink, noted: ChainLink | None) -> Verification:
+def _at_end(link: ChainLink, head: ChainLink, noted: ChainLink | None, start: ChainLink) -> Verification:
     last = max(head.sequence, 0 if noted is None else noted.sequence)
     if last > link.sequence:
         missing = link.sequence + 1
-        return Verification(link, missing, f"entry {missing} and all after it, to {last}, were removed")
+        fault = f"entry {missing} and all after it, to {last}, were removed"
+        return Verification(link, missing, fault, start)
     if head != link:
-        return Verification(link, link.sequence, f"the end of the chain is not entry {link.sequence}")
-    return Verification(link)
+        fault = f"the end of the chain is not entry {link.sequence}"
+        return Verification(link, link.sequence, fault, start)
+    return Verification(link, start=start)

@@ -32,6 +32,8 @@ _POSTING_EVERY_S = 1.0
 _DELETION_EVERY_S = 2.0
 # How soon uploaded files go that nothing has had for hours.
 _UNUSED_FILES_EVERY_S = 300.0
+# How soon what is older than its policy keeps it goes.
+_AGE_EVERY_S = 60.0
 # So much later than its delay ends, at most, an execution waits for a worker.
 _RELEASE_EVERY_S = 0.5
 # A batch that no end of a job completed is completed so much later.
@@ -131,6 +133,7 @@ class BackgroundServices:
         """Drains this process: waits for its executions, requeues the rest, and closes everything."""
         self._drain()
         self._unsubscribe()
+        self._services.apply_retention.stop()
         for task in self._tasks:
             task.interrupt()
         for task in self._tasks:
@@ -178,6 +181,7 @@ class BackgroundServices:
             yield "delayed-executions", services.release_delayed, _RELEASE_EVERY_S
             yield "batch-sweep", services.complete_batches.sweep, _BATCH_SWEEP_EVERY_S
             yield "deletion", services.remove_deleted, _DELETION_EVERY_S
+            yield "age", services.apply_retention, _AGE_EVERY_S
             yield "unused-files", services.remove_unused_blobs, _UNUSED_FILES_EVERY_S
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
             yield "sessions", services.forget_sessions, _RETENTION_EVERY_S

@@ -20,10 +20,12 @@ from application.log_links import LogLinks
 from application.messages import Message
 from application.ports.job_queries import JobQueries
 from application.ports.message_relay import MessageRelay
+from application.ports.purge_repository import StoreName
 from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.services import Ports, ServiceOptions, Services, build_services
+from application.use_cases.apply_retention import RetentionRules
 from application.use_cases.deliver_webhooks import DeliveryRules
 from application.views import JobView
 from domain.execution import Execution
@@ -112,8 +114,8 @@ class InMemoryService:
         if open_database is not None:
             self.unit_of_work, self.queries = open_database(meter)
         self.dashboard_queries = MemoryDashboardQueries(self.database)
-        self.code_store = MemoryObjectStore()
-        self.log_store = MemoryObjectStore()
+        self.code_store = MemoryObjectStore(self.clock.now)
+        self.log_store = MemoryObjectStore(self.clock.now)
         self.spool = MemoryResultSpool()
         self.sealer = sealer or AesGcmSealer({"test": bytes(KEY_BYTES)})
         self.metrics = MemoryClusterMetrics(self.clock)
@@ -174,6 +176,8 @@ class InMemoryService:
             membership_rules=MembershipRules(tenant_claim="tenant", role_claim="role"),
             idempotency_keys_kept_hours=KEYS_KEPT_HOURS,
             unused_files_kept_hours=FILES_KEPT_HOURS,
+            retention_rules=RetentionRules(orphans_kept=timedelta(hours=FILES_KEPT_HOURS)),
+            swept_stores=frozenset(StoreName),
             stale_message_after_s=5.0,
             max_keys=MAX_KEYS,
             max_batch_jobs=MAX_BATCH_JOBS,

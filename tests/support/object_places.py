@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from adapters.filesystem.names import spread_names
+from domain.values import ObjectKey
+
 
 class Directory:
     """Objects in files."""
@@ -16,9 +19,13 @@ class Directory:
     def read(self, key: str) -> bytes:
         """Return an object, or raise LookupError."""
         try:
-            return (self._directory / key).read_bytes()
+            return self._path(key).read_bytes()
         except OSError as error:
             raise LookupError(key) from error
+
+    def _path(self, key: str) -> Path:
+        spread = self._directory.joinpath(*spread_names(ObjectKey(key)))
+        return spread if spread.exists() else self._directory / key
 
     def write(self, key: str, content: bytes) -> None:
         """Keep an object."""

@@ -58,16 +58,17 @@ if os.geteuid() == 0:
     os.setuid(65534)
 store = open_store()
 store.put(key, b"before", "text/plain")
-directory.joinpath("project").chmod(0o500)
+of_object = next(directory.rglob("code.py")).parent
+of_object.chmod(0o500)
 attempt(lambda: store.put(key, b"after", "text/plain"))
 print(store.get(key, 100).decode())
 directory.chmod(0o500)
 attempt(store.check)
-directory.joinpath("project").chmod(0o000)
+of_object.chmod(0o000)
 attempt(lambda: store.get(key, 100))
 attempt(lambda: store.delete(key))
 directory.chmod(0o700)
-directory.joinpath("project").chmod(0o700)
+of_object.chmod(0o700)
 """
 STALL_IN_A_PUT = """
 class Stalling:

@@ -1,13 +1,15 @@
 """A change of the ledger by SQL, past the service, is found and placed."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
 from adapters.sql.tables import audit_head, audit_ledger
 from application.queries.audit_reader import AuditReader
 from application.use_cases.verify_audit_log import Verification, VerifyAuditLog
-from domain.audit import CHAIN_START, ChainLink, EntryRow
-from tests.support.samples import an_audit_entry
+from domain.audit import CHAIN_START, Act, ChainLink, EntryRow
+from tests.support.samples import NOW, an_audit_entry
 
 ENTRIES = 10
 OF_FIVE = audit_ledger.c.sequence == 5
@@ -72,6 +74,56 @@ def test_a_value_that_was_removed_is_found(store, name):
     tamper(store, sa.update(audit_ledger).where(OF_FIVE).values({name: sa.null()}))
 
     assert verify(store).bad_entry == 5
+
+
+def shorten(store, until, *, recorded=True):
+    """Remove the entries until a number as retention does, perhaps without the record of it."""
+
+    def work(transaction):
+        last = transaction.audit.shorten(NOW + timedelta(days=1), until)
+        if recorded:
+            entry = an_audit_entry(100 + last.sequence, act=Act.AUDIT_SHORTEN, subject=str(last))
+            transaction.audit.add(entry)
+        return last
+
+    return store.run(work)
+
+
+def test_a_ledger_that_is_shortened_by_age_is_right_from_its_start_on(store):
+    whole = verify(store).head
+    start = shorten(store, 4)
+    # While the record is in the journal still, and in the ledger
+    assert verify(store) == Verification(whole, start=start)
+    store.run(lambda transaction: transaction.audit.post(100))
+    found = verify(store, noted=whole)
+    assert (found.fault, found.head.sequence, found.start) == (None, ENTRIES + 1, start)
+    assert verify(store, noted=start).fault is None
+    # And what was changed after it is found, and what was noted before it cannot be
+    assert "was removed by age" in verify(store, noted=ChainLink(3, "a" * 64)).fault
+    assert "computed anew" in verify(store, noted=ChainLink(4, "a" * 64)).fault
+    tamper(store, sa.delete(audit_ledger).where(OF_FIVE))
+    assert verify(store).fault == "entry 5 was removed"
+
+
+def test_one_process_at_a_time_shortens_a_ledger_on_a_server(store):
+    shorten(store, 1)
+    if store.engine.dialect.name == "sqlite":  # its transactions are one after the other
+        assert shorten(store, 1).sequence == 2
+        return
+
+    def work(transaction):
+        transaction.audit.shorten(NOW + timedelta(days=1), 1)
+        return store.another().run(lambda other: other.audit.shorten(NOW + timedelta(days=1), 1))
+
+    assert store.run(work) is None
+
+
+def test_a_start_that_no_entry_records_is_a_fault(store):
+    shorten(store, 4, recorded=False)
+
+    assert verify(store).fault == (
+        "the entries before entry 5 were removed, and no entry of the log records that"
+    )
 
 
 def test_a_removed_entry_is_found(store):

@@ -1,6 +1,6 @@
 from collections.abc import Sequence
-from datetime import date
-from itertools import islice
+from datetime import date, datetime
+from itertools import islice, takewhile
 
 from application.ports.audit_log import AuditLog
 from application.views import AuditFilter, DayUsage, FoundEntries, UsageFilter
@@ -17,6 +17,9 @@ class MemoryAuditLog(AuditLog):
         self._journal = tables.audit_journal
         self._ledger = tables.audit_ledger
         self._projects = tables.projects
+        self._starts = tables.ledger_starts
+        self._removed = tables.usage_removed
+        self._usage_since = tables.usage_since
 
     def add(self, entry: AuditEntry) -> None:
         """Store an entry."""
@@ -38,12 +41,17 @@ class MemoryAuditLog(AuditLog):
         """Add up all entries of the tenant."""
         rows = [*(entry.row() for entry in self._journal.values()), *(linked.row for linked in self._ledger)]
         own = [row for row in rows if row.tenant == tenant.value]
+        removed = sum((usage for key, usage in self._removed.items() if key[0] == tenant.value), NO_USAGE)
         of_day = sum((row.usage for row in own if row.time.date() == day), NO_USAGE)
+        of_day += sum(
+            (usage for key, usage in self._removed.items() if key[:2] == (tenant.value, day.isoformat())),
+            NO_USAGE,
+        )
         return Usage(
             uploads=of_day.uploads,
             executions=of_day.executions,
             cpu_ms=of_day.cpu_ms,
-            stored_bytes=sum(row.stored_bytes for row in own),
+            stored_bytes=sum(row.stored_bytes for row in own) + removed.stored_bytes,
         )
 
     def page(self, wanted: AuditFilter) -> FoundEntries:
@@ -54,7 +62,22 @@ class MemoryAuditLog(AuditLog):
 
     def head(self) -> ChainLink:
         """Return the latest link."""
-        return self._ledger[-1].link if self._ledger else CHAIN_START
+        return self._ledger[-1].link if self._ledger else self.start()
+
+    def start(self) -> ChainLink:
+        """Return the link before the first entry."""
+        return self._starts[-1] if self._starts else CHAIN_START
+
+    def shorten(self, before: datetime, limit: int) -> ChainLink | None:
+        """Remove the first entries, and keep their usage."""
+        removed = list(takewhile(lambda linked: linked.row.time < before, self._ledger[:limit]))
+        if not removed:
+            return None
+        del self._ledger[: len(removed)]
+        for key, usage in usage_by_day(linked.row for linked in removed).items():
+            self._removed[key] = self._removed.get(key, NO_USAGE) + usage
+        self._starts.append(removed[-1].link)
+        return removed[-1].link
 
     def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:
         """Return entries of the ledger in the order of their numbers."""
@@ -64,7 +87,10 @@ class MemoryAuditLog(AuditLog):
 
     def usage_by_day(self, wanted: UsageFilter) -> Sequence[DayUsage]:
         """Return sums of the ledger."""
-        sums = usage_by_day(linked.row for linked in self._ledger)
+        sums = dict(self._removed)
+        for key, usage in usage_by_day(linked.row for linked in self._ledger).items():
+            sums[key] = sums.get(key, NO_USAGE) + usage
+        since = self._usage_since.get(wanted.tenant, date.min)
         days = [
             DayUsage(
                 day=date.fromisoformat(day),
@@ -73,7 +99,9 @@ class MemoryAuditLog(AuditLog):
                 usage=usage,
             )
             for (tenant, day, project), usage in sums.items()
-            if tenant == wanted.tenant.value and wanted.project_id in {None, project}
+            if tenant == wanted.tenant.value
+            and date.fromisoformat(day) >= since
+            and wanted.project_id in {None, project}
         ]
         days.sort(key=lambda one: (one.day, one.project_id), reverse=True)
         in_range = (one for one in days if wanted.since <= one.day <= wanted.until)

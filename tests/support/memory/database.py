@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from threading import Lock
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from application.ports.case_repository import CaseRange, CaseRun, JobBuild
 from application.ports.cluster_history import ClusterSample
 from application.ports.purge_repository import PendingDeletion, Purge
 from domain.api_key import ApiKey, KeyId
-from domain.audit import AuditEntry, AuditEntryId, LedgerEntry
+from domain.audit import AuditEntry, AuditEntryId, ChainLink, LedgerEntry, Usage
 from domain.batch import Batch
 from domain.caller import Caller
 from domain.case_set import CaseSetName, CaseSetVersion
@@ -18,6 +18,7 @@ from domain.execution import Execution
 from domain.idempotency import KeyRecord
 from domain.job import Job
 from domain.project import Project, ProjectStatus
+from domain.retention import Retention
 from domain.session import Session, SessionId
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantName, TenantStatus
 from domain.values import BatchId, ExecutionId, JobId, MessageId, ProjectId
@@ -126,6 +127,12 @@ class Tables:
     audit_ledger: list[LedgerEntry] = field(default_factory=list)
     webhooks: dict[WebhookId, Webhook] = field(default_factory=dict)
     deliveries: dict[DeliveryId, StoredDelivery] = field(default_factory=dict)
+    policies: dict[tuple[TenantName, ProjectId | None], Retention] = field(default_factory=dict)
+    marks: dict[str, datetime | None] = field(default_factory=dict)
+    # The last entries that were removed from the ledger, the sums of all that were, and the first day kept.
+    ledger_starts: list[ChainLink] = field(default_factory=list)
+    usage_removed: dict[tuple[str, str, int], Usage] = field(default_factory=dict)
+    usage_since: dict[TenantName, date] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""
@@ -156,6 +163,11 @@ class Tables:
             audit_ledger=self.audit_ledger.copy(),
             webhooks=self.webhooks.copy(),
             deliveries=self.deliveries.copy(),
+            policies=self.policies.copy(),
+            marks=self.marks.copy(),
+            ledger_starts=self.ledger_starts.copy(),
+            usage_removed=self.usage_removed.copy(),
+            usage_since=self.usage_since.copy(),
         )
 
 

@@ -1,7 +1,9 @@
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import IO
 
 from application.errors import NotFound, Unprocessable
-from application.ports.object_store import ObjectStore
+from application.ports.object_store import ObjectStore, StoredObject
 from domain.values import ObjectKey
 
 
@@ -12,12 +14,15 @@ class MemoryObjectStore(ObjectStore):
         objects: Contents by the text of their keys.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
         self.objects: dict[str, bytes] = {}
+        self.stored_at: dict[str, datetime] = {}
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
         """Store an object, once all of it is read."""
         self.objects[key.value] = content if isinstance(content, bytes) else content.read()
+        self.stored_at[key.value] = self._now()
 
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""
@@ -31,6 +36,13 @@ class MemoryObjectStore(ObjectStore):
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
         self.objects.pop(key.value, None)
+        self.stored_at.pop(key.value, None)
+
+    def stored_before(self, before: datetime) -> Iterator[StoredObject]:
+        """Yield the objects from before a time."""
+        for key, content in list(self.objects.items()):
+            if self.stored_at.get(key, before) < before:
+                yield StoredObject(ObjectKey(key), len(content))
 
     def url(self, key: ObjectKey) -> str:
         """Return a name for the object: nothing outside the process can fetch it."""

@@ -50,7 +50,7 @@ class MemoryPurgeRepository(PurgeRepository):
     def remove_jobs(self, purge: Purge, limit: int) -> Removed:
         """Remove the next jobs of a purge that are not RUNNING."""
         found = [job for job in self._jobs(purge) if job.status is not JobStatus.RUNNING][:limit]
-        removed = self._remove(found, purge.id)
+        removed = self.remove_rows(found, purge.id)
         stored = self._tables.purges[purge.id]
         self._tables.purges[purge.id] = replace(
             stored,
@@ -66,7 +66,7 @@ class MemoryPurgeRepository(PurgeRepository):
 
     def remove_job(self, job: Job) -> Removed:
         """Remove a job that has ended."""
-        return self._remove([job], None)
+        return self.remove_rows([job], None)
 
     def finish_next(self, requested_before: datetime) -> Purge | None:
         """Remove a purge that has nothing left, with its projects."""
@@ -88,6 +88,7 @@ class MemoryPurgeRepository(PurgeRepository):
                 self._remove_rest(purge.tenant)
             self._remove_webhooks(purge)
             self._remove_case_sets(purge)
+            self._remove_policies(purge)
             del self._tables.purges[purge.id]
             return purge
         return None
@@ -151,6 +152,11 @@ class MemoryPurgeRepository(PurgeRepository):
                 del tables.case_set_versions[key]
                 self._blobs.release([version.id])
 
+    def _remove_policies(self, purge: Purge) -> None:
+        for tenant, project in list(self._tables.policies):
+            if tenant == purge.tenant and purge.project_id in {None, project}:
+                del self._tables.policies[tenant, project]
+
     def has_work(self) -> bool:
         """Return whether there is a purge, or an object to be deleted."""
         return bool(self._tables.purges or self._tables.deletions)
@@ -197,7 +203,8 @@ class MemoryPurgeRepository(PurgeRepository):
         for row in [row for row in tables.case_ranges.values() if row.range.job_id in job_ids]:
             del tables.case_ranges[row.range.id]
 
-    def _remove(self, jobs: Sequence[Job], purge_id: UUID | None) -> Removed:
+    def remove_rows(self, jobs: Sequence[Job], purge_id: UUID | None = None) -> Removed:
+        """Remove jobs with all that they have, and note their objects."""
         ids = {job.id for job in jobs}
         if not ids <= self._tables.jobs.keys():
             raise ConcurrencyConflict("a job was removed by another transaction")

@@ -24,6 +24,7 @@ from tests.support.memory.key_repository import MemoryKeyRepository
 from tests.support.memory.outbox import MemoryOutbox
 from tests.support.memory.project_repository import MemoryProjectRepository
 from tests.support.memory.purge_repository import MemoryPurgeRepository
+from tests.support.memory.retention_repository import MemoryRetentionRepository
 from tests.support.memory.session_repository import MemorySessionRepository
 from tests.support.memory.tenant_repository import MemoryTenantRepository
 from tests.support.memory.webhook_repository import MemoryWebhookRepository
@@ -46,6 +47,7 @@ class MemoryTransaction:
         self.tenants = MemoryTenantRepository(draft)
         self.keys = MemoryKeyRepository(draft)
         self.purges = MemoryPurgeRepository(draft, now)
+        self.retention = MemoryRetentionRepository(draft, self.purges)
         self.blobs = MemoryBlobRepository(draft, now)
         self.outbox = MemoryOutbox(draft, now)
         self.inbox = MemoryInbox(draft)

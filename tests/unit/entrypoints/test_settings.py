@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from application.ports.purge_repository import StoreName
 from domain.limits import STANDARD_BOUNDS
 from entrypoints.cli.errors import Failure
 from entrypoints.cli.settings_report import load_settings
@@ -167,6 +168,11 @@ def test_the_address_of_a_runner_is_that_of_its_run(monkeypatch):
         ("SERVICE_SERVER_IDEMPOTENCY_KEYS_KEPT_HOURS", "idempotency_keys_kept_hours", 24),
         ("SERVICE_SERVER_UNUSED_FILES_KEPT_HOURS", "unused_files_kept_hours", 6),
         ("SERVICE_SERVER_CLUSTER_HISTORY_KEPT_DAYS", "cluster_history_kept_days", 30),
+        ("SERVICE_SERVER_KEEP_JOBS_DAYS", "keep_jobs_days", None),
+        ("SERVICE_SERVER_KEEP_LOGS_DAYS", "keep_logs_days", None),
+        ("SERVICE_SERVER_KEEP_PENDING_DAYS", "keep_pending_days", None),
+        ("SERVICE_SERVER_KEEP_AUDIT_DAYS", "keep_audit_days", None),
+        ("SERVICE_SERVER_KEEP_USAGE_DAYS", "keep_usage_days", None),
         ("SERVICE_SERVER_MAX_LARGE_BODIES", "max_large_bodies", 16),
         ("SERVICE_SERVER_MIN_UPLOAD_BYTES_PER_S", "min_upload_bytes_per_s", 16_384),
         ("SERVICE_SERVER_MAX_SPOOLED_MB", "max_spooled_mb", 1_024),
@@ -179,6 +185,20 @@ def test_what_an_operator_may_change_has_a_default(monkeypatch, variable, field,
     monkeypatch.setenv(variable, "3")
 
     assert getattr(Settings(), field) == 3
+
+
+def test_directories_are_swept_and_buckets_when_they_are_this_service_s_alone(monkeypatch):
+    assert Settings().swept_stores == set(StoreName)
+
+    monkeypatch.setenv("AWS_CODE_BUCKET", "shared")
+    assert Settings().swept_stores == {StoreName.LOG}
+    monkeypatch.setenv("SERVICE_SERVER_SWEEP_BUCKETS", "true")
+    assert Settings().swept_stores == set(StoreName)
+
+
+def test_an_object_is_swept_no_sooner_than_a_result_that_waits_for_its_log_is_given_up():
+    assert Settings().retention_rules.orphans_kept == timedelta(hours=6)
+    assert Settings(pending_results_s=86_400).retention_rules.orphans_kept == timedelta(days=2)
 
 
 def test_one_address_has_its_share_and_one_place_at_least():

@@ -1,0 +1,73 @@
+"""The pace of work in the background that shares the database with callers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from application.ports.clock import Clock
+
+T = TypeVar("T")
+
+# A transaction holds its locks for less than 50 ms; one that is as large as the last may take twice its time.
+_TARGET_S = 0.02
+_SHARE = 0.1
+_FIRST, _LARGEST = 10, 500
+# A single pause is no longer than that, whatever the step before it took.
+_LONGEST_REST_S = 5.0
+
+
+class Pace:
+    """Sizes batches by the time that they take, and rests after each.
+
+    * A batch that took longer than the target makes the next one smaller, a quick one makes it larger.
+    * Of all the time, only a share is spent with work.
+
+    Args:
+        clock: The clock.
+        rest: Waits; by default the clock's wait.
+        share: The share of the time that is spent with work; 1 for no rests.
+        target_s: The time that a batch is to take, in seconds.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rest: Callable[[float], object] | None = None,
+        share: float = _SHARE,
+        target_s: float = _TARGET_S,
+    ) -> None:
+        self._clock = clock
+        self._rest = rest or clock.sleep
+        self._share = share
+        self._target_s = target_s
+        self._size = _FIRST
+
+    def at_full_speed(self) -> "Pace":
+        """Return a pace with the same bound on a batch, and without rests."""
+        return Pace(self._clock, self._rest, 1.0, self._target_s)
+
+    def step(self, work: Callable[[int], T]) -> T:
+        """Do a batch of work, which is given its size, and rest."""
+        started = self._clock.monotonic()
+        size = self._size
+        done = work(size)
+        took_s = self._clock.monotonic() - started
+        if took_s > self._target_s:
+            self._size = max(int(size * self._target_s / took_s), 1)
+        elif took_s < self._target_s / 2:
+            self._size = min(size * 2, _LARGEST)
+        if self._share < 1.0:
+            self._rest(min(took_s * (1.0 / self._share - 1.0), _LONGEST_REST_S))
+        return done
+
+    def batches(self, items: Sequence[T], work: Callable[[Sequence[T]], object]) -> Iterator[int]:
+        """Do work with all items, batch by batch; yield the number of each batch's items after it."""
+        first = 0
+        while first < len(items):
+            batch = self.step(lambda size, first=first: self._of(items[first : first + size], work))  # type: ignore[misc]
+            first += batch
+            yield batch
+
+    @staticmethod
+    def _of(batch: Sequence[T], work: Callable[[Sequence[T]], object]) -> int:
+        work(batch)
+        return len(batch)

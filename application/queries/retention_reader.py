@@ -1,0 +1,56 @@
+"""Reads of the retention of tenants and projects."""
+
+from application.errors import NotFound
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.views import RetentionView
+from domain.caller import Caller
+from domain.retention import NO_RETENTION, Retention
+from domain.tenant import TenantName
+from domain.values import parse_project_reference
+
+
+class RetentionReader:
+    """Reads how long jobs and logs are kept.
+
+    Args:
+        default: The service's own policy.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork, default: Retention) -> None:
+        self._unit_of_work = unit_of_work
+        self._default = default
+
+    def of_tenant(self, name: TenantName) -> RetentionView:
+        """Return the policy of a tenant, and the one that is in force.
+
+        Raises:
+            NotFound: There is no such tenant.
+        """
+
+        def work(transaction: Transaction) -> RetentionView:
+            transaction.tenants.get_or_raise(name)
+            policies = transaction.retention.policies(self._default)
+            return RetentionView(own=policies.of_tenants.get(name, NO_RETENTION), in_force=policies.of(name))
+
+        return self._unit_of_work.read(work)
+
+    def of_project(self, caller: Caller, name_or_id: str) -> RetentionView:
+        """Return the policy of a project, and the one that is in force.
+
+        Raises:
+            InvalidValue: The text can be neither a name nor an id.
+            NotFound: There is no such project.
+        """
+        reference = parse_project_reference(name_or_id)
+
+        def work(transaction: Transaction) -> RetentionView:
+            project = transaction.projects.get(caller, reference)
+            if project is None or not project.is_live:
+                raise NotFound("project", reference)
+            policies = transaction.retention.policies(self._default)
+            return RetentionView(
+                own=policies.of_projects.get(project.id, NO_RETENTION),
+                in_force=policies.of(project.tenant, project.id),
+            )
+
+        return self._unit_of_work.read(work)

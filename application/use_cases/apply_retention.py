@@ -1,0 +1,394 @@
+"""Command: remove jobs, logs and records that are older than their policies keep them."""
+
+import logging
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from threading import Event
+from uuid import UUID
+
+from application.pace import Pace
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.object_store import ObjectStore
+from application.ports.purge_repository import Removed, StoreName
+from application.ports.retention_repository import LOG_WALKS, DueRows, EndedExecution, Place, Policies
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.audit import NO_USAGE, SERVICE, Act, AuditEntry, AuditEntryId, ChainLink, Usage
+from domain.job_lifecycle import JobStatus
+from domain.retention import FOREVER, NO_RETENTION, Retention
+from domain.tenant import TenantName
+from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
+
+logger = logging.getLogger("service_server.retention")
+
+# The figure of a policy that goes for jobs of a status. RUNNING ones are kept.
+_FIGURES: Mapping[JobStatus, str] = {
+    JobStatus.PENDING: "pending_days",
+    **{status: "jobs_days" for status in JobStatus if status.is_terminal},
+}
+_PROJECTS_AT_ONCE = 500
+_WALKED_AT_ONCE = 1_000
+_OBJECTS_AT_ONCE = 500
+# The chain's start moves with an entry of its own: rarely.
+_AUDIT_EVERY_S = _USAGE_EVERY_S = 3_600.0
+_SWEEP_EVERY_S = 86_400.0
+# A turn is taken a little early, for the intervals of tasks vary.
+_EARLY = 0.9
+_FIRST_ID = UUID(int=0)
+# An estimate counts so many jobs of a project and a status, and averages over so many.
+_COUNTED, _SAMPLED = 1_000_000, 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRules:
+    """The service's own part of retention.
+
+    Attributes:
+        default: The policy of owners that have none.
+        audit_days: The days for which entries of the audit log are kept; None for good.
+        usage_days: The same of sums of usage by day.
+        orphans_kept: The age from which an object is removed that no row refers to.
+    """
+
+    default: Retention = NO_RETENTION
+    audit_days: float | None = None
+    usage_days: float | None = None
+    orphans_kept: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Jobs of a project and a status that are from before a time."""
+
+    tenant: TenantName
+    project: ProjectId
+    status: JobStatus
+    before: datetime
+
+
+class ApplyRetention:
+    """Removes what is older than its policy keeps it.
+
+    * A job goes with its executions, tags, results, deliveries and references to files, in a transaction
+      that notes its code and logs to be deleted; `RemoveDeleted` deletes these. A RUNNING job is kept.
+    * A log that goes before its job leaves the result, which names no log any more.
+    * The audit log loses its first entries. The chain is verified from the last of them on, whose link an
+      entry of the log records.
+    * An object that no row refers to, and that an upload may not have under way any more, is noted to be
+      deleted.
+    * Transactions are small, and there are rests between them. Any number of processes work on it; each
+      leaves to the others the rows that they have locked. One that is killed leaves nothing undone.
+    * The audit log has an entry for each transaction, with which the stored bytes are the tenant's again.
+
+    Args:
+        stores: The stores whose objects without a row are removed.
+
+    Attributes:
+        removed: How many jobs, logs and other things this process has removed, by their kind.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        stores: Mapping[StoreName, ObjectStore],
+        clock: Clock,
+        ids: IdGenerator,
+        rules: RetentionRules,
+        pace: Pace | None = None,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._stores = stores
+        self._clock = clock
+        self._ids = ids
+        self._rules = rules
+        self._stopping = Event()
+        self._pace = pace or Pace(clock, self._stopping.wait)
+        self.removed: Counter[str] = Counter()
+
+    def __call__(self, *, at_once: bool = False) -> Mapping[str, int]:
+        """Remove everything that is due, or as much until `stop` is called; return how much, by kind.
+
+        Args:
+            at_once: Whether to rest not, and to do also what another process has done lately.
+
+        Raises:
+            DependencyUnavailable: The database or an object store is out of reach.
+        """
+        before = self.removed.copy()
+        pace = self._pace.at_full_speed() if at_once else self._pace
+        self._remove_jobs(pace)
+        self._remove_logs(pace)
+        self._shorten_audit_log(pace, at_once=at_once)
+        self._forget_usage(pace, at_once=at_once)
+        self._sweep(pace, at_once=at_once)
+        done = self.removed - before
+        if done:
+            logger.info("removed by age: %s", ", ".join(f"{n} {kind}" for kind, n in sorted(done.items())))
+        return done
+
+    def stop(self) -> None:
+        """End the work that is under way after its present step, and its rests."""
+        self._stopping.set()
+
+    def estimate(self) -> Mapping[str, int]:
+        """Return how many rows, objects and bytes of each kind are due, without removing any.
+
+        Jobs are counted up to a million of each project and status; the things that belong to them, and
+        bytes, are extrapolated from the oldest of them. Objects without a row are looked for in the stores.
+
+        Raises:
+            DependencyUnavailable: The database or an object store is out of reach.
+        """
+        found: Counter[str] = Counter()
+        for due in self._due(self._policies()):
+            rows = self._unit_of_work.read(
+                lambda t, due=due: t.retention.due_rows(  # type: ignore[misc]
+                    due.project, due.status, due.before, _COUNTED, _SAMPLED
+                )
+            )
+            found.update(_extrapolated(rows))
+        for store, old in self._stores.items():
+            for keys in _pages(old, self._clock.now() - self._rules.orphans_kept):
+                unowned = set(self._unowned(store, list(keys)))
+                found["orphans"] += len(unowned)
+                found["bytes"] += sum(keys[key] for key in unowned)
+        return found
+
+    def _policies(self) -> Policies:
+        return self._unit_of_work.read(lambda t: t.retention.policies(self._rules.default))
+
+    def _due(self, policies: Policies) -> Iterator[_Due]:
+        """Yield the projects and statuses that have jobs which may be due."""
+        if not any(policies.figures(name) - {FOREVER} for name in set(_FIGURES.values())):
+            return
+        after = ProjectId(0)
+        while page := self._unit_of_work.read(
+            lambda t, after=after: t.retention.projects(after, _PROJECTS_AT_ONCE)  # type: ignore[misc]
+        ):
+            after = page[-1][0]
+            due = list(self._due_among(page, policies))
+            random.shuffle(due)  # so that processes are seldom at the same one
+            yield from due
+
+    def _due_among(
+        self, projects: Sequence[tuple[ProjectId, TenantName]], policies: Policies
+    ) -> Iterator[_Due]:
+        now = self._clock.now()
+        owners = dict(projects)
+        by_end: dict[tuple[JobStatus, datetime], list[ProjectId]] = defaultdict(list)
+        for project, tenant in projects:
+            policy = policies.of(tenant, project)
+            for status, name in _FIGURES.items():
+                if (before := policy.kept_since(name, now)) is not None:
+                    by_end[status, before].append(project)
+        for (status, before), of_end in by_end.items():
+            found = self._unit_of_work.read(
+                lambda t, of_end=of_end, status=status, before=before: t.retention.with_jobs(  # type: ignore[misc]
+                    of_end, status, before
+                )
+            )
+            yield from (_Due(owners[project], project, status, before) for project in found)
+
+    def _remove_jobs(self, pace: Pace) -> None:
+        for due in self._due(self._policies()):
+            place: Place | None = None
+            while not self._stopping.is_set():
+                walked = pace.step(
+                    lambda _size, due=due, place=place: self._unit_of_work.read(  # type: ignore[misc]
+                        lambda t: t.retention.walk_jobs(
+                            due.project, due.status, due.before, place, _WALKED_AT_ONCE
+                        )
+                    )
+                )
+                for _ in pace.batches(walked.due, lambda ids, due=due: self._remove_batch(due, ids)):  # type: ignore[misc]
+                    if self._stopping.is_set():
+                        return
+                place = walked.last
+                if place is None:
+                    break
+
+    def _remove_batch(self, due: _Due, ids: Sequence[JobId]) -> None:
+        entry_id, now = AuditEntryId(self._ids.new()), self._clock.now()
+
+        def work(transaction: Transaction) -> Removed:
+            removed = transaction.retention.remove_jobs(ids, due.status, due.before)
+            if removed.jobs:
+                usage = Usage(stored_bytes=-removed.freed_bytes)
+                subject = f"{len(removed.jobs)} jobs"
+                transaction.audit.add(
+                    _entry(entry_id, now, Act.JOB_EXPIRE, subject, due.tenant, due.project, usage)
+                )
+            return removed
+
+        removed = self._unit_of_work.run(work)
+        self.removed.update(
+            jobs=len(removed.jobs), executions=len(removed.executions), bytes=removed.freed_bytes
+        )
+
+    def _remove_logs(self, pace: Pace) -> None:
+        policies = self._policies()
+        for days in policies.figures("logs_days") - {FOREVER}:
+            if isinstance(days, int | float):
+                self._walk_logs(pace, policies, days)
+
+    def _walk_logs(self, pace: Pace, policies: Policies, days: float) -> None:
+        """Remove logs that are kept for so many days, from where an earlier walk ended."""
+        name = f"{LOG_WALKS}{days} of {policies.default.logs_days}"
+        before = self._clock.now() - timedelta(days=days)
+        mark = self._unit_of_work.run(lambda t: t.retention.mark(name))
+        place = None if mark is None else Place(mark, _FIRST_ID)
+        while not self._stopping.is_set():
+            page = pace.step(
+                lambda _size, place=place: self._unit_of_work.read(  # type: ignore[misc]
+                    lambda t: t.retention.ended_executions(place, before, _WALKED_AT_ONCE)
+                )
+            )
+            in_force = {(one.tenant, one.project): policies.of(one.tenant, one.project) for one in page}
+            due = [one for one in page if one.has_log and in_force[one.tenant, one.project].logs_days == days]
+            for _ in pace.batches(due, self._remove_logs_of):
+                if self._stopping.is_set():
+                    return
+            if not page or not self._set_mark(name, mark, page[-1].place.at) or len(page) < _WALKED_AT_ONCE:
+                return
+            place = page[-1].place
+
+    def _set_mark(self, name: str, before: datetime | None, at: datetime) -> bool:
+        """Note how far the walk has come; return False if policies have changed, and it is to begin anew."""
+        return before == at or self._unit_of_work.run(lambda t: t.retention.set_mark(name, at))
+
+    def _remove_logs_of(self, batch: Sequence[EndedExecution]) -> None:
+        now = self._clock.now()
+        of_projects: dict[tuple[TenantName, ProjectId], list[ExecutionId]] = defaultdict(list)
+        for one in batch:
+            of_projects[one.tenant, one.project].append(one.id)
+        entry_ids = {owner: AuditEntryId(self._ids.new()) for owner in of_projects}
+
+        def work(transaction: Transaction) -> int:
+            freed = 0
+            for (tenant, project), ids in of_projects.items():
+                freed_bytes = transaction.retention.remove_logs(ids)
+                usage, subject = Usage(stored_bytes=-freed_bytes), f"{len(ids)} logs"
+                entry_id = entry_ids[tenant, project]
+                transaction.audit.add(_entry(entry_id, now, Act.LOG_EXPIRE, subject, tenant, project, usage))
+                freed += freed_bytes
+            return freed
+
+        freed = self._unit_of_work.run(work)
+        self.removed.update(logs=len(batch), bytes=freed)
+
+    def _shorten_audit_log(self, pace: Pace, *, at_once: bool) -> None:
+        days = self._rules.audit_days
+        if days is None or not self._is_due("audit", _AUDIT_EVERY_S, at_once=at_once):
+            return
+        before = self._clock.now() - timedelta(days=days)
+        while not self._stopping.is_set():
+            removed = pace.step(lambda size: self._remove_entries(before, size))
+            if not removed:
+                return
+            self.removed.update({"audit entries": removed})
+
+    def _remove_entries(self, before: datetime, limit: int) -> int:
+        entry_id, now = AuditEntryId(self._ids.new()), self._clock.now()
+
+        def work(transaction: Transaction) -> int:
+            start = transaction.audit.start()
+            last: ChainLink | None = transaction.audit.shorten(before, limit)
+            if last is None:
+                return 0
+            transaction.audit.add(_entry(entry_id, now, Act.AUDIT_SHORTEN, str(last)))
+            return last.sequence - start.sequence
+
+        return self._unit_of_work.run(work)
+
+    def _forget_usage(self, pace: Pace, *, at_once: bool) -> None:
+        days = self._rules.usage_days
+        if days is None or not self._is_due("usage", _USAGE_EVERY_S, at_once=at_once):
+            return
+        before = self._clock.now() - timedelta(days=days)
+        for tenant in self._unit_of_work.read(lambda t: t.tenants.all()):
+            while not self._stopping.is_set():
+                forgotten = pace.step(
+                    lambda size, name=tenant.name: self._unit_of_work.run(  # type: ignore[misc]
+                        lambda t: t.retention.forget_usage(name, before, size)
+                    )
+                )
+                if not forgotten:
+                    break
+                self.removed.update({"sums of usage": forgotten})
+
+    def _sweep(self, pace: Pace, *, at_once: bool) -> None:
+        if not self._stores or not self._is_due("orphans", _SWEEP_EVERY_S, at_once=at_once):
+            return
+        for store, objects in self._stores.items():
+            for keys in _pages(objects, self._clock.now() - self._rules.orphans_kept):
+                if self._stopping.is_set():
+                    return
+                pace.step(lambda _size, store=store, keys=keys: self._sweep_page(store, list(keys)))  # type: ignore[misc]
+
+    def _sweep_page(self, store: StoreName, keys: Sequence[ObjectKey]) -> None:
+        candidates = self._unowned(store, keys)
+        if not candidates:
+            return
+
+        def work(transaction: Transaction) -> int:
+            unowned = transaction.retention.unowned(store, candidates, lock=True)
+            for key in unowned:
+                transaction.purges.delete_object(store, key)
+            return len(unowned)
+
+        self.removed.update(orphans=self._unit_of_work.run(work))
+
+    def _unowned(self, store: StoreName, keys: Sequence[ObjectKey]) -> Sequence[ObjectKey]:
+        return self._unit_of_work.read(lambda t: t.retention.unowned(store, keys))
+
+    def _is_due(self, name: str, every_s: float, *, at_once: bool) -> bool:
+        """Return whether a thing that one process of all does at times is this one's to do now."""
+        now = self._clock.now()
+        return self._unit_of_work.run(
+            lambda t: t.retention.take_turn(name, now, 0 if at_once else every_s * _EARLY)
+        )
+
+
+def _pages(store: ObjectStore, before: datetime) -> Iterator[Mapping[ObjectKey, int]]:
+    """Yield the sizes of a store's objects from before a time, some at once."""
+    objects = store.stored_before(before)
+    while page := {one.key: one.size for one in islice(objects, _OBJECTS_AT_ONCE)}:
+        yield page
+
+
+def _extrapolated(rows: DueRows) -> Mapping[str, int]:
+    if not rows.sampled:
+        return {}
+    times = rows.jobs / rows.sampled
+    return {
+        "jobs": rows.jobs,
+        "executions": round(rows.executions * times),
+        "tags": round(rows.tags * times),
+        "objects": rows.jobs + round(rows.logs * times),
+        "bytes": round((rows.code_bytes + rows.log_bytes) * times),
+    }
+
+
+def _entry(
+    entry_id: AuditEntryId,
+    now: datetime,
+    act: Act,
+    subject: str,
+    tenant: TenantName | None = None,
+    project: ProjectId | None = None,
+    usage: Usage = NO_USAGE,
+) -> AuditEntry:
+    return AuditEntry(
+        id=entry_id,
+        at=now,
+        tenant=tenant,
+        principal=SERVICE,
+        act=act,
+        subject=subject,
+        project=project,
+        usage=usage,
+    )

@@ -1,0 +1,318 @@
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+import pytest
+
+from application.commands import UploadCodeCommand
+from application.errors import NotFound, StorageUnavailable
+from application.pace import Pace
+from application.ports.purge_repository import StoreName
+from application.use_cases.apply_retention import RetentionRules
+from domain.audit import Act
+from domain.errors import InvalidValue
+from domain.retention import FOREVER, NO_RETENTION, Retention
+from domain.values import ObjectKey
+from tests.support.callers import ANONYMOUS, a_caller
+from tests.support.in_memory_service import FILES_KEPT_HOURS
+from tests.support.memory.clock import MemoryClock
+
+DAY_S = 86_400
+HOUR_S = 3_600
+
+
+def retaining(service, *, worker="worker-1", audit_days=None, usage_days=None, **days):
+    """Return the removal by age of a service with such a policy of its own."""
+    rules = RetentionRules(
+        default=Retention(**days),
+        audit_days=audit_days,
+        usage_days=usage_days,
+        orphans_kept=timedelta(hours=FILES_KEPT_HOURS),
+    )
+    return service.process(worker, retention_rules=rules)
+
+
+def run(service, **changed):
+    job = service.start(**changed)
+    assert service.run_execution()
+    return service.job(job.job_id)
+
+
+def there(service, *jobs):
+    found = []
+    for job in jobs:
+        try:
+            service.job_reader.get(ANONYMOUS, job.job_id)
+        except NotFound:
+            found.append(False)
+        else:
+            found.append(True)
+    return found
+
+
+def entries(service, act):
+    waiting = service.unit_of_work.read(lambda transaction: transaction.audit.waiting(1_000))
+    return [entry for entry in waiting if entry.act == act]
+
+
+def test_nothing_goes_by_default(service):
+    job, pending = run(service), service.upload()
+    service.clock.advance(1_000 * DAY_S)
+
+    assert service.apply_retention(at_once=True) == {}
+
+    assert there(service, job, pending) == [True, True]
+
+
+def test_a_job_goes_so_many_days_after_its_end_and_its_objects_soon_after(service):
+    # Given a job of today and one of a week later, and a policy of a month
+    services = retaining(service, jobs_days=30)
+    old = run(service)
+    service.clock.advance(7 * DAY_S)
+    young, pending = run(service, code="print(2)"), service.upload(code="print(3)")
+    stored = sum(len(content) for content in service.log_store.objects.values())
+    # When the month of the first one is over
+    service.clock.advance(23 * DAY_S - 1)
+    assert services.apply_retention() == {}
+    service.clock.advance(2)
+    done = services.apply_retention()
+    # Then it is gone, its objects are deleted, and its bytes are the tenant's again
+    assert (done["jobs"], done["executions"]) == (1, 1)
+    assert there(service, old, young, pending) == [False, True, True]
+    services.remove_deleted()
+    assert old.code_key not in service.code_store.objects
+    assert len(service.log_store.objects) == 1
+    (entry,) = entries(service, Act.JOB_EXPIRE)
+    left = sum(len(content) for content in service.log_store.objects.values())
+    assert entry.usage.stored_bytes == -(stored - left + len("print(1)"))
+    assert (entry.principal, entry.subject) == ("service", "1 jobs")
+
+
+def test_a_job_that_was_executed_late_is_kept_from_its_end_on(service):
+    services = retaining(service, jobs_days=2)
+    job = service.upload()
+    service.clock.advance(10 * DAY_S)
+    service.execute_job(ANONYMOUS, job.job_id, None)
+    assert services.apply_retention() == {}  # it runs
+    assert service.run_execution()
+
+    service.clock.advance(DAY_S)
+    services.apply_retention()
+    assert there(service, job) == [True]
+    service.clock.advance(DAY_S + 1)
+    services.apply_retention()
+    assert there(service, job) == [False]
+
+
+def test_jobs_that_were_never_executed_have_a_time_of_their_own(service):
+    services = retaining(service, pending_days=1)
+    ended, pending = run(service), service.upload()
+    service.clock.advance(DAY_S + 1)
+
+    services.apply_retention()
+
+    assert there(service, ended, pending) == [True, False]
+
+
+def test_a_log_goes_before_its_job_and_leaves_the_result(service):
+    services = retaining(service, jobs_days=30, logs_days=1)
+    job = run(service)
+    service.clock.advance(DAY_S + 1)
+
+    done = services.apply_retention()
+    services.remove_deleted()
+
+    assert done["logs"] == 1
+    assert not service.log_store.objects
+    after = service.job(job.job_id)
+    assert after.execution.result.log_key is None
+    assert after.execution.result.stdout == job.execution.result.stdout
+    # And ones that end later go too, from where the walk has come to
+    run(service)
+    service.clock.advance(DAY_S + 1)
+    assert services.apply_retention()["logs"] == 1
+    assert services.apply_retention() == {}
+
+
+def test_the_project_s_policy_counts_then_the_tenant_s_then_the_service_s(service):
+    services = retaining(service, jobs_days=1)
+    of_service, of_project = run(service), run(service, project="kept")
+    services.set_retention(ANONYMOUS, "kept", Retention(jobs_days=FOREVER))
+    service.clock.advance(2 * DAY_S)
+
+    services.apply_retention()
+    assert there(service, of_service, of_project) == [False, True]
+
+    name = ANONYMOUS.tenant.name
+    services.set_retention(ANONYMOUS, "kept", NO_RETENTION)
+    services.set_retention(ANONYMOUS, name, Retention(jobs_days=FOREVER))
+    services.apply_retention()
+    assert there(service, of_project) == [True]
+    services.set_retention(ANONYMOUS, name, Retention(jobs_days=1))
+    services.apply_retention()
+    assert there(service, of_project) == [False]
+
+
+def test_a_shorter_time_for_logs_goes_for_what_a_walk_has_passed_over(service):
+    services = retaining(service, logs_days=1)
+    run(service)
+    services.set_retention(ANONYMOUS, "demo", Retention(logs_days=FOREVER))
+    service.clock.advance(2 * DAY_S)
+    services.apply_retention()
+    assert service.log_store.objects
+
+    services.set_retention(ANONYMOUS, "demo", NO_RETENTION)
+
+    assert services.apply_retention()["logs"] == 1
+
+
+def test_a_policy_is_read_with_the_one_in_force_and_its_setting_is_recorded(service):
+    services = retaining(service, jobs_days=30, pending_days=2)
+    run(service)
+
+    view = services.set_retention(ANONYMOUS, "demo", Retention(jobs_days=7))
+
+    assert view == services.retention_reader.of_project(ANONYMOUS, "demo")
+    assert view.own == Retention(jobs_days=7)
+    assert view.in_force == Retention(jobs_days=7, pending_days=2)
+    of_tenant = services.retention_reader.of_tenant(ANONYMOUS.tenant.name)
+    assert (of_tenant.own, of_tenant.in_force) == (NO_RETENTION, Retention(jobs_days=30, pending_days=2))
+    (entry,) = entries(service, Act.PROJECT_RETENTION)
+    assert (entry.subject, entry.outcome) == ("demo", "done")
+    with pytest.raises(NotFound):
+        services.retention_reader.of_project(a_caller("acme"), "demo")
+    with pytest.raises(NotFound):
+        services.set_retention(a_caller("acme"), "demo", Retention(jobs_days=7))
+
+
+@pytest.mark.parametrize("days", [0, -1, 36_501, float("nan"), float("inf"), "ever", True, [1]])
+def test_a_figure_that_is_no_number_of_days_is_refused(days):
+    with pytest.raises(InvalidValue, match="number of days"):
+        Retention(jobs_days=days)
+
+
+def test_the_audit_log_is_shortened_and_still_verified(service):
+    services = retaining(service, audit_days=10, usage_days=10)
+    run(service)
+    services.post_audit_entries()
+    before = services.verify_audit_log().head
+    service.clock.advance(11 * DAY_S)
+
+    done = services.apply_retention()
+
+    assert done["audit entries"] == before.sequence
+    services.post_audit_entries()
+    found = services.verify_audit_log()
+    assert (found.fault, found.start) == (None, before)
+    assert found.head.sequence == before.sequence + 1
+    # And once an hour is enough
+    service.clock.advance(11 * DAY_S)
+    assert services.apply_retention()["audit entries"] == 1
+    assert services.apply_retention() == {}
+
+
+def test_an_object_that_no_job_has_is_removed_when_no_upload_can_have_it_under_way(service):
+    services = retaining(service)
+    kept = run(service)
+    job_id = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+    lost = {
+        StoreName.CODE: ObjectKey(f"demo/{job_id}.py"),
+        StoreName.LOG: ObjectKey(f"logs/{uuid5(job_id, 'x')}.json"),
+    }
+    service.code_store.put(lost[StoreName.CODE], b"lost", "text/plain")
+    service.log_store.put(lost[StoreName.LOG], b"lost", "text/plain")
+    service.code_store.put(ObjectKey("demo/notes.txt"), b"another's", "text/plain")
+    service.clock.advance(FILES_KEPT_HOURS * HOUR_S - 1)
+    assert services.apply_retention() == {}
+    service.clock.advance(DAY_S)
+
+    estimate = services.apply_retention.estimate()
+    done = services.apply_retention()
+    services.remove_deleted()
+
+    assert (estimate["orphans"], estimate["bytes"]) == (2, 8)
+    assert done == {"orphans": 2}
+    assert set(service.code_store.objects) == {kept.code_key, "demo/notes.txt"}
+    assert set(service.log_store.objects) == {kept.execution.result.log_key.value}
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+def test_an_upload_whose_objects_may_be_swept_is_refused(service, in_batch, monkeypatch):
+    # Given an upload that is held up between its objects and its transaction
+    put = service.code_store.put
+
+    def slowly(*arguments):
+        put(*arguments)
+        service.clock.advance(FILES_KEPT_HOURS * HOUR_S / 2)
+
+    monkeypatch.setattr(service.code_store, "put", slowly)
+    # When it goes on, then there is no job, and no object
+    command = UploadCodeCommand(project="demo", code="print(1)", language="python")
+    upload = service.submit_batch if in_batch else service.upload_code
+    with pytest.raises(StorageUnavailable, match="took too long"):
+        upload(ANONYMOUS, [command] if in_batch else command)
+    assert not service.database.tables.jobs
+    assert not service.code_store.objects
+
+
+def test_an_estimate_removes_nothing(service):
+    services = retaining(service, jobs_days=1)
+    for _ in range(3):
+        run(service, tags={"a": "b"})
+    service.clock.advance(2 * DAY_S)
+
+    found = services.apply_retention.estimate()
+
+    logs = sum(len(content) for content in service.log_store.objects.values())
+    assert found == {
+        "jobs": 3,
+        "executions": 3,
+        "tags": 3,
+        "objects": 6,
+        "bytes": logs + 3 * len("print(1)"),
+        "orphans": 0,
+    }
+    assert len(service.database.tables.jobs) == 3
+
+
+def test_work_that_is_stopped_ends_after_its_step(service):
+    services = retaining(service, jobs_days=1)
+    jobs = [run(service) for _ in range(30)]
+    service.clock.advance(2 * DAY_S)
+    services.apply_retention.stop()
+
+    services.apply_retention()
+
+    assert sum(there(service, *jobs)) >= len(jobs) - 10
+
+
+def test_two_processes_remove_each_job_once(service):
+    both = [retaining(service, worker=f"worker-{n}", jobs_days=1) for n in (1, 2)]
+    for _ in range(5):
+        run(service)
+    service.clock.advance(2 * DAY_S)
+
+    assert [services.apply_retention().get("jobs", 0) for services in both] == [5, 0]
+    assert not service.database.tables.jobs
+
+
+def test_a_pace_makes_batches_as_large_as_their_time_allows_and_rests():
+    clock = MemoryClock()
+    rests: list[float] = []
+    pace = Pace(clock, rests.append, share=0.1, target_s=0.02)
+
+    def work_of(ms_of_each):
+        def work(size):
+            clock.advance(size * ms_of_each / 1_000)
+            return size
+
+        return work
+
+    sizes = [pace.step(work_of(0.1)) for _ in range(12)]
+    assert sizes[:4] == [10, 20, 40, 80]
+    assert 100 <= max(sizes) <= 200  # 20 ms at most
+    assert rests[0] == pytest.approx(0.009)  # nine times as long as the work
+    sizes = [pace.step(work_of(5)) for _ in range(4)]
+    assert sizes[-1] <= 4
+    rests.clear()
+    pace.at_full_speed().step(work_of(5))
+    assert rests == []
