@@ -26,6 +26,8 @@ class Pace:
         rest: Waits; by default the clock's wait.
         share: The share of the time that is spent with work; 1 for no rests.
         target_s: The time that a batch is to take, in seconds.
+        largest: The size of a batch at most.
+        observe: Is called with the time that each step took, in seconds.
     """
 
     def __init__(
@@ -34,16 +36,20 @@ class Pace:
         rest: Callable[[float], object] | None = None,
         share: float = _SHARE,
         target_s: float = _TARGET_S,
+        largest: int = _LARGEST,
+        observe: Callable[[float], object] | None = None,
     ) -> None:
         self._clock = clock
         self._rest = rest or clock.sleep
         self._share = share
         self._target_s = target_s
-        self._size = _FIRST
+        self._largest = largest
+        self._observe = observe
+        self._size = min(_FIRST, largest)
 
     def at_full_speed(self) -> "Pace":
         """Return a pace with the same bound on a batch, and without rests."""
-        return Pace(self._clock, self._rest, 1.0, self._target_s)
+        return Pace(self._clock, self._rest, 1.0, self._target_s, self._largest, self._observe)
 
     def step(self, work: Callable[[int], T]) -> T:
         """Do a batch of work, which is given its size, and rest."""
@@ -51,10 +57,12 @@ class Pace:
         size = self._size
         done = work(size)
         took_s = self._clock.monotonic() - started
+        if self._observe is not None:
+            self._observe(took_s)
         if took_s > self._target_s:
             self._size = max(int(size * self._target_s / took_s), 1)
         elif took_s < self._target_s / 2:
-            self._size = min(size * 2, _LARGEST)
+            self._size = min(size * 2, self._largest)
         if self._share < 1.0:
             self._rest(min(took_s * (1.0 / self._share - 1.0), _LONGEST_REST_S))
         return done

@@ -805,6 +805,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             clock=ports.clock,
             ids=ports.ids,
             worker=options.worker,
+            measurements=ports.measurements,
         ),
         apply_retention=ApplyRetention(
             unit_of_work=ports.unit_of_work,
@@ -812,6 +813,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             clock=ports.clock,
             ids=ports.ids,
             rules=options.retention_rules,
+            measurements=ports.measurements,
         ),
         remove_unused_blobs=RemoveUnusedBlobs(
             unit_of_work=ports.unit_of_work,

@@ -69,8 +69,13 @@ class Tree:
                         os.unlink(draft.name, dir_fd=incoming)
 
     @contextmanager
-    def directory(self, names: Sequence[str], *, create: bool = False) -> Iterator[int]:
+    def directory(self, names: Sequence[str], *, create: bool = False, sync: bool = True) -> Iterator[int]:
         """Open a directory below the root; give its descriptor.
+
+        Args:
+            names: Its names, from the root on.
+            create: Whether to make it if it is missing.
+            sync: Whether one that is made is to survive a power failure.
 
         Raises:
             OSError: FileNotFoundError if it is missing, NotADirectoryError if a link or a file is in its way.
@@ -78,7 +83,7 @@ class Tree:
         descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name in names:
-                below = self._open_below(descriptor, name, create=create)
+                below = self._open_below(descriptor, name, create=create, sync=sync)
                 os.close(descriptor)
                 descriptor = below
             yield descriptor
@@ -136,7 +141,7 @@ class Tree:
         left, taken = dict(contents), []
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self.directory(parents, create=True) as parent:
+                with self.directory(parents, create=True, sync=False) as parent:  # all is, at the end
                     while left:
                         name = next(iter(left))
                         try:
@@ -245,7 +250,7 @@ class Tree:
                     os.rmdir(name, dir_fd=directory)
                 parents = above
 
-    def _open_below(self, parent: int, name: str, *, create: bool) -> int:
+    def _open_below(self, parent: int, name: str, *, create: bool, sync: bool) -> int:
         try:
             return os.open(name, _DIRECTORY, dir_fd=parent)
         except FileNotFoundError:
@@ -253,7 +258,8 @@ class Tree:
                 raise
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=parent)
-        self._sync(parent)
+        if sync:
+            self._sync(parent)
         return os.open(name, _DIRECTORY, dir_fd=parent)
 
     def _write_draft(self, incoming: int, draft: str, content: Readable) -> None:

@@ -6,13 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from threading import Event
 from uuid import UUID
 
+from application.metrics import PURGE_DURATION, PURGED_BYTES, PURGED_ROWS
 from application.pace import Pace
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
+from application.ports.measurements import Measurements
 from application.ports.object_store import ObjectStore
 from application.ports.purge_repository import Removed, StoreName
 from application.ports.retention_repository import LOG_WALKS, DueRows, EndedExecution, Place, Policies
@@ -38,6 +41,8 @@ _AUDIT_EVERY_S = _USAGE_EVERY_S = 3_600.0
 _SWEEP_EVERY_S = 86_400.0
 # A turn is taken a little early, for the intervals of tasks vary.
 _EARLY = 0.9
+# The kinds that are rows of their own.
+_ROWS = frozenset({"jobs", "executions", "audit", "usage"})
 _FIRST_ID = UUID(int=0)
 # An estimate counts so many jobs of a project and a status, and averages over so many.
 _COUNTED, _SAMPLED = 1_000_000, 200
@@ -98,7 +103,7 @@ class ApplyRetention:
         clock: Clock,
         ids: IdGenerator,
         rules: RetentionRules,
-        pace: Pace | None = None,
+        measurements: Measurements,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._stores = stores
@@ -106,7 +111,8 @@ class ApplyRetention:
         self._ids = ids
         self._rules = rules
         self._stopping = Event()
-        self._pace = pace or Pace(clock, self._stopping.wait)
+        self._measurements = measurements
+        self._pace = Pace(clock, self._stopping.wait, observe=partial(measurements.observe, PURGE_DURATION))
         self.removed: Counter[str] = Counter()
 
     def __call__(self, *, at_once: bool = False) -> Mapping[str, int]:
@@ -225,9 +231,8 @@ class ApplyRetention:
             return removed
 
         removed = self._unit_of_work.run(work)
-        self.removed.update(
-            jobs=len(removed.jobs), executions=len(removed.executions), bytes=removed.freed_bytes
-        )
+        jobs, executions = len(removed.jobs), len(removed.executions)
+        self._count(jobs=jobs, executions=executions, bytes=removed.freed_bytes)
 
     def _remove_logs(self, pace: Pace) -> None:
         policies = self._policies()
@@ -278,7 +283,7 @@ class ApplyRetention:
             return freed
 
         freed = self._unit_of_work.run(work)
-        self.removed.update(logs=len(batch), bytes=freed)
+        self._count(logs=len(batch), bytes=freed)
 
     def _shorten_audit_log(self, pace: Pace, *, at_once: bool) -> None:
         days = self._rules.audit_days
@@ -289,7 +294,7 @@ class ApplyRetention:
             removed = pace.step(lambda size: self._remove_entries(before, size))
             if not removed:
                 return
-            self.removed.update({"audit entries": removed})
+            self._count(audit=removed)
 
     def _remove_entries(self, before: datetime, limit: int) -> int:
         entry_id, now = AuditEntryId(self._ids.new()), self._clock.now()
@@ -318,7 +323,7 @@ class ApplyRetention:
                 )
                 if not forgotten:
                     break
-                self.removed.update({"sums of usage": forgotten})
+                self._count(usage=forgotten)
 
     def _sweep(self, pace: Pace, *, at_once: bool) -> None:
         if not self._stores or not self._is_due("orphans", _SWEEP_EVERY_S, at_once=at_once):
@@ -340,10 +345,16 @@ class ApplyRetention:
                 transaction.purges.delete_object(store, key)
             return len(unowned)
 
-        self.removed.update(orphans=self._unit_of_work.run(work))
+        self._count(orphans=self._unit_of_work.run(work))
 
     def _unowned(self, store: StoreName, keys: Sequence[ObjectKey]) -> Sequence[ObjectKey]:
         return self._unit_of_work.read(lambda t: t.retention.unowned(store, keys))
+
+    def _count(self, **removed: int) -> None:
+        self.removed.update(removed)
+        for kind in _ROWS.intersection(removed):
+            self._measurements.count(PURGED_ROWS, kind, by=removed[kind])
+        self._measurements.count(PURGED_BYTES, by=removed.get("bytes", 0))
 
     def _is_due(self, name: str, every_s: float, *, at_once: bool) -> bool:
         """Return whether a thing that one process of all does at times is this one's to do now."""

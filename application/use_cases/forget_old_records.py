@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from application.pace import Pace
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 
@@ -16,7 +17,7 @@ class ForgetOldRecords:
 
     Args:
         kept: How long a record is kept.
-        batch: How many are removed in one transaction.
+        batch: How many are removed in one transaction at most.
     """
 
     def __init__(
@@ -26,14 +27,15 @@ class ForgetOldRecords:
         self._clock = clock
         self._forget = forget
         self._kept = kept
-        self._batch = batch
+        self._pace = Pace(clock, share=1.0, largest=batch)
 
     def __call__(self) -> int:
         """Remove every record that is old enough; return how many."""
         before = self._clock.now() - self._kept
         total = 0
-        while forgotten := self._unit_of_work.run(
-            lambda transaction: self._forget(transaction, before, self._batch)
-        ):
+        while forgotten := self._pace.step(lambda size: self._forget_batch(before, size)):
             total += forgotten
         return total
+
+    def _forget_batch(self, before: datetime, size: int) -> int:
+        return self._unit_of_work.run(lambda transaction: self._forget(transaction, before, size))

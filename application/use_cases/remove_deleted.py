@@ -8,12 +8,15 @@ from functools import partial
 from itertools import compress
 
 from application.errors import CorruptRow
+from application.metrics import PURGE_DURATION, PURGED_BYTES, PURGED_OBJECTS, PURGED_ROWS
 from application.outbox_writer import OutboxWriter
+from application.pace import Pace
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
+from application.ports.measurements import Measurements
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
-from application.ports.purge_repository import PendingDeletion, Purge, StoreName
+from application.ports.purge_repository import PendingDeletion, Purge, Removed, StoreName
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.use_cases.cancel_job import cancel
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
@@ -48,7 +51,7 @@ class RemoveDeleted:
       that, with which the stored bytes are the tenant's again.
 
     Args:
-        batch: How many jobs, or objects, are removed in one transaction.
+        batch: How many jobs, or objects, are removed in one transaction at most.
         max_batches: How many batches of jobs are removed in one round.
     """
 
@@ -61,6 +64,7 @@ class RemoveDeleted:
         clock: Clock,
         ids: IdGenerator,
         worker: str,
+        measurements: Measurements,
         batch: int = 100,
         max_batches: int = 50,
     ) -> None:
@@ -72,6 +76,10 @@ class RemoveDeleted:
         self._ids = ids
         self._worker = worker
         self._batch = batch
+        self._measurements = measurements
+        self._pace = Pace(
+            clock, share=1.0, largest=batch, observe=partial(measurements.observe, PURGE_DURATION)
+        )
         self._max_batches = max_batches
 
     def __call__(self) -> int:
@@ -106,14 +114,18 @@ class RemoveDeleted:
 
     def _remove_jobs(self, purge: Purge) -> int:
         self._cancel_running(purge)
-        removed = self._unit_of_work.run(
-            lambda transaction: transaction.purges.remove_jobs(purge, self._batch)
-        )
+        removed = self._pace.step(lambda size: self._remove_rows(purge, size))
+        self._measurements.count(PURGED_ROWS, "jobs", by=len(removed.jobs))
+        self._measurements.count(PURGED_ROWS, "executions", by=len(removed.executions))
+        self._measurements.count(PURGED_BYTES, by=removed.freed_bytes)
         for execution_id in removed.executions:
             self._output_feed.close(execution_id)
         if removed.jobs:
             logger.info("purged %d jobs of %s", len(removed.jobs), purge)
         return len(removed.jobs)
+
+    def _remove_rows(self, purge: Purge, size: int) -> Removed:
+        return self._unit_of_work.run(lambda transaction: transaction.purges.remove_jobs(purge, size))
 
     def _cancel_running(self, purge: Purge) -> None:
         running = self._unit_of_work.read(
@@ -162,6 +174,7 @@ class RemoveDeleted:
             logger.warning("%s object '%s' stays: another job names it", deletion.store, deletion.key)
         else:
             self._stores[deletion.store].delete(deletion.key)
+            self._measurements.count(PURGED_OBJECTS, deletion.store)
         return True
 
     def _forget(self, digests: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+from application.pace import Pace
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.purge_repository import UnusedBlobs
@@ -23,7 +24,7 @@ class RemoveUnusedBlobs:
 
     Args:
         kept: How long a blob is kept after its last reference.
-        batch: How many are removed in one transaction.
+        batch: How many are removed in one transaction at most.
     """
 
     def __init__(
@@ -33,26 +34,26 @@ class RemoveUnusedBlobs:
         self._clock = clock
         self._ids = ids
         self._kept = kept
-        self._batch = batch
+        self._pace = Pace(clock, share=1.0, largest=batch)
 
     def __call__(self) -> int:
         """Remove every blob that is due; return the stored bytes that were theirs."""
         freed_bytes = 0
         is_all = False
         while not is_all:
-            removed = self._remove_batch()
+            removed = self._pace.step(self._remove_batch)
             is_all = removed.is_all
             freed_bytes += sum(removed.freed_bytes.values())
         if freed_bytes:
             logger.info("removed %d bytes of files that no job has any more", freed_bytes)
         return freed_bytes
 
-    def _remove_batch(self) -> UnusedBlobs:
+    def _remove_batch(self, size: int) -> UnusedBlobs:
         now = self._clock.now()
         entry_ids: dict[TenantName, AuditEntryId] = {}
 
         def work(transaction: Transaction) -> UnusedBlobs:
-            removed = transaction.purges.remove_unused_blobs(self._kept.total_seconds(), self._batch)
+            removed = transaction.purges.remove_unused_blobs(self._kept.total_seconds(), size)
             for tenant, freed_bytes in removed.freed_bytes.items():
                 if freed_bytes:
                     entry_id = entry_ids.setdefault(tenant, AuditEntryId(self._ids.new()))

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -74,6 +75,20 @@ def test_a_copy_takes_the_place_of_an_object(store):
 def test_what_is_not_there_cannot_be_copied(store):
     with pytest.raises(NotFound):
         store.copy(ObjectKey("no/such.py"), KEY, TEXT, ANY_SIZE)
+
+
+def test_objects_are_listed_by_their_age(store):
+    keys = [ObjectKey(f"project-{n % 3}/{n}.py") for n in range(5)]
+    for number, key in enumerate(keys):
+        store.put(key, b"x" * number, TEXT)
+    hour = timedelta(hours=1)
+
+    found = list(store.stored_before(datetime.now(UTC) + hour))
+
+    assert sorted((one.key.value, one.size) for one in found) == sorted(
+        (key.value, number) for number, key in enumerate(keys)
+    )
+    assert list(store.stored_before(datetime.now(UTC) - hour)) == []
 
 
 @pytest.mark.parametrize("number", [0, 1, 15, 40])

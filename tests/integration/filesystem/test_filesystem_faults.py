@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from adapters.filesystem.names import spread_names
 from adapters.filesystem.object_store import FilesystemObjectStore
 from application.errors import NotFound, StorageUnavailable
 from domain.values import ObjectKey
 
 KEY = ObjectKey("project/code.py")
+PLACE = "/".join(spread_names(KEY))
 ANY_SIZE = 1 << 30
 THREADS = 1_000
 
@@ -187,7 +189,7 @@ def test_a_process_killed_while_storing_leaves_nothing_to_be_seen(store, root):
     os.utime(draft, (an_hour_ago, an_hour_ago))
     open_store(root)
     # Then the object is as it was, and what the process left is gone
-    assert files(root) == [KEY.value]
+    assert files(root) == [PLACE]
 
 
 def test_a_draft_that_is_being_written_survives_the_opening_of_the_store(store, root):
@@ -234,7 +236,7 @@ def test_a_thousand_threads_never_see_half_an_object(store, root):
     # Then what was read was always whole, nothing failed, and no draft is left
     assert unexpected == []
     assert {(len(content), len(set(content))) for content in seen} <= {(50_000, 1)}
-    assert set(files(root)) <= {KEY.value}
+    assert set(files(root)) <= {PLACE}
 
 
 def test_directories_may_be_removed_under_writers(store, root):
@@ -261,7 +263,7 @@ def test_directories_may_be_removed_under_writers(store, root):
     assert {(len(content), len(set(content))) for content in seen} <= {(10_000, 1)}
     store.put(KEY, b"after", "text/plain")
     assert store.get(KEY, ANY_SIZE) == b"after"
-    assert files(root) == [KEY.value]
+    assert files(root) == [PLACE]
 
 
 def test_the_address_of_an_object_is_this_services_log_endpoint(store):
@@ -289,27 +291,28 @@ def test_a_directory_goes_with_its_last_object_and_writers_are_not_in_its_way(tm
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(come_and_go, range(8)))
 
-    assert [path.name for path in root.iterdir()] == ["~incoming"]
+    assert sorted(path.name for path in root.iterdir()) == ["~incoming", "~spread-0"]
 
 
 def test_of_many_objects_that_cannot_all_be_stored_none_is_left_but_those_that_were_there(store, root):
     before = ObjectKey("many/20.py")
     store.put(before, b"before", "text/plain")
     # A directory in the place of the last one: it is neither made nor replaced.
-    root.joinpath("many/39.py").mkdir()
+    root.joinpath(*spread_names(ObjectKey("many/39.py"))).mkdir(parents=True)
     objects = {ObjectKey(f"many/{number}.py"): b"%d" % number for number in range(40)}
 
     with pytest.raises(StorageUnavailable):
         store.put_all(objects, "text/plain")
 
-    assert sorted(path.name for path in root.joinpath("many").iterdir()) == ["20.py", "39.py"]
+    assert sorted(path.name for path in root.joinpath("many").rglob("*.py")) == ["20.py", "39.py"]
 
 
 def test_a_link_in_the_place_of_one_of_many_objects_is_replaced(store, root, tmp_path):
     outside = tmp_path / "outside"
     outside.write_bytes(b"outside")
-    root.joinpath("many").mkdir(exist_ok=True)
-    root.joinpath("many/7.py").symlink_to(outside)
+    place = root.joinpath(*spread_names(ObjectKey("many/7.py")))
+    place.parent.mkdir(parents=True)
+    place.symlink_to(outside)
     objects = {ObjectKey(f"many/{number}.py"): b"%d" % number for number in range(40)}
 
     store.put_all(objects, "text/plain")

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from adapters.filesystem.names import spread_names
 from adapters.filesystem.object_store import FilesystemObjectStore
 from application.errors import ApplicationError, NotFound, StorageUnavailable
 from domain.values import ObjectKey
 
 KEY = ObjectKey("project/job/code.py")
+PLACE = "/".join(spread_names(KEY))
 ANY_SIZE = 1 << 30
 SECRET = "the secret outside"
 
@@ -50,7 +52,13 @@ def snapshot(directory):
 
 @pytest.mark.parametrize(
     ("link", "target"),
-    [("project", ""), ("project/job", ""), ("project/job/code.py", "code.py"), ("project", "/")],
+    [
+        ("project", ""),
+        ("project/job", ""),
+        ("project/job/code.py", "code.py"),
+        (PLACE, "code.py"),
+        ("project", "/"),
+    ],
 )
 def test_a_link_planted_at_any_level_is_not_followed_to_read(store, root, outside, link, target):
     # Given a symbolic link on the key's way that leads to the secret
@@ -79,18 +87,18 @@ def test_a_link_in_place_of_a_directory_is_not_followed_to_write_or_remove(tmp_p
 
 
 def test_a_link_in_place_of_an_object_is_replaced_and_what_it_led_to_stays(store, root, outside):
-    (root / "project/job").mkdir(parents=True)
-    (root / KEY.value).symlink_to(outside / "code.py")
+    (root / PLACE).parent.mkdir(parents=True)
+    (root / PLACE).symlink_to(outside / "code.py")
     store.put(KEY, b"mine", "text/plain")
     assert (outside / "code.py").read_text() == SECRET
     assert store.get(KEY, ANY_SIZE) == b"mine"
-    assert not (root / KEY.value).is_symlink()
+    assert not (root / PLACE).is_symlink()
 
 
 @pytest.mark.parametrize("operation", ["put", "delete"])
 def test_the_other_name_of_a_hard_link_is_never_written_through(store, root, outside, operation):
-    (root / "project/job").mkdir(parents=True)
-    os.link(outside / "code.py", root / KEY.value)
+    (root / PLACE).parent.mkdir(parents=True)
+    os.link(outside / "code.py", root / PLACE)
     if operation == "put":
         store.put(KEY, b"mine", "text/plain")
     else:
@@ -121,8 +129,8 @@ def plant_device(path):
 @pytest.mark.parametrize("plant", [plant_fifo, plant_socket, plant_directory, plant_device])
 def test_what_is_not_a_regular_file_is_no_object_and_holds_nobody_up(store, root, plant, monkeypatch):
     monkeypatch.chdir(root)
-    (root / "project/job").mkdir(parents=True)
-    plant(root / KEY.value)
+    (root / PLACE).parent.mkdir(parents=True)
+    plant(root / PLACE)
     with pytest.raises(NotFound):
         store.get(KEY, ANY_SIZE)
 
@@ -130,14 +138,14 @@ def test_what_is_not_a_regular_file_is_no_object_and_holds_nobody_up(store, root
 @pytest.mark.parametrize("plant", [plant_fifo, plant_socket, plant_device])
 def test_what_is_not_a_regular_file_gives_way_to_an_object(store, root, plant, monkeypatch):
     monkeypatch.chdir(root)
-    (root / "project/job").mkdir(parents=True)
-    plant(root / KEY.value)
+    (root / PLACE).parent.mkdir(parents=True)
+    plant(root / PLACE)
     store.put(KEY, b"mine", "text/plain")
     assert store.get(KEY, ANY_SIZE) == b"mine"
 
 
 def test_a_directory_in_place_of_an_object_is_refused_with_a_reason(store, root):
-    (root / KEY.value).mkdir(parents=True)
+    (root / PLACE).mkdir(parents=True)
     with pytest.raises(StorageUnavailable, match="a directory is where the object should be"):
         store.put(KEY, b"mine", "text/plain")
 
@@ -178,7 +186,8 @@ def test_a_forged_key_never_leaves_the_directory(store, root, outside, text):
 def test_objects_and_directories_are_for_the_service_alone(store, root):
     store.put(KEY, b"1", "text/plain")
     modes = {path.relative_to(root).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*")}
-    assert modes == {"~incoming": 0o700, "project": 0o700, "project/job": 0o700, KEY.value: 0o600}
+    directories = ("~incoming", "~spread-0", "project", "project/job", PLACE.rpartition("/")[0])
+    assert modes == {**dict.fromkeys(directories, 0o700), PLACE: 0o600}
 
 
 def test_no_descriptor_is_left_open_whatever_happens(store, root):

@@ -5,6 +5,7 @@ import pytest
 
 from application.commands import UploadCodeCommand
 from application.errors import NotFound, StorageUnavailable
+from application.metrics import PURGED_ROWS
 from application.pace import Pace
 from application.ports.purge_repository import StoreName
 from application.use_cases.apply_retention import RetentionRules
@@ -78,6 +79,7 @@ def test_a_job_goes_so_many_days_after_its_end_and_its_objects_soon_after(servic
     # Then it is gone, its objects are deleted, and its bytes are the tenant's again
     assert (done["jobs"], done["executions"]) == (1, 1)
     assert there(service, old, young, pending) == [False, True, True]
+    assert service.measurements.counted[PURGED_ROWS, ("jobs",)] == 1
     services.remove_deleted()
     assert old.code_key not in service.code_store.objects
     assert len(service.log_store.objects) == 1
@@ -199,14 +201,14 @@ def test_the_audit_log_is_shortened_and_still_verified(service):
 
     done = services.apply_retention()
 
-    assert done["audit entries"] == before.sequence
+    assert done["audit"] == before.sequence
     services.post_audit_entries()
     found = services.verify_audit_log()
     assert (found.fault, found.start) == (None, before)
     assert found.head.sequence == before.sequence + 1
     # And once an hour is enough
     service.clock.advance(11 * DAY_S)
-    assert services.apply_retention()["audit entries"] == 1
+    assert services.apply_retention()["audit"] == 1
     assert services.apply_retention() == {}
 
 
