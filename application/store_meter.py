@@ -1,13 +1,14 @@
 """The metrics of an object store."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
 from time import perf_counter
 from typing import IO, TypeVar
 
 from application.errors import StorageUnavailable
 from application.metrics import STORAGE_DURATION, STORAGE_ERRORS
 from application.ports.measurements import Measurements
-from application.ports.object_store import ObjectStore
+from application.ports.object_store import ObjectStore, StoredObject
 from domain.values import ObjectKey
 
 T = TypeVar("T")
@@ -49,6 +50,10 @@ class StoreMeter(ObjectStore):
     def delete(self, key: ObjectKey) -> None:
         """Remove an object."""
         self._timed("delete", lambda: self._store.delete(key))
+
+    def stored_before(self, before: datetime) -> Iterator[StoredObject]:
+        """Yield the objects from before a time; not counted, for the work between them would be."""
+        return self._store.stored_before(before)
 
     def url(self, key: ObjectKey) -> str:
         """Return where a client may fetch the object."""

@@ -116,7 +116,7 @@ class RetentionRepository(ABC):
     def put(self, tenant: TenantName, project: ProjectId | None, policy: Retention) -> None:
         """Set the policy of a tenant, or of one of its projects; an empty one is none.
 
-        The marks of walks are removed: what they passed over may be due now.
+        The marks of walks are removed: rows that they passed over may be due now.
         """
 
     @abstractmethod

@@ -76,7 +76,7 @@ class _Due:
 
 
 class ApplyRetention:
-    """Removes what is older than its policy keeps it.
+    """Removes jobs, logs and records that are older than their policies keep them.
 
     * A job goes with its executions, tags, results, deliveries and references to files, in a transaction
       that notes its code and logs to be deleted; `RemoveDeleted` deletes these. A RUNNING job is kept.
@@ -116,7 +116,7 @@ class ApplyRetention:
         self.removed: Counter[str] = Counter()
 
     def __call__(self, *, at_once: bool = False) -> Mapping[str, int]:
-        """Remove everything that is due, or as much until `stop` is called; return how much, by kind.
+        """Remove all that is due, until `stop` is called; return the numbers that went, by kind.
 
         Args:
             at_once: Whether to rest not, and to do also what another process has done lately.
@@ -141,7 +141,7 @@ class ApplyRetention:
         self._stopping.set()
 
     def estimate(self) -> Mapping[str, int]:
-        """Return how many rows, objects and bytes of each kind are due, without removing any.
+        """Return the numbers of rows, objects and bytes that are due, by kind, without removing any.
 
         Jobs are counted up to a million of each project and status; the things that belong to them, and
         bytes, are extrapolated from the oldest of them. Objects without a row are looked for in the stores.

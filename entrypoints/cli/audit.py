@@ -61,6 +61,7 @@ def verify(admin: Administration, *, noted: ChainLink | None, as_json: bool) -> 
                 "end": end,
                 "bad_entry": found.bad_entry,
                 "fault": found.fault,
+                "start": str(found.start),
             }
         )
     elif found.fault is None:

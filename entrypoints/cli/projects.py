@@ -1,8 +1,12 @@
 """The command `projects`: lists, creates, archives, restores and deletes projects, by the HTTP API."""
 
+from collections.abc import Sequence
+
 import rich_click as click
+from msgspec.json import encode
 
 from domain.catalogue.text import text
+from entrypoints.cli import retention
 from entrypoints.cli.bulk import confirm
 from entrypoints.cli.client import Json, segment
 from entrypoints.cli.columns import Column
@@ -78,6 +82,26 @@ def delete(*, project: str, purge: bool, is_sure: bool, as_json: bool, server: s
     with connect(server) as client:
         query = "?purge=true" if purge else ""
         _show(client.delete(f"/api/projects/{segment(project)}{query}"), as_json=as_json)
+
+
+@command.command("retention", epilog=retention.EPILOG)
+@_project_argument
+@retention.days_argument
+@retention.none_option
+@json_option
+@server_option
+def set_retention(
+    *, project: str, figures: Sequence[str], is_none: bool, as_json: bool, server: str | None
+) -> None:
+    """Set how long jobs and logs of a project are kept, as a whole. Without any figure, show it."""
+    policy = retention.read_policy(figures, is_none=is_none)
+    path = f"/api/projects/{segment(project)}/retention"
+    with connect(server) as client:
+        if policy is None:
+            shown = client.get(path)
+        else:
+            shown = client.put(path, encode(policy.figures()), "application/json")
+    retention.print_retention(shown, as_json=as_json)
 
 
 def _list(server: str | None, *, as_json: bool) -> None:

@@ -8,10 +8,12 @@ from msgspec import to_builtins
 from domain.catalogue.text import text
 from domain.quota import QUOTA_NAMES, UNLIMITED, Quota
 from domain.tenant import Tenant, TenantName, TenantTrigger
+from entrypoints.cli import retention
 from entrypoints.cli.administration import Administration, administrative
 from entrypoints.cli.columns import Column
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
+from entrypoints.http.schemas.retention import RetentionResponse
 from entrypoints.http.schemas.tenants import TenantResponse
 
 _name_argument = click.argument("name")
@@ -106,6 +108,24 @@ def quota(
     else:
         tenant = admin.services.tenant_reader.get(TenantName(name))
     _print(tenant, as_json=as_json)
+
+
+@command.command("retention", epilog=retention.EPILOG)
+@_name_argument
+@retention.days_argument
+@retention.none_option
+@json_option
+@administrative
+def set_retention(
+    admin: Administration, *, name: str, figures: Sequence[str], is_none: bool, as_json: bool
+) -> None:
+    """Set how long jobs and logs of a tenant are kept, as a whole. Without any figure, show it."""
+    policy = retention.read_policy(figures, is_none=is_none)
+    if policy is None:
+        view = admin.services.retention_reader.of_tenant(TenantName(name))
+    else:
+        view = admin.services.set_retention(admin.caller, TenantName(name), policy)
+    retention.print_retention(to_builtins(RetentionResponse.of(view)), as_json=as_json)
 
 
 def _quota(figures: Sequence[str]) -> Quota:

@@ -33,6 +33,7 @@ from entrypoints.http.controllers.logs import LogsController
 from entrypoints.http.controllers.metrics import read_metrics
 from entrypoints.http.controllers.output import OutputController
 from entrypoints.http.controllers.projects import ProjectsController
+from entrypoints.http.controllers.retention import RetentionController
 from entrypoints.http.controllers.tenants import TenantsController
 from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.controllers.webhooks import JobDeliveriesController, WebhooksController
@@ -68,6 +69,7 @@ _CONTROLLERS = (
     KeysController,
     UsageController,
     TenantsController,
+    RetentionController,
     WebhooksController,
     JobDeliveriesController,
 )

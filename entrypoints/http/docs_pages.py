@@ -40,6 +40,7 @@ _TAGS = (
     ("Engines", "What execution engines report."),
     ("Keys", "Keys that callers show who they are with."),
     ("Webhooks", "Subscriptions to the events of jobs and batches, and what was posted to them."),
+    ("Retention", "How long jobs and logs of projects and tenants are kept."),
     ("Tenants", "Owners of projects, jobs and keys, and their quotas; for administrators."),
     ("Audit", "Who did what, and how much of the service that took."),
     ("Health", "Whether the service answers."),

@@ -412,3 +412,31 @@ def test_a_log_is_linked_for_callers_with_logs_read_alone(service: Service, key_
     for path in paths:
         assert "/api/log-link" not in http.get(path, headers=writer).raise_for_status().text
         assert "/api/log-link" in http.get(path, headers=reader).raise_for_status().text
+
+
+def test_a_tenant_s_retention_is_in_force_for_its_projects_and_an_administrator_s_to_set(
+    service: Service, key_of, admin, tenant
+):
+    none = {"jobs_days": None, "logs_days": None, "pending_days": None}
+    path, headers = (
+        f"/api/tenants/{tenant}/retention",
+        key_of(Scope.JOBS_READ, Scope.PROJECTS_WRITE, tenant=tenant),
+    )
+    service.http.post("/api/project", params={"project_name": "p"}, headers=headers).raise_for_status()
+    policy = {**none, "logs_days": 7, "pending_days": 0.5}
+
+    made = service.http.put(path, headers=admin, json={"logs_days": 7, "pending_days": 0.5})
+
+    assert made.json() == {"policy": policy, "in_force": policy}
+    assert service.http.get(path, headers=admin).json() == made.json()
+    own = service.http.put(
+        "/api/projects/p/retention", headers=headers, json={"jobs_days": 365, "logs_days": "forever"}
+    )
+    assert own.json()["in_force"] == {"jobs_days": 365, "logs_days": "forever", "pending_days": 0.5}
+    assert_problem(service.http.put(path, headers=headers, json={}), 403)
+    assert_problem(service.http.get(path, headers=headers), 403)
+    reader = key_of(Scope.JOBS_READ, tenant=tenant)
+    assert service.http.get("/api/projects/p/retention", headers=reader).json() == own.json()
+    assert_problem(service.http.put("/api/projects/p/retention", headers=reader, json={}), 403)
+    assert_problem(service.http.get("/api/tenants/no-such/retention", headers=admin), 404)
+    assert_problem(service.http.put("/api/tenants/no-such/retention", headers=admin, json={}), 404)

@@ -10,6 +10,7 @@ from entrypoints.http.dashboard.editor_contents import editor_context
 from entrypoints.http.dashboard.history import HistoryForm, history_context
 from entrypoints.http.dashboard.named_project import named_project
 from entrypoints.http.dashboard.pages import Pages
+from entrypoints.http.dashboard.retention import retention_sentence
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
@@ -36,6 +37,9 @@ class ProjectPages(Controller):
             {
                 "languages": api.services.cluster_reader.languages(),
                 "version": "",
+                "retention": retention_sentence(
+                    api.services.retention_reader.of_project(caller, str(found.id))
+                ),
                 **editor_context(api, caller, found),
                 **history_context(api, caller, _chosen(request, found)),
             },

@@ -16,6 +16,7 @@ from domain.catalogue.figures import duration, limit_figure, size
 from domain.catalogue.text import Text, text
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
+from entrypoints.http.dashboard.retention import retention_sentence
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
@@ -86,6 +87,7 @@ class UsagePages(Controller):
             "period": period if period in DAYS else "30_days",
             "days": days,
             "version": "",
+            "retention": retention_sentence(api.services.retention_reader.of_tenant(caller.tenant.name)),
             **_meters(caller, api),
         }
         return pages.page(request, "usage.html", context)

@@ -14,6 +14,7 @@ from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.main import service_server
 from entrypoints.container import build_container
 from tests.support.callers import a_caller
+from tests.support.samples import a_job
 from tests.support.settings import settings_of
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -95,6 +96,43 @@ def test_a_key_may_expire(printed, expires):
     made = printed("keys", "create", "--name", "x", "--scope", "admin", "--expires", expires)
 
     assert datetime.fromisoformat(made["expires_at"]) > datetime.now(UTC) + timedelta(days=89)
+
+
+def test_the_retention_of_a_tenant_is_set_and_shown(printed, run):
+    printed("tenants", "create", "acme")
+    assert run("tenants", "retention", "acme").split() == ["policy", "none", "in_force", "none"]
+
+    made = printed("tenants", "retention", "acme", "jobs=90", "logs=0.5", "pending=forever")
+
+    assert made["policy"] == {"jobs_days": 90, "logs_days": 0.5, "pending_days": "forever"}
+    assert printed("tenants", "retention", "acme") == made
+    assert "jobs=90.0 logs=0.5 pending=forever" in run("tenants", "retention", "acme")
+    assert printed("tenants", "retention", "acme", "--none")["policy"]["jobs_days"] is None
+
+
+@pytest.mark.parametrize("figure", ["jobs", "jobs=", "jobs=x", "days=1", "jobs=0", "jobs=nan", "jobs=-1"])
+def test_a_figure_of_retention_that_is_no_number_of_days_is_refused(run, figure):
+    with pytest.raises(Failure, match=r"days") as refused:
+        run("tenants", "retention", "default", figure)
+    assert refused.value.exit_code is ExitCode.USAGE
+
+
+def test_a_purge_names_what_is_due_and_then_removes_it(printed, run, monkeypatch, data_dir):
+    # Given an uploaded job that was never executed, and a tenant that keeps none for long
+    assert run("purge", "--dry-run") == "Nothing is due.\n"
+    container = build_container(settings_of(data_dir=data_dir))
+    job = a_job(container.unit_of_work(), code_bytes=8)
+    container.code_store().put(job.spec.code_key, b"print(1)", "text/plain")
+    assert run("purge", "--dry-run") == "Nothing is due.\n"
+    monkeypatch.setenv("SERVICE_SERVER_KEEP_PENDING_DAYS", "1")
+
+    due = printed("purge", "--dry-run")
+    done = printed("purge")
+
+    assert due == {"bytes": 8, "jobs": 1, "objects": 1}
+    assert done == {"bytes": 8, "jobs": 1}
+    assert printed("purge") == {}
+    assert not list(data_dir.rglob("main.py"))
 
 
 def test_keys_of_a_tenant_are_named_with_it(printed, run):
