@@ -28,7 +28,7 @@ COMMANDS = (
     ("keys", "keys.command", "Create, list, rotate and revoke API keys."),
     ("tenants", "tenants.command", "Create, list, suspend, resume and delete tenants; set quotas."),
     ("audit", "audit.command", "Verify the chain of the audit log, and export it."),
-    ("purge", "purge.command", "Remove what is older than retention keeps it."),
+    ("purge", "purge.command", "Remove jobs, logs and records that are older than retention keeps them."),
     ("backup", "backup.backup", "Write all data of an embedded service to one file."),
     ("restore", "backup.restore", "Unpack such a file into a new data directory."),
     ("import", "import_.command", "Import the database of the service that this one replaces."),

@@ -1,4 +1,4 @@
-"""The command `purge`: removes what is older than its policy keeps it, on the machine."""
+"""The command `purge`: removes old jobs, logs and records by their policies, on the machine."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ from entrypoints.cli.terminal import json_option, print_fields, print_json, say
 @json_option
 @administrative
 def command(admin: Administration, *, is_dry: bool, as_json: bool) -> None:
-    """Remove what is older than retention keeps it, and objects without a job, at once and without rests.
+    """Remove jobs, logs and records by age, and objects without a job, at once and without rests.
 
     The service does so by itself, a little at a time; it may run meanwhile. Prints how many rows, objects and
     bytes went, by kind. With --dry-run: how many are due. Jobs are counted, up to a million of each project
