@@ -1,0 +1,47 @@
+{{- define "name" -}}
+{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "labels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* The labels of the pods of a component; called with a list of the root and its name. */}}
+{{- define "selector" -}}
+app.kubernetes.io/name: {{ (index . 0).Chart.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "container" -}}
+envFrom:
+  - configMapRef: { name: {{ include "name" . }} }
+  - secretRef: { name: {{ .Values.existingSecret }} }
+volumeMounts:
+  - { name: data, mountPath: /var/lib/service-server }
+  - { name: tmp, mountPath: /tmp }
+{{- end }}
+
+{{- define "pod" -}}
+serviceAccountName: {{ include "name" . }}
+automountServiceAccountToken: false
+terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - { name: data, emptyDir: {} }
+  - { name: tmp, emptyDir: {} }
+{{- end }}
+
+{{/* Of containers that run no programs. */}}
+{{- define "no-privileges" -}}
+runAsNonRoot: true
+readOnlyRootFilesystem: true
+allowPrivilegeEscalation: false
+capabilities: { drop: [ALL] }
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
