@@ -46,8 +46,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """Usage of a limit in percent, None where it was not measured."""
+    """Usage of a limit in percent, None where it was not measured.
 
+    Attributes:
+        key: The name of the limit in `Limits`.
+        most: The limit, in the unit of its name.
+    """
+
+    key: str
+    most: int
     name: Text
     used: Text | str
     allowed: str
@@ -212,6 +219,8 @@ def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
         )
     return [
         Meter(
+            key=name,
+            most=allowed,
             name=text(f"limits.{name}"),
             used="" if result is None else _NOT_MEASURED if value is None else limit_figure(name, value),
             allowed=limit_figure(name, allowed),

@@ -260,6 +260,9 @@
       source.addEventListener("open", () => this.setLost(false));
       source.addEventListener("execution", () => this.restart());
       source.addEventListener("output", (event) => this.write(JSON.parse(event.data)));
+      source.addEventListener("usage", (event) => {
+        document.dispatchEvent(new CustomEvent("usage", { detail: { job: this.job, usage: JSON.parse(event.data) } }));
+      });
       source.addEventListener("end", (event) => this.end(JSON.parse(event.data)));
       source.addEventListener("error", () => {
         if (!this.section.isConnected) return source.close();
