@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
+from application.ports.dashboard_queries import COUNTED_UP_TO
 from application.views import Cursor, JobFilter
 from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId
@@ -91,13 +92,34 @@ def _reads(smallest: int) -> dict[str, Read]:
         "list of two tags": JobFilter(limit=LIMIT, tags={"env": "prod", "team": "a"}),
         "list of what runs": JobFilter(limit=LIMIT, phases=frozenset({Phase.RUNNING})),
         "list of nothing": JobFilter(limit=LIMIT, statuses=absent),
+        "list of the oldest": JobFilter(limit=LIMIT, oldest_first=True),
+        "list of a tag and a day": JobFilter(
+            limit=20, tags={"env": "prod"}, created_before=middle.created_at
+        ),
+        "list of a tag, failed": JobFilter(
+            limit=20, tags={"env": "prod"}, statuses=frozenset({JobStatus.FAILED})
+        ),
+        "list of a text": JobFilter(limit=20, search="env:prod"),
+        "list of a text that is nowhere": JobFilter(limit=20, search="nowhere"),
+        "list of the beginning of an id": JobFilter(limit=20, id_prefix=job_id(smallest // 3).hex[:12]),
     }
+    counted = (
+        *("list", "list of a project", "list of a status", "list of a tag", "list of a tag, failed"),
+        *("list of a project and a status", "list of a text", "list of a text that is nowhere"),
+    )
     reads: dict[str, Read] = {name: _page(wanted) for name, wanted in filters.items()}
+    reads |= {f"number of the {name}": _count(filters[name]) for name in counted}
+    reads["names of tags"] = lambda queries: queries.tag_names(ANONYMOUS, None, "", 20)
+    reads["values of a tag"] = lambda queries: queries.tag_values(ANONYMOUS, project, "team", "", 20)
     return {**reads, "status": lambda queries: queries.status(ANONYMOUS, job_id(smallest // 3))}
 
 
 def _page(wanted: JobFilter) -> Read:
     return lambda queries: queries.page(ANONYMOUS, wanted)
+
+
+def _count(wanted: JobFilter) -> Read:
+    return lambda queries: queries.count(ANONYMOUS, wanted, COUNTED_UP_TO)
 
 
 def _print_head(sizes: Sequence[int]) -> None:

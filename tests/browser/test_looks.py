@@ -10,7 +10,18 @@ from tests.browser.visitor import Visitor
 from tests.support.service import Server
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
-PAGES = ("projects", "project", "edit", "job", "cases", "cluster", "webhooks", "deliveries", "missing")
+PAGES = (
+    "projects",
+    "jobs",
+    "project",
+    "edit",
+    "job",
+    "cases",
+    "cluster",
+    "webhooks",
+    "deliveries",
+    "missing",
+)
 WEIGHT_BYTES = 250_000
 PAINT_MS = 300
 PATIENCE_S = 120
@@ -55,6 +66,7 @@ def paths(visitor: Visitor, server: Server) -> dict[str, str]:
         "webhooks": webhooks,
         "deliveries": f"{webhooks}/{webhook['webhook_id']}",
         "projects": "/dashboard",
+        "jobs": "/dashboard/jobs?tag=team:blue",
         "project": visitor.project_url,
         "edit": f"{visitor.project_url}/edit?from={job_id}",
         "job": f"/dashboard/jobs/{job_id}",

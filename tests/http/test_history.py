@@ -75,6 +75,8 @@ def test_days_are_of_the_zone_that_the_address_names_or_of_utc(service: Service,
     assert listed(service, project=name, since=made.replace("Z", "+00:00")) == [job_id]
     assert listed(service, project=name, until=made) == []
     assert listed(service, project=name, until="2001-01-01") == []
+    assert listed(service, project=name, since="0001-01-01", until="9999-12-30") == [job_id]
+    assert listed(service, until="0001-01-01T00:00:00Z") == []
     page = service.http.get(
         LIST, params={"since": "2026-03-01T00:00:00+09:00", "until": "2026-03-02T00:00:00+09:00"}
     )
@@ -83,7 +85,15 @@ def test_days_are_of_the_zone_that_the_address_names_or_of_utc(service: Service,
 
 
 @pytest.mark.parametrize(
-    "chosen", [{"since": "yesterday"}, {"until": "2026-13-01"}, {"tag": "team"}, {"q": "x" * 201}]
+    "chosen",
+    [
+        {"since": "yesterday"},
+        {"until": "2026-13-01"},
+        {"until": "9999-12-31"},
+        {"since": "0001-01-01T00:00:00+09:00"},
+        {"tag": "team"},
+        {"q": "x" * 201},
+    ],
 )
 def test_a_choice_that_cannot_be_is_refused_on_a_page(service: Service, chosen: dict[str, str]):
     answer = service.http.get(LIST, params=chosen, headers=PAGE)

@@ -97,7 +97,7 @@ class HistoryForm:
     def last_day(self) -> str:
         """The last day as a field for a date has it."""
         end = _instant("until", self.until, time.max)
-        return _day(end and end - _INSTANT)
+        return _day(end and _just_before(end))
 
     def job_filter(self, now: datetime) -> JobFilter:
         """Read the choices.
@@ -119,7 +119,7 @@ class HistoryForm:
             language=self.language if self.language in LANGUAGES else None,
             tags=self._tags(),
             search=self.q or None,
-            created_after=since and since - _INSTANT,
+            created_after=since and _just_before(since),
             created_before=_instant("until", self.until, time.max),
             cursor=read_cursor(self.cursor) if self.cursor else None,
             oldest_first=self.is_oldest_first,
@@ -179,6 +179,13 @@ def _instant(name: Literal["since", "until"], given: str, of_day: time) -> datet
         return day if of_day == time.min else day + _A_DAY
     except OverflowError:
         raise InvalidValue(name, text("problems.time")) from None
+
+
+def _just_before(instant: datetime) -> datetime:
+    try:
+        return instant - _INSTANT
+    except OverflowError:  # the first of all times
+        return instant
 
 
 def _day(instant: datetime | None) -> str:
