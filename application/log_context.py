@@ -9,14 +9,15 @@ from application.errors import DependencyUnavailable
 from domain.execution import Execution
 from domain.job import Job
 from domain.tenant import TenantName
+from domain.trace_context import TraceContext
 
 # The fields of a line beside its time, level, logger and message.
 LOG_FIELDS = ("request_id", "tenant", "project_id", "job_id", "execution_id", "trace_id")
 NO_REQUEST = "-"
 # The id by which a request is known to its caller; of an execution, that of the request which asked for it.
 request_id: ContextVar[str] = ContextVar("service_server_request_id", default=NO_REQUEST)
-# The id of the trace that the current work is a part of, by its caller's `traceparent` (W3C Trace Context).
-trace_id: ContextVar[str | None] = ContextVar("service_server_trace_id", default=None)
+# The place of the current work in a trace: its caller's, or a span of this process.
+trace_context: ContextVar[TraceContext | None] = ContextVar("service_server_trace_context", default=None)
 # Of the caller whose request is being answered.
 tenant: ContextVar[TenantName | None] = ContextVar("service_server_tenant", default=None)
 _job: ContextVar[Mapping[str, str] | None] = ContextVar("service_server_job", default=None)
@@ -30,12 +31,16 @@ def current_request_id() -> str | None:
 
 def current_trace_id() -> str | None:
     """Return the id of the current trace; None if there is none."""
-    return trace_id.get()
+    current = trace_context.get()
+    return None if current is None else current.trace_id
 
 
 @contextmanager
 def logging_about(job: Job | None, execution: Execution | None = None) -> Iterator[None]:
-    """Have the lines that are logged in this context name a job, its tenant, execution and request."""
+    """Have the lines that are logged in this context name a job, its tenant, execution, request and trace.
+
+    The work goes on with the trace of the execution, if it has one.
+    """
     fields: dict[str, str] = {}
     if execution is not None:
         fields |= {"job_id": str(execution.job_id), "execution_id": str(execution.id)}
@@ -44,9 +49,12 @@ def logging_about(job: Job | None, execution: Execution | None = None) -> Iterat
     job_token = _job.set(fields)
     asked_for_by = None if execution is None else execution.request_id
     request_token = request_id.set(asked_for_by or request_id.get())
+    trace = None if execution is None else execution.trace
+    trace_token = trace_context.set(trace or trace_context.get())
     try:
         yield
     finally:
+        trace_context.reset(trace_token)
         request_id.reset(request_token)
         _job.reset(job_token)
 

@@ -13,6 +13,7 @@ from domain.errors import InvalidValue
 from domain.execution_lifecycle import ExecutionState, held_state, state_of
 from domain.files import JobFile
 from domain.job_lifecycle import JobStatus, Reason
+from domain.trace_context import TraceContext
 from domain.values import ExecutionId, JobId, ObjectKey
 
 # A claim that its worker did not survive is followed by another at most this often.
@@ -165,6 +166,7 @@ class Execution:
         notes: Remarks that were recorded before its end.
         deferred_since: Since when its engine has not been able to start it; kept once it has.
         request_id: By which the request is known that asked for it.
+        trace: The trace of that request, if it was a part of one.
         delayed_until: When its delay ends, in the database's time; None once it waits for a worker.
     """
 
@@ -183,6 +185,7 @@ class Execution:
     notes: tuple[Note, ...] = ()
     deferred_since: datetime | None = None
     request_id: str | None = None
+    trace: TraceContext | None = None
     delayed_until: datetime | None = None
 
     @property

@@ -17,6 +17,7 @@ from domain.job_lifecycle import Ignored, JobStatus, Reason, Trigger, check
 from domain.project import Project
 from domain.submission import JobSpec, TagChange
 from domain.tenant import TenantName
+from domain.trace_context import TraceContext
 from domain.values import BatchId, ExecutionId, JobId, ProjectId
 
 _OUTCOMES = {
@@ -77,7 +78,12 @@ class Job:
         )
 
     def start(
-        self, execution_id: ExecutionId, stdin: str | None, now: datetime, request_id: str | None = None
+        self,
+        execution_id: ExecutionId,
+        stdin: str | None,
+        now: datetime,
+        request_id: str | None = None,
+        trace: TraceContext | None = None,
     ) -> tuple[Self, Execution, tuple[Event, ...]]:
         """Ask for the job to be run.
 
@@ -101,6 +107,7 @@ class Job:
             stdin=stdin,
             requested_at=now,
             request_id=request_id,
+            trace=trace,
         )
         return (
             job,
@@ -214,6 +221,7 @@ class Job:
             stdin=lost.stdin,
             requested_at=now,
             request_id=lost.request_id,
+            trace=lost.trace,
         )
         return (
             replace(self, updated_at=now, current_execution_id=execution_id),

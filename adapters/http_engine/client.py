@@ -1,4 +1,7 @@
-"""Requests to runners: one pool of connections, bounded answers, and failures by their effect."""
+"""Requests to runners: one pool of connections, bounded answers, and failures by their effect.
+
+They go on with the current trace.
+"""
 
 import ssl
 from collections.abc import Iterable, Mapping
@@ -16,6 +19,7 @@ from adapters.common.overflow_file import OverflowFile
 from adapters.http_engine.engine_errors import MayHaveStarted, NothingStarted
 from adapters.http_engine.network import DeadlineBackend, bound_to
 from adapters.http_engine.request_deadline import DeadlineExceeded, RequestDeadline
+from application.log_context import trace_context
 from domain.catalogue.text import text
 
 # Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
@@ -133,7 +137,9 @@ class EngineClient:
 
     def _exchange(self, method: str, url: str) -> Answer:
         timeouts = {"connect": self._connect_timeout_s}
-        with self._pool.stream(method, url, headers=_HEADERS, extensions={"timeout": timeouts}) as response:
+        trace = trace_context.get()
+        sent = _HEADERS if trace is None else (*_HEADERS, *trace.headers.items())
+        with self._pool.stream(method, url, headers=sent, extensions={"timeout": timeouts}) as response:
             headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
             content_type = headers.get(b"content-type", "")
             answer = Answer(

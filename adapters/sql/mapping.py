@@ -36,6 +36,7 @@ from domain.project import Project, ProjectStatus
 from domain.quota import QUOTA_NAMES, Quota
 from domain.submission import JobSpec, SealedSecrets
 from domain.tenant import Tenant, TenantName, TenantStatus
+from domain.trace_context import TraceContext
 from domain.values import ObjectKey, ProjectName
 
 Values = dict[str, Any]
@@ -142,6 +143,7 @@ REQUEST_COLUMNS = _named(
     executions.c.requested_at,
     executions.c.deferred_since,
     executions.c.request_id,
+    executions.c.trace_context,
     executions.c.stdin,
 )
 
@@ -162,6 +164,7 @@ _LISTED = _named(
     executions.c.notes,
     executions.c.deferred_since,
     executions.c.request_id,
+    executions.c.trace_context,
     executions.c.status,
     executions.c.reason,
     executions.c.exit_code,
@@ -397,6 +400,7 @@ def to_claimed(row: Row, worker: str, now: datetime, started_at: datetime | None
         started_at=None if started_at is None else now,
         deferred_since=row["execution_deferred_since"],
         request_id=row["execution_request_id"],
+        trace=TraceContext.of_text(row["execution_trace_context"]),
     )
 
 
@@ -418,6 +422,7 @@ def to_execution(row: Row) -> Execution:
         notes=_to_notes(row["execution_notes"]),
         deferred_since=row["execution_deferred_since"],
         request_id=row["execution_request_id"],
+        trace=TraceContext.of_text(row["execution_trace_context"]),
         delayed_until=row["execution_lease_expires_at"] if row["execution_state"] == _DELAYED else None,
     )
 
@@ -638,6 +643,7 @@ def execution_values(execution: Execution) -> Values:
         "state": STORED_STATES[ExecutionState.WAITING],
         "requested_at": execution.requested_at,
         "request_id": execution.request_id,
+        "trace_context": None if execution.trace is None else str(execution.trace),
         "stdin": execution.stdin,
     }
 

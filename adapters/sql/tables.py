@@ -19,6 +19,7 @@ from domain.case_set import CASE_SET_NAME_MAX_CHARS
 from domain.session import SESSION_NAME_MAX_CHARS
 from domain.submission import TAG_MAX_CHARS
 from domain.tenant import DEFAULT_TENANT, TENANT_NAME_MAX_CHARS
+from domain.trace_context import TRACE_CONTEXT_MAX_CHARS
 from domain.values import OBJECT_KEY_MAX_BYTES, PROJECT_NAME_MAX_CHARS
 from domain.webhook_url import URL_MAX_CHARS
 
@@ -219,6 +220,7 @@ executions = sa.Table(
     # Remarks from before the end; result_notes has the others.
     sa.Column("notes", Json),
     sa.Column("request_id", sa.String(REQUEST_ID_MAX_CHARS)),
+    sa.Column("trace_context", symbol(TRACE_CONTEXT_MAX_CHARS)),
     sa.Column("status", symbol(16)),
     sa.Column("reason", symbol(32)),
     sa.Column("exit_code", sa.BigInteger),

@@ -24,6 +24,7 @@ from domain.caller import Caller, Scope
 from domain.job_lifecycle import JobStatus
 from domain.submission import SealedSecrets
 from domain.tenant import Tenant, TenantStatus
+from domain.trace_context import TraceContext
 from domain.values import BatchId, JobId
 from domain.webhook import (
     ANSWER_MAX_CHARS,
@@ -81,12 +82,14 @@ class _Post:
 
     Attributes:
         is_failing: Whether its subscription has failed since its last success.
+        trace: The trace that the post goes on with: that of the latest run of its job.
     """
 
     url: WebhookUrl
     secrets: Sequence[WebhookSecret]
     body: bytes
     is_failing: bool = False
+    trace: TraceContext | None = None
 
 
 class DeliverWebhooks:
@@ -168,6 +171,8 @@ class DeliverWebhooks:
             post = self._prepared(delivery)
             is_failing = post.is_failing
             headers = signed_headers(post.secrets, str(delivery.id), int(at.timestamp()), post.body)
+            if post.trace is not None:
+                headers = {**headers, **post.trace.headers}
             began = self._clock.monotonic()
             answered = self._sender.post(post.url, headers, post.body)
             status, answer = answered.status, answered.text[:ANSWER_MAX_CHARS]
@@ -259,28 +264,37 @@ class DeliverWebhooks:
             raise _NotToBePosted(f"The webhook is {status}.")
         sealed = webhook.secrets(self._clock.now())
         secrets = [self._secrets.open(webhook.id, one) for one in sealed]
-        return _Post(webhook.url, secrets, self._body(delivery), webhook.failing_since is not None)
+        body, trace = self._body(delivery)
+        return _Post(webhook.url, secrets, body, webhook.failing_since is not None, trace)
 
     def _callback(self, delivery: Delivery) -> _Post:
         if delivery.event is WebhookEvent.BATCH_COMPLETED:
             view = self._batch(delivery)
             batch, body = view.batch, self._documents.of_batch(delivery, view)
-            return self._to(delivery, batch.callback_url, batch.callback_secret, body)
+            return self._to(delivery, batch.callback_url, batch.callback_secret, body, None)
         details = self._job(delivery)
         spec, body = details.job.spec, self._documents.of_job(delivery, as_of(delivery, details))
-        return self._to(delivery, spec.callback_url, spec.callback_secret, body)
+        return self._to(delivery, spec.callback_url, spec.callback_secret, body, _trace_of(details))
 
-    def _to(self, delivery: Delivery, url: str | None, secret: SealedSecrets | None, body: bytes) -> _Post:
+    def _to(
+        self,
+        delivery: Delivery,
+        url: str | None,
+        secret: SealedSecrets | None,
+        body: bytes,
+        trace: TraceContext | None,
+    ) -> _Post:
         if url is None or secret is None:
             raise _NotToBePosted("There is no callback.")
-        return _Post(WebhookUrl(url), [self._secrets.open(delivery.subject, secret)], body)
+        return _Post(WebhookUrl(url), [self._secrets.open(delivery.subject, secret)], body, trace=trace)
 
-    def _body(self, delivery: Delivery) -> bytes:
+    def _body(self, delivery: Delivery) -> tuple[bytes, TraceContext | None]:
         if delivery.event is WebhookEvent.TEST:
-            return self._documents.of_plain(delivery, {"webhook_id": str(delivery.webhook_id)})
+            return self._documents.of_plain(delivery, {"webhook_id": str(delivery.webhook_id)}), None
         if delivery.event is WebhookEvent.BATCH_COMPLETED:
-            return self._documents.of_batch(delivery, self._batch(delivery))
-        return self._documents.of_job(delivery, as_of(delivery, self._job(delivery)))
+            return self._documents.of_batch(delivery, self._batch(delivery)), None
+        details = self._job(delivery)
+        return self._documents.of_job(delivery, as_of(delivery, details)), _trace_of(details)
 
     def _batch(self, delivery: Delivery) -> BatchView:
         try:
@@ -293,6 +307,10 @@ class DeliverWebhooks:
         if details is None:
             raise _NotToBePosted("The job was deleted.")
         return details
+
+
+def _trace_of(details: JobDetails) -> TraceContext | None:
+    return None if details.latest is None else details.latest.trace
 
 
 def as_of(delivery: Delivery, details: JobDetails) -> JobView:

@@ -2,7 +2,7 @@
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.idempotent_requests import job_again
-from application.log_context import current_request_id
+from application.log_context import current_request_id, trace_context
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
@@ -64,7 +64,9 @@ class ExecuteJob:
             before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
             project.ensure_takes_work()
             note_activity(transaction, project, now)
-            after, execution, events = before.start(execution_id, stdin, now, current_request_id())
+            after, execution, events = before.start(
+                execution_id, stdin, now, current_request_id(), trace_context.get()
+            )
             transaction.jobs.replace(before, after)
             transaction.executions.add(execution)
             self._outbox_writer.add(transaction, events, after)

@@ -17,7 +17,7 @@ from application.errors import (
     Unprocessable,
 )
 from application.idempotent_requests import Again, job_again
-from application.log_context import current_request_id
+from application.log_context import current_request_id, trace_context
 from application.new_files import BlobContent
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
@@ -107,7 +107,9 @@ class Submission:
         job, events = Job.submit(self.job_id, project, self.spec, now, batch_id)
         if self.execution_id is None:
             return job, None, events
-        started, execution, more = job.start(self.execution_id, None, now, current_request_id())
+        started, execution, more = job.start(
+            self.execution_id, None, now, current_request_id(), trace_context.get()
+        )
         return started, execution, (*events, *more)
 
 

@@ -17,7 +17,8 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
-from application.log_context import tenant, trace_id
+from application.log_context import tenant, trace_context
+from domain.trace_context import TraceContext
 from entrypoints.http.errors import PROBLEM_TYPES, encode_problem
 from entrypoints.http.origin_guard import RequestRefused, header
 from entrypoints.http.request_context import (
@@ -27,14 +28,14 @@ from entrypoints.http.request_context import (
     choose_request_id,
     request_id,
 )
-from entrypoints.http.request_metrics import RequestMeter, trace_id_of
+from entrypoints.http.request_metrics import RequestMeter
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
 
 _LOGGED_PATH_CHARS = 1_000
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
-_TRACEPARENT = b"traceparent"
+_TRACEPARENT, _TRACESTATE = b"traceparent", b"tracestate"
 # For answers that are data. A page says for itself what it may load.
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _SAFETY = (
@@ -78,7 +79,9 @@ class AccessMiddleware:
         address_token = caller_address.set(scope["client"][0] if scope["client"] else "")
         headers_token = answer_headers.set({})
         tenant_token = tenant.set(None)
-        trace_token = trace_id.set(trace_id_of(header(scope, _TRACEPARENT)))
+        trace_token = trace_context.set(
+            TraceContext.parse(header(scope, _TRACEPARENT), header(scope, _TRACESTATE))
+        )
         answer = _Answer(scope, send, receive)
         answered = _as_get(scope)
         self._meter.begin()
@@ -91,7 +94,7 @@ class AccessMiddleware:
         finally:
             took_s = answer.log(scope)
             self._meter.end(answered, answer.status, took_s)
-            trace_id.reset(trace_token)
+            trace_context.reset(trace_token)
             tenant.reset(tenant_token)
             request_id.reset(token)
             caller_address.reset(address_token)

@@ -27,6 +27,7 @@ from application.errors import (
     SignInRefused,
     Unprocessable,
 )
+from application.log_context import current_trace_id
 from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue, ScopeMissing, TooLarge, TransitionRefused
 from entrypoints.http import validation_errors
@@ -167,6 +168,7 @@ def _problem(problem_type: ProblemType, detail: str, instance: str) -> Problem:
         detail=detail,
         instance=instance,
         request_id=request_id.get(),
+        trace_id=current_trace_id() or UNSET,
     )
 
 

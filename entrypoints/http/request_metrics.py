@@ -23,9 +23,6 @@ from application.ports.measurements import Measurements, Sample
 UNMATCHED = "unmatched"
 # The two first segments of a page's path; the parts of a page and its forms count as the page.
 _SECTION = re.compile(r"/(?:dashboard|docs)(?:/(?!\{)[^/]*)?")
-# W3C Trace Context, 3.2.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-_NO_TRACE = "0" * 32
 
 
 class RequestMeter:
@@ -77,9 +74,3 @@ def routes_of(app: Litestar) -> frozenset[str]:
         if isinstance(route, HTTPRoute)
         for method in route.methods
     ) | {UNMATCHED}
-
-
-def trace_id_of(traceparent: str | None) -> str | None:
-    """Return the id of a caller's trace; None if there is none, or the header is not well-formed."""
-    found = _TRACEPARENT.fullmatch(traceparent or "")
-    return None if found is None or found[1] == _NO_TRACE else found[1]

@@ -157,6 +157,7 @@ def _attempt(execution: Execution) -> AttemptResponse:
         run_ms=_between(execution.started_at, execution.ended_at),
         status=None if result is None else result.status,
         reason=None if result is None else result.reason,
+        trace_id=UNSET if execution.trace is None else execution.trace.trace_id,
     )
 
 

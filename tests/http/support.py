@@ -30,6 +30,7 @@ from tests.support.settings import settings_of
 
 T = TypeVar("T")
 PROBLEM = {"type", "title", "status", "detail", "instance", "request_id"}
+_AT_TIMES = {"errors", "dependencies", "code", "values", "candidates", "trace_id"}
 _OF_QUOTAS = {"quota", "used", "allowed"}
 UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 # That of the first service which answered.
@@ -143,9 +144,14 @@ def assert_problem(response: httpx.Response, status: int) -> dict:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
-    assert set(problem) - {"errors", "dependencies", "code", "values", "candidates"} == PROBLEM | (
-        _OF_QUOTAS if status == 429 else set()
-    )
+    assert set(problem) - {
+        "errors",
+        "dependencies",
+        "code",
+        "values",
+        "candidates",
+        "trace_id",
+    } == PROBLEM | (_OF_QUOTAS if status == 429 else set())
     assert problem["status"] == status
     assert problem["request_id"] == response.headers["x-request-id"]
     assert problem["detail"]

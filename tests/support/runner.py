@@ -57,6 +57,7 @@ class Exchange:
     method: str
     path: str
     params: Mapping[str, str]
+    headers: Mapping[str, str]
 
     @property
     def language(self) -> str:
@@ -384,9 +385,11 @@ class FakeRunner:
             self._serving.discard(asyncio.current_task())
 
     async def _answer(self, request: bytes, writer: asyncio.StreamWriter) -> None:
-        method, target, _ = request.decode("latin-1").split("\r\n", 1)[0].split(" ")
+        first, *lines = request.decode("latin-1").splitlines()
+        method, target, _ = first.split(" ")
         parts = urlsplit(target)
-        exchange = Exchange(self, writer, method, parts.path, dict(parse_qsl(parts.query)))
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        exchange = Exchange(self, writer, method, parts.path, dict(parse_qsl(parts.query)), headers)
         self.requests.append(exchange)
         if self.gateway:
             await exchange.reply(self.gateway, "<html>", "text/html")

@@ -16,6 +16,7 @@ from domain.project import Project, ProjectStatus
 from domain.session import Session, SessionId, SessionToken
 from domain.submission import JobSpec, SealedSecrets
 from domain.tenant import DEFAULT_TENANT, TenantName
+from domain.trace_context import TraceContext
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
 from domain.webhook import Delivery, DeliveryId, Webhook, WebhookEvent, WebhookId
 from domain.webhook_url import WebhookUrl
@@ -149,11 +150,17 @@ def a_job(
 
 
 def a_running_job(
-    store: Store, *, stdin: str | None = None, now: datetime = NOW, delay_s: float = 0.0, **spec
+    store: Store,
+    *,
+    stdin: str | None = None,
+    now: datetime = NOW,
+    delay_s: float = 0.0,
+    trace: TraceContext | None = None,
+    **spec,
 ) -> tuple[Job, Execution]:
     """Store a RUNNING job and the execution that waits, or is delayed."""
     pending = a_job(store, now=now, **spec)
-    job, execution, _events = pending.start(new_execution_id(), stdin, now)
+    job, execution, _events = pending.start(new_execution_id(), stdin, now, trace=trace)
 
     def work(transaction):
         transaction.jobs.replace(pending, job)

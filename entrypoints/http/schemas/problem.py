@@ -49,6 +49,9 @@ class Problem(Struct, kw_only=True):
         ),
     ] = UNSET
     request_id: Annotated[str, Meta(description="What the service's log knows the request by.")]
+    trace_id: Annotated[
+        str | UnsetType, Meta(description="The id of the trace that the request is a part of.")
+    ] = UNSET
     errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong with the input.")] = UNSET
     quota: Annotated[str | UnsetType, Meta(description="The quota that is used up.")] = UNSET
     used: Annotated[int | UnsetType, Meta(description="How much of the quota is used.")] = UNSET

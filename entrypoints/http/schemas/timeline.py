@@ -43,6 +43,9 @@ class AttemptResponse(Struct, kw_only=True):
     run_ms: Annotated[float | None, Meta(description="From the program's start to its end.")]
     status: JobStatus | None
     reason: Reason | None
+    trace_id: Annotated[
+        str | UnsetType, Meta(description="The trace that the request for it, and so its run, is a part of.")
+    ] = UNSET
 
 
 class WaitingResponse(Struct, kw_only=True):

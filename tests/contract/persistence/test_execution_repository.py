@@ -7,6 +7,7 @@ from domain.execution import ExecutionResult, Note, Output
 from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus
 from domain.tenant import DEFAULT_TENANT, TenantName
+from domain.trace_context import TraceContext
 from tests.support.repository_steps import (
     await_storage,
     awaiting_storage,
@@ -41,6 +42,17 @@ def test_an_execution_comes_back_as_it_was(store):
 
     assert get(store, execution.id) == execution
     assert get(store, new_execution_id()) is None
+
+
+def test_an_execution_has_the_trace_of_its_request_when_it_is_claimed_and_after(store):
+    traces = [
+        TraceContext("00-" + "a" * 32 + "-" + "b" * 16 + "-01", state) for state in ("", "v=" + "x" * 510)
+    ]
+    for trace in traces:
+        _job, execution = a_running_job(store, trace=trace)
+
+        assert claim(store).trace == trace
+        assert get(store, execution.id).trace == trace
 
 
 def test_an_execution_that_is_stored_already_stays_as_it_is(store):

@@ -5,7 +5,9 @@ import threading
 import pytest
 
 from application.errors import DependencyUnavailable
+from application.log_context import trace_context
 from application.retry_policy import RetryPolicy
+from domain.trace_context import TraceContext
 from tests.integration.http_engine.executions import (
     CANCELLED,
     SUCCESS,
@@ -42,6 +44,18 @@ def test_an_address_of_a_language_s_own_wins_over_the_base_address(runner, pytho
 
     assert [asked.path for asked in python_runner.requests] == ["/run"]
     assert [asked.path for asked in runner.requests] == ["/node/run"]
+
+
+def test_requests_go_on_with_the_current_trace(runner, make_engine):
+    engine, trace = make_engine(runner.url), TraceContext(f"00-{'a' * 32}-{'b' * 16}-01", "vendor=1")
+    token = trace_context.set(trace)
+    assert executed(engine, "python") == SUCCESS
+    trace_context.reset(token)
+    assert executed(engine, "python") == SUCCESS
+
+    traced, untraced = runner.requests
+    assert {name: traced.headers[name] for name in trace.headers} == trace.headers
+    assert trace.headers.keys().isdisjoint(untraced.headers)
 
 
 def test_one_address_alone_is_enough_and_has_its_language_only(python_runner, make_engine):

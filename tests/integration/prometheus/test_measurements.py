@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from adapters.prometheus.measurements import PrometheusMeasurements
 from application import metrics
 from application.errors import DependencyUnavailable
-from application.log_context import trace_id
+from application.log_context import trace_context
 from application.ports.measurements import Sample
+from domain.trace_context import TraceContext
 
 
 @pytest.fixture
@@ -58,9 +59,9 @@ def test_the_media_type_is_that_of_the_format(measurements):
 
 def test_a_value_has_the_id_of_its_trace_as_its_exemplar(measurements):
     trace = uuid4().hex
-    token = trace_id.set(trace)
+    token = trace_context.set(TraceContext(f"00-{trace}-{'1' * 16}-01"))
     measurements.observe(metrics.CLAIM_WAIT, 0.3)
-    trace_id.reset(token)
+    trace_context.reset(token)
     measurements.observe(metrics.CLAIM_WAIT, 100.0)
 
     text = measurements.expose(as_openmetrics=True).content.decode()

@@ -6,8 +6,9 @@ from io import StringIO
 
 import pytest
 
-from application.log_context import LOG_FIELDS, logging_about, outage, request_id, tenant, trace_id
+from application.log_context import LOG_FIELDS, logging_about, outage, request_id, tenant, trace_context
 from domain.tenant import TenantName
+from domain.trace_context import TraceContext
 from entrypoints.cli.logging_setup import Handler, JsonLines, Lines
 from tests.support.callers import ANONYMOUS
 from tests.support.in_memory_service import InMemoryService
@@ -34,11 +35,11 @@ def test_a_line_names_the_request_the_tenant_the_job_the_execution_and_the_trace
     (logger, text, lines), service = log, InMemoryService()
     job = service.start()
     found = service.job_reader.get(ANONYMOUS, job.job_id)
-    tokens = request_id.set("req-1"), trace_id.set("f" * 32)
+    tokens = request_id.set("req-1"), trace_context.set(TraceContext(f"00-{'f' * 32}-{'1' * 16}-01"))
     with logging_about(found.job, found.executions[-1]):
         logger.info("something")
     request_id.reset(tokens[0])
-    trace_id.reset(tokens[1])
+    trace_context.reset(tokens[1])
 
     line = json.loads(lines.getvalue())
     assert {name: line[name] for name in LOG_FIELDS} == {
