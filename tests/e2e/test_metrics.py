@@ -1,7 +1,7 @@
 """A real Prometheus scrapes a service, by the configuration in `deploy/prometheus`."""
 
 import json
-import shutil
+import re
 import time
 
 import httpx
@@ -21,8 +21,9 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 @pytest.fixture
 def configuration(tmp_path):
-    """The deployed configuration, with a second between scrapes, and targets of this machine."""
-    shutil.copy(DEPLOYED / "alerts.yaml", tmp_path)
+    """The deployed configuration with times of a second, and targets of this machine."""
+    rules = (DEPLOYED / "alerts.yaml").read_text()
+    (tmp_path / "alerts.yaml").write_text(re.sub(r"\bfor: \w+", "for: 1s", rules))
     configuration = yaml.safe_load((DEPLOYED / "prometheus.yaml").read_text())
     configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
 
@@ -42,7 +43,7 @@ def test_prometheus_scrapes_a_service_on_both_ports_and_evaluates_the_alerts(tmp
     settings = {"SERVICE_SERVER_AUTH": "keys", "SERVICE_SERVER_METRICS_PORT": port}
     env = service.environment(tmp_path / "service", **settings)
     key = json.loads(service.run("setup", "--json", env=env).stdout)["key"]
-    with service.served(env) as server:
+    with service.served(env, port=free_port()) as server:
         assert f"metrics are served on 127.0.0.1:{port}/metrics" in server.output
         http = httpx.Client(base_url=server.url, verify=NO_TLS, timeout=120)
         http.headers.update({**bearer(key), "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
@@ -71,5 +72,14 @@ def test_prometheus_scrapes_a_service_on_both_ports_and_evaluates_the_alerts(tmp
             )
             assert {"trace_id": TRACE} in exemplars
             assert eventually(lambda: set(prometheus.rules().values()) == {"ok"})
-            # A service that is well raises no alarm.
-            assert prometheus.query("ALERTS") == []
+
+            def firing():
+                alerts = prometheus.query('ALERTS{alertstate="firing"}')
+                return {labels["alertname"] for labels, _value in alerts}
+
+            # A service that is well raises no alarm; one that was killed does, until it is back.
+            assert firing() == set()
+            server.process.kill()
+            assert eventually(lambda: firing() == {"ServiceServerProcessDown"})
+            server.process.start()
+            assert eventually(lambda: firing() == set())

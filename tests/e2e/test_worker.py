@@ -1,12 +1,16 @@
 """Workers in processes of their own, beside an API that runs nothing itself."""
 
 import os
+import re
 import signal
 
+import httpx
 import psutil
 import pytest
 
 from tests.support import service
+from tests.support.no_tls import NO_TLS
+from tests.support.ports import free_ports
 from tests.support.processes import eventually
 from tests.support.redis_server import redis_server
 
@@ -19,8 +23,14 @@ def env(tmp_path_factory):
         yield service.environment(tmp_path_factory.mktemp("data"), SERVICE_SERVER_REDIS_URL=redis.url)
 
 
+@pytest.fixture(scope="module")
+def metrics_ports():
+    return free_ports(2)
+
+
 @pytest.fixture
-def workers(env):
+def workers(env, metrics_ports):
+    env = {**env, "SERVICE_SERVER_METRICS_PORT": str(metrics_ports[0])}
     with service.start("worker", "--processes", "2", "--threads", "2", env=env) as process:
         assert process.stdout.readline() == b"Working on 2 threads\n"
         yield process
@@ -72,7 +82,18 @@ def test_output_and_a_cancel_cross_between_processes(server, env, tmp_path):
     assert server.job(job_id)["status"] == "CANCELLED"
 
 
-def test_a_worker_process_that_dies_is_replaced(workers):
+def slots(port):
+    """Return the slots of the process that serves its metrics on a port; None if there is none."""
+    try:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", verify=NO_TLS).text
+    except httpx.TransportError:
+        return None
+    return re.search(r"^service_server_worker_slots (.+)$", text, re.MULTILINE)[1]
+
+
+def test_a_worker_process_that_dies_is_replaced(workers, metrics_ports):
+    # Each process has its metrics on one of the ports, also the one that takes the place of another.
+    assert eventually(lambda: [slots(port) for port in metrics_ports] == ["2.0", "2.0"])
     before = {child.pid for child in service.children(workers.pid)}
     assert len(before) == 2
     os.kill(min(before), signal.SIGKILL)
@@ -82,6 +103,7 @@ def test_a_worker_process_that_dies_is_replaced(workers):
         return len(now) == 2 and now != before
 
     assert eventually(is_replaced)
+    assert eventually(lambda: [slots(port) for port in metrics_ports] == ["2.0", "2.0"])
 
 
 def test_there_are_no_dead_letters_where_all_is_well(env):

@@ -19,6 +19,7 @@ from tests.support.failing import Failing
 from tests.support.in_memory_service import LEASE_S, InMemoryService
 from tests.support.memory.measurements import MemoryMeasurements
 from tests.support.memory.object_store import MemoryObjectStore
+from tests.support.memory.operation_queries import MemoryOperationQueries
 
 KEY = ObjectKey("a/b")
 
@@ -231,3 +232,33 @@ def test_calls_of_a_store_are_timed_and_failures_counted(monkeypatch):
     }
     assert calls == {"put": 2, "get": 2, "delete": 2}
     assert measurements.counted == {(metrics.STORAGE_ERRORS, ("log", "delete")): 1}
+
+
+def test_shared_figures_are_read_and_kept_for_some_seconds(service, monkeypatch):
+    service.start()
+    service.clock.advance(7)
+    first = service.measurements.read()
+    reads = []
+    queue = MemoryOperationQueries.queue
+    monkeypatch.setattr(MemoryOperationQueries, "queue", lambda queries: reads.append(1) or queue(queries))
+
+    again = service.measurements.read()
+    kept = len(reads)
+    service.start()
+    service.clock.advance(6)
+    later = service.measurements.read()
+
+    assert (first[metrics.QUEUE_DEPTH, ("ready",)], first[metrics.QUEUE_OLDEST_AGE, ("ready",)]) == (1, 7)
+    assert again == first
+    assert kept == 0
+    assert later[metrics.QUEUE_DEPTH, ("ready",)] == 2
+    assert later[metrics.OUTBOX_MESSAGES, ()] == 4
+    assert later[metrics.DEAD_LETTERS, ("webhooks",)] == 0
+
+
+def test_without_the_database_shared_figures_are_left_out(service, monkeypatch):
+    away = Failing(DependencyUnavailable("database", "it is away"))
+    monkeypatch.setattr(MemoryOperationQueries, "queue", lambda _queries: away.queue())
+
+    with pytest.raises(DependencyUnavailable):
+        service.measurements.read()
