@@ -119,13 +119,13 @@ class ApplyRetention:
         """Remove all that is due, until `stop` is called; return the numbers that went, by kind.
 
         Args:
-            at_once: Whether to rest not, and to do also what another process has done lately.
+            at_once: Whether to rest less, and to do also things that another process has done lately.
 
         Raises:
             DependencyUnavailable: The database or an object store is out of reach.
         """
         before = self.removed.copy()
-        pace = self._pace.at_full_speed() if at_once else self._pace
+        pace = self._pace.hurried() if at_once else self._pace
         self._remove_jobs(pace)
         self._remove_logs(pace)
         self._shorten_audit_log(pace, at_once=at_once)

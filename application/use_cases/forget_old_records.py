@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from application.pace import Pace
+from application.pace import SOON, Pace
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 
@@ -27,7 +27,7 @@ class ForgetOldRecords:
         self._clock = clock
         self._forget = forget
         self._kept = kept
-        self._pace = Pace(clock, share=1.0, largest=batch)
+        self._pace = Pace(clock, share=SOON, largest=batch)
 
     def __call__(self) -> int:
         """Remove every record that is old enough; return how many."""

@@ -10,7 +10,7 @@ from itertools import compress
 from application.errors import CorruptRow
 from application.metrics import PURGE_DURATION, PURGED_BYTES, PURGED_OBJECTS, PURGED_ROWS
 from application.outbox_writer import OutboxWriter
-from application.pace import Pace
+from application.pace import SOON, Pace
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
@@ -78,7 +78,7 @@ class RemoveDeleted:
         self._batch = batch
         self._measurements = measurements
         self._pace = Pace(
-            clock, share=1.0, largest=batch, observe=partial(measurements.observe, PURGE_DURATION)
+            clock, share=SOON, largest=batch, observe=partial(measurements.observe, PURGE_DURATION)
         )
         self._max_batches = max_batches
 

@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from application.pace import Pace
+from application.pace import SOON, Pace
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.purge_repository import UnusedBlobs
@@ -34,7 +34,7 @@ class RemoveUnusedBlobs:
         self._clock = clock
         self._ids = ids
         self._kept = kept
-        self._pace = Pace(clock, share=1.0, largest=batch)
+        self._pace = Pace(clock, share=SOON, largest=batch)
 
     def __call__(self) -> int:
         """Remove every blob that is due; return the stored bytes that were theirs."""

@@ -14,7 +14,7 @@ from entrypoints.cli.terminal import json_option, print_fields, print_json, say
 @json_option
 @administrative
 def command(admin: Administration, *, is_dry: bool, as_json: bool) -> None:
-    """Remove jobs, logs and records by age, and objects without a job, at once and without rests.
+    """Remove jobs, logs and records by age, and objects without a job, at once.
 
     The service does so by itself, a little at a time; it may run meanwhile. Prints how many rows, objects and
     bytes went, by kind. With --dry-run: how many are due. Jobs are counted, up to a million of each project

@@ -37,7 +37,7 @@ def fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended] | None 
     """Store jobs that have ended, one a second."""
     SqlSchema(engine).upgrade()
     filling = long_timeouts(engine)
-    _fill(filling, size, ended_job or _usual_job)
+    _fill(filling, size, ended_job or usual_job)
     filling.dispose()
 
 
@@ -69,20 +69,27 @@ def half_of_all(number: int) -> Ended:
     return _job(number, ProjectId(2), "node", JobStatus.FAILED, {"env": "test", "team": "a"})
 
 
-def _usual_job(number: int) -> Ended:
+def usual_job(number: int, now: datetime | None = None) -> Ended:
+    """Return a job of a number, of a time of its own by default."""
     return _job(
         number,
         ProjectId(number // len(OUTCOMES) % PROJECTS + 1),
         "rust" if number % 100 == 2 else "python",
         OUTCOMES[number % len(OUTCOMES)],
         {"env": "prod", "team": "a"} if number % 10 == 2 else {},
+        now,
     )
 
 
 def _job(
-    number: int, project_id: ProjectId, language: str, status: JobStatus, tags: Mapping[str, str]
+    number: int,
+    project_id: ProjectId,
+    language: str,
+    status: JobStatus,
+    tags: Mapping[str, str],
+    now: datetime | None = None,
 ) -> Ended:
-    now = BEGIN + timedelta(seconds=number)
+    now = now or BEGIN + timedelta(seconds=number)
     spec = JobSpec(
         code_key=ObjectKey(f"p/{number}.py"),
         language=LANGUAGES[language],

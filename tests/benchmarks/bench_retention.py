@@ -1,0 +1,261 @@
+"""The cost of a purge of old jobs for uploads and lists at the same time, and of partitions in its place.
+
+`python -m tests.benchmarks.bench_retention [--jobs N] [--rounds N] [--seconds S] [--at-once] [--partitions]`;
+the default is a tenth of 1,000,000 jobs on a private MariaDB. Uploads are commands of the application,
+without HTTP, on four threads of one process; the purge is another process. Both alternate with uploads
+alone, so that other load on the machine slows both. Ends with 1 if a figure misses its target.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Thread
+
+import sqlalchemy as sa
+
+from adapters.sql.engine import create_engine, long_timeouts
+from adapters.sql.job_queries import SqlJobQueries
+from adapters.sql.tables import jobs
+from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.id_generator import Uuid7Generator
+from application.metrics import PURGE_DURATION
+from application.use_cases.apply_retention import ApplyRetention, RetentionRules
+from application.views import JobFilter
+from domain.retention import Retention
+from domain.values import ProjectId
+from tests.support import mariadb
+from tests.support.callers import ANONYMOUS
+from tests.support.filled_database import BEGIN, fill
+from tests.support.in_memory_service import InMemoryService
+from tests.support.memory.measurements import MemoryMeasurements
+from tests.support.memory.message_relay import MemoryMessageRelay
+
+JOBS, ROUNDS, SECONDS = 1_000_000, 6, 5.0
+THREADS = 4
+DAYS = 30.0
+LISTED = 50
+# A purge may cost so much of the uploads, and a list of a page may take so much longer.
+MAX_COST, MAX_SLOWDOWN = 0.10, 1.25
+# A transaction of it is shorter, but for a machine that is busy with other things.
+MAX_LOCKED_MS = 50
+_PARTITIONS = 12
+_ROOM = ("--innodb-buffer-pool-size=2G", "--innodb-log-file-size=1G")
+
+
+class LaterClock(SystemClock):
+    """A clock that is as far ahead as makes the oldest jobs due."""
+
+    def __init__(self, due_before: datetime) -> None:
+        self._ahead = due_before + timedelta(days=DAYS) - super().now()
+
+    def now(self) -> datetime:
+        """Return the time of the future."""
+        return super().now() + self._ahead
+
+
+def main() -> None:
+    """Fill a database, measure, and print the figures beside their targets."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=JOBS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--at-once", action="store_true", help="with few rests, as `service-server purge`")
+    parser.add_argument("--partitions", action="store_true", help="compare a table with partitions, too")
+    parser.add_argument("--purge", nargs=2, metavar=("URL", "UNTIL"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.purge is not None:
+        url, until = arguments.purge
+        _purge(url, datetime.fromisoformat(until), at_once=arguments.at_once)
+        return
+    with _database(arguments.jobs) as url:
+        reached = _compare(url, arguments)
+        if arguments.partitions:
+            _compare_partitions(url, arguments.jobs)
+    sys.exit(not reached)
+
+
+@contextmanager
+def _database(size: int) -> Iterator[str]:
+    program = mariadb.find_server()
+    assert program is not None, "there is no MariaDB on this machine"
+    with tempfile.TemporaryDirectory() as directory:
+        server = mariadb.start_server(program, Path(directory), *_ROOM)
+        try:
+            url = server.create_schema("retention").render_as_string(hide_password=False)
+            engine = create_engine(url)
+            begin = time.monotonic()
+            fill(engine, size)
+            engine.dispose()
+            print(f"{size:,} jobs are stored, in {time.monotonic() - begin:.0f} s", flush=True)
+            yield url
+        finally:
+            server.stop()
+
+
+def _compare(url: str, arguments: argparse.Namespace) -> bool:
+    engine = create_engine(url)
+    unit_of_work, queries = SqlUnitOfWork(engine, MemoryMessageRelay()), SqlJobQueries(engine)
+    service = InMemoryService(lambda _relay: (unit_of_work, queries))
+    service.clock, until = SystemClock(), BEGIN + timedelta(seconds=arguments.jobs // 10)
+    service._ports = service._ports.__class__(  # noqa: SLF001 - with this machine's clock and ids
+        **{**service._ports.__dict__, "clock": SystemClock(), "ids": Uuid7Generator()}  # noqa: SLF001
+    )
+    service.services = service.process("worker-1")
+    _uploads(service, queries, 2.0)
+    alone: list[tuple[float, float]] = []
+    beside: list[tuple[float, float]] = []
+    purged, durations = 0, []
+    for _ in range(arguments.rounds):
+        alone.append(_uploads(service, queries, arguments.seconds))
+        with _purging(url, until, at_once=arguments.at_once) as outcome:
+            beside.append(_uploads(service, queries, arguments.seconds))
+        purged += outcome["jobs"]
+        durations += outcome["durations"]
+    engine.dispose()
+    cost = 1 - statistics.median(b[0] / a[0] for a, b in zip(alone, beside, strict=True))
+    slower = statistics.median(b[1] / a[1] for a, b in zip(alone, beside, strict=True))
+    figures = sorted(durations)
+    p99 = 1_000 * figures[len(figures) * 99 // 100]
+    rate = purged / arguments.rounds / arguments.seconds
+    print(f"uploads alone   {statistics.median(a[0] for a in alone):8.0f} /s")
+    print(f"beside a purge  {statistics.median(b[0] for b in beside):8.0f} /s")
+    print(f"list alone      {statistics.median(a[1] for a in alone):8.2f} ms")
+    print(f"beside a purge  {statistics.median(b[1] for b in beside):8.2f} ms")
+    print(f"purged          {purged:8,} jobs, {rate:.0f} /s")
+    middle, longest = 1_000 * statistics.median(figures), 1_000 * figures[-1]
+    print(f"transactions    {len(figures):8} p50 {middle:.1f} ms, max {longest:.1f} ms")
+    results = (
+        ("cost of a purge for uploads", cost, MAX_COST),
+        ("lists beside a purge, times", slower, MAX_SLOWDOWN),
+        ("transactions, p99, ms", p99, MAX_LOCKED_MS),
+    )
+    for name, value, most in results:
+        print(f"{name:30} {value:8.3f}  <= {most}  {'ok' if value <= most else 'MISSED'}")
+    return all(value <= most for _name, value, most in results)
+
+
+def _uploads(service: InMemoryService, queries: SqlJobQueries, seconds: float) -> tuple[float, float]:
+    """Upload for some time; return how many there were in a second, and the median time of a list in ms."""
+    end = time.monotonic() + seconds
+    lists: list[float] = []
+
+    def upload() -> int:
+        count = 0
+        while time.monotonic() < end:
+            service.upload(project="bench")
+            count += 1
+        return count
+
+    def read() -> None:
+        while time.monotonic() < end:
+            begin = time.perf_counter()
+            queries.page(ANONYMOUS, JobFilter(limit=LISTED, project_id=ProjectId(3)))
+            lists.append((time.perf_counter() - begin) * 1_000)
+            time.sleep(0.02)
+
+    reader = Thread(target=read)
+    reader.start()
+    with ThreadPoolExecutor(THREADS) as threads:
+        count = sum(threads.map(lambda _n: upload(), range(THREADS)))
+    reader.join()
+    return count / seconds, statistics.median(lists)
+
+
+@contextmanager
+def _purging(url: str, until: datetime, *, at_once: bool) -> Iterator[dict]:
+    """Have another process purge from the beginning of the context to its end."""
+    command = [sys.executable, "-m", "tests.benchmarks.bench_retention", "--purge", url, until.isoformat()]
+    command += ["--at-once"] if at_once else []
+    outcome: dict = {}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        print(file=child.stdin, flush=True)
+        yield outcome
+        print(file=child.stdin, flush=True)
+        outcome.update(json.loads(child.stdout.readline()))
+
+
+def _purge(url: str, until: datetime, *, at_once: bool) -> None:
+    """Purge from the first line of the input to the second."""
+    measurements = MemoryMeasurements()
+    apply_retention = ApplyRetention(
+        unit_of_work=SqlUnitOfWork(create_engine(url), MemoryMessageRelay()),
+        stores={},
+        clock=LaterClock(until),
+        ids=Uuid7Generator(),
+        rules=RetentionRules(default=Retention(jobs_days=DAYS), orphans_kept=timedelta(hours=6)),
+        measurements=measurements,
+    )
+    apply_retention.estimate()  # connections are made
+    print("ready", flush=True)
+    sys.stdin.readline()
+    worker = Thread(target=lambda: apply_retention(at_once=at_once))
+    worker.start()
+    sys.stdin.readline()
+    apply_retention.stop()
+    worker.join()
+    durations = measurements.observed[PURGE_DURATION, ()]
+    print(json.dumps({"jobs": apply_retention.removed["jobs"], "durations": durations}), flush=True)
+
+
+def _compare_partitions(url: str, size: int) -> None:
+    """Print the times of reads of a table of jobs, and of one that is partitioned by time."""
+    engine = long_timeouts(create_engine(url))
+    ends = [BEGIN + timedelta(seconds=size * n / _PARTITIONS) for n in range(1, _PARTITIONS + 1)]
+    parts = ", ".join(f"PARTITION p{n} VALUES LESS THAN ('{end:%F %T}')" for n, end in enumerate(ends))
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE TABLE jobs_whole LIKE jobs",
+            "CREATE TABLE jobs_in_parts LIKE jobs",
+            "ALTER TABLE jobs_in_parts DROP PRIMARY KEY, ADD PRIMARY KEY (job_id, created_at)",
+            f"ALTER TABLE jobs_in_parts PARTITION BY RANGE COLUMNS(created_at) ({parts})",
+        ):
+            connection.exec_driver_sql(statement)
+    with engine.begin() as connection:
+        for table in ("jobs_whole", "jobs_in_parts"):
+            old = f"SELECT * FROM jobs WHERE created_at < '{ends[-1]:%F %T}'"  # noqa: S608 - no input
+            _timed(connection, f"{table}: filled", f"INSERT INTO {table} {old}", 1)
+    with engine.begin() as connection:
+        (known,) = connection.execute(sa.select(jobs.c.job_id).limit(1)).one()
+        for table in ("jobs_whole", "jobs_in_parts"):
+            for name, condition in (
+                ("by its id", f"job_id = '{known}'"),
+                ("newest of a project", "project_id = 3"),
+                ("newest of a status", "project_id = 3 AND status = 'CANCELLED'"),
+                ("of a status that none has", "project_id = 3 AND status = 'RUNNING'"),
+            ):
+                order = "ORDER BY created_at DESC, job_id DESC LIMIT 50"
+                page = f"SELECT job_id FROM {table} WHERE {condition} {order}"  # noqa: S608 - no input
+                _timed(connection, f"{table}: {name}", page, 300)
+    with engine.begin() as connection:
+        _timed(connection, "a partition dropped", "ALTER TABLE jobs_in_parts DROP PARTITION p1", 1)
+        rows = f"created_at >= '{ends[0]:%F %T}' AND created_at < '{ends[1]:%F %T}'"
+        _timed(connection, "the same rows deleted", f"DELETE FROM jobs_whole WHERE {rows}", 1)  # noqa: S608 - times
+    engine.dispose()
+
+
+def _timed(connection: sa.Connection, name: str, statement: str, times: int) -> None:
+    taken = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        result = connection.exec_driver_sql(statement)
+        if result.returns_rows:
+            result.all()
+        taken.append((time.perf_counter() - begin) * 1_000)
+    print(f"{name:36} {statistics.median(taken):10.3f} ms", flush=True)
+
+
+if __name__ == "__main__":
+    main()
