@@ -200,11 +200,11 @@ def write_junit(path: Path, job: Json, name: str) -> None:
     try:
         ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
-        raise Failure(text("cli.cannot_write", file=path, detail=fault_of(error))) from error
+        raise Failure(text("cli.about", subject=path, detail=fault_of(error))) from error
 
 
 def _add_case(suite: ET.Element, case: Json, name: str) -> str | None:
-    """Add a case; return the kind of what was wrong with it, None if it was accepted."""
+    """Add a case; return the kind of its failure, None if it was accepted."""
     element = ET.SubElement(
         suite,
         "testcase",
@@ -235,5 +235,5 @@ def _xml_lines(text: str) -> str:
 
 
 def _xml_text(text: str) -> str:
-    """Escape what XML has no form for (XML 1.0, 2.2): control characters and lone surrogates."""
+    """Escape characters without a form in XML (XML 1.0, 2.2): controls and lone surrogates."""
     return one_line(text).encode("utf-8", "backslashreplace").decode()

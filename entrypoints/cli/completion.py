@@ -5,6 +5,7 @@ from click.shell_completion import get_completion_class
 
 from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.values import Choice
 
 PROGRAM = "service-server"
 VARIABLE = "_SERVICE_SERVER_COMPLETE"
@@ -17,7 +18,7 @@ _SHELLS = ("bash", "zsh", "fish")
     f"source <({PROGRAM} completion zsh). fish: {PROGRAM} completion fish > "
     f"~/.config/fish/completions/{PROGRAM}.fish",
 )
-@click.argument("shell", type=click.Choice(_SHELLS))
+@click.argument("shell", type=Choice(_SHELLS))
 @click.pass_context
 def command(ctx: click.Context, /, *, shell: str) -> None:
     """Print the script that completes commands, options and their values in SHELL."""

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from domain.catalogue.figures import size
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.files import FilePath
@@ -52,8 +51,8 @@ def save_artifacts(client: ServiceClient, job: Json, directory: Path) -> None:
             with os.fdopen(os.open(path, _FILE, 0o644), "wb") as target:
                 target.write(client.content(artifact["url"]))
         except OSError as error:
-            raise Failure(text("cli.cannot_write", file=path, detail=fault_of(error))) from error
-        note(text("cli.saved", path=path, size=size(artifact["size"])))
+            raise Failure(text("cli.about", subject=path, detail=fault_of(error))) from error
+        note(text("cli.saved", path=path, size=artifact["size"]))
 
 
 def _files_of(given: Path) -> Iterator[tuple[str, Path]]:

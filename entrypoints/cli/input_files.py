@@ -32,4 +32,4 @@ def read_text(path: Path) -> str:
 
 def unreadable(name: str, error: OSError) -> Failure:
     """Return the failure of a file that cannot be read."""
-    return Failure(text("cli.cannot_read", file=name, detail=fault_of(error)), ExitCode.USAGE)
+    return Failure(text("cli.about", subject=name, detail=fault_of(error)), ExitCode.USAGE)

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import wraps
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -21,12 +23,16 @@ from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.terminal import Styled, list_options, print_json, print_table, table_of
 from entrypoints.cli.times import Moment
-from entrypoints.cli.values import STATUSES, LanguageName, Tag
+from entrypoints.cli.values import STATUSES, Choice, LanguageName, Tag
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # So many jobs are chosen by filters at most.
 MAX_SELECTED = 10_000
 _WATCH_S = 2.0
 _LINES_AROUND = 3
+_MINUTE_S = 60
 # A terminal of this width has room for all columns.
 _WIDE = 110
 _COLUMNS = (
@@ -122,7 +128,7 @@ _OPTIONS = (
     click.option(
         "--phase",
         "phases",
-        type=click.Choice([phase.value for phase in Phase]),
+        type=Choice([phase.value for phase in Phase]),
         multiple=True,
         help="Only jobs in this phase; may be repeated.",
     ),
@@ -160,7 +166,7 @@ def command(*, filters: Filters, limit: int, watch: bool, as_json: bool, server:
         print_json(listed)
     elif sys.stdout.isatty():
         columns, rows = _shown(listed)
-        print_table(columns, rows)
+        print_table(columns, rows, whole=len(columns) - 1)
     else:
         print_table(_PIPED, map(_piped, listed))
 
@@ -176,10 +182,15 @@ def _watch(read: Callable[[], list[Json]]) -> None:
             while True:
                 listed = read()
                 lines = max(shutil.get_terminal_size().lines - _LINES_AROUND, 1)
-                live.update(table_of(*_shown(listed[:lines])), refresh=True)
+                live.update(_table(listed[:lines]), refresh=True)
                 time.sleep(_WATCH_S)
     except KeyboardInterrupt:
-        print_table(*_shown(listed))
+        print_table(*_shown(listed), whole=_NARROW - 1)
+
+
+def _table(jobs: Sequence[Json]) -> "Table":
+    columns, rows = _shown(jobs)
+    return table_of(columns, rows, whole=len(columns) - 1)
 
 
 def _shown(jobs: Sequence[Json]) -> tuple[Sequence[Column], list[Sequence[object]]]:
@@ -197,10 +208,10 @@ def _row(job: Json) -> Sequence[object]:
     return (
         job["job_id"],
         Styled(text(f"states.{state}").into(language), _STYLES.get(state)),
-        " ".join(duration(max(age_ms, 0)).split()[:2]),
+        _age(age_ms),
         "" if ran_ms is None else duration(ran_ms),
-        _exit(job),
-        (data["reason"] or "").replace("_", " "),
+        _exit_on_terminal(job),
+        "" if data["reason"] is None else text(f"reasons.{data['reason']}").into(language),
         job["project"],
         data["language"],
     )
@@ -224,6 +235,21 @@ def _ran_ms(job: Json, now: datetime | None) -> float | None:
     if end is None:
         return None
     return max((end - datetime.fromisoformat(started)).total_seconds(), 0) * 1_000
+
+
+def _age(milliseconds: float) -> str:
+    """Write an age in whole units."""
+    seconds = max(milliseconds, 0) // 1_000
+    return f"{seconds:.0f} s" if seconds < _MINUTE_S else " ".join(duration(seconds * 1_000).split()[:2])
+
+
+def _exit_on_terminal(job: Json) -> str | None:
+    """Return the exit code, or the name of the signal in short."""
+    number = (job["data"].get("result") or {}).get("signal")
+    try:
+        return signal.Signals(number).name.removeprefix("SIG") if number else _exit(job)
+    except ValueError:  # real-time signals have no names
+        return str(number)
 
 
 def _exit(job: Json) -> str | None:

@@ -21,6 +21,7 @@ from entrypoints.cli.administration import Administration, administrative
 from entrypoints.cli.columns import Column
 from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table, say
+from entrypoints.cli.values import Choice
 from entrypoints.http.schemas.keys import IssuedKeyResponse, KeyResponse
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +99,7 @@ def command() -> None:
 @click.option(
     "--scope",
     "scopes",
-    type=click.Choice([scope.value for scope in Scope]),
+    type=Choice([scope.value for scope in Scope]),
     multiple=True,
     required=True,
     help="A right of it; may be repeated.",

@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> Text | str:
-    """Return cause and remedy of what the host refuses; else the error as it is."""
+    """Return cause and remedy of a refusal by the host; else the error as it is."""
     from adapters.common.obstacles import explain, refusal_of  # noqa: PLC0415 - slows every command down
 
     refusal = refusal_of(error)

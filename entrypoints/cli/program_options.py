@@ -1,6 +1,7 @@
 """The options of `run` and `upload` that describe a program, and its input."""
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +21,12 @@ from entrypoints.cli.input_files import read_bytes, read_text, unreadable
 from entrypoints.cli.terminal import note
 from entrypoints.cli.values import LanguageName, Seconds, Tag
 
+# Names by which the languages read standard input; one in vain costs a Ctrl-D, and one too few `--stdin -`.
+_READS_INPUT = re.compile(
+    r"stdin|STDIN|\binput\(|\bcin\b|\b(?:scanf|getchar|gets|getline|readline|readLine|read_line)\b"
+    r"|System\.in\b|readFileSync\(0|ARGF|^\s*read\b|\bread -r|<>",
+    re.MULTILINE,
+)
 # A longer input is sent as a file.
 _TEXT_BYTES = 1 << 20
 
@@ -215,18 +222,20 @@ def language_of(file: Path) -> str:
     raise Failure(text("cli.unknown_language", file=file), ExitCode.USAGE)
 
 
-def program_input(option: str | None) -> bytes:
+def program_input(option: str | None, program: Path | None = None) -> bytes:
     """Return the stdin of a program.
 
     Args:
         option: A text, `-` for the command's own stdin, `@` and a file's name, or None for the command's own
-            stdin if that is a pipe or a file, and nothing if it is a terminal or a device such as /dev/null.
+            stdin if that is a pipe, a file or, for a program that reads input, a terminal; and nothing if it
+            is a device such as /dev/null.
+        program: The program that gets it, if it is run at once.
 
     Raises:
         Failure: The file cannot be read.
     """
     if option is None:
-        return _own_stdin() if _is_given() else b""
+        return _own_stdin() if _is_given() or (program is not None and _is_typed(program)) else b""
     if option == "-":
         return _own_stdin()
     if option.startswith("@"):
@@ -239,6 +248,11 @@ def _is_given() -> bool:
         return False
     mode = os.fstat(sys.stdin.fileno()).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _is_typed(program: Path) -> bool:
+    """Whether a program seems to read its input, and there is a terminal to type it on."""
+    return sys.stdin is not None and sys.stdin.isatty() and bool(_READS_INPUT.search(read_text(program)))
 
 
 def _own_stdin() -> bytes:

@@ -10,7 +10,7 @@ from types import FrameType
 
 import rich_click as click
 
-from domain.catalogue.figures import limit_figure
+from domain.catalogue.figures import duration, limit_figure
 from domain.catalogue.text import Text, said_by, text, text_of
 from domain.checker import CheckerKind
 from domain.job_lifecycle import Reason
@@ -29,6 +29,7 @@ from entrypoints.cli.input_files import read_text
 from entrypoints.cli.program_options import ProgramOptions, language_of, program_input, program_options
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
 from entrypoints.cli.terminal import Progress, note, one_line, print_json, printable
+from entrypoints.cli.values import Choice
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
@@ -106,7 +107,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 )
 @click.option(
     "--stop-on",
-    type=click.Choice(["first_failure", "never"]),
+    type=Choice(["first_failure", "never"]),
     help="With cases: when the remaining ones are skipped.",
 )
 @click.option(
@@ -159,7 +160,7 @@ def command(
         raise Failure(text("cli.stdin_and_cases"), ExitCode.USAGE)
     if has_cases and program.artifacts:
         raise Failure(text("cli.artifacts_and_cases"), ExitCode.USAGE)
-    given_stdin = b"" if has_cases else program_input(stdin)
+    given_stdin = b"" if has_cases else program_input(stdin, file)
     if detach and junit is not None:
         raise Failure(text("cli.junit_and_detach"), ExitCode.USAGE)
     job, contents = program.upload(file, args, given_stdin)
@@ -343,9 +344,9 @@ def summary(job: Json) -> str:
     """Summarize the end of a job and its resource usage in a line."""
     resource = (job["data"].get("result") or {}).get("resource") or {}
     unknown = resource.get("unknown") or ()
-    parts = [job["status"]]
+    parts = [in_language(text(f"states.{job['status'].lower()}"))]
     if resource.get("execution_time_ms") is not None and "execution_time_ms" not in unknown:
-        parts.append(f"{resource['execution_time_ms']} ms")
+        parts.append(duration(resource["execution_time_ms"]))
     if resource.get("memory_mb") is not None and "memory_mb" not in unknown:
         parts.append(f"{resource['memory_mb']:.1f} MiB")
     return ", ".join((*parts, f"job {job['job_id']}"))

@@ -1,9 +1,11 @@
 """Output to the terminal: tables, fields, JSON and progress, with control characters escaped."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -20,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _HEADER = "service-server.header"
 _KEPT = "\n\t"
+_API_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
 
 
 def printable(text: str) -> str:
@@ -65,6 +68,7 @@ def print_table(
     style: Callable[[Sequence[str]], str | None] = lambda _row: None,
     *,
     is_part: bool = False,
+    whole: int = 1,
 ) -> None:
     """Print rows: as a table to a terminal, and with tabs between their cells to anything else.
 
@@ -74,11 +78,12 @@ def print_table(
         style: Returns the style of a row on a terminal, None for the usual one.
         is_part: Whether it is a part of a report, which has the heads everywhere. Elsewhere they are on
             terminals only, and with --header.
+        whole: The number of columns, from the first on, that are neither cut nor folded on a terminal.
     """
     if sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415 - only terminals need it
 
-        Console().print(table_of(columns, rows, style))
+        Console().print(table_of(columns, rows, style, whole=whole))
         return
     if is_part or _has_header():
         click.echo("\t".join(str(column.head) for column in columns))
@@ -90,16 +95,19 @@ def table_of(
     columns: Iterable[Column],
     rows: Iterable[Sequence[object]],
     style: Callable[[Sequence[str]], str | None] = lambda _row: None,
+    *,
+    whole: int = 1,
 ) -> "Table":
-    """Return a table for a terminal. The first column, which has the ids, is neither cut nor folded."""
+    """Return a table for a terminal, where times are local. The first columns are neither cut nor folded."""
     from rich.table import Table  # noqa: PLC0415 - only terminals need it
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    gap = 2 if whole == 1 else 1  # ids leave little room
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
     for place, column in enumerate(columns):
-        table.add_column(in_language(column.head), no_wrap=place == 0, overflow="fold")
+        table.add_column(in_language(column.head), no_wrap=place < whole, overflow="fold")
     for row in rows:
-        texts = _texts(row)
+        texts = [_local(cell) for cell in _texts(row)]
         styles = [cell.style or "" if isinstance(cell, Styled) else "" for cell in row]
         table.add_row(*map(Text, texts, styles), style=style(texts))
     return table
@@ -107,6 +115,13 @@ def table_of(
 
 def _texts(row: Sequence[object]) -> list[str]:
     return [one_line("" if cell is None else str(cell)) for cell in row]
+
+
+def _local(cell: str) -> str:
+    """Return a time of the API as it is on the clock of this machine; another text as it is."""
+    if not _API_TIME.fullmatch(cell):
+        return cell
+    return datetime.fromisoformat(cell).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _has_header() -> bool:
@@ -127,9 +142,18 @@ def note(sentence: CatalogueText | str) -> None:
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     """Print the fields that have a value below each other."""
     given = [(name, one_line(str(value))) for name, value in fields if value is not None]
+    if sys.stdout.isatty():
+        given = [(name, _with_offset(value)) for name, value in given]
     width = max((len(name) for name, _value in given), default=0)
     for name, value in given:
         click.echo(f"{name:<{width}}  {value}")
+
+
+def _with_offset(value: str) -> str:
+    """Return a time of the API as it is on this machine, with the offset from UTC."""
+    if not _API_TIME.fullmatch(value):
+        return value
+    return datetime.fromisoformat(value).astimezone().isoformat(" ", "milliseconds")
 
 
 def json_option(function: F) -> F:

@@ -84,7 +84,20 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
-STATUSES = click.Choice([status.value for status in JobStatus], case_sensitive=False)
+class Choice(click.Choice[str]):
+    """One of some words, which refuses another one with a similar one."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:  # noqa: ARG002 - called by the framework
+        """Return the refusal of a word."""
+        words = [choice if self.case_sensitive else choice.lower() for choice in self.choices]
+        choices = ", ".join(f"'{word}'" for word in words)
+        similar = get_close_matches(str(value) if self.case_sensitive else str(value).lower(), words, 1)
+        if not similar:
+            return in_language(text("cli.not_a_choice", given=value, choices=choices))
+        return in_language(text("cli.not_a_choice_similar", given=value, choices=choices, similar=similar[0]))
+
+
+STATUSES = Choice([status.value for status in JobStatus], case_sensitive=False)
 
 
 def _refusal(name: str) -> Text:

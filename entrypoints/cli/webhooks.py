@@ -10,6 +10,7 @@ from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table, say
+from entrypoints.cli.values import Choice
 
 _EVENTS = ("job.started", "job.completed", "job.cancelled", "batch.completed")
 _COLUMNS = ("webhook_id", "status", "project", "events", "url")
@@ -48,7 +49,7 @@ def list_webhooks(*, project: str | None, as_json: bool, server: str | None) -> 
 @click.option(
     "--event",
     "events",
-    type=click.Choice(_EVENTS),
+    type=Choice(_EVENTS),
     multiple=True,
     help="An event to post; may be repeated. The ends of jobs and batches by default.",
 )
@@ -134,7 +135,7 @@ def test(*, webhook_id: str, as_json: bool, server: str | None) -> None:
 @click.argument("webhook_id", metavar="WEBHOOK")
 @click.option(
     "--status",
-    type=click.Choice(("PENDING", "DELIVERED", "FAILED")),
+    type=Choice(("PENDING", "DELIVERED", "FAILED")),
     help="Those of one status; FAILED ones are the dead letters.",
 )
 @click.option(

@@ -84,6 +84,7 @@ FAMILIES: Mapping[str, set[str]] = {
     "problems.kind_": KINDS,
     "problems.title_": {kind.name.replace("-", "_") for kind in PROBLEM_KINDS},
     "projects.sort_": set(ProjectOrder),
+    "reasons.": set(Reason),
     "states.": {*State, *(status.lower() for statuses in STATUSES for status in statuses)},
 }
 PLURALS = {Language.ENGLISH: {"one", "other"}, Language.KOREAN: {"other"}, Language.JAPANESE: {"other"}}

@@ -52,7 +52,7 @@ def test_a_limit_that_was_hit_is_named_with_what_was_measured():
 
 def test_a_summary_says_only_what_is_known():
     ended = job("SUCCESS", resource={"execution_time_ms": 12, "memory_mb": None})
-    assert summary(ended) == "SUCCESS, 12 ms, job 01890a5d-ac96-774b-bcce-b302099a8057"
+    assert summary(ended) == "Succeeded, 12 ms, job 01890a5d-ac96-774b-bcce-b302099a8057"
 
     unknown = {"execution_time_ms": 12, "memory_mb": 0.0, "unknown": ["memory_mb"]}
     assert summary(job("SUCCESS", resource=unknown)) == summary(ended)

@@ -48,6 +48,29 @@ def test_a_terminal_is_not_waited_for(monkeypatch):
     os.close(terminal)
 
 
+@pytest.mark.parametrize(
+    ("code", "typed"),
+    [
+        ("print(input())", b"a\nb\n"),
+        ("import sys; sys.stdin.read()", b"a\nb\n"),
+        ("read -r name", b"a\nb\n"),
+        ("int main() { scanf(); }", b"a\nb\n"),
+        ("print('output')", b""),
+        ("threading.Thread()", b""),
+    ],
+)
+def test_a_program_that_reads_input_gets_what_is_typed(tmp_path, monkeypatch, capsys, code, typed):
+    (tmp_path / "program").write_text(code)
+    ours, terminal = pty.openpty()
+    os.write(ours, b"a\nb\n\x04")
+    with Path(os.ttyname(terminal)).open() as tty:
+        monkeypatch.setattr(sys, "stdin", tty)
+        assert program_input(None, tmp_path / "program") == typed
+    os.close(ours)
+    os.close(terminal)
+    assert ("until Ctrl-D" in capsys.readouterr().err) == bool(typed)
+
+
 def test_a_closed_stdin_is_an_empty_one(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert program_input(None) == b""

@@ -21,6 +21,8 @@ def refusal(*arguments):
     [
         (["jbos"], "No such command 'jbos'. Did you mean 'jobs'?"),
         (["jobs", "--langauge", "c"], "No such option '--langauge'. Did you mean '--language'?"),
+        (["jobs", "--status", "faild"], "'cancelled'; did you mean 'failed'?"),
+        (["jobs", "--phase", "runing"], "did you mean 'running'?"),
         (["jobs", "--status", "done"], "'done' is not one of 'pending', 'running', 'success'"),
     ],
 )
