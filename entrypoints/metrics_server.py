@@ -1,9 +1,9 @@
-"""The metrics of a process on a port of their own."""
+"""The metrics and the health of a process on a port of their own."""
 
 import logging
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,18 +17,20 @@ from entrypoints.metrics_format import wants_openmetrics
 logger = logging.getLogger("service_server.metrics")
 
 PATH = "/metrics"
+HEALTH_PATH = "/health/live"
 REQUESTS_AT_ONCE = 4
 READ_TIMEOUT_S = 5.0
 
 
 class MetricsServer:
-    """Answers `GET /metrics`, on threads of its own, to whoever reaches the port: it asks for no key.
+    """Answers `GET /metrics` and `GET /health/live`, on threads of its own, and asks for no key.
 
     Args:
         measurements: The metrics.
         host: The address to listen on.
         ports: The ports to listen on, of which the first free one is taken; 0 is any.
         read_timeout_s: Seconds for which a caller may send nothing of its request.
+        is_stuck: Whether the process is alive without doing its work.
 
     Raises:
         OSError: None of the ports is free, or the address is not this machine's.
@@ -40,9 +42,11 @@ class MetricsServer:
         host: str,
         ports: Iterable[int],
         read_timeout_s: float = READ_TIMEOUT_S,
+        is_stuck: Callable[[], bool] = lambda: False,
     ) -> None:
         self._server = _listen(host, ports, measurements)
         self._server.read_timeout_s = read_timeout_s
+        self._server.is_stuck = is_stuck
         self._thread = Thread(target=self._server.serve_forever, name="metrics-server", daemon=True)
 
     @property
@@ -70,6 +74,7 @@ class _Server(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.measurements = measurements
         self.read_timeout_s = READ_TIMEOUT_S
+        self.is_stuck: Callable[[], bool] = lambda: False
         self._room = BoundedSemaphore(REQUESTS_AT_ONCE)
         super().__init__(address, _Handler)
 
@@ -104,18 +109,36 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
 
     def do_GET(self) -> None:
-        """Answer with the metrics."""
-        if urlsplit(self.path).path != PATH:
-            self.send_error(HTTPStatus.NOT_FOUND, explain=f"Metrics are at {PATH}.")
-            return
+        """Answer with the metrics, or with the health."""
+        path = urlsplit(self.path).path
+        if path == HEALTH_PATH:
+            self._answer_health()
+        elif path == PATH:
+            self._answer_metrics()
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND, explain=f"Metrics are at {PATH}, health at {HEALTH_PATH}.")
+
+    def _answer_health(self) -> None:
+        is_stuck = self.server.is_stuck()
+        self._answer(
+            HTTPStatus.SERVICE_UNAVAILABLE if is_stuck else HTTPStatus.OK,
+            b'{"status":"stuck"}' if is_stuck else b'{"status":"live"}',
+            {"Content-Type": "application/json"},
+        )
+
+    def _answer_metrics(self) -> None:
         accept = self.headers.get("Accept")
         exposition = self.server.measurements.expose(as_openmetrics=wants_openmetrics(accept))
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", exposition.media_type)
-        self.send_header("Content-Length", str(len(exposition.content)))
-        self.send_header("Vary", "Accept")
+        headers = {"Content-Type": exposition.media_type, "Vary": "Accept"}
+        self._answer(HTTPStatus.OK, exposition.content, headers)
+
+    def _answer(self, status: HTTPStatus, content: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(exposition.content)
+        self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the library's
         """Log nothing: a scrape every few seconds is no news."""

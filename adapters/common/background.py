@@ -2,6 +2,7 @@
 
 import logging
 import random
+import time
 from collections.abc import Callable, Iterator
 from threading import Event, Thread
 
@@ -118,6 +119,12 @@ class PeriodicTask(BackgroundThread):
         super().__init__(name, self._round, backoff=retry)
         self._action = action
         self._every_s = every_s
+        self._round_ended_at = time.monotonic()
+
+    @property
+    def since_round_s(self) -> float:
+        """Seconds since a round ended, done or failed; before the first one, since the task was made."""
+        return time.monotonic() - self._round_ended_at
 
     def stop(self, timeout_s: float | None = _LAST_ROUND_S) -> None:
         """End when the present round does, or return when that takes too long."""
@@ -130,4 +137,6 @@ class PeriodicTask(BackgroundThread):
             raise
         except Exception:  # it is done again at its time
             logger.exception("%s failed", self.name)
+        finally:
+            self._round_ended_at = time.monotonic()
         self.pause(self._every_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret

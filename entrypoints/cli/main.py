@@ -23,6 +23,7 @@ COMMANDS = (
     ("execute", "client_commands.execute", "Execute a job that was uploaded."),
     ("serve", "serve.command", "Serve the HTTP API."),
     ("worker", "worker.command", "Run what the API accepts, in processes of their own."),
+    ("health", "health.command", "Ask the process on this machine whether it works."),
     ("migrate", "migrate.command", "Bring the database's schema up to date."),
     ("setup", "setup.command", "Make the first administrator's key."),
     ("keys", "keys.command", "Create, list, rotate and revoke API keys."),

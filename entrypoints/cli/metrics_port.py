@@ -1,8 +1,8 @@
-"""The port of a process for its metrics."""
+"""The port of a process for its metrics and its health."""
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from application.ports.measurements import Measurements
@@ -14,13 +14,20 @@ logger = logging.getLogger("service_server.metrics")
 
 
 @contextmanager
-def serving_metrics(settings: Settings, measurements: Measurements, processes: int = 1) -> Iterator[None]:
-    """Serve the metrics for as long as the context lasts, if the settings name a port for them.
+def serving_metrics(
+    settings: Settings,
+    measurements: Measurements,
+    processes: int = 1,
+    *,
+    is_stuck: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Serve metrics and health for as long as the context lasts, if the settings name a port for them.
 
     Args:
         settings: They name the host and the port.
         measurements: The metrics.
         processes: The number of processes beside each other: each takes the first free port of so many.
+        is_stuck: Whether the process is alive without doing its work.
 
     Raises:
         Failure: The port is taken.
@@ -32,7 +39,7 @@ def serving_metrics(settings: Settings, measurements: Measurements, processes: i
     # 0 is any port, for each of them.
     ports = range(first, min(first + processes, 65_536)) if first else [0]
     try:
-        server = MetricsServer(measurements, host, ports)
+        server = MetricsServer(measurements, host, ports, is_stuck=is_stuck)
     except OSError as error:
         name = variable(Settings, "metrics_port")
         reason = os.strerror(error.errno or 0).lower()

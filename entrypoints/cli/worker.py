@@ -54,11 +54,14 @@ def _work_alone(settings: Settings, processes: int) -> None:
 def _work(settings: Settings, processes: int = 1) -> None:
     topology = Topology.of_worker(settings)
     container = build_container(settings, load_limits(), topology)
+    background_services = container.background_services()
     told_to_stop = _listen_for_signals()
     with (
         pinned_to_one_cpu(wanted=settings.one_processor),
-        running(container.background_services(), topology, container.schema()),
-        serving_metrics(settings, container.measurements(), processes),
+        running(background_services, topology, container.schema()),
+        serving_metrics(
+            settings, container.measurements(), processes, is_stuck=background_services.are_stuck
+        ),
     ):
         say(text("cli.working", count=settings.worker_threads))
         for name, what in parts(settings):

@@ -19,6 +19,7 @@ from entrypoints.worker.webhook_dispatcher import WebhookDispatcher
 
 logger = logging.getLogger("service_server.worker")
 
+_LEASE_RENEWAL = "lease-renewal"
 # Longest wait for one more execution to stop and be requeued. An engine that is asked answers in two seconds.
 _REQUEUE_S = 4.5
 _STOPPING_THREADS = 16
@@ -40,6 +41,8 @@ _RELEASE_EVERY_S = 0.5
 _BATCH_SWEEP_EVERY_S = 15.0
 # Interval at which a process looks whether the present minute has a sample.
 _SAMPLE_EVERY_S = 20.0
+# Renewing leases takes less, whatever is away: a process in which it takes longer is stuck.
+_STUCK_S = 120.0
 # Each round deletes a small batch of the expired rows.
 _RETENTION_EVERY_S = 3_600.0
 
@@ -129,6 +132,14 @@ class BackgroundServices:
         for task in self._tasks:
             task.start()
 
+    def are_stuck(self) -> bool:
+        """Return whether leases have not been renewed, nor failed to be, for much longer than that can take.
+
+        Always False in a process that runs no programs.
+        """
+        longest_s = max(_STUCK_S, 4 * self._settings.renew_every_s)
+        return any(task.name == _LEASE_RENEWAL and task.since_round_s > longest_s for task in self._tasks)
+
     def stop(self) -> None:
         """Drains this process: waits for its executions, requeues the rest, and closes everything."""
         self._drain()
@@ -172,7 +183,7 @@ class BackgroundServices:
         if mode is not WorkerMode.OWN:
             yield "cluster-history", services.publish_backlog, _SAMPLE_EVERY_S
         if mode is not WorkerMode.NONE:
-            yield "lease-renewal", self._renew_leases, settings.renew_every_s
+            yield _LEASE_RENEWAL, self._renew_leases, settings.renew_every_s
         if mode is WorkerMode.ALL:
             yield "engine-outages", services.follow_outages, settings.rescue_every_s
             # At least as often as leases are renewed: a longer pause would count as an outage.

@@ -1,9 +1,11 @@
 """The threads behind the API outlive the errors on them."""
 
 from threading import Event, Timer
+from types import SimpleNamespace
 
 import pytest
 
+from adapters.common import background
 from adapters.common.background import BackgroundThread, PeriodicTask
 from adapters.in_process import message_relay
 from adapters.in_process.message_relay import InProcessMessageRelay
@@ -12,6 +14,7 @@ from application.messages import Message
 from application.retry_policy import RetryPolicy
 from domain.values import MessageId
 from tests.support.memory.id_generator import MemoryIdGenerator
+from tests.support.processes import eventually
 
 PATIENCE_S = 90
 
@@ -149,3 +152,26 @@ def test_the_relay_stops_though_its_backlog_is_full(monkeypatch):
     relay.stop()
 
     assert len(passed) == 3
+
+
+@pytest.mark.parametrize("error", [None, DependencyUnavailable("queue", "down"), RuntimeError("a bug")])
+def test_a_round_that_ended_or_failed_is_told_from_one_that_is_stuck(monkeypatch, error):
+    now, release, begun = [0.0], Event(), Event()
+    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def action():
+        begun.set()
+        release.wait(PATIENCE_S)
+        if error:
+            raise error
+
+    task = PeriodicTask("task", action, every_s=PATIENCE_S)
+    task.start()
+    assert begun.wait(PATIENCE_S)
+    now[0] = 500.0
+    stuck_for_s = task.since_round_s
+    release.set()
+
+    assert stuck_for_s == 500.0
+    assert eventually(lambda: task.since_round_s == 0.0)
+    task.stop()

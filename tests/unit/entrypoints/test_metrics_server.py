@@ -51,6 +51,17 @@ def test_there_is_nothing_else():
     assert posted == 501
 
 
+def test_health_says_whether_the_process_is_stuck():
+    stuck = [False]
+    with started(PrometheusMeasurements("1"), is_stuck=lambda: stuck[0]) as server:
+        well = get(server, "/health/live")
+        stuck[0] = True
+        ill = get(server, "/health/live")
+
+    assert (well.status_code, well.json()) == (200, {"status": "live"})
+    assert (ill.status_code, ill.json()) == (503, {"status": "stuck"})
+
+
 def test_callers_that_send_nothing_do_not_take_ever_more_threads():
     measurements = PrometheusMeasurements("1")
     with started(measurements, read_timeout_s=PATIENCE_S) as server, ExitStack() as stack:
