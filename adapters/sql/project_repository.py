@@ -90,7 +90,7 @@ def _way(order: ProjectOrder, *, goes_on: bool) -> sa.Subquery:
 
 
 @cache
-def _page_statement(order: ProjectOrder, *, searches: bool, goes_on: bool) -> sa.Select[tuple[Any, ...]]:
+def projects_statement(order: ProjectOrder, *, searches: bool, goes_on: bool) -> sa.Select[tuple[Any, ...]]:
     """Build the statement for the projects of a list that a walk meets."""
     way = _way(order, goes_on=goes_on)
     found = sa.select(*PROJECT_COLUMNS).join_from(way, projects, projects.c.project_id == way.c.project_id)
@@ -101,7 +101,7 @@ def _page_statement(order: ProjectOrder, *, searches: bool, goes_on: bool) -> sa
 
 
 @cache
-def _end_statement(order: ProjectOrder, *, goes_on: bool) -> sa.Select[tuple[Any, ...]]:
+def last_project_statement(order: ProjectOrder, *, goes_on: bool) -> sa.Select[tuple[Any, ...]]:
     """Build the statement for the last key of a walk; there is none if the walk was shorter."""
     way = _way(order, goes_on=goes_on)
     last = sa.select(way.c.value, way.c.project_id)
@@ -109,7 +109,7 @@ def _end_statement(order: ProjectOrder, *, goes_on: bool) -> sa.Select[tuple[Any
     return last.limit(1).offset(sa.bindparam("before_last"))
 
 
-_COUNT = sa.select(sa.func.count().label("number")).select_from(
+COUNT_PROJECTS = sa.select(sa.func.count().label("number")).select_from(
     sa.select(sa.literal_column("1").label("one"))
     .select_from(projects)
     .with_hint(projects, "FORCE INDEX (ix_projects_name)", "mysql")
@@ -209,12 +209,12 @@ class SqlProjectRepository(ProjectRepository):
             "value": cursor and _stored_value(tenant, cursor),
             "last_id": cursor and cursor.project_id,
         }
-        statement = _page_statement(wanted.order, searches=bool(wanted.search), goes_on=cursor is not None)
+        statement = projects_statement(wanted.order, searches=bool(wanted.search), goes_on=cursor is not None)
         found = [to_project(row) for row in self._connection.execute(statement, parameters).mappings()]
         if len(found) > wanted.limit:
             shown = found[: wanted.limit]
             return FoundProjects(shown, cursor_after(shown[-1], wanted.order))
-        end = _end_statement(wanted.order, goes_on=cursor is not None)
+        end = last_project_statement(wanted.order, goes_on=cursor is not None)
         last = self._connection.execute(end, {**parameters, "before_last": scanned - 1}).mappings().first()
         if last is None:
             return FoundProjects(found)
@@ -229,7 +229,7 @@ class SqlProjectRepository(ProjectRepository):
             only = self.get(caller, caller.project)
             return Count(int(only is not None and only.is_live))
         parameters = {"tenant": caller.tenant.name.value, "limit": up_to + 1}
-        number: int = self._connection.execute(_COUNT, parameters).scalar_one()
+        number: int = self._connection.execute(COUNT_PROJECTS, parameters).scalar_one()
         return Count(min(number, up_to), is_exact=number <= up_to)
 
     def all(self, caller: Caller) -> Sequence[Project]:

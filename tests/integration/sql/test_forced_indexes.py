@@ -14,8 +14,17 @@ from adapters.sql.dashboard_queries import (
     ended_statement,
 )
 from adapters.sql.fair_claim import ALONE, walk_statement
-from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
-from adapters.sql.tables import metadata
+from adapters.sql.job_pages import (
+    PageShape,
+    count_statement,
+    last_key_statement,
+    next_tag_statement,
+    page_statement,
+    walks,
+)
+from adapters.sql.project_repository import COUNT_PROJECTS, last_project_statement, projects_statement
+from adapters.sql.tables import job_tags, metadata
+from application.views import ProjectOrder
 from domain.job_lifecycle import Phase
 
 FORCED = re.compile(r"FORCE INDEX \((\w+)\)")
@@ -28,6 +37,12 @@ def statements():
     yield from (LISTED_WAITING, LISTED_DELAYED, LISTED_RUNNING, LISTED_RUNNING_OF_ALL)
     yield from (execution_statements.NEXT, execution_statements.NEXT_IN, execution_statements.RUNNING)
     yield ALONE
+    yield COUNT_PROJECTS
+    for order in ProjectOrder:
+        yield projects_statement(order, searches=True, goes_on=True)
+        yield last_project_statement(order, goes_on=True)
+    for column, of_project in product((job_tags.c.name, job_tags.c.value), (False, True)):
+        yield next_tag_statement(column, of_project=of_project, follows=True)
     yield from (walk_statement(2, in_language=in_language) for in_language in (False, True))
     flag = (False, True)
     for project, statuses, phases, language, tags, ids, search in product(
@@ -44,6 +59,7 @@ def statements():
             after=False,
             before=False,
             cursor=False,
+            oldest=False,
         )
         yield count_statement(shape)
         for walk in walks(shape):
