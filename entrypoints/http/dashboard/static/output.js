@@ -144,7 +144,7 @@
 
     url(name) { return `/api/jobs/${encodeURIComponent(this.job)}/output/${name}`; }
 
-    async open() {
+    async open(isAtEnd = false) {
       const load = async (name) => {
         const index = await (await read(`${this.url(name)}/lines`)).json();
         const range = async (begin, end) => new Uint8Array(await (await read(this.url(name), { Range: `bytes=${begin}-${end - 1}` })).arrayBuffer());
@@ -153,7 +153,7 @@
       this.archive = Object.fromEntries(await Promise.all(STREAMS.map(load)));
       this.box.setAttribute("role", "region");
       this.showArchive();
-      if (!await this.goToAddress()) await this.view.show(0);
+      if (!await this.goToAddress()) await this.view.show(isAtEnd ? this.view.pages.size : 0);
       for (const part of this.section.querySelectorAll("[data-when-ended]")) { part.href = part.dataset.href; part.hidden = false; }
     }
 
@@ -186,8 +186,8 @@
     }
 
     async goToAddress() {
-      const lines = addressed();
-      if (!lines) { this.view?.mark(null); return false; }
+      const lines = this.isOnJobPage ? addressed() : null;
+      if (!lines) { this.view.mark(null); return false; }
       this.section.scrollIntoView({ block: "start" });
       return this.goTo(lines);
     }
@@ -214,7 +214,13 @@
       return (await read(`${this.url(name)}/matches?${query}`)).json();
     }
 
-    async search(by) {
+    // One search after the other, however fast the key is pressed.
+    search(by) {
+      this.searching = (this.searching || Promise.resolve()).then(() => this.searchNow(by));
+      return this.searching;
+    }
+
+    async searchNow(by) {
       const wanted = this.searched.value, isNew = this.query?.wanted !== wanted;
       if (!wanted) return this.forget();
       try {
@@ -279,7 +285,7 @@
       this.next = { stdout: 0, stderr: 0 };
       this.say("");
       this.forget();
-      this.view.mark(addressed());
+      if (this.isOnJobPage) this.view.mark(addressed());
     }
 
     write(output) {
@@ -303,12 +309,11 @@
         part.hidden = !status.log_key;
       }
       document.dispatchEvent(new CustomEvent("job-ended", { detail: status }));
-      // What is not here as a whole is read from the archive.
-      if (!status.log_key || view.isComplete) return void (addressed() && this.isOnJobPage && this.goToAddress());
+      // What is not here as a whole, with its times, is read from the archive.
+      if (!status.log_key || isEmpty || (view.isComplete && view.isTimed)) return void (await this.goToAddress());
       try {
-        await this.open();
+        await this.open(isAtEnd);
         this.say("");
-        if (isAtEnd && !(this.isOnJobPage && addressed())) await this.view.toEnd();
       } catch { this.archive = null; }
     }
 

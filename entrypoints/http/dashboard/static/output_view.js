@@ -164,7 +164,7 @@ const [LiveView, ArchiveView] = (() => {
     constructor(box, address) {
       super(box, address);
       box.replaceChildren();
-      Object.assign(this, { rows: [], stale: new Set(), chars: 0, weight: 0, dropped: 0, isComplete: true, isDue: false });
+      Object.assign(this, { rows: [], stale: new Set(), chars: 0, weight: 0, dropped: 0, isComplete: true, isTimed: true, isDue: false });
       this.streams = Object.fromEntries(["stdout", "stderr"].map((name) => (
         [name, { terminal: new Terminal(LINE_CHARS), decoder: new TextDecoder("utf-8", { ignoreBOM: true }), count: 0, current: null }])));
     }
@@ -174,7 +174,10 @@ const [LiveView, ArchiveView] = (() => {
     get isEmpty() { return !this.rows.length && !this.dropped; }
 
     // Takes bytes of a stream; `at` is when they came, if that is known.
-    write(name, bytes, at) { this.take(name, this.streams[name].decoder.decode(bytes, { stream: true }), at); }
+    write(name, bytes, at) {
+      if (!at) this.isTimed = false;
+      this.take(name, this.streams[name].decoder.decode(bytes, { stream: true }), at);
+    }
 
     // Ends the numbers of a stream of which something is missing.
     skip(name) {
