@@ -86,7 +86,7 @@ def series_of(metric: Metric) -> int:
 
 
 # Pairs of a method and a route. Pages of one section of the dashboard are one route.
-MAX_ROUTES = 120
+MAX_ROUTES = 140
 # Kinds of interpreters and compilers that are started ahead of their jobs.
 MAX_WARM_KINDS = 12
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from threading import Lock
 from typing import TypeAlias
@@ -105,9 +105,9 @@ class PrometheusMeasurements(Measurements):
             return Exposition(text, openmetrics.CONTENT_TYPE_LATEST)
         return Exposition(prometheus.generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4)
 
-    def _known(self, metric: Metric, labels: tuple[str, ...]) -> list[str]:
+    def _known(self, metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the values of labels, with OTHER for those that they do not have."""
-        return [self._value(label, value) for label, value in zip(metric.labels, labels, strict=True)]
+        return tuple(self._value(label, value) for label, value in zip(metric.labels, labels, strict=True))
 
     def _value(self, label: Label, value: str) -> str:
         if label.values is not None:
@@ -123,12 +123,12 @@ class PrometheusMeasurements(Measurements):
 
     def _collect(self) -> Iterator[prometheus.Metric]:
         """Read the figures that are watched, and yield them and the counters."""
-        families: dict[Metric, Family] = {}
+        # Prometheus refuses a text that has a series twice, so equal ones, such as of OTHER, are added up.
+        values: dict[Metric, dict[tuple[str, ...], float]] = defaultdict(lambda: defaultdict(float))
         for read in tuple(self._readers):
             for sample in self._read(read):
-                if sample.metric not in families:
-                    families[sample.metric] = _family(sample.metric)
-                families[sample.metric].add_metric(self._known(sample.metric, sample.labels), sample.value)
+                values[sample.metric][self._known(sample.metric, sample.labels)] += sample.value
+        families = {metric: _family(metric, found) for metric, found in values.items()}
         yield from families.values()
         for metric, counter in self._counters.items():
             if metric not in families:
@@ -161,9 +161,12 @@ def _label_names(metric: Metric) -> list[str]:
     return [label.name for label in metric.labels]
 
 
-def _family(metric: Metric) -> Family:
+def _family(metric: Metric, values: Mapping[tuple[str, ...], float]) -> Family:
     kind = GaugeMetricFamily if isinstance(metric, Gauge) else CounterMetricFamily
-    return kind(PREFIX + metric.name, metric.help, labels=_label_names(metric))
+    family = kind(PREFIX + metric.name, metric.help, labels=_label_names(metric))
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
 
 
 def _begin_at_zero(metric: Counter, counter: prometheus.Counter) -> None:

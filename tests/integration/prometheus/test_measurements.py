@@ -98,6 +98,15 @@ def test_a_thousand_tenants_add_no_series(measurements):
     assert len(found) < 5_000
 
 
+def test_series_that_would_be_there_twice_are_added_up(measurements):
+    unknown = [Sample(metrics.CIRCUITS_OPEN, 1, (name,)) for name in ("a new part", "another one")]
+    measurements.watch(lambda: unknown)
+
+    lines = [line for line in measurements.expose().content.splitlines() if b"circuits_open{" in line]
+
+    assert lines == [b'service_server_circuits_open{dependency="other"} 2.0']
+
+
 def test_figures_that_are_out_of_reach_are_left_out_and_counted(measurements):
     def read():
         raise DependencyUnavailable("database", "it is away")
