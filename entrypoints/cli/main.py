@@ -4,7 +4,9 @@ A command's module is loaded when it is called, so that help comes at once.
 """
 
 import gc
+import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 
 import rich_click as click
@@ -14,6 +16,7 @@ from application.errors import ApplicationError, Conflict, NotFound, Unprocessab
 from domain.catalogue.text import Text, text
 from domain.errors import DomainError
 from entrypoints.cli.errors import ExitCode, Failure, in_language, sentence_of
+from entrypoints.cli.help_texts import translate, translated
 from entrypoints.cli.terminal import one_line
 
 # Each: the command, where it is in this package, and its summary.
@@ -50,19 +53,32 @@ COMMANDS = (
     ("completion", "completion.command", "Print the completion script of bash, zsh or fish."),
     ("doctor", "doctor.command", "Report versions, settings, health, languages, and missing parts."),
 )
+_HELP = frozenset({"-h", "--help"})
+# The framework's, while it completes a line.
+_COMPLETES = "_SERVICE_SERVER_COMPLETE"
 _LOCATIONS = {name: location for name, location, _summary in COMMANDS}
 _SUMMARIES = {name: summary for name, _location, summary in COMMANDS}
 
 
 class _Commands(click.RichGroup):
-    """Lists commands by their summaries alone, and loads the one that is called."""
+    """Lists commands by their summaries alone, and loads the one that is called.
+
+    Help texts are translated where they are shown.
+    """
+
+    _shown: Callable[[str], str] = staticmethod(str)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(_SUMMARIES)
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         summary = _SUMMARIES.get(name)
-        return None if summary is None else click.RichCommand(name=name, help=summary)
+        return None if summary is None else click.RichCommand(name=name, help=self._shown(summary))
+
+    def get_help(self, ctx: click.Context) -> str:
+        self._shown = translated
+        translate(self)
+        return super().get_help(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -71,7 +87,12 @@ class _Commands(click.RichGroup):
             name, listed, rest = super().resolve_command(ctx, args)
         except NoSuchCommand as error:
             raise NoSuchCommand(error.command_name, possibilities=_SUMMARIES, ctx=ctx) from None
-        return name, listed if name is None else _load(_LOCATIONS[name]), rest
+        if name is None:
+            return name, listed, rest
+        command = _load(_LOCATIONS[name])
+        if not rest or not _HELP.isdisjoint(rest) or _COMPLETES in os.environ:
+            translate(command)
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> object:
         try:
