@@ -29,7 +29,7 @@ from tests.support.filled_database import BEGIN, fill, job_id
 SIZES = (1_000, 100_000)
 LIMIT = 100
 # A server of its size has room for what a list reads, and filling it takes minutes rather than an hour.
-_ROOM = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G")
+ROOM = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G")
 ROUNDS = 300
 
 Read = Callable[[SqlJobQueries], object]
@@ -148,7 +148,7 @@ def _on_mariadb() -> Iterator[Callable[[int], sa.Engine]]:
     if program is None:
         sys.exit("MariaDB is not installed: apt-get install mariadb-server-core")
     with tempfile.TemporaryDirectory() as directory:
-        server = mariadb.start_server(program, Path(directory), *_ROOM)
+        server = mariadb.start_server(program, Path(directory), *ROOM)
         try:
             yield lambda size: create_engine(server.create_schema(f"bench_{size}"))
         finally:
