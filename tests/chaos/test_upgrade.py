@@ -78,7 +78,7 @@ def previous(cluster, sources, tmp_path):
 
 
 class Load:
-    """A caller that uploads to addresses by turns, until it is told to end."""
+    """A caller that uploads to addresses by turns as long as the context lasts."""
 
     def __init__(self, *urls):
         self.urls = urls

@@ -1,4 +1,4 @@
-"""What every work queue does, counted in memory, in a process, and on Redis."""
+"""The contract of work queues, counted in memory, in a process, and on Redis."""
 
 import logging
 from threading import Thread

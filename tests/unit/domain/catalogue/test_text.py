@@ -13,11 +13,9 @@ def test_a_text_is_english_unless_another_language_is_asked_for():
     assert [queued.into(language) for language in Language] == ["Queued", "대기 중", "待機中"]
 
 
-@pytest.mark.parametrize(
-    ("count", "shown"), [(0, "0 projects"), (1, "1 project"), (12_345, "12,345 projects")]
-)
+@pytest.mark.parametrize(("count", "shown"), [(0, "0 workers"), (1, "1 worker"), (12_345, "12,345 workers")])
 def test_a_count_chooses_the_form_and_is_grouped(count, shown):
-    assert str(text("projects.total", count=count)) == shown
+    assert str(text("cluster.workers", count=count)) == shown
 
 
 def test_a_value_that_is_a_text_follows_the_language():
