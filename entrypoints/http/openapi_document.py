@@ -280,6 +280,10 @@ _REPORT: Json = {
 }
 
 
+# Readers meet the operations in this order: the first ones make the objects that the others need.
+_FIRST_PATHS = ("/api/upload", "/api/execute/{jobId}", "/api/jobs", "/api/project")
+
+
 class OpenApiDocument:
     """The OpenAPI document of an application, built on first use.
 
@@ -315,6 +319,8 @@ class OpenApiDocument:
 
     def _completed(self, document: Json) -> Json:
         components = document["components"]
+        paths = document["paths"]
+        document["paths"] = {path: paths[path] for path in dict.fromkeys((*_FIRST_PATHS, *paths))}
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 _complete_operation(path, method, operation)

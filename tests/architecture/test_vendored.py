@@ -15,7 +15,10 @@ FILES = {
     for file in package["files"]
 }
 # The service's own pages, beside the scripts that they load.
-OWN = {f"entrypoints/http/static/docs/{name}" for name in ("index.html", "page.js", "redoc.html", "redoc.js")}
+OWN = {
+    f"entrypoints/http/static/docs/{name}"
+    for name in ("index.html", "page.js", "page.css", "theme.js", "redoc.html", "redoc.js")
+}
 # No script or style sheet of the service's own is as large.
 OWN_LIMIT_BYTES = 30_000
 

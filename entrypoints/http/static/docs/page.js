@@ -1,3 +1,18 @@
+"use strict";
+// What Swagger UI leaves without a name, or out of the keyboard's reach.
+const COMPLETED = [
+  ["select.examples-select-element", (part) => part.setAttribute("aria-label", "Example")],
+  ["select:not([aria-label])", (part) => part.setAttribute("aria-label", part.id === "servers" ? "Server" : "Value")],
+  ["textarea:not([aria-label])", (part) => part.setAttribute("aria-label", "Request body")],
+  ["input[type=file]:not([aria-label])", (part) => part.setAttribute("aria-label", "File")],
+  [".microlight:not([tabindex])", (part) => part.setAttribute("tabindex", "0")],
+  // The summary is a button already: a link in it is a second stop of the keyboard for the same.
+  [".opblock-summary-control a[href]", (part) => part.removeAttribute("href")],
+];
+const complete = () => {
+  for (const [selector, act] of COMPLETED) document.querySelectorAll(selector).forEach(act);
+};
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#api",
@@ -6,3 +21,4 @@ SwaggerUIBundle({
   tryItOutEnabled: true,
   validatorUrl: null,
 });
+new MutationObserver(complete).observe(document.getElementById("api"), { childList: true, subtree: true, attributes: true, attributeFilter: ["href"] });

@@ -1,0 +1,14 @@
+// The theme of the dashboard, before anything is painted: the one that was chosen there, else the system's.
+"use strict";
+(() => {
+  const KEY = "service-server-theme", root = document.documentElement, system = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => {
+    const isDark = (localStorage.getItem(KEY) || (system.matches ? "dark" : "light")) === "dark";
+    root.classList.toggle("dark-mode", isDark);
+    root.dataset.theme = isDark ? "dark" : "light";
+    document.dispatchEvent(new Event("theme"));
+  };
+  follow();
+  system.addEventListener("change", follow);
+  addEventListener("storage", ({ key }) => { if (key === KEY) follow(); });  // chosen in another tab
+})();
