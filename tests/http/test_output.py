@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from threading import Event
 
 import httpx
@@ -90,6 +91,17 @@ def _told(event: dict) -> tuple[str, int, bytes]:
 def _told_to(event: dict) -> int:
     _stream, offset, data = _told(event)
     return offset + len(data)
+
+
+def test_output_has_the_time_at_which_it_came(service: Service, program: Program):
+    job_id = service.upload(execute=True)["job_id"]
+    before = datetime.now(UTC)
+    with following(service, job_id) as events:
+        program.write(b"now\n")
+        event = next(event for event in events if event["event"] == "output")
+        program.end(stdout=Output.of("now\n"))
+
+    assert before <= datetime.fromisoformat(event["at"]) <= datetime.now(UTC)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ let seed = 3;
 const random = (bound) => { seed = (seed * 1103515245 + 12345) % 2147483648; return Math.floor((seed / 2147483648) * bound); };
 
 const OUTPUTS = {
-  "short lines": () => Array.from({ length: 30000 }, (_none, place) => `line ${place}`).join("\n"),
+  "short lines": () => Array.from({ length: 12000 }, (_none, place) => `line ${place}`).join("\n"),
   "empty lines": () => "\n".repeat(70000),
   "lines of any length below the cut": () => Array.from({ length: 60 }, () => "x".repeat(random(15000))).join("\n"),
   "lines of letters of several bytes": () => Array.from({ length: 3000 }, () => "é中\u{1f469}".repeat(random(30))).join("\n"),
@@ -165,9 +165,9 @@ test("what came after the last time follows, without one", async () => {
 });
 
 test("a large output is read by a few blocks, each once, and few are kept", async () => {
-  const stream = streamOf(`${"0123456789".repeat(51)}\n`.repeat(1 << 13));  // 4 MiB
-  await Promise.all([stream.rows(20), stream.rows(21), stream.rows(20)]);
-  assert.deepEqual(stream.ranges, [[19 * BLOCK, 22 * BLOCK], [22 * BLOCK, 23 * BLOCK]]);
+  const stream = streamOf(`${"0123456789".repeat(51)}\n`.repeat(1 << 12));  // 2 MiB
+  await Promise.all([stream.rows(10), stream.rows(11), stream.rows(10)]);
+  assert.deepEqual(stream.ranges, [[9 * BLOCK, 12 * BLOCK], [12 * BLOCK, 13 * BLOCK]]);
   for (let page = 0; page < stream.pageCount; page += 1) await stream.rows(page);
   assert.ok(stream.blocks.entries.size <= 24);
   assert.ok([...stream.pages.entries.values()].reduce((sum, rows) => sum + rows.length, 0) <= 70000);
@@ -185,7 +185,7 @@ test("a range that could not be read is asked for again", async () => {
 
 test("pages of hostile output take no longer", async () => {
   for (const unit of ["\u001b[", "\r", "x", "\u202e", "\u001b[31mx", "\n"]) {
-    const stream = streamOf(unit.repeat((1 << 17) / unit.length));
+    const stream = streamOf(unit.repeat(Math.floor((1 << 17) / unit.length)));
     const begun = process.cpuUsage().user;
     await allRows(stream);
     assert.ok(process.cpuUsage().user - begun < 10e6, JSON.stringify(unit));

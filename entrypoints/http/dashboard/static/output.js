@@ -75,7 +75,7 @@
       [this.box, this.note, this.streams, this.searched, this.found] = ["output", "note", "streams", "search", "found"].map(this.part);
       this.bind();
       if (section.dataset.archived === undefined) this.follow();
-      else this.open().then(() => this.finish(this.isEmpty), () => this.follow());  // without a log, what the result has
+      else this.open().then(() => this.finish(this.isEmpty), (error) => this.follow(error.message === "404"));
     }
 
     get names() { return this.streams.value === "both" ? STREAMS : [this.streams.value]; }
@@ -259,7 +259,9 @@
 
     // The output of a program that runs
 
-    follow() {
+    // Of a job that has ended and whose log is gone, these are what its result has.
+    follow(isGone = false) {
+      this.isGone = isGone;
       const source = new EventSource(this.url("").slice(0, -1));
       this.source = source;
       if (!(this.view instanceof LiveView)) this.restart();
@@ -273,7 +275,7 @@
       source.addEventListener("error", () => {
         if (!this.section.isConnected) return source.close();
         this.setLost(true);
-        if (source.readyState === EventSource.CLOSED) setTimeout(() => this.follow(), AGAIN_MS);
+        if (source.readyState === EventSource.CLOSED) setTimeout(() => this.follow(isGone), AGAIN_MS);
       });
     }
 
@@ -293,7 +295,7 @@
       const { stream, offset } = output;
       const data = output.base64 === undefined ? new TextEncoder().encode(output.text) : bytesOf(output.base64);
       if (output.exact === false || offset > this.next[stream]) this.view.skip(stream);
-      if (output.exact === false) this.say(text("head_and_tail"));
+      if (output.exact === false) this.say(this.isGone ? text("log_gone") : text("head_and_tail"));
       else if (offset > this.next[stream]) this.say(text("output_skipped"));
       this.next[stream] = offset + data.length;
       this.view.write(stream, data, output.at);
@@ -306,11 +308,11 @@
       this.finish(isEmpty && Boolean(status.run_started_at), status);
       for (const part of this.section.querySelectorAll("[data-when-ended]")) {
         part.href = part.dataset.href;
-        part.hidden = !status.log_key;
+        part.hidden = !status.log_key || this.isGone;
       }
       document.dispatchEvent(new CustomEvent("job-ended", { detail: status }));
       // What is not here as a whole, with its times, is read from the archive.
-      if (!status.log_key || isEmpty || (view.isComplete && view.isTimed)) return void (await this.goToAddress());
+      if (!status.log_key || this.isGone || isEmpty || (view.isComplete && view.isTimed)) return void (await this.goToAddress());
       try {
         await this.open(isAtEnd);
         this.say("");
