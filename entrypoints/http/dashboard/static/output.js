@@ -242,8 +242,9 @@
       try {
         const size = this.archive ? this.names.reduce((sum, name) => sum + this.archive[name].size, 0) : 0;
         if (size > COPIED_BYTES) return this.say(text("too_large_to_copy"));
-        const content = this.archive ? (await Promise.all(this.names.map((name) => this.shownText(name)))).join("") : await this.view.copy(this.names);
-        await copyText(content);
+        const written = this.archive && this.names.filter((name) => this.archive[name].size);
+        // One stream is read at once; two of them are in the order in which they are shown.
+        await copyText(await (written?.length === 1 ? this.shownText(written[0]) : this.view.copy(this.names)));
         button.textContent = text("copied");
         setTimeout(() => { button.textContent = label; }, 1500);
       } catch { this.say(text("not_copied")); }

@@ -421,6 +421,14 @@ const [LiveView, ArchiveView] = (() => {
 
     async toEnd() { await this.show(this.pages.size); }
 
+    async copy() {
+      const texts = [];
+      for (let page = 0; page < this.pages.pages.length; page += 1) {
+        for (const { text, continues } of await this.pages.rows(page)) texts.push(continues || !texts.length ? text : `\n${text}`);
+      }
+      return texts.join("");
+    }
+
     async goTo(stream, line, isMatch = false) {
       let at = await this.pages.find(stream, line);
       if (!at) return null;
