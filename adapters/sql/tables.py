@@ -147,6 +147,13 @@ jobs = sa.Table(
         *("batch_id", "status", "job_id"),
         sqlite_where=sa.text("batch_id IS NOT NULL"),
     ),
+    # Imported jobs may share their code; other keys have the job's id, and are no other's.
+    sa.Index(
+        "ix_jobs_code",
+        "code_key",
+        mysql_length={"code_key": 64},
+        sqlite_where=sa.text("instr(code_key, job_id) = 0"),
+    ),
     **_OPTIONS,
 )
 
