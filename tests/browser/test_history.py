@@ -185,18 +185,25 @@ def test_yesterday_s_failures_of_a_tag_are_found(visitor: Visitor):
 
 
 def test_a_project_is_cleaned_up_and_deleted(visitor: Visitor):
-    for _ in range(2):
-        visitor.run("print(1)")
-    pending = visitor.upload()
+    done = visitor.run("print(1)")
+    waiting = [{"project": visitor.project, "code": "1", "language": "python", "execute": False}] * 101
+    with visitor.server.http as http:  # more than one call acts on
+        http.post("/api/batches", json={"jobs": waiting}).raise_for_status()
     page = visitor.page
     visitor.open_project()
 
-    page.get_by_label("all 3 that match").check()
-    page.get_by_role("button", name="Delete", exact=True).click()
-    page.get_by_role("button", name="Delete 2 jobs").click()
-    expect(page.locator("#acted")).to_contain_text("2 jobs deleted.")
+    page.get_by_label("all 102 that match").check()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel 101 jobs").click()
+    expect(page.locator("#acted")).to_contain_text("101 jobs cancelled.")
+    choose(page, "state", "success")
     expect(visitor.rows).to_have_count(1)
-    expect(visitor.rows).to_contain_text(pending[-12:])
+    page.get_by_label("the 1 that matches").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Delete 1 job").click()
+    expect(page.get_by_text("No jobs match these filters.")).to_be_visible()
+    with visitor.server.http as http:
+        assert http.get(f"/api/jobs/{done}").status_code == 404
     page.get_by_text("Delete…").click()
     page.get_by_role("button", name=f"Delete {visitor.project} and its jobs").click()
 

@@ -39,7 +39,7 @@ def upload(service: Service, name: str, **fields: object) -> str:
 def act(visitor: Visitor, name: str, action: str, *ids: str, **more: str):
     fields = {f"job-{job_id}": "1" for job_id in ids}
     query = urlencode({"project": name})
-    return visitor.post(f"{LIST}/actions", LIST, action=action, query=query, **fields, **more)
+    return visitor.post(f"{LIST}/actions", LIST, act=action, query=query, **fields, **more)
 
 
 def answered(visitor: Visitor, text: str, **more: str):
@@ -189,7 +189,7 @@ def test_more_than_a_call_takes_are_acted_on_by_one_form_after_the_other(
     for _ in range(101):
         upload(service, name)
 
-    asked = act(visitor, name, "tag", all="1", set="reviewed:yes", remove="todo")
+    asked = act(visitor, name, "tag", all="1", set_tags="reviewed:yes", remove_tags="todo")
     first = answered(visitor, asked.text, confirmed="1")
     assert "100 jobs tagged. Continuing with the next jobs" in first.text
     last = answered(visitor, first.text)
@@ -215,7 +215,7 @@ def test_jobs_are_run_again_without_a_question(service: Service, visitor: Visito
         ("cancel", {}, "select jobs first"),
         ("explode", {f"job-{UNKNOWN_ID}": "1"}, "cancel, rerun, delete, tag"),
         ("tag", {f"job-{UNKNOWN_ID}": "1"}, "name tags to set or to remove"),
-        ("tag", {f"job-{UNKNOWN_ID}": "1", "set": "team"}, "name:value"),
+        ("tag", {f"job-{UNKNOWN_ID}": "1", "set_tags": "team"}, "name:value"),
         ("cancel", {"all": "1"}, "none of these jobs can be cancelled"),
         ("delete", {"job-x": "1"}, "id"),
     ],
@@ -230,7 +230,7 @@ def test_a_form_that_cannot_be_is_refused(
 
 
 def test_a_form_from_elsewhere_is_refused(visitor: Visitor):
-    fields = {"csrf": "x", "action": "delete", f"job-{UNKNOWN_ID}": "1"}
+    fields = {"csrf": "x", "act": "delete", f"job-{UNKNOWN_ID}": "1"}
 
     assert visitor.http.post(f"{LIST}/actions", data=fields, headers=PAGE).status_code == 403
 

@@ -66,13 +66,13 @@ def act_context(request: AnyRequest, api: Api, caller: Caller, form: Mapping[str
 
 def _read(api: Api, caller: Caller, form: Mapping[str, str]) -> _Act:
     try:
-        action = JobAction(form.get("action", ""))
+        action = JobAction(form.get("act", ""))
     except ValueError:
         raise InvalidValue("action", text("problems.one_of", choices=", ".join(JobAction))) from None
     tags = None
     if action is JobAction.TAG:
-        removed = (name.strip() for name in form.get("remove", "").split(","))
-        tags = TagChange(parse_tags(form.get("set", "")), frozenset(filter(None, removed)))
+        removed = (name.strip() for name in form.get("remove_tags", "").split(","))
+        tags = TagChange(parse_tags(form.get("set_tags", "")), frozenset(filter(None, removed)))
     if form.get("all"):
         return _Act(action, _all(api, caller, action, form), tags)
     ids = [parse_job_id(name.removeprefix(_SELECTED)) for name in form if name.startswith(_SELECTED)]
@@ -149,8 +149,8 @@ def _results(request: AnyRequest, form: Mapping[str, str], found: ActionResults)
 
 
 def _fields(form: Mapping[str, str]) -> Sequence[tuple[str, str]]:
-    """Return the fields of the form that ask for the same again."""
-    names = ("action", "all", "query", "of", "set", "remove")
+    """Return the fields of the form that ask for the same again. None has the name of a form's property."""
+    names = ("act", "all", "query", "of", "set_tags", "remove_tags")
     return [(name, form[name]) for name in form if name in names or name.startswith(_SELECTED)]
 
 

@@ -87,6 +87,7 @@
   });
   page.addEventListener("jobs-acted", () => {
     for (const box of document.querySelectorAll("#history :checked")) box.checked = false;
+    for (const menu of document.querySelectorAll("#history details[open]")) menu.open = false;
     const list = byId("history");
     if (list) htmx.trigger(list, "refresh");
   });

@@ -111,7 +111,8 @@
     button.addEventListener("click", compare);
 
     document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
-      const followed = detail.target.id === "live" && detail.target.querySelector("[data-follow]");
+      // A page that Back restores has no target.
+      const followed = detail.target?.id === "live" && detail.target.querySelector("[data-follow]");
       if (!followed) return;
       detail.target.scrollIntoView({ block: "nearest" });
       const { title } = language.selectedOptions[0].dataset;
