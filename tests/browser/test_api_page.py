@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.visitor import Visitor
-from tests.support.service import Server
 
 _AXE = Path(__file__).parent / "axe" / "axe.min.js"
 # The whole page has seventy operations, all alike.
@@ -22,31 +21,21 @@ def background(page: Page) -> str:
     return page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
-def test_a_call_can_be_tried_on_a_page_with_nothing_inline(visitor: Visitor):
+def test_calls_can_be_tried_on_a_page_as_dark_as_the_dashboard(visitor: Visitor):
     page = visitor.page
-    answer = page.goto("/docs")
-    assert answer is not None
-    assert "unsafe" not in answer.headers["content-security-policy"]
-    call = page.locator(".opblock", has=page.locator("[data-path='/api/languages']"))
-    call.locator(".opblock-summary").click()
-
-    call.get_by_role("button", name="Execute").click()
-
-    expect(call.locator(".live-responses-table")).to_contain_text("python")
-
-
-def test_the_first_example_succeeds_on_a_page_as_dark_as_the_dashboard(browser: Browser, server: Server):
-    context = browser.new_context(base_url=server.url, color_scheme="light")
-    context.set_default_timeout(_PATIENCE_MS)
-    page = context.new_page()
+    page.set_default_timeout(_PATIENCE_MS)
     page.goto("/dashboard")
     page.get_by_role("button", name="Switch between light and dark").click()
     dashboard = background(page)
 
-    page.get_by_role("navigation").get_by_role("link", name="API", exact=True).click()
+    with page.expect_response("**/docs") as answered:
+        page.get_by_role("navigation").get_by_role("link", name="API", exact=True).click()
 
+    # Nothing is inline, and the theme is the dashboard's.
+    assert "unsafe" not in answered.value.headers["content-security-policy"]
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert background(page) != "rgb(255, 255, 255)"
+    # The first example succeeds, and so does another call.
     first = page.locator(".opblock").first
     first.locator(".opblock-summary").click()
     first.get_by_role("button", name="Execute").click()
@@ -55,10 +44,14 @@ def test_the_first_example_succeeds_on_a_page_as_dark_as_the_dashboard(browser: 
     expect(answer).to_contain_text("Code uploaded successfully")
     page.evaluate(_AXE.read_text())
     assert page.evaluate(_VIOLATIONS, _PARTS) == []
+    call = page.locator(".opblock", has=page.locator("[data-path='/api/languages']"))
+    call.locator(".opblock-summary").click()
+    call.get_by_role("button", name="Execute").click()
+    expect(call.locator(".live-responses-table")).to_contain_text("python")
+    # There is a way back.
     page.get_by_role("link", name="Dashboard").click()
     expect(page.get_by_role("heading", name="Projects")).to_be_visible()
     assert background(page) == dashboard
-    context.close()
 
 
 def test_the_api_can_be_read_offline(visitor: Visitor):
