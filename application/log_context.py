@@ -59,6 +59,16 @@ def logging_about(job: Job | None, execution: Execution | None = None) -> Iterat
         _job.reset(job_token)
 
 
+@contextmanager
+def working_in(trace: TraceContext | None) -> Iterator[None]:
+    """Have the work in this context go on with a trace, or none."""
+    token = trace_context.set(trace)
+    try:
+        yield
+    finally:
+        trace_context.reset(token)
+
+
 def log_fields() -> Mapping[str, str]:
     """Return the names of the subjects of a line that is logged now, in the order of `LOG_FIELDS`."""
     fields = {

@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from domain.events import Event
+from domain.trace_context import TraceContext
 from domain.values import MessageId
 
 MESSAGE_VERSION = 1
+_TRACE = "trace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,18 @@ class Message:
     body: Mapping[str, Any]
 
     @classmethod
-    def of(cls, message_id: MessageId, event: Event) -> "Message":
-        """Convert an event."""
+    def of(cls, message_id: MessageId, event: Event, trace: TraceContext | None = None) -> "Message":
+        """Convert an event, of the trace that it happened in."""
         body = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
-        return cls(id=message_id, name=type(event).__name__, body={"version": MESSAGE_VERSION, **body})
+        traced = {} if trace is None else {_TRACE: str(trace)}
+        return cls(
+            id=message_id, name=type(event).__name__, body={"version": MESSAGE_VERSION, **body, **traced}
+        )
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """The trace that the event happened in."""
+        return TraceContext.of_text(self.body.get(_TRACE))
 
 
 def _plain(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from application.log_context import trace_context
 from application.messages import Message
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
@@ -19,8 +20,9 @@ class OutboxWriter:
         self._webhook_writer = webhook_writer
 
     def messages(self, events: Iterable[Event]) -> list[Message]:
-        """Turn events into messages, each with a new id."""
-        return [Message.of(MessageId(self._ids.new()), event) for event in events]
+        """Turn events into messages of the current trace, each with a new id."""
+        trace = trace_context.get()
+        return [Message.of(MessageId(self._ids.new()), event, trace) for event in events]
 
     def add(self, transaction: Transaction, events: Sequence[Event], job: Job | None) -> None:
         """Add events, to be published once the transaction has committed.

@@ -39,6 +39,7 @@ from application.ports.purge_repository import StoreName
 from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
+from application.ports.tracing import Tracing
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.webhook_documents import WebhookDocuments
 from application.ports.webhook_sender import WebhookSender
@@ -171,6 +172,7 @@ class Ports:
     work_queue: WorkQueue
     identity_provider: IdentityProvider
     measurements: Measurements
+    tracing: Tracing
     operation_queries: OperationQueries
     backlog_publisher: BacklogPublisher
 
@@ -410,6 +412,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         clock=ports.clock,
         ids=ports.ids,
         measurements=ports.measurements,
+        tracing=ports.tracing,
         backoff=options.backoff,
     )
     finish_execution = FinishExecution(
@@ -472,7 +475,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         wake_workers=wake_workers,
         clock=ports.clock,
     )
-    run_again = RunAgain(job_reader=job_reader, upload_code=upload_code)
+    run_again = RunAgain(job_reader=job_reader, upload_code=upload_code, tracing=ports.tracing)
     delete_job = DeleteJob(unit_of_work=caller_unit_of_work)
     tag_job = TagJob(
         unit_of_work=caller_unit_of_work, clock=ports.clock, submission_limits=options.submission_limits
@@ -514,6 +517,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         retry=options.database_retry,
         lease_s=options.lease_s,
         max_s=options.cases_max_s,
+        tracing=ports.tracing,
         judges=CaseJudges(engine=ports.engine, limits=_judge_limits(options)),
         max_helpers=options.max_case_helpers,
         worker_threads=options.worker_threads,
@@ -725,6 +729,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             wake_workers=wake_workers,
             secret_sealer=ports.secret_sealer,
             measurements=ports.measurements,
+            tracing=ports.tracing,
             retry=options.database_retry,
             clock=ports.clock,
             worker=options.worker,
@@ -736,6 +741,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             reader=ports.report_reader,
             finish_execution=finish_execution,
             wake_workers=wake_workers,
+            tracing=ports.tracing,
         ),
         stop_execution=stop_execution,
         renew_leases=renew_leases,
@@ -781,6 +787,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             complete_batches=complete_batches,
             stale_after_s=options.stale_message_after_s,
             max_wake_ups=options.max_wake_ups,
+            tracing=ports.tracing,
         ),
         complete_batches=complete_batches,
         release_delayed=ReleaseDelayed(unit_of_work=ports.unit_of_work, work_queue=ports.work_queue),
@@ -862,6 +869,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             clock=ports.clock,
             ids=ports.ids,
             measurements=ports.measurements,
+            tracing=ports.tracing,
             rules=options.delivery_rules,
         ),
         forget_deliveries=ForgetOldRecords(

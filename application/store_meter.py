@@ -1,4 +1,4 @@
-"""The metrics of an object store."""
+"""The metrics and the spans of an object store."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
@@ -9,23 +9,25 @@ from application.errors import StorageUnavailable
 from application.metrics import STORAGE_DURATION, STORAGE_ERRORS
 from application.ports.measurements import Measurements
 from application.ports.object_store import ObjectStore, StoredObject
+from application.ports.tracing import SpanKind, Tracing
 from domain.values import ObjectKey
 
 T = TypeVar("T")
 
 
 class StoreMeter(ObjectStore):
-    """An object store whose calls are timed, and failures counted. A missing object is no failure.
+    """An object store whose calls are timed and traced, and failures counted. A missing object is no failure.
 
     Args:
         store: The store.
-        name: Its name in the metrics.
+        name: Its name in the metrics and spans.
     """
 
-    def __init__(self, store: ObjectStore, name: str, measurements: Measurements) -> None:
+    def __init__(self, store: ObjectStore, name: str, measurements: Measurements, tracing: Tracing) -> None:
         self._store = store
         self._name = name
         self._measurements = measurements
+        self._tracing = tracing
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:
         """Store an object."""
@@ -65,8 +67,10 @@ class StoreMeter(ObjectStore):
 
     def _timed(self, operation: str, call: Callable[[], T]) -> T:
         begin = perf_counter()
+        attributes = {"service_server.store": self._name}
         try:
-            return call()
+            with self._tracing.span(f"{operation} {self._name} store", attributes, kind=SpanKind.CLIENT):
+                return call()
         except StorageUnavailable:
             self._measurements.count(STORAGE_ERRORS, self._name, operation)
             raise

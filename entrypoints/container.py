@@ -1,6 +1,7 @@
 """The one place that imports adapters: chooses them by settings, and gives them to the application."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -64,6 +65,7 @@ from application.ports.purge_repository import StoreName
 from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
+from application.ports.tracing import NO_TRACING, Tracing
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.webhook_sender import WebhookSender
 from application.ports.work_queue import WorkQueue
@@ -73,6 +75,7 @@ from application.store_meter import StoreMeter
 from domain.limits import LimitPolicy
 from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings, sealing_key
 from entrypoints.topology import Topology, WorkerMode
+from entrypoints.tracing_variables import is_tracing_wanted
 from entrypoints.webhook_documents import ApiWebhookDocuments
 from entrypoints.worker.background_services import BackgroundServices, Worker
 from entrypoints.worker.execution_threads import ExecutionThreads
@@ -109,7 +112,13 @@ def _data_dir(settings: Settings) -> Path:
     return prepare_data_directory(settings.data_dir)
 
 
-def _database(settings: Settings) -> sa.Engine:
+def _database(settings: Settings, tracing: Tracing) -> sa.Engine:
+    database = _connected(settings)
+    tracing.instrument(database)
+    return database
+
+
+def _connected(settings: Settings) -> sa.Engine:
     if settings.rds_host is None:
         url = sa.URL.create("sqlite", database=str(_data_dir(settings) / _DATABASE))
         return create_engine(url, DatabaseOptions(synchronous=settings.sqlite_synchronous))
@@ -148,13 +157,13 @@ def _unit_of_work(database: sa.Engine, relay: MessageRelay, measurements: Measur
     return SqlUnitOfWork(database, relay, partial(measurements.count, RETRIES, DATABASE))
 
 
-def _code_store(settings: Settings, measurements: Measurements) -> ObjectStore:
+def _code_store(settings: Settings, measurements: Measurements, tracing: Tracing) -> ObjectStore:
     store: ObjectStore
     if settings.code_bucket is None:
         store = FilesystemObjectStore(_data_dir(settings) / _CODE, settings.base_url)
     else:
         store = _s3_store(settings, settings.code_bucket, settings.code_region, _CODE_TIMEOUT_S, None)
-    return StoreMeter(store, StoreName.CODE, measurements)
+    return StoreMeter(store, StoreName.CODE, measurements, tracing)
 
 
 def _log_links(settings: Settings, clock: Clock) -> LogLinks:
@@ -162,14 +171,16 @@ def _log_links(settings: Settings, clock: Clock) -> LogLinks:
     return LogLinks(key, settings.base_url, settings.log_url_expiry_s, clock)
 
 
-def _log_store(settings: Settings, log_links: LogLinks, measurements: Measurements) -> ObjectStore:
+def _log_store(
+    settings: Settings, log_links: LogLinks, measurements: Measurements, tracing: Tracing
+) -> ObjectStore:
     store: ObjectStore
     if settings.log_bucket is None:
         store = FilesystemObjectStore(_data_dir(settings) / _LOG, settings.base_url, link=log_links.url)
     else:
         expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
         store = _s3_store(settings, settings.log_bucket, settings.log_region, _LOG_TIMEOUT_S, expiry_s)
-    return StoreMeter(store, StoreName.LOG, measurements)
+    return StoreMeter(store, StoreName.LOG, measurements, tracing)
 
 
 def _s3_store(
@@ -245,7 +256,11 @@ def _cloudwatch_client(settings: Settings) -> "CloudWatchClient":
 
 
 def _engine(
-    settings: Settings, code_store: ObjectStore, limit_policy: LimitPolicy, measurements: Measurements
+    settings: Settings,
+    code_store: ObjectStore,
+    limit_policy: LimitPolicy,
+    measurements: Measurements,
+    tracing: Tracing,
 ) -> ExecutionEngine:
     if settings.uses_runners:
         from adapters.http_engine.engine import HttpEngine  # noqa: PLC0415 - likewise
@@ -257,6 +272,7 @@ def _engine(
             inline_bytes=settings.inline_output_bytes,
             spool_directory=_data_dir(settings),
             on_retry=partial(measurements.count, RETRIES, "engine"),
+            tracing=tracing,
         )
     return LocalEngine(
         code_store,
@@ -356,6 +372,19 @@ def _measurements(topology: Topology) -> Measurements:
     measurements = PrometheusMeasurements(version("service-server"))
     measurements.watch(circuit_samples)
     return measurements
+
+
+def _tracing(settings: Settings, topology: Topology) -> Tracing:
+    if not topology.is_measured or not is_tracing_wanted(os.environ):
+        return NO_TRACING
+    from adapters.opentelemetry.tracing import OpenTelemetryTracing  # noqa: PLC0415 - likewise
+
+    tracing = OpenTelemetryTracing(version("service-server"), worker_name(), settings.detailed_traces)
+    if settings.redis_url is not None:
+        tracing.instrument_redis()
+    if settings.ecs_cluster_name or settings.code_bucket or settings.log_bucket or settings.rds_iam_region:
+        tracing.instrument_aws()
+    return tracing
 
 
 def _identity_provider(settings: Settings, clock: Clock) -> IdentityProvider:
@@ -475,7 +504,8 @@ class Container(containers.DeclarativeContainer):
     measurements = providers.ThreadSafeSingleton(_measurements, topology)
     clock = providers.ThreadSafeSingleton(SystemClock)
     ids = providers.ThreadSafeSingleton(Uuid7Generator)
-    database = providers.ThreadSafeSingleton(_database, settings)
+    tracing = providers.ThreadSafeSingleton(_tracing, settings=settings, topology=topology)
+    database = providers.ThreadSafeSingleton(_database, settings=settings, tracing=tracing)
     schema = providers.ThreadSafeSingleton(SqlSchema, database)
     in_process_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
     message_relay = providers.ThreadSafeSingleton(
@@ -488,10 +518,12 @@ class Container(containers.DeclarativeContainer):
     dashboard_queries = providers.ThreadSafeSingleton(SqlDashboardQueries, database)
     backlog_publisher = providers.ThreadSafeSingleton(_backlog_publisher, settings)
     operation_queries = providers.ThreadSafeSingleton(SqlOperationQueries, database)
-    code_store = providers.ThreadSafeSingleton(_code_store, settings=settings, measurements=measurements)
+    code_store = providers.ThreadSafeSingleton(
+        _code_store, settings=settings, measurements=measurements, tracing=tracing
+    )
     log_links = providers.ThreadSafeSingleton(_log_links, settings=settings, clock=clock)
     log_store = providers.ThreadSafeSingleton(
-        _log_store, settings=settings, log_links=log_links, measurements=measurements
+        _log_store, settings=settings, log_links=log_links, measurements=measurements, tracing=tracing
     )
     result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
     secret_sealer = providers.ThreadSafeSingleton(_secret_sealer, settings)
@@ -505,6 +537,7 @@ class Container(containers.DeclarativeContainer):
         code_store=code_store,
         limit_policy=limit_policy,
         measurements=measurements,
+        tracing=tracing,
     )
     event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
@@ -541,6 +574,7 @@ class Container(containers.DeclarativeContainer):
         work_queue=work_queue,
         identity_provider=identity_provider,
         measurements=measurements,
+        tracing=tracing,
         operation_queries=operation_queries,
         backlog_publisher=backlog_publisher,
     )

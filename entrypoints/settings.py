@@ -339,6 +339,7 @@ class Settings(BaseSettings):
     one_processor: bool = True
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(None, ge=0, le=65_535)
+    detailed_traces: float = Field(0.05, ge=0, le=1)
 
     # HTTP
     host: str = Field("127.0.0.1", validation_alias="SERVER_HOST")

@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 
 from domain.catalogue.text import Text, text
 from entrypoints.settings import ENV_FILE, PREFIX, LimitSettings, Settings, variable
+from entrypoints.tracing_variables import PROTOCOL, is_tracing_wanted, other_protocol
 
 # All names that begin like this are ours, or those of the existing deployment.
 _FAMILIES = (PREFIX, "EXECUTION_ENGINE_", "AWS_RDS_", "AWS_ECS_")
@@ -78,6 +79,9 @@ def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[str
     for is_wrong, sentence in _COMBINATIONS:
         if is_wrong(settings):
             yield str(sentence)
+    if is_tracing_wanted(environment) and (other := other_protocol(environment)) is not None:
+        name, value = other
+        yield f"{name} is {value}, and traces are sent by {PROTOCOL}: its port is usually 4318."
 
 
 def _without_prefix(name: str, known: Collection[str]) -> str | None:

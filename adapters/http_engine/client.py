@@ -4,14 +4,14 @@ They go on with the current trace.
 """
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpcore
 
@@ -20,6 +20,7 @@ from adapters.http_engine.engine_errors import MayHaveStarted, NothingStarted
 from adapters.http_engine.network import DeadlineBackend, bound_to
 from adapters.http_engine.request_deadline import DeadlineExceeded, RequestDeadline
 from application.log_context import trace_context
+from application.ports.tracing import NO_TRACING, SpanKind, Tracing
 from domain.catalogue.text import text
 
 # Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
@@ -95,7 +96,9 @@ class EngineClient:
         max_idle_connections: int,
         spool_directory: Path | None,
         tls: ssl.SSLContext | None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
+        self._tracing = tracing
         self._connect_timeout_s = connect_timeout_s
         self._max_answer_bytes = max_answer_bytes
         self._spool_directory = spool_directory
@@ -136,9 +139,22 @@ class EngineClient:
         self._pool.close()
 
     def _exchange(self, method: str, url: str) -> Answer:
+        parts = urlsplit(url)
+        attributes = {
+            "http.request.method": method,
+            "url.full": url.partition("?")[0],
+            "server.address": parts.hostname or "",
+        }
+        with self._tracing.span(method, attributes, kind=SpanKind.CLIENT) as span:
+            trace = trace_context.get()
+            answer = self._answer(
+                method, url, _HEADERS if trace is None else (*_HEADERS, *trace.headers.items())
+            )
+            span.set({"http.response.status_code": answer.status})
+            return answer
+
+    def _answer(self, method: str, url: str, sent: Sequence[tuple[str, str]]) -> Answer:
         timeouts = {"connect": self._connect_timeout_s}
-        trace = trace_context.get()
-        sent = _HEADERS if trace is None else (*_HEADERS, *trace.headers.items())
         with self._pool.stream(method, url, headers=sent, extensions={"timeout": timeouts}) as response:
             headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
             content_type = headers.get(b"content-type", "")

@@ -28,6 +28,7 @@ from application.ports.execution_engine import (
     ExecutionRequest,
     LanguageSupport,
 )
+from application.ports.tracing import NO_TRACING, Tracing
 from application.retry_policy import RetryPolicy
 from domain.catalogue.text import text
 from domain.job_lifecycle import Reason
@@ -100,6 +101,7 @@ class HttpEngine(ExecutionEngine):
         breaker_reset_s: Seconds between trials then.
         spool_directory: The directory of answers that are too large for memory; None for the system's own.
         on_retry: Called when a request is to be sent again.
+        tracing: The traces that requests are spans of.
 
     Raises:
         ValueError: An address is not one, or there is none.
@@ -122,6 +124,7 @@ class HttpEngine(ExecutionEngine):
         breaker_reset_s: float = BREAKER_RESET_S,
         spool_directory: Path | None = None,
         on_retry: Callable[[], None] | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         addresses = _addresses(base_url, languages, run_urls or {})
         # One for all connections: reading the certificates takes longer than a handshake.
@@ -130,7 +133,9 @@ class HttpEngine(ExecutionEngine):
         def runner(address: RunnerAddress) -> Runner:
             return Runner(
                 address,
-                EngineClient(connect_timeout_s, max_answer_bytes, max_idle_connections, spool_directory, tls),
+                EngineClient(
+                    connect_timeout_s, max_answer_bytes, max_idle_connections, spool_directory, tls, tracing
+                ),
                 retries,
                 CircuitBreaker("engine", breaker_threshold, breaker_reset_s),
                 inline_bytes,

@@ -11,6 +11,7 @@ from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
+from application.ports.tracing import Tracing
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.audit import NO_USAGE, AuditEntryId, Usage
 from domain.execution import Execution, ExecutionResult
@@ -48,8 +49,10 @@ class CompleteExecution:
         clock: Clock,
         ids: IdGenerator,
         measurements: Measurements,
+        tracing: Tracing,
         backoff: Backoff,
     ) -> None:
+        self._tracing = tracing
         self._measurements = measurements
         self._backoff = backoff
         self._unit_of_work = unit_of_work
@@ -127,7 +130,9 @@ class CompleteExecution:
                 record_end(transaction, entry_id, before, usage, time)
             return bool(events)
 
-        counted = self._unit_of_work.run(work)
+        with self._tracing.span("complete execution") as span:
+            counted = self._unit_of_work.run(work)
+            span.set({"service_server.status": result.status.value, "service_server.counted": counted})
         if counted and log_bytes:
             self._measurements.observe(LOG_BYTES, log_bytes)
         logger.info(

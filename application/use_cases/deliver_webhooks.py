@@ -1,19 +1,21 @@
 """Command: post events to their receivers."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from application.errors import DependencyUnavailable, NotFound, SecretsUnavailable
+from application.log_context import trace_context, working_in
 from application.metrics import WEBHOOK_ATTEMPTS
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.job_queries import JobQueries
 from application.ports.measurements import Measurements
+from application.ports.tracing import Attributes, SpanKind, Tracing
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.webhook_documents import WebhookDocuments
-from application.ports.webhook_sender import PostFailed, WebhookSender
+from application.ports.webhook_sender import PostFailed, ReceiverAnswer, WebhookSender
 from application.queries.batch_reader import BatchReader
 from application.receiver_lanes import ReceiverLanes
 from application.retry_policy import RetryPolicy
@@ -117,6 +119,7 @@ class DeliverWebhooks:
         clock: Clock,
         ids: IdGenerator,
         measurements: Measurements,
+        tracing: Tracing,
         rules: DeliveryRules,
     ) -> None:
         self._unit_of_work = unit_of_work
@@ -128,6 +131,7 @@ class DeliverWebhooks:
         self._clock = clock
         self._ids = ids
         self._measurements = measurements
+        self._tracing = tracing
         self._rules = rules
         self._lanes = ReceiverLanes(clock, rules.threads, rules.per_receiver)
 
@@ -171,10 +175,8 @@ class DeliverWebhooks:
             post = self._prepared(delivery)
             is_failing = post.is_failing
             headers = signed_headers(post.secrets, str(delivery.id), int(at.timestamp()), post.body)
-            if post.trace is not None:
-                headers = {**headers, **post.trace.headers}
             began = self._clock.monotonic()
-            answered = self._sender.post(post.url, headers, post.body)
+            answered = self._sent(post, headers)
             status, answer = answered.status, answered.text[:ANSWER_MAX_CHARS]
             if status // 100 != _SUCCESS:
                 error = f"The receiver answered {status}."
@@ -200,6 +202,22 @@ class DeliverWebhooks:
         due_in_s = self._rules.retry.delay_after(after.attempt_count)
         self._store(delivery, after, due_in_s, is_failing=is_failing)
         return after, due_in_s
+
+    def _sent(self, post: _Post, headers: Mapping[str, str]) -> ReceiverAnswer:
+        """Post an event in the trace of its job's run; only the origin of its URL is in the span."""
+        attributes: Attributes = {
+            "http.request.method": "POST",
+            "server.address": post.url.host,
+            "server.port": post.url.port,
+        }
+        with (
+            working_in(post.trace),
+            self._tracing.span("POST webhook", attributes, kind=SpanKind.CLIENT) as span,
+        ):
+            place = trace_context.get()
+            answer = self._sender.post(post.url, {**headers, **(place.headers if place else {})}, post.body)
+            span.set({"http.response.status_code": answer.status})
+            return answer
 
     def _store(self, before: Delivery, after: Delivery, due_in_s: float, *, is_failing: bool) -> None:
         attempt, entry_id = after.attempts[-1], AuditEntryId(self._ids.new())

@@ -4,11 +4,14 @@ from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from uuid import UUID
 
+from application.log_context import working_in
 from application.messages import Message
 from application.ports.event_feed import EventFeed
+from application.ports.tracing import SpanKind, Tracing
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
 from domain.events import BatchSubmitted, JobCancelled, JobCompleted, JobRetried, JobStarted
+from domain.trace_context import TraceContext
 from domain.values import BatchId, MessageId
 
 # Events that leave an execution waiting for a worker. An older version named the wake-up in its outbox.
@@ -45,6 +48,7 @@ class RelayOutbox:
         complete_batches: Callable[[Collection[BatchId]], object],
         stale_after_s: float,
         max_wake_ups: int,
+        tracing: Tracing,
         batch: int = 200,
     ) -> None:
         self._unit_of_work = unit_of_work
@@ -54,6 +58,7 @@ class RelayOutbox:
         self._max_wake_ups = max_wake_ups
         self._stale_after_s = stale_after_s
         self._batch = batch
+        self._tracing = tracing
         self._published: list[MessageId] = []
         self._lock = Lock()
 
@@ -101,12 +106,22 @@ class RelayOutbox:
         waiting = sum(map(self._wake_ups, messages))
         try:
             if waiting:
-                self._work_queue.wake(waiting)
+                self._wake(waiting, [message.trace for message in messages if self._wake_ups(message)])
         finally:
             self._event_feed.publish(messages)
         in_batches = [message.body.get("batch_id") for message in messages if message.name in _ENDING]
         if ended := {BatchId(UUID(batch_id)) for batch_id in in_batches if batch_id is not None}:
             self._complete_batches(sorted(ended))
+
+    def _wake(self, count: int, traces: Sequence[TraceContext | None]) -> None:
+        """Wake workers, in the trace of the first request that asks for it, which refers to the others'."""
+        known = [trace for trace in traces if trace is not None]
+        attributes = {"service_server.wake_ups": count}
+        with (
+            working_in(known[0] if known else None),
+            self._tracing.span("wake workers", attributes, kind=SpanKind.PRODUCER, links=known[1:]),
+        ):
+            self._work_queue.wake(count)
 
     def _wake_ups(self, message: Message) -> int:
         if message.name == BatchSubmitted.__name__:

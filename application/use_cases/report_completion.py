@@ -1,7 +1,9 @@
 """Command: take an engine's report about a delegated execution."""
 
+from application.execution_attributes import attributes_of
 from application.log_context import logging_about
 from application.ports.engine_report_reader import EngineReportReader
+from application.ports.tracing import SpanKind, Tracing
 from application.ports.unit_of_work import UnitOfWork
 from application.use_cases.complete_execution import MessageKey, awaiting_job
 from application.use_cases.finish_execution import Finish, FinishExecution
@@ -23,7 +25,9 @@ class ReportCompletion:
         reader: EngineReportReader,
         finish_execution: FinishExecution,
         wake_workers: WakeWorkers,
+        tracing: Tracing,
     ) -> None:
+        self._tracing = tracing
         self._unit_of_work = unit_of_work
         self._reader = reader
         self._finish_execution = finish_execution
@@ -43,7 +47,11 @@ class ReportCompletion:
         job, execution = awaiting
         if execution.state is ExecutionState.SPOOLED:
             return False  # an earlier one is kept
-        with logging_about(job, execution), self._reader.read(report, job) as read:
+        with (
+            logging_about(job, execution),
+            self._tracing.span("take report", attributes_of(job, execution), kind=SpanKind.CONSUMER),
+            self._reader.read(report, job) as read,
+        ):
             finish = self._finish_execution.reported(job, execution_id, read, message)
         self._wake_workers.after_end(job.tenant)
         return finish is not Finish.LATE

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from application.commands import UploadCodeCommand
 from application.new_files import NewBlob, NewFile
+from application.ports.tracing import Tracing
 from application.queries.job_reader import JobReader
 from application.submitted_cases import NewCase
 from application.use_cases.upload_code import UploadCode
@@ -36,11 +37,13 @@ class RunAgain:
 
     * Its code is copied within the store: the old job may be deleted then.
     * Secret variables are passed on without being opened.
+    * The trace of the request refers to that of the old run.
     """
 
-    def __init__(self, job_reader: JobReader, upload_code: UploadCode) -> None:
+    def __init__(self, job_reader: JobReader, upload_code: UploadCode, tracing: Tracing) -> None:
         self._job_reader = job_reader
         self._upload_code = upload_code
+        self._tracing = tracing
 
     def __call__(self, caller: Caller, job_id: JobId, changes: Changes = UNCHANGED) -> JobView:
         """Return the new job.
@@ -52,6 +55,8 @@ class RunAgain:
             ProjectTransitionRefused: Its project takes no new work.
         """
         details = self._job_reader.get(caller, job_id)
+        if details.latest is not None and details.latest.trace is not None:
+            self._tracing.link(details.latest.trace)
         same = given(details, "")
         command = replace(same, rerun_of=details.job, limits={**same.limits, **changes.limits})
         if changes.args is not None:

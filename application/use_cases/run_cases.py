@@ -12,6 +12,7 @@ from application.blobs import Blobs
 from application.case_judge import CaseJudge, CaseJudges, NoObserver, NotJudged
 from application.case_manifest import CaseManifest
 from application.errors import ApplicationError, DependencyUnavailable, SecretsUnavailable
+from application.execution_attributes import attributes_of
 from application.in_flight_cases import InFlightCases
 from application.log_context import current_request_id, logging_about
 from application.outbox_writer import OutboxWriter
@@ -28,6 +29,7 @@ from application.ports.execution_engine import (
 )
 from application.ports.id_generator import IdGenerator
 from application.ports.secret_sealer import SecretSealer
+from application.ports.tracing import SpanKind, Tracing
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
@@ -134,6 +136,7 @@ class RunCases:
         retry: RetryPolicy,
         lease_s: float,
         max_s: float,
+        tracing: Tracing,
         max_helpers: int,
         worker_threads: int,
     ) -> None:
@@ -151,6 +154,7 @@ class RunCases:
         self._retry = retry
         self._lease_s = lease_s
         self._max_s = max_s
+        self._tracing = tracing
         self._max_helpers = max_helpers
         self._worker_threads = worker_threads
         self._entries: dict[ExecutionId, _Entry] = {}
@@ -213,7 +217,10 @@ class RunCases:
             open_secrets=lambda: self._secrets(job),
         )
         try:
-            with self._shared(job, request, NoObserver()) as work:
+            with (
+                self._tracing.span("run cases", attributes_of(job, execution), kind=SpanKind.CONSUMER),
+                self._shared(job, request, NoObserver()) as work,
+            ):
                 if isinstance(work, EngineReport):
                     self._refuse(taken, work.result.error_message)
                     return False

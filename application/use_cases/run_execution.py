@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from application.errors import DependencyUnavailable, SecretsUnavailable
+from application.execution_attributes import attributes_of
 from application.in_flight_executions import InFlightExecutions
 from application.log_context import logging_about
 from application.metrics import BUILD_TIME, CLAIM_WAIT, START_WAIT
@@ -22,6 +24,7 @@ from application.ports.measurements import Measurements
 from application.ports.output_feed import OutputChunk, OutputFeed, UsageSample
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
+from application.ports.tracing import Attributes, SpanKind, Tracing
 from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.use_cases.claim_execution import Claim, ClaimExecution
@@ -78,6 +81,7 @@ class RunExecution:
         wake_workers: WakeWorkers,
         secret_sealer: SecretSealer,
         measurements: Measurements,
+        tracing: Tracing,
         retry: RetryPolicy,
         clock: Clock,
         worker: str,
@@ -97,6 +101,7 @@ class RunExecution:
         self._wake_workers = wake_workers
         self._secret_sealer = secret_sealer
         self._measurements = measurements
+        self._tracing = tracing
         self._retry = retry
         self._clock = clock
         self._worker = worker
@@ -105,6 +110,7 @@ class RunExecution:
         """Run one execution to its end, any that waits or this one only; return False if there is none."""
         if self._spool.is_full():  # what cannot be stored later is not begun
             return False
+        asked_at = self._clock.now()
         claim = self._claim_execution(only)
         if claim is None:
             return only is None and self._run_cases.help()
@@ -112,8 +118,17 @@ class RunExecution:
         if execution.claimed_at is not None:
             due_at = execution.delayed_until or execution.requested_at
             self._measurements.observe(CLAIM_WAIT, _seconds(execution.claimed_at - due_at))
-        with self._in_flight.track(execution.id, job.id), logging_about(job, execution):
+        with (
+            self._in_flight.track(execution.id, job.id),
+            logging_about(job, execution),
+            self._tracing.span(
+                "run execution", attributes_of(job, execution), kind=SpanKind.CONSUMER, begin=asked_at
+            ) as span,
+        ):
+            self._tracing.record("claim", asked_at, self._clock.now())
             report, execution = self._execute(claim)
+            if report is not None:
+                span.set(_outcome_of(report))
             if report is None:
                 self._delegate(job, execution.id)
             else:
@@ -170,14 +185,19 @@ class RunExecution:
             self._record_building,
             self._record_notes,
             self._measurements,
+            self._tracing,
             self._clock,
         )
         try:
-            report = (
-                self._engine.execute(request, observer)
-                if job.spec.cases is None
-                else self._run_cases(job, request, observer)
-            )
+            with (
+                self._tracing.span("engine", {"service_server.engine": self._engine.name}),
+                closing(observer),
+            ):
+                report = (
+                    self._engine.execute(request, observer)
+                    if job.spec.cases is None
+                    else self._run_cases(job, request, observer)
+                )
         except SecretsUnavailable as error:
             logger.warning("execution %s cannot start: %s", execution.id, error)
             report = EngineReport(
@@ -190,7 +210,6 @@ class RunExecution:
             report = EngineReport(ExecutionResult.failed(Reason.INTERNAL, text("outcomes.engine_failed")))
         finally:
             self._output_feed.close(execution.id)
-            observer.end_build()
         if report is not None:
             report.arrivals = observer.recorder.arrivals
         return report, observer.execution
@@ -279,6 +298,16 @@ class RunExecution:
             self._stop(job, execution_id)
 
 
+def _outcome_of(report: EngineReport) -> Attributes:
+    result = report.result
+    outcome: dict[str, str | int] = {"service_server.status": result.status.value}
+    if result.reason is not None:
+        outcome["service_server.reason"] = result.reason.value
+    if result.exit_code is not None:
+        outcome["process.exit.code"] = result.exit_code
+    return outcome
+
+
 class _Observer(ExecutionObserver):
     """Passes on an engine's observations of one execution, and records when output came."""
 
@@ -291,6 +320,7 @@ class _Observer(ExecutionObserver):
         record_building: Callable[[Claim], None],
         record_notes: Callable[[Claim, Sequence[Note]], None],
         measurements: Measurements,
+        tracing: Tracing,
         clock: Clock,
     ) -> None:
         self._claim = claim
@@ -300,8 +330,11 @@ class _Observer(ExecutionObserver):
         self._record_building = record_building
         self._record_notes = record_notes
         self._measurements = measurements
+        self._tracing = tracing
         self._clock = clock
-        self._build_began: float | None = None
+        self._build_began: tuple[float, datetime] | None = None
+        self._run_began: datetime | None = None
+        self._stages: list[tuple[str, datetime, datetime]] = []
         self._notes: list[Note] = []
         self.recorder = ArrivalRecorder()
 
@@ -310,7 +343,7 @@ class _Observer(ExecutionObserver):
         return self._claim.execution
 
     def building(self) -> None:
-        self._build_began = self._clock.monotonic()
+        self._build_began = self._clock.monotonic(), self._clock.now()
         self._record_building(self._claim)
 
     def note(self, note: Note) -> None:
@@ -318,21 +351,33 @@ class _Observer(ExecutionObserver):
             self._notes.append(note)
             self._record_notes(self._claim, self._notes)
 
-    def end_build(self) -> None:
+    def close(self) -> None:
+        """Measure and trace the stages of the program, once its engine observes no more."""
+        self._end_build()
+        if self._run_began is not None:
+            self._stages.append(("run program", self._run_began, self._clock.now()))
+        for name, begin, end in self._stages:
+            self._tracing.record(name, begin, end)
+
+    def _end_build(self) -> None:
         """Measure a build that has begun: its end is the program's start, or the report that it failed."""
         if self._build_began is not None:
-            took_s, self._build_began = self._clock.monotonic() - self._build_began, None
+            (began_s, began), self._build_began = self._build_began, None
+            self._stages.append(("build program", began, self._clock.now()))
+            took_s = self._clock.monotonic() - began_s
             self._measurements.observe(BUILD_TIME, took_s, self._claim.job.spec.language.name)
 
     def started(self) -> None:
-        self.end_build()
+        self._end_build()
         started_at = self._mark_started(self._claim)
         self._set_start(started_at)
         if started_at is not None:
+            self._run_began = self._clock.now()
             waited_s = _seconds(started_at - self.execution.requested_at)
             self._measurements.observe(START_WAIT, waited_s)
 
     def start_failed(self) -> None:
+        self._run_began = None
         if self._claim.execution.started_at is not None:
             self._set_start(None)
             self._unmark_started(self._claim.execution.id)

@@ -3,9 +3,11 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from urllib.parse import quote
 
 from litestar.enums import HttpMethod, ScopeType
+from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 from litestar.types import (
     ASGIApp,
     HTTPReceiveMessage,
@@ -18,6 +20,8 @@ from litestar.types import (
 )
 
 from application.log_context import tenant, trace_context
+from application.ports.tracing import NO_SPAN, Span, SpanKind, Tracing
+from domain.api_key import has_key
 from domain.trace_context import TraceContext
 from entrypoints.http.errors import PROBLEM_TYPES, encode_problem
 from entrypoints.http.origin_guard import RequestRefused, header
@@ -35,6 +39,8 @@ logger = logging.getLogger("service_server.http.access")
 
 _LOGGED_PATH_CHARS = 1_000
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
+# Asked for every few seconds by what watches the service.
+_UNTRACED = frozenset({"/api/health", "/health/live", "/health/ready", "/metrics"})
 _TRACEPARENT, _TRACESTATE = b"traceparent", b"tracestate"
 # For answers that are data. A page says for itself what it may load.
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
@@ -60,13 +66,19 @@ class AccessMiddleware:
     Args:
         checks: Raise RequestRefused for a request that is not let in.
         meter: Measures requests.
+        tracing: Has requests as spans, but for questions about health and metrics.
     """
 
     def __init__(
-        self, app: ASGIApp, checks: Sequence[Callable[[HTTPScope], None]], meter: RequestMeter
+        self,
+        app: ASGIApp,
+        checks: Sequence[Callable[[HTTPScope], None]],
+        meter: RequestMeter,
+        tracing: Tracing,
     ) -> None:
         self._app = app
         self._meter = meter
+        self._tracing = tracing
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +94,17 @@ class AccessMiddleware:
         trace_token = trace_context.set(
             TraceContext.parse(header(scope, _TRACEPARENT), header(scope, _TRACESTATE))
         )
+        try:
+            with self._span(scope) as span:
+                await self._answer(scope, receive, send, span)
+        finally:
+            trace_context.reset(trace_token)
+            tenant.reset(tenant_token)
+            request_id.reset(token)
+            caller_address.reset(address_token)
+            answer_headers.reset(headers_token)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, span: Span) -> None:
         answer = _Answer(scope, send, receive)
         answered = _as_get(scope)
         self._meter.begin()
@@ -94,11 +117,32 @@ class AccessMiddleware:
         finally:
             took_s = answer.log(scope)
             self._meter.end(answered, answer.status, took_s)
-            trace_context.reset(trace_token)
-            tenant.reset(tenant_token)
-            request_id.reset(token)
-            caller_address.reset(address_token)
-            answer_headers.reset(headers_token)
+            _describe(span, answered, answer.status)
+
+    def _span(self, scope: HTTPScope) -> AbstractContextManager[Span]:
+        if scope["path"] in _UNTRACED:
+            return NO_SPAN
+        attributes = {
+            "http.request.method": scope["method"],
+            "url.scheme": scope["scheme"],
+            "service_server.request_id": request_id.get(),
+        }
+        if not has_key(path := quote(scope["path"])[:_LOGGED_PATH_CHARS]):
+            attributes["url.path"] = path
+        return self._tracing.span(scope["method"], attributes, kind=SpanKind.SERVER)
+
+
+def _describe(span: Span, scope: HTTPScope, status: int | None) -> None:
+    """Set the attributes of a request that are known at its end."""
+    if route := scope.get("path_template"):
+        span.rename(f"{scope['method']} {route}")
+        span.set({"http.route": route})
+    if caller := tenant.get():
+        span.set({"service_server.tenant": str(caller)})
+    if status is not None:
+        span.set({"http.response.status_code": status})
+        if status >= HTTP_500_INTERNAL_SERVER_ERROR:
+            span.fail(str(status))
 
 
 def _as_get(scope: HTTPScope) -> HTTPScope:

@@ -148,7 +148,7 @@ def create_app(
     checks = [OriginGuard(settings.served_hosts, cors).check]
     if settings.asks_for_keys:
         checks.append(refuse_key_in_query)
-    app.asgi_handler = AccessMiddleware(ConditionalRequests(app.asgi_handler), checks, meter)
+    app.asgi_handler = AccessMiddleware(ConditionalRequests(app.asgi_handler), checks, meter, ports.tracing)
     large_bodies = settings.max_large_bodies
     app.state.body_limiter = ConcurrencyLimiter(
         large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)

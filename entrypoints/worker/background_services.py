@@ -158,6 +158,7 @@ class BackgroundServices:
         for part in reversed(self._parts):
             part.stop()
         self._close()
+        self._ports.tracing.close()
 
     def _forget_published(self) -> None:
         try:

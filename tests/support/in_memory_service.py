@@ -48,6 +48,7 @@ from tests.support.memory.message_relay import MemoryMessageRelay
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.memory.operation_queries import MemoryOperationQueries
 from tests.support.memory.result_spool import MemoryResultSpool
+from tests.support.memory.tracing import MemoryTracing
 from tests.support.memory.unit_of_work import MemoryUnitOfWork
 from tests.support.memory.work_queue import MemoryWorkQueue
 from tests.support.scripted_engine import ScriptedEngine
@@ -107,6 +108,7 @@ class InMemoryService:
         self.event_feed.subscribe(self.published.append)
         self.relay = MemoryMessageRelay()
         self.measurements = MemoryMeasurements()
+        self.tracing = MemoryTracing()
         self.backlogs = MemoryBacklogPublisher()
         meter = EventMeter(self.relay, self.measurements)
         self.unit_of_work: UnitOfWork = MemoryUnitOfWork(self.database, meter)
@@ -148,6 +150,7 @@ class InMemoryService:
             work_queue=self.work_queue,
             identity_provider=NoIdentityProvider(),
             measurements=self.measurements,
+            tracing=self.tracing,
             operation_queries=MemoryOperationQueries(self.database),
             backlog_publisher=self.backlogs,
         )

@@ -26,7 +26,7 @@ PROGRAM = str(Path(sys.executable).with_name("service-server"))
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = STOP_TIMEOUT_S = 2 * PATIENCE_S
 _IS_TEST = "PYTEST_VERSION" in os.environ
-_OURS = ("SERVICE_SERVER_", "SERVER_", "AWS_", "EXECUTION_ENGINE_", "ENVIRONMENT", "DEBUG")
+_OURS = ("SERVICE_SERVER_", "SERVER_", "AWS_", "EXECUTION_ENGINE_", "OTEL_", "ENVIRONMENT", "DEBUG")
 
 
 def environment(data_dir: Path, **settings: object) -> dict[str, str]:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from adapters.in_process.event_feed import InProcessEventFeed
 from application.messages import Message
+from application.ports.tracing import NO_TRACING
 from application.use_cases.relay_outbox import RelayOutbox
 from domain.values import MessageId
 from tests.support.memory.work_queue import MemoryWorkQueue
@@ -34,7 +35,9 @@ def test_processes_that_sweep_at_once_publish_each_message_once(server_url, open
     store.pass_time(60)
     feed, together = CountingFeed(), Barrier(SWEEPERS)
     sweepers = [
-        RelayOutbox(store.another(), MemoryWorkQueue(), feed, len, 5.0, max_wake_ups=500, batch=10)
+        RelayOutbox(
+            store.another(), MemoryWorkQueue(), feed, len, 5.0, max_wake_ups=500, tracing=NO_TRACING, batch=10
+        )
         for _ in range(SWEEPERS)
     ]
 

@@ -8,6 +8,7 @@ from application.errors import Conflict, NotFound
 from application.output_cache import OutputCache
 from application.ports.dashboard_queries import COUNTED_UP_TO
 from application.ports.output_feed import Stream
+from application.ports.tracing import NO_TRACING
 from application.queries.cluster_reader import MAX_JOBS
 from application.queries.project_reader import RECENT_HOURS
 from application.queries.timeline import Awaited, Step, entries_of
@@ -23,7 +24,7 @@ from tests.support.in_memory_service import LEASE_S, InMemoryService
 
 @pytest.fixture
 def run_again(service: InMemoryService) -> RunAgain:
-    return RunAgain(service.job_reader, service.upload_code)
+    return RunAgain(service.job_reader, service.upload_code, NO_TRACING)
 
 
 def test_projects_are_summarized_by_their_last_activity(service: InMemoryService):

@@ -8,6 +8,7 @@ from application import metrics
 from application.commands import CreateWebhookCommand, UploadCodeCommand
 from application.errors import DependencyUnavailable, NotFound, StorageUnavailable
 from application.ports.execution_engine import EngineReport, WarmStarts
+from application.ports.tracing import NO_TRACING
 from application.store_meter import StoreMeter
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.execution import ExecutionResult, ResourceUsage
@@ -213,7 +214,7 @@ def test_the_figures_of_a_process_are_read_when_they_are_asked_for(service, monk
 
 def test_calls_of_a_store_are_timed_and_failures_counted(monkeypatch):
     measurements, inner = MemoryMeasurements(), MemoryObjectStore()
-    store = StoreMeter(inner, "log", measurements)
+    store = StoreMeter(inner, "log", measurements, NO_TRACING)
 
     store.put(KEY, b"text", "text/plain")
     assert store.get(KEY, 10) == b"text"

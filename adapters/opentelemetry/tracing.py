@@ -1,0 +1,265 @@
+"""Spans of OpenTelemetry's SDK, sent to the collector of its standard variables."""
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import Token
+from datetime import datetime
+from threading import Thread
+from types import TracebackType
+
+import sqlalchemy as sa
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
+    BaseInstrumentor,
+)
+from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.metrics import NoOpMeter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import Attributes as SpanAttributes
+
+from application.log_context import outage, trace_context
+from application.ports.tracing import NO_ATTRIBUTES, NO_SPAN, Attributes, Span, SpanKind, Tracing
+from domain.trace_context import TraceContext
+
+# How long a stop waits for the last spans to be sent.
+FLUSH_S = 2.0
+
+_SERVICE = "service-server"
+_INSTRUMENTATION = "service_server"
+_KINDS = {kind: trace.SpanKind[kind.name] for kind in SpanKind}
+_BEGIN_TRACES = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
+# The current place in a trace, beside its span: they are set together, unless the place came from elsewhere.
+_PLACE = otel_context.create_key("service-server-place")
+_PROPAGATOR = TraceContextTextMapPropagator()
+# Of the random part of a trace's id, the share that is detailed.
+_TRACE_IDS = 1 << 56
+_NS_PER_S = 1_000_000_000
+
+
+class OpenTelemetryTracing(Tracing):
+    """Spans of OpenTelemetry's SDK: a thread exports them in batches, and drops the ones it is late with.
+
+    The sampler, the limits, the queue and the exporter have their standard variables. A name of the service
+    and attributes of the resource that are set so come before the ones here.
+
+    The calls of libraries' clients, of which a request makes ten for each span of the service's own, are in
+    the traces that callers sample, in all runs, and in a share of the traces that a request begins here.
+
+    Args:
+        version: The service's version.
+        instance: The name of this process.
+        detailed: That share, from 0 to 1.
+    """
+
+    def __init__(self, version: str, instance: str, detailed: float) -> None:
+        self._detailed_below = round(detailed * _TRACE_IDS)
+        # Read by the instrumentations: attributes by the names of today's conventions.
+        os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "database,http")
+        own = {"service.name": _SERVICE, "service.version": version, "service.instance.id": instance}
+        given = OTELResourceDetector().detect().attributes
+        provider = TracerProvider(
+            resource=Resource.create({name: value for name, value in own.items() if name not in given}),
+            shutdown_on_exit=False,
+        )
+        provider.sampler = _ClientsBeginNoTrace(provider.sampler)
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._provider = provider
+        self._patches: list[BaseInstrumentor] = []
+        self._tracer = provider.get_tracer(_INSTRUMENTATION, version)
+        _count_outages()
+
+    def span(
+        self,
+        name: str,
+        attributes: Attributes = NO_ATTRIBUTES,
+        *,
+        kind: SpanKind = SpanKind.INTERNAL,
+        links: Sequence[TraceContext] = (),
+        begin: datetime | None = None,
+    ) -> AbstractContextManager[Span]:
+        """Return a span, as a context that it lasts for."""
+        place = trace_context.get()
+        if place is None and kind not in _BEGIN_TRACES:
+            return NO_SPAN
+        parent = _context_of(place)
+        followed = [trace.Link(_span_context(other)) for other in links]
+        if parent is not None and (current := trace.get_current_span().get_span_context()).is_valid:
+            followed.append(trace.Link(current))
+        span = self._tracer.start_span(
+            name,
+            parent,
+            _KINDS[kind],
+            attributes,
+            followed,
+            None if begin is None else _nanoseconds(begin),
+            record_exception=False,
+        )
+        is_detailed = span.is_recording() and (
+            place is not None
+            or kind is not SpanKind.SERVER
+            or span.get_span_context().trace_id % _TRACE_IDS < self._detailed_below
+        )
+        return _Lasting(span, parent, is_detailed=is_detailed)
+
+    def record(
+        self, name: str, begin: datetime, end: datetime, attributes: Attributes = NO_ATTRIBUTES
+    ) -> None:
+        """Add a span that has ended."""
+        place = trace_context.get()
+        if place is None:
+            return
+        span = self._tracer.start_span(
+            name, _context_of(place), attributes=attributes, start_time=_nanoseconds(begin)
+        )
+        span.end(_nanoseconds(max(begin, end)))
+
+    def link(self, other: TraceContext) -> None:
+        """Have the current span follow from a span of another trace."""
+        trace.get_current_span().add_link(_span_context(other))
+
+    def instrument(self, client: object) -> None:
+        """Have the statements of a database engine be spans.
+
+        The instrumentor of SQLAlchemy's package, which would wrap the library's functions, refuses the
+        versions from 2.1 on, whose events its tracer of one engine is called by all the same.
+        """
+        if isinstance(client, sa.Engine):
+            tracer = self._provider.get_tracer("opentelemetry.instrumentation.sqlalchemy")
+            connections = NoOpMeter("").create_up_down_counter("connections")
+            EngineTracer(tracer, client, connections)  # type: ignore[no-untyped-call]
+
+    def instrument_redis(self) -> None:
+        """Have the commands of all clients of Redis be spans; their arguments are left out."""
+        from opentelemetry.instrumentation.redis import RedisInstrumentor  # noqa: PLC0415 - imports the client
+
+        self._patch(RedisInstrumentor())
+
+    def instrument_aws(self) -> None:
+        """Have the calls of boto3 be spans."""
+        from opentelemetry.instrumentation.botocore import (  # noqa: PLC0415 - imports the client
+            BotocoreInstrumentor,
+        )
+
+        self._patch(BotocoreInstrumentor())  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Export the spans that have ended, for some seconds at most, and end."""
+        while self._patches:
+            self._patches.pop().uninstrument()
+        flush = Thread(target=self._provider.shutdown, name="traces-flush", daemon=True)
+        flush.start()
+        flush.join(FLUSH_S)
+
+    def _patch(self, library: BaseInstrumentor) -> None:
+        library.instrument(tracer_provider=self._provider)
+        self._patches.append(library)
+
+
+class _Lasting(AbstractContextManager[Span], Span):
+    """A span that is the current one while the context lasts."""
+
+    __slots__ = ("_parent", "_place_token", "_span", "_suppression", "_token")
+
+    def __init__(self, span: trace.Span, parent: Context | None, *, is_detailed: bool) -> None:
+        self._span = span
+        self._parent = parent
+        self._suppression = nullcontext() if is_detailed else suppress_instrumentation()
+
+    def __enter__(self) -> Span:
+        place = _place_of(self._span.get_span_context())
+        context = otel_context.set_value(_PLACE, place, trace.set_span_in_context(self._span, self._parent))
+        self._token: Token[Context] = otel_context.attach(context)
+        self._place_token = trace_context.set(place)
+        self._suppression.__enter__()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._suppression.__exit__(None, None, None)
+        trace_context.reset(self._place_token)
+        otel_context.detach(self._token)
+        if isinstance(error, Exception):
+            self.fail(type(error).__qualname__)
+        self._span.end()
+
+    def rename(self, name: str) -> None:
+        self._span.update_name(name)
+
+    def set(self, attributes: Attributes) -> None:
+        self._span.set_attributes(attributes)
+
+    def fail(self, error_type: str) -> None:
+        self._span.set_attribute("error.type", error_type)
+        self._span.set_status(trace.StatusCode.ERROR)
+
+
+class _ClientsBeginNoTrace(Sampler):
+    """Leaves out the calls of clients that belong to no trace, as those of periodic tasks."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: trace.SpanKind | None = None,
+        attributes: SpanAttributes = None,
+        links: Sequence[trace.Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> SamplingResult:
+        parent = trace.get_current_span(parent_context).get_span_context()
+        if kind is trace.SpanKind.CLIENT and not parent.is_valid:
+            return SamplingResult(Decision.DROP)
+        return self._sampler.should_sample(
+            parent_context, trace_id, name, kind, attributes, links, trace_state
+        )
+
+    def get_description(self) -> str:
+        return f"ClientsBeginNoTrace({self._sampler.get_description()})"
+
+
+def _context_of(place: TraceContext | None) -> Context | None:
+    """Return the context of a place; None for the current one."""
+    if place is None:
+        return Context()
+    if otel_context.get_value(_PLACE) is place:
+        return None
+    return _PROPAGATOR.extract(place.headers, Context())
+
+
+def _span_context(place: TraceContext) -> trace.SpanContext:
+    return trace.get_current_span(_PROPAGATOR.extract(place.headers, Context())).get_span_context()
+
+
+def _place_of(span: trace.SpanContext) -> TraceContext:
+    traceparent = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+    return TraceContext(traceparent, span.trace_state.to_header() if span.trace_state else "")
+
+
+def _nanoseconds(at: datetime) -> int:
+    return int(at.timestamp() * _NS_PER_S)
+
+
+def _count_outages() -> None:
+    """Have the exporter's lines counted, and not repeated, while the collector is away."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")):
+            logging.getLogger(name).addFilter(_as_outage)
+
+
+def _as_outage(record: logging.LogRecord) -> bool:
+    vars(record).update(outage("traces", "they are lost"))
+    return True
