@@ -329,6 +329,7 @@ class OpenApiDocument:
         for schema in components["schemas"].values():
             for name, field in schema.get("properties", {}).items():
                 _add(field, _FACETS.get(name, {}))
+                _enumerate_constants(field)
         upload = components["schemas"]["UploadRequest"]["properties"]
         # An absent member is no alternative in JSON.
         upload["code"] = upload["code"].pop("oneOf", [{}])[0] | upload["code"]
@@ -432,6 +433,13 @@ class OpenApiDocument:
 
 def _whole(pattern: re.Pattern[str]) -> Json:
     return {"pattern": f"^{pattern.pattern}$"}
+
+
+def _enumerate_constants(field: Json) -> None:
+    """Make a constant among several types an enumeration: else openapi-python-client refuses the others."""
+    for alternative in field.get("oneOf", ()):
+        if "const" in alternative:
+            alternative["enum"] = [alternative.pop("const")]
 
 
 def _complete_operation(path: str, method: str, operation: Json) -> None:

@@ -109,6 +109,12 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
   followOutput: () => api.GET("/api/jobs/{jobId}/output", { params: { path, query: { offset: 0 } }, parseAs: "text" }),
   readOutput: () =>
     api.GET("/api/jobs/{jobId}/output/{stream}", { params: { path: { ...path, stream: "stdout" } }, parseAs: "text" }),
+  indexOutput: () =>
+    api.GET("/api/jobs/{jobId}/output/{stream}/lines", { params: { path: { ...path, stream: "stdout" } } }),
+  searchOutput: () =>
+    api.GET("/api/jobs/{jobId}/output/{stream}/matches", {
+      params: { path: { ...path, stream: "stdout" }, query: { text: "out" } },
+    }),
   readArtifact: () =>
     api.GET("/api/jobs/{jobId}/artifacts/{path}", {
       params: { path: { ...path, path: given.artifact } },
@@ -163,6 +169,9 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
     }),
   createProject: () => api.POST("/api/project", { body: { project_name: project } }),
   listProjects: () => api.GET("/api/projects"),
+  getProjectRetention: () => api.GET("/api/projects/{project}/retention", { params: { path: { project } } }),
+  setProjectRetention: () =>
+    api.PUT("/api/projects/{project}/retention", { params: { path: { project } }, body: { jobs_days: 365 } }),
   archiveProject: () => api.POST("/api/projects/{project}/archive", { params: { path: { project } } }),
   restoreProject: () => api.POST("/api/projects/{project}/restore", { params: { path: { project } } }),
   deleteProject: async () => {
@@ -183,6 +192,9 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
   changeTenant: () =>
     api.PATCH("/api/tenants/{tenant}", { params: { path: { tenant } }, body: { status: "SUSPENDED" } }),
   setQuota: () => api.PUT("/api/tenants/{tenant}/quota", { params: { path: { tenant } }, body: { running: 1 } }),
+  getTenantRetention: () => api.GET("/api/tenants/{tenant}/retention", { params: { path: { tenant } } }),
+  setTenantRetention: () =>
+    api.PUT("/api/tenants/{tenant}/retention", { params: { path: { tenant } }, body: { logs_days: 30 } }),
   deleteTenant: () => api.DELETE("/api/tenants/{tenant}", { params: { path: { tenant: "typescript-to-delete" } } }),
   listAuditEntries: () => api.GET("/api/audit", { params: { query: { limit: 1 } } }),
   listUsage: () => api.GET("/api/usage"),
