@@ -219,8 +219,8 @@ def test_a_form_that_no_page_writes_is_refused(visitor: httpx.Client, project_ur
     assert response.status_code == 422
 
 
-@pytest.mark.parametrize("change", ["foo", "delete"])
-def test_a_project_is_archived_and_restored_and_nothing_else(
+@pytest.mark.parametrize("change", ["foo", "purge"])
+def test_a_project_is_archived_restored_and_deleted_and_nothing_else(
     visitor: httpx.Client, project_url: str, change: str
 ):
     form = {"csrf": token(visitor, project_url)}

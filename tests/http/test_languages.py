@@ -74,4 +74,4 @@ def test_the_page_of_a_job_explains_its_state_in_the_visitor_s_language(service:
 
     shown = service.http.get(f"/dashboard/jobs/{job['job_id']}", headers={"Accept-Language": "ja"}).text
 
-    assert "アップロード済み、未実行" in shown
+    assert "アップロード済みです。「実行」を選ぶと実行されます。" in shown
