@@ -54,8 +54,9 @@ CMD ["service-server", "serve"]
 # Runs programs, in sandboxes that take the privileges of docs/hosts.md. Languages are Debian's packages.
 FROM base AS languages
 ARG LANGUAGES="nodejs default-jdk-headless"
-# jmods are what jlink makes runtimes of.
-RUN apt-get update \
+# jmods are what jlink makes runtimes of. Java's packages fail without the directory, which slim images lack.
+RUN mkdir -p /usr/share/man/man1 \
+    && apt-get update \
     && apt-get install --yes --no-install-recommends bubblewrap ${LANGUAGES} \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/lib/jvm/*/jmods
 

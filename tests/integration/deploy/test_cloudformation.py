@@ -1,5 +1,8 @@
 """The CloudFormation template: it is valid, a stack of it can be created, and its settings are there."""
 
+import base64
+import gzip
+import json
 import warnings
 from pathlib import Path
 
@@ -80,6 +83,20 @@ def test_the_stack_is_created_whole(stack):
         "LogBucket",
     }
     assert {output["OutputKey"] for output in created["Outputs"]} == names
+
+
+def test_machines_have_the_profile_of_system_calls_that_sandboxes_take():
+    profile = Path(__file__).parents[3] / "deploy" / "containers" / "seccomp.json"
+    template, _faults = decode(str(TEMPLATE))
+    data = template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"]["UserData"]
+    script = data["Fn::Base64"]["Fn::Sub"]
+
+    _before, _marker, rest = script.partition("<<'PROFILE' | gunzip > /etc/docker/seccomp.json\n")
+    packed, _marker, rest = rest.partition("PROFILE\n")
+    assert json.loads(gzip.decompress(base64.b64decode(packed))) == json.loads(profile.read_text())
+    assert '"seccomp-profile": "/etc/docker/seccomp.json"' in rest
+    # Of which Amazon takes no more.
+    assert len(script.encode()) < 16_384
 
 
 @pytest.mark.parametrize("bucket", ["CodeBucket", "LogBucket"])
