@@ -257,6 +257,7 @@ def _cloudwatch_client(settings: Settings) -> "CloudWatchClient":
 
 def _engine(
     settings: Settings,
+    topology: Topology,
     code_store: ObjectStore,
     limit_policy: LimitPolicy,
     measurements: Measurements,
@@ -285,6 +286,7 @@ def _engine(
         memory_mb=room_for_programs(settings.engine_memory_mb),
         programs_at_once=settings.worker_threads,
         runtimes=settings.runtimes_dir,
+        elsewhere=() if topology.runs_programs else settings.engine_languages,
         hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
         retry=RetryPolicy(
             _CODE_STORE_RETRY_DELAYS_S,
@@ -534,6 +536,7 @@ class Container(containers.DeclarativeContainer):
     engine = providers.ThreadSafeSingleton(
         _engine,
         settings=settings,
+        topology=topology,
         code_store=code_store,
         limit_policy=limit_policy,
         measurements=measurements,

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,6 +134,7 @@ class LocalEngine(ExecutionEngine):
         memory_mb: The memory of all programs at once, by their limits; None for any.
         runtimes: The directory that describes runtimes beside the default ones; None for none.
         programs_at_once: The number of programs that run at once, at most.
+        elsewhere: The languages that other processes run, whose machines may have what this one has not.
     """
 
     def __init__(
@@ -152,7 +153,9 @@ class LocalEngine(ExecutionEngine):
         memory_mb: int | None = None,
         runtimes: Path | None = None,
         programs_at_once: int = 8,
+        elsewhere: Collection[str] = (),
     ) -> None:
+        self._elsewhere = frozenset(elsewhere)
         self._memory = MemoryBudget(memory_mb, usual_limits.memory_mb)
         self._code_store = code_store
         self._artifact_limits = artifact_limits
@@ -254,8 +257,11 @@ class LocalEngine(ExecutionEngine):
         return self.sandbox.wait_until_warm(timeout_s)
 
     def languages(self) -> Sequence[LanguageSupport]:
-        """Return the languages of the table, as this machine has them."""
-        return self._toolchains.support()
+        """Return the languages of the table, as this machine has them, or others."""
+        return [
+            replace(each, unavailable_because=None) if each.language.name in self._elsewhere else each
+            for each in self._toolchains.support()
+        ]
 
     def runtimes(self) -> Sequence[RuntimeSupport]:
         """Return the default runtime of each language, and the ones that are described here."""

@@ -5,6 +5,7 @@ A command's module is loaded when it is called, so that help comes at once.
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -26,6 +27,7 @@ COMMANDS = (
     ("execute", "client_commands.execute", "Execute a job that was uploaded."),
     ("serve", "serve.command", "Serve the HTTP API."),
     ("worker", "worker.command", "Run what the API accepts, in processes of their own."),
+    ("runner", "runner.command", "Run programs for services that name it as their runner."),
     ("health", "health.command", "Ask the process on this machine whether it works."),
     ("migrate", "migrate.command", "Bring the database's schema up to date."),
     ("setup", "setup.command", "Make the first administrator's key."),
@@ -123,6 +125,10 @@ def service_server() -> None:
 
 def main() -> None:
     """Run the command line, and report a failure in a sentence."""
+    if (
+        os.getpid() == 1
+    ):  # the kernel ignores a signal to it that has no handler, and containers are stopped by one
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         service_server.main(prog_name="service-server")
     except Failure as failure:

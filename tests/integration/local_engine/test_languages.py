@@ -124,3 +124,15 @@ def test_the_programs_that_the_editor_begins_with_succeed(kit):
     assert [(each.result.status, each.stdout.decode()) for each in ended] == [
         (JobStatus.SUCCESS, lines) for _ in programs
     ]
+
+
+def test_languages_of_other_processes_are_accepted_where_this_machine_has_them_not(monkeypatch, tmp_path):
+    monkeypatch.setattr("adapters.local_engine.toolchains.SYSTEM_PATH", str(tmp_path))
+    store = MemoryObjectStore()
+
+    here = LocalEngine(store, tmp_path / "here").languages()
+    elsewhere = LocalEngine(store, tmp_path / "elsewhere", elsewhere=["java"]).languages()
+
+    assert "java" not in {support.language.name for support in here if support.is_available}
+    assert "java" in {support.language.name for support in elsewhere if support.is_available}
+    assert "ruby" not in {support.language.name for support in elsewhere if support.is_available}
