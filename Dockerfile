@@ -68,3 +68,10 @@ ENV SERVICE_SERVER_METRICS_PORT=9464
 USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["service-server", "health", "--worker"]
 CMD ["service-server", "worker"]
+
+# Runs programs in the same sandboxes for services that name it by EXECUTION_ENGINE_BASE_URL (docs/runner.md).
+FROM worker AS runner
+ENV SERVER_PORT=8080
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["service-server", "health"]
+CMD ["service-server", "runner"]

@@ -8,7 +8,7 @@ COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The system packages of a goal come first, and those that are missing are named at once.
 GOAL = check
@@ -49,6 +49,10 @@ suite: .venv/.dev
 .PHONY: test-vm
 test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine that this makes and boots, as root
 	@$(BIN)/python -m tests.vm test
+
+.PHONY: test-images
+test-images: .venv/.dev ## Build the images, run compose.yaml and the attacks in them, with podman, as root
+	$(BIN)/pytest -rA --no-header tests/images/check_images.py
 
 .PHONY: soak
 soak: GOAL = test

@@ -55,7 +55,7 @@ def _work(settings: Settings, processes: int = 1) -> None:
     topology = Topology.of_worker(settings)
     container = build_container(settings, load_limits(), topology)
     background_services = container.background_services()
-    told_to_stop = _listen_for_signals()
+    told_to_stop = listen_for_signals()
     with (
         pinned_to_one_cpu(wanted=settings.one_processor),
         running(background_services, topology, container.schema()),
@@ -69,7 +69,7 @@ def _work(settings: Settings, processes: int = 1) -> None:
         os.read(told_to_stop, 1)
 
 
-def _listen_for_signals() -> int:
+def listen_for_signals() -> int:
     """Returns a descriptor that becomes readable with the first signal to stop.
 
     A signal may come in the midst of another one's handler, and nothing with a lock bears that.

@@ -32,7 +32,7 @@ def _stages() -> dict[str, list[tuple[str, str]]]:
 
 
 _STAGES = _stages()
-_IMAGES = ("api", "worker")
+_IMAGES = ("api", "worker", "runner")
 
 
 def _last(image, instruction):

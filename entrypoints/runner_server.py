@@ -1,0 +1,275 @@
+"""An HTTP runner (docs/runner.md) on this machine's engine: runs the programs of other services."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import BoundedSemaphore, Thread
+from typing import IO, Any
+from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
+
+from application.ports.execution_engine import (
+    EngineReport,
+    ExecutionEngine,
+    ExecutionObserver,
+    ExecutionRequest,
+)
+from application.ports.output_feed import OutputChunk
+from domain.errors import InvalidValue
+from domain.execution import Output
+from domain.job_lifecycle import Reason
+from domain.language import LANGUAGES, Language
+from domain.limits import LimitPolicy
+from domain.submission import JobSpec
+from domain.values import ExecutionId, JobId, ObjectKey, parse_execution_id, parse_job_id
+
+logger = logging.getLogger("service_server.runner")
+
+# The most that a service reads of an answer, less its other fields, and as JSON may write it: six for one.
+_STREAM_BYTES = 2 << 20
+_READ_TIMEOUT_S = 30.0
+_RETRY_AFTER_S = "1"
+# As of the other processes, for `service-server health`.
+_LIVENESS = "/health/live"
+_TIMES = {Reason.WALL_TIME_LIMIT, Reason.CPU_TIME_LIMIT}
+_BUILDS = {Reason.COMPILE_ERROR, Reason.BUILD_LIMIT}
+
+
+class RunnerServer:
+    """Answers `/run`, `/health` and `/cancel`, also below the name of a language.
+
+    Args:
+        engine: Runs the programs; it is started.
+        limits: The limits of programs, of which a request chooses the time.
+        programs: The number of programs at once; more are answered with 503.
+    """
+
+    def __init__(self, engine: ExecutionEngine, limits: LimitPolicy, programs: int) -> None:
+        self._engine, self._limits, self._programs = engine, limits, programs
+
+    def listen(self, host: str, port: int) -> None:
+        """Take the port.
+
+        Raises:
+            OSError: The port is taken, or the address is not this machine's.
+        """
+        self._server = _Server((host, port), self._engine, self._limits, self._programs)
+        self._thread = Thread(target=self._server.serve_forever, name="runner-server", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        port: int = self._server.server_address[1]
+        return port
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Accept no more requests, and wait for the running programs."""
+        self._server.shutdown()
+        deadline = time.monotonic() + timeout_s
+        for _ in range(self._programs):
+            self._server.room.acquire(timeout=max(deadline - time.monotonic(), 0))
+        self._server.server_close()
+
+
+class _Observer(ExecutionObserver):
+    """Observer of a program whose end alone is reported."""
+
+    def started(self) -> None:
+        """Nothing to record: the service counts the request as the start."""
+
+    def output(self, chunk: OutputChunk) -> None:
+        """Nothing to pass on: the output is in the answer."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(
+        self, address: tuple[str, int], engine: ExecutionEngine, limits: LimitPolicy, programs: int
+    ) -> None:
+        self.engine, self.limits = engine, limits
+        self.room = BoundedSemaphore(programs)
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    server_version = sys_version = ""
+
+    def setup(self) -> None:
+        """Bound the time that the caller may take to ask."""
+        self.request.settimeout(_READ_TIMEOUT_S)
+        super().setup()
+
+    def do_GET(self) -> None:
+        """Run a program, or answer for the health."""
+        url = urlsplit(self.path)
+        *above, name = url.path.strip("/").split("/")
+        if name == "health" or url.path == _LIVENESS:
+            self._answer(HTTPStatus.OK, {"status": "healthy"})
+        elif name == "run" and len(above) <= 1:
+            self._run(dict(parse_qsl(url.query)), above)
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, {"error": "there are /run, /health and /cancel/{job_id}"})
+
+    def do_POST(self) -> None:
+        """Cancel a program."""
+        url = urlsplit(self.path)
+        *_above, name, job_id = ["", *url.path.strip("/").split("/")]
+        asked = dict(parse_qsl(url.query))
+        if name != "cancel" or "execution_id" not in asked:
+            error = "cancel with POST /cancel/{job_id}?execution_id={execution_id}"
+            self._answer(HTTPStatus.NOT_FOUND, {"error": error})
+            return
+        try:
+            execution = parse_execution_id(asked["execution_id"])
+            self.server.engine.cancel(execution, parse_job_id(job_id))
+        except InvalidValue as error:
+            self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        else:
+            self._answer(HTTPStatus.OK, {})
+
+    def _run(self, asked: Mapping[str, str], above: list[str]) -> None:
+        try:
+            request = _request(asked, above, self.server.limits)
+        except InvalidValue as error:
+            self._answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+            return
+        if not self.server.room.acquire(blocking=False):
+            self._answer_unavailable("all slots are in use")
+            return
+        try:
+            report = self.server.engine.execute(request, _Observer())
+        except Exception:
+            logger.exception("execution %s failed", request.execution_id)
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "the runner failed"})
+            return
+        else:
+            if report is None:  # of an engine elsewhere, which this is not
+                self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "the runner has no answer"})
+                return
+            with report:
+                self._answer_report(request, report)
+        finally:
+            self.server.room.release()
+
+    def _answer_report(self, request: ExecutionRequest, report: EngineReport) -> None:
+        result, usage = report.result, report.result.resource
+        if report.is_startable:
+            self._answer_unavailable(result.error_message or "the program cannot be started")
+            return
+        ids = {
+            "code_key": request.spec.code_key.value,
+            "job_id": str(request.job_id),
+            "execution_id": str(request.execution_id),
+        }
+        error = _error(report, request.spec.limits.timeout_ms)
+        if error is not None:
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": error, **ids})
+            return
+        figures = {
+            "execution_time_ms": usage and usage.execution_time_ms,
+            "cpu_percent": usage and usage.cpu_percent,
+            "memory_mb": usage and usage.memory_mb,
+        }
+        self._answer(
+            HTTPStatus.OK,
+            {
+                "stdout": _text(report.stdout, result.stdout),
+                "stderr": _text(report.stderr, result.stderr),
+                "exit_code": result.exit_code,
+                **{name: figure for name, figure in figures.items() if figure is not None},
+                **ids,
+            },
+        )
+
+    def _answer_unavailable(self, error: str) -> None:
+        self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": error}, {"Retry-After": _RETRY_AFTER_S})
+
+    def _answer(
+        self, status: HTTPStatus, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> None:
+        content = json.dumps(fields).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the library's
+        """Log nothing: the service that asks has the job's history."""
+
+
+def _request(asked: Mapping[str, str], above: list[str], limits: LimitPolicy) -> ExecutionRequest:
+    """Read a request to run a program.
+
+    Raises:
+        InvalidValue: A parameter is missing or breaks its rule.
+    """
+    if "code_key" not in asked:
+        raise InvalidValue("code_key", "is missing")
+    key = ObjectKey(asked["code_key"])
+    timeout = asked.get("timeout_ms")
+    if timeout is not None and not timeout.isdecimal():
+        raise InvalidValue("timeout_ms", "is a number of milliseconds")
+    return ExecutionRequest(
+        execution_id=_id(asked, "execution_id"),
+        job_id=JobId(parse_job_id(asked["job_id"])) if "job_id" in asked else JobId(uuid4()),
+        spec=JobSpec(
+            code_key=key,
+            language=_language(key, above),
+            limits=limits.resolve({} if timeout is None else {"timeout_ms": int(timeout)}),
+        ),
+        stdin="",
+    )
+
+
+def _id(asked: Mapping[str, str], name: str) -> ExecutionId:
+    return parse_execution_id(asked[name]) if name in asked else ExecutionId(uuid4())
+
+
+def _language(key: ObjectKey, above: list[str]) -> Language:
+    """Return the language in the path, else the one whose extension the key has.
+
+    Raises:
+        InvalidValue: There is no such language.
+    """
+    for language in LANGUAGES.values():
+        if language.name in above or (not above and key.value.endswith(language.extension)):
+            return language
+    raise InvalidValue("code_key", "is of no known language")
+
+
+def _error(report: EngineReport, timeout_ms: int) -> str | None:
+    """Return the failure in the words that services recognise; None if the program ended by itself."""
+    result = report.result
+    message = result.error_message or ""
+    if report.is_lost:
+        return message or "the runner failed"
+    if result.reason in _TIMES:
+        return f"Command 'program' timed out after {timeout_ms / 1_000:g} seconds"
+    if result.reason in _BUILDS:
+        output = "" if result.compile_output is None else f"\n{result.compile_output.text}"
+        return f"Compilation failed: {message}{output}"
+    if result.reason is Reason.OUTPUT_LIMIT:
+        return "stdout maxBuffer length exceeded"
+    if result.exit_code is None:
+        return f"Command 'program' died with <Signals.SIGKILL: {result.signal or 9}>. {message}"
+    return None
+
+
+def _text(stream: IO[bytes] | None, inline: Output) -> str:
+    if stream is None:
+        return inline.text
+    return stream.read(_STREAM_BYTES).decode(errors="replace")
