@@ -1,0 +1,1 @@
+"""Images in place of the ones that no registry can be asked for."""
