@@ -121,7 +121,6 @@ def podman(directory: Path) -> Iterator[Podman]:
             lent.run("rm", "--all", "--force", "--time=0", check=False)
             lent.run("network", "prune", "--force", check=False)
             lent.run("volume", "prune", "--force", check=False)
-            lent.run("system", "reset", "--force", check=False)
             assert holder.stdin is not None
             holder.stdin.close()
 

@@ -6,7 +6,7 @@ import struct
 import time
 
 # An ordinary user's programs have the machine's own devices, as its mounts show, and share copies of files of /etc.
-has_all = "devtmpfs" not in open("/proc/self/mountinfo").read()
+has_all = " /dev/null " not in open("/proc/self/mountinfo").read()
 others = ["/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom"] if has_all else []
 whole_file = struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0)
 held, escapes = [], []
