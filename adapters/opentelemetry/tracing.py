@@ -18,7 +18,7 @@ from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-de
     BaseInstrumentor,
 )
 from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
-from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled, suppress_instrumentation
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -131,12 +131,20 @@ class OpenTelemetryTracing(Tracing):
         """Have the statements of a database engine be spans.
 
         The instrumentor of SQLAlchemy's package, which would wrap the library's functions, refuses the
-        versions from 2.1 on, whose events its tracer of one engine is called by all the same.
+        versions from 2.1 on, whose events its tracer of one engine is called by all the same. An engine with
+        listeners costs each statement more, so only connections for detailed traces are of one that has them.
         """
-        if isinstance(client, sa.Engine):
-            tracer = self._provider.get_tracer("opentelemetry.instrumentation.sqlalchemy")
-            connections = NoOpMeter("").create_up_down_counter("connections")
-            EngineTracer(tracer, client, connections)  # type: ignore[no-untyped-call]
+        if not isinstance(client, sa.Engine):
+            return
+        tracer = self._provider.get_tracer("opentelemetry.instrumentation.sqlalchemy")
+        connections = NoOpMeter("").create_up_down_counter("connections")
+        traced, connect = client.execution_options(), client.connect
+        EngineTracer(tracer, traced, connections)  # type: ignore[no-untyped-call]
+
+        def chosen() -> sa.Connection:
+            return traced.connect() if _is_detailed() else connect()
+
+        client.connect = chosen  # type: ignore[method-assign]
 
     def instrument_redis(self) -> None:
         """Have the commands of all clients of Redis be spans; their arguments are left out."""
@@ -229,6 +237,10 @@ class _ClientsBeginNoTrace(Sampler):
 
     def get_description(self) -> str:
         return f"ClientsBeginNoTrace({self._sampler.get_description()})"
+
+
+def _is_detailed() -> bool:
+    return trace.get_current_span().is_recording() and is_instrumentation_enabled()
 
 
 def _context_of(place: TraceContext | None) -> Context | None:

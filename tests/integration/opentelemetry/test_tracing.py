@@ -146,8 +146,8 @@ def test_statements_are_spans_without_their_values_in_detailed_traces(exported):
         tracing.instrument(engine)
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 'outside'"))
-            with tracing.span("request", kind=SERVER):
-                connection.execute(sa.text("SELECT :value"), {"value": "a-secret"})
+        with tracing.span("request", kind=SERVER), engine.begin() as connection:
+            connection.execute(sa.text("SELECT :value"), {"value": "a-secret"})
 
     found = exported(work)
     [statement] = [span for name, span in found.items() if name.startswith("SELECT")]
@@ -161,14 +161,17 @@ def test_traces_that_begin_here_are_detailed_in_a_share_and_those_of_callers_and
     def work(tracing):
         engine = sa.create_engine("sqlite://")
         tracing.instrument(engine)
-        with engine.connect() as connection:
-            with tracing.span("own", kind=SERVER):
-                connection.execute(sa.text("SELECT 1"))
-                own = trace_context.get()
-            with working_in(CALLER), tracing.span("caller's", kind=SERVER):
-                connection.execute(sa.text("WITH a AS (SELECT 1) SELECT 2 FROM a"))
-            with working_in(own), tracing.span("run", kind=SpanKind.CONSUMER):
-                connection.execute(sa.text("VALUES (1)"))
+        with tracing.span("own", kind=SERVER), engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+            own = trace_context.get()
+        with working_in(CALLER), tracing.span("caller's", kind=SERVER), engine.connect() as connection:
+            connection.execute(sa.text("WITH a AS (SELECT 1) SELECT 2 FROM a"))
+        with (
+            working_in(own),
+            tracing.span("run", kind=SpanKind.CONSUMER),
+            engine.connect() as connection,
+        ):
+            connection.execute(sa.text("VALUES (1)"))
 
     names = exported(work, detailed=0.0).keys()
 
