@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Token
 from datetime import datetime
 from threading import Thread
@@ -43,6 +43,7 @@ _PLACE = otel_context.create_key("service-server-place")
 _PROPAGATOR = TraceContextTextMapPropagator()
 # Of the random part of a trace's id, the share that is detailed.
 _TRACE_IDS = 1 << 56
+_POOL_EVENTS = ("connect", "close", "checkin", "checkout")
 _NS_PER_S = 1_000_000_000
 
 
@@ -139,7 +140,8 @@ class OpenTelemetryTracing(Tracing):
         tracer = self._provider.get_tracer("opentelemetry.instrumentation.sqlalchemy")
         connections = NoOpMeter("").create_up_down_counter("connections")
         traced, connect = client.execution_options(), client.connect
-        EngineTracer(tracer, traced, connections)  # type: ignore[no-untyped-call]
+        with _without_pool_listeners(traced):
+            EngineTracer(tracer, traced, connections)  # type: ignore[no-untyped-call]
 
         def chosen() -> sa.Connection:
             return traced.connect() if _is_detailed() else connect()
@@ -237,6 +239,18 @@ class _ClientsBeginNoTrace(Sampler):
 
     def get_description(self) -> str:
         return f"ClientsBeginNoTrace({self._sampler.get_description()})"
+
+
+@contextmanager
+def _without_pool_listeners(engine: sa.Engine) -> Iterator[None]:
+    """Leave out listeners that are added to a pool meanwhile: they count its use, and cost each."""
+    added: list[tuple[str, Callable[..., object]]] = []
+    before = {name: list(getattr(engine.pool.dispatch, name)) for name in _POOL_EVENTS}
+    yield
+    for name in _POOL_EVENTS:
+        added += [(name, each) for each in getattr(engine.pool.dispatch, name) if each not in before[name]]
+    for name, each in added:
+        sa.event.remove(engine, name, each)
 
 
 def _is_detailed() -> bool:
