@@ -14,7 +14,7 @@ from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import State
 from domain.language import LANGUAGES
-from domain.values import ProjectName, parse_job_id_prefix
+from domain.values import JOB_REFERENCE_MIN_DIGITS, ProjectName, parse_job_id_prefix
 from entrypoints.http.dashboard.formatting import project_url
 from entrypoints.http.dependencies import Api
 from entrypoints.http.parameters import MAX_SEARCH_CHARS, parse_time, read_cursor, write_cursor
@@ -22,8 +22,6 @@ from entrypoints.http.parameters import MAX_SEARCH_CHARS, parse_time, read_curso
 PAGE = "/dashboard/jobs"
 _PAGE_SIZE = 20
 _PROJECTS_SUGGESTED = 100
-# A text of so many digits may be the beginning of an id; fewer are found in words.
-_LEAST_ID_DIGITS = 8
 PERIODS: Mapping[str, timedelta] = MappingProxyType(
     {
         "15_minutes": timedelta(minutes=15),
@@ -234,7 +232,7 @@ def _id_prefix(given: str) -> str | None:
         digits = parse_job_id_prefix(given)
     except InvalidValue:
         return None
-    return digits if len(digits) >= _LEAST_ID_DIGITS else None
+    return digits if len(digits) >= JOB_REFERENCE_MIN_DIGITS else None
 
 
 def history_context(api: Api, caller: Caller, chosen: HistoryForm) -> dict[str, object]:

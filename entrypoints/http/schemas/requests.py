@@ -22,7 +22,6 @@ from domain.limits import STANDARD_BOUNDS
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 from entrypoints.http.base64_text import decode_base64
 
-_NOT_GIVEN = (None, UNSET)
 _DECODED_APART = ("archive_base64", "stdin_base64", "cases", "case_set", "checker", "interactor")
 
 
