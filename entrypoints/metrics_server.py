@@ -1,18 +1,15 @@
 """The metrics and the health of a process on a port of their own."""
 
 import logging
-import socket
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import BoundedSemaphore, Thread
-from typing import Any
+from threading import Thread
 from urllib.parse import urlsplit
 
 from application.ports.measurements import Measurements
 from entrypoints.metrics_format import wants_openmetrics
+from entrypoints.plain_http_server import PlainHttpHandler, PlainHttpServer
 
 logger = logging.getLogger("service_server.metrics")
 
@@ -44,16 +41,15 @@ class MetricsServer:
         read_timeout_s: float = READ_TIMEOUT_S,
         is_stuck: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._server = _listen(host, ports, measurements)
-        self._server.read_timeout_s = read_timeout_s
-        self._server.is_stuck = is_stuck
+        self._server = _listen(
+            ports, lambda port: _Server((host, port), measurements, read_timeout_s, is_stuck)
+        )
         self._thread = Thread(target=self._server.serve_forever, name="metrics-server", daemon=True)
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        port: int = self._server.server_address[1]
-        return port
+        return self._server.port
 
     def start(self) -> None:
         """Begin to answer."""
@@ -65,50 +61,25 @@ class MetricsServer:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    # One that has just ended may have left connections behind; the port is free all the same.
-    allow_reuse_address = True
+class _Server(PlainHttpServer):
+    content = "metrics"
 
-    def __init__(self, address: tuple[str, int], measurements: Measurements) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    def __init__(
+        self,
+        address: tuple[str, int],
+        measurements: Measurements,
+        read_timeout_s: float,
+        is_stuck: Callable[[], bool],
+    ) -> None:
         self.measurements = measurements
-        self.read_timeout_s = READ_TIMEOUT_S
-        self.is_stuck: Callable[[], bool] = lambda: False
-        self._room = BoundedSemaphore(REQUESTS_AT_ONCE)
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the library's
-        """Answer on a thread, if there are few of them."""
-        if self._room.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - likewise
-        """Answer, on the thread."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._room.release()
-
-    def handle_error(self, _request: Any, client_address: Any) -> None:  # noqa: ANN401 - likewise
-        """Log an error, unless it is that of a caller which hung up."""
-        error = sys.exception()
-        if not isinstance(error, OSError):
-            logger.error("metrics could not be sent to %s", client_address[0], exc_info=error)
+        self.is_stuck = is_stuck
+        super().__init__(address, _Handler, REQUESTS_AT_ONCE, read_timeout_s, logger)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PlainHttpHandler):
     server: _Server
-    server_version = sys_version = ""
 
-    def setup(self) -> None:
-        """Bound the time that the caller may take."""
-        self.request.settimeout(self.server.read_timeout_s)
-        super().setup()
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the library's
         """Answer with the metrics, or with the health."""
         path = urlsplit(self.path).path
         if path == HEALTH_PATH:
@@ -120,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_health(self) -> None:
         is_stuck = self.server.is_stuck()
-        self._answer(
+        self.answer(
             HTTPStatus.SERVICE_UNAVAILABLE if is_stuck else HTTPStatus.OK,
             b'{"status":"stuck"}' if is_stuck else b'{"status":"live"}',
             {"Content-Type": "application/json"},
@@ -130,23 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
         accept = self.headers.get("Accept")
         exposition = self.server.measurements.expose(as_openmetrics=wants_openmetrics(accept))
         headers = {"Content-Type": exposition.media_type, "Vary": "Accept"}
-        self._answer(HTTPStatus.OK, exposition.content, headers)
-
-    def _answer(self, status: HTTPStatus, content: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the library's
-        """Log nothing: a scrape every few seconds is no news."""
+        self.answer(HTTPStatus.OK, exposition.content, headers)
 
 
-def _listen(host: str, ports: Iterable[int], measurements: Measurements) -> _Server:
+def _listen(ports: Iterable[int], listen: Callable[[int], _Server]) -> _Server:
     *first, last = ports
     for port in first:
         with suppress(OSError):
-            return _Server((host, port), measurements)
-    return _Server((host, last), measurements)
+            return listen(port)
+    return listen(last)

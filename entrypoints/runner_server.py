@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore, Thread
 from typing import IO, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -25,15 +24,17 @@ from domain.language import LANGUAGES, Language
 from domain.limits import LimitPolicy
 from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId, ObjectKey, parse_execution_id, parse_job_id
+from entrypoints.metrics_server import HEALTH_PATH
+from entrypoints.plain_http_server import PlainHttpHandler, PlainHttpServer
 
 logger = logging.getLogger("service_server.runner")
 
 # The most that a service reads of an answer, less its other fields, and as JSON may write it: six for one.
 _STREAM_BYTES = 2 << 20
 _READ_TIMEOUT_S = 30.0
+# Connections beside those of running programs: refusals, health checks and cancellations.
+OTHERS_AT_ONCE = 32
 _RETRY_AFTER_S = "1"
-# As of the other processes, for `service-server health`.
-_LIVENESS = "/health/live"
 _TIMES = {Reason.WALL_TIME_LIMIT, Reason.CPU_TIME_LIMIT}
 _BUILDS = {Reason.COMPILE_ERROR, Reason.BUILD_LIMIT}
 
@@ -62,8 +63,7 @@ class RunnerServer:
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        port: int = self._server.server_address[1]
-        return port
+        return self._server.port
 
     def start(self) -> None:
         """Begin to answer."""
@@ -88,41 +88,30 @@ class _Observer(ExecutionObserver):
         """Nothing to pass on: the output is in the answer."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    request_queue_size = 128
-
+class _Server(PlainHttpServer):
     def __init__(
         self, address: tuple[str, int], engine: ExecutionEngine, limits: LimitPolicy, programs: int
     ) -> None:
         self.engine, self.limits = engine, limits
         self.room = BoundedSemaphore(programs)
-        super().__init__(address, _Handler)
+        super().__init__(address, _Handler, programs + OTHERS_AT_ONCE, _READ_TIMEOUT_S, logger)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PlainHttpHandler):
     server: _Server
-    server_version = sys_version = ""
 
-    def setup(self) -> None:
-        """Bound the time that the caller may take to ask."""
-        self.request.settimeout(_READ_TIMEOUT_S)
-        super().setup()
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the library's
         """Run a program, or answer for the health."""
         url = urlsplit(self.path)
         *above, name = url.path.strip("/").split("/")
-        if name == "health" or url.path == _LIVENESS:
+        if name == "health" or url.path == HEALTH_PATH:
             self._answer(HTTPStatus.OK, {"status": "healthy"})
         elif name == "run" and len(above) <= 1:
             self._run(dict(parse_qsl(url.query)), above)
         else:
             self._answer(HTTPStatus.NOT_FOUND, {"error": "there are /run, /health and /cancel/{job_id}"})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the library's
         """Cancel a program."""
         url = urlsplit(self.path)
         *_above, name, job_id = ["", *url.path.strip("/").split("/")]
@@ -200,15 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         self, status: HTTPStatus, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> None:
         content = json.dumps(fields).encode()
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the library's
-        """Log nothing: the service that asks has the job's history."""
+        self.answer(status, content, {"Content-Type": "application/json", **(headers or {})})
 
 
 def _request(asked: Mapping[str, str], above: list[str], limits: LimitPolicy) -> ExecutionRequest:

@@ -1,6 +1,8 @@
 """A runner on this machine's engine, asked as docs/runner.md has it."""
 
+import socket
 import threading
+from contextlib import ExitStack
 from uuid import uuid4
 
 import httpx
@@ -9,10 +11,10 @@ import pytest
 from adapters.local_engine.engine import LocalEngine
 from domain.limits import STANDARD_LIMITS
 from domain.values import ObjectKey
-from entrypoints.runner_server import RunnerServer
+from entrypoints.runner_server import OTHERS_AT_ONCE, RunnerServer
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.no_tls import NO_TLS
-from tests.support.processes import eventually
+from tests.support.processes import PATIENCE_S, eventually
 from tests.support.sandbox import require_bubblewrap
 
 _LOOP = "import time\nwhile True: time.sleep(0.01)"
@@ -132,3 +134,33 @@ def test_health_is_answered_and_other_paths_are_not(client):
 
     assert answers == [200, 200, 200, 404, 404]
     assert client.post("/cancel/1").status_code == 404
+
+
+def test_callers_that_send_nothing_do_not_take_ever_more_threads(client):
+    address = ("127.0.0.1", client.base_url.port)
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(address, PATIENCE_S))
+            for _ in range(1 + OTHERS_AT_ONCE + 1)
+        ]
+        # There is no room for the last one, and there is when the others have left.
+        assert silent[-1].recv(1) == b""
+
+    assert eventually(lambda: is_answered(client))
+
+
+def is_answered(client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_runner_listens_to_ipv6_too(store, tmp_path):
+    server = RunnerServer(LocalEngine(store, tmp_path, isolated=True), STANDARD_LIMITS, programs=1)
+    server.listen("::1", 0)
+    server.start()
+    answer = httpx.get(f"http://[::1]:{server.port}/health", verify=NO_TLS)
+    server.stop(0)
+
+    assert answer.status_code == 200
