@@ -52,7 +52,7 @@ class SetRetention:
             tenant = transaction.tenants.lock_or_raise(name)
             if tenant.status is TenantStatus.DELETED:
                 raise TenantTransitionRefused(
-                    text("problems.tenant_without_quota", name=name, status=tenant.status)
+                    text("problems.tenant_without_retention", name=name, status=tenant.status)
                 )
             transaction.retention.put(name, None, policy)
             return RetentionView(own=policy, in_force=policy.over(self._default))

@@ -10,8 +10,10 @@ from application.pace import Pace
 from application.ports.purge_repository import StoreName
 from application.use_cases.apply_retention import RetentionRules
 from domain.audit import Act
-from domain.errors import InvalidValue
+from domain.errors import InvalidValue, TenantTransitionRefused
+from domain.quota import UNLIMITED
 from domain.retention import FOREVER, NO_RETENTION, Retention
+from domain.tenant import TenantName
 from domain.values import ObjectKey
 from tests.support.callers import ANONYMOUS, a_caller
 from tests.support.in_memory_service import FILES_KEPT_HOURS
@@ -184,6 +186,15 @@ def test_a_policy_is_read_with_the_one_in_force_and_its_setting_is_recorded(serv
         services.retention_reader.of_project(a_caller("acme"), "demo")
     with pytest.raises(NotFound):
         services.set_retention(a_caller("acme"), "demo", Retention(jobs_days=7))
+
+
+def test_a_deleted_tenant_gets_no_policy(service):
+    services = retaining(service)
+    services.create_tenant(ANONYMOUS, "acme", UNLIMITED)
+    services.delete_tenant(ANONYMOUS, TenantName("acme"))
+
+    with pytest.raises(TenantTransitionRefused, match="'acme' is DELETED and has no retention policy"):
+        services.set_retention(ANONYMOUS, TenantName("acme"), Retention(jobs_days=7))
 
 
 @pytest.mark.parametrize("days", [0, -1, 36_501, float("nan"), float("inf"), "ever", True, [1]])
