@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from adapters.sql.engine import reading
 from adapters.sql.fair_claim import FairClaim
 from adapters.sql.mapping import STORED_STATES
+from adapters.sql.queue_statements import MOST_TENANTS, OLDEST_OF, count_up_to, is_owned, waits
 from adapters.sql.tables import executions, jobs, projects
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.dashboard_queries import (
@@ -28,16 +29,7 @@ from domain.priority import MAX_PRIORITY
 from domain.tenant import TenantName
 from domain.values import ProjectId
 
-# The age of the queue is that of so many tenants' queues, at most.
-_MOST_TENANTS = 50
-_waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
-
-
-def _count(source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
-    """Count rows up to one more than the bound: each condition is a range of one index."""
-    one = sa.select(sa.literal(1).label("one"))
-    bounded = one.select_from(source).where(*conditions).limit(COUNTED_UP_TO + 1)
-    return sa.select(sa.func.count().label("number")).select_from(bounded.subquery())
+_count = partial(count_up_to, COUNTED_UP_TO)
 
 
 @cache
@@ -112,17 +104,7 @@ _BEGUN = (
     )
     .group_by(executions.c.started_at.is_not(None))
 )
-_WAITING = _count(executions, _waits)
-_is_owned = executions.c.tenant == sa.bindparam("owner")
-# The queue of a tenant is in the order of precedence: the first of each is the oldest of it.
-_OLDEST = sa.union_all(
-    *(
-        sa.select(sa.func.min(executions.c.requested_at)).where(
-            _waits, _is_owned, executions.c.precedence == precedence
-        )
-        for precedence in range(MAX_PRIORITY + 1)
-    )
-)
+_WAITING = _count(executions, waits)
 
 
 def _listing(state: ExecutionState, *conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[Any, ...]]:
@@ -166,9 +148,9 @@ def _listing(state: ExecutionState, *conditions: sa.ColumnElement[bool]) -> sa.S
     )
 
 
-LISTED_WAITING = _listing(ExecutionState.WAITING, _is_owned)
-LISTED_DELAYED = _listing(ExecutionState.DELAYED, _is_owned)
-LISTED_RUNNING = _listing(ExecutionState.CLAIMED, _is_owned)
+LISTED_WAITING = _listing(ExecutionState.WAITING, is_owned)
+LISTED_DELAYED = _listing(ExecutionState.DELAYED, is_owned)
+LISTED_RUNNING = _listing(ExecutionState.CLAIMED, is_owned)
 LISTED_RUNNING_OF_ALL = _listing(ExecutionState.CLAIMED)
 _delayed = (
     sa.select(executions.c.tenant)
@@ -176,14 +158,14 @@ _delayed = (
     .limit(COUNTED_UP_TO)
     .subquery("delayed")
 )
-_DELAYED_TENANTS = sa.select(_delayed.c.tenant).distinct().limit(_MOST_TENANTS)
+_DELAYED_TENANTS = sa.select(_delayed.c.tenant).distinct().limit(MOST_TENANTS)
 _CLAIMED = _count(executions, executions.c.state == STORED_STATES[ExecutionState.CLAIMED])
 _is_as_urgent = executions.c.precedence == sa.bindparam("precedence")
-_MORE_URGENT = _count(executions, _waits, _is_owned, executions.c.precedence < sa.bindparam("precedence"))
+_MORE_URGENT = _count(executions, waits, is_owned, executions.c.precedence < sa.bindparam("precedence"))
 _AS_URGENT_AND_OLDER = _count(
     executions,
-    _waits,
-    _is_owned,
+    waits,
+    is_owned,
     _is_as_urgent,
     executions.c.requested_at <= sa.bindparam("requested_at"),
     sa.or_(
@@ -226,7 +208,7 @@ class SqlDashboardQueries(DashboardQueries):
         oldest = [
             row[0]
             for tenant in self._waiting_tenants()
-            for row in self._rows(_OLDEST, {"owner": tenant})
+            for row in self._rows(OLDEST_OF, {"owner": tenant})
             if row[0] is not None
         ]
         return QueueState(
@@ -243,7 +225,7 @@ class SqlDashboardQueries(DashboardQueries):
         """Return the tenants with waiting or delayed executions, or fifty of them."""
         delayed = (row[0] for row in self._rows(_DELAYED_TENANTS, {}))
         names = dict.fromkeys((*self._waiting_tenants(), *delayed))
-        return [TenantName(name) for name in names][:_MOST_TENANTS]
+        return [TenantName(name) for name in names][:MOST_TENANTS]
 
     def waiting(self, tenant: TenantName, limit: int) -> Sequence[QueuedJob]:
         """Return the jobs of a tenant that wait, in the order of claims, then delayed ones, up to a limit."""
@@ -289,7 +271,7 @@ class SqlDashboardQueries(DashboardQueries):
     def _waiting_tenants(self) -> Sequence[str]:
         def read() -> Sequence[str]:
             with reading(self._engine) as connection:
-                return FairClaim(connection).waiting_tenants(_MOST_TENANTS)
+                return FairClaim(connection).waiting_tenants(MOST_TENANTS)
 
         return self._retrier(read)
 

@@ -2,43 +2,22 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 
 from adapters.sql.engine import reading
 from adapters.sql.fair_claim import FairClaim
-from adapters.sql.mapping import STORED_STATES
+from adapters.sql.queue_statements import MOST_TENANTS, OLDEST_OF, count_up_to, is_owned, waits
 from adapters.sql.tables import executions, outbox, pending_deletions, tenants, webhook_deliveries
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.operation_queries import COUNTED_UP_TO, Backlog, OperationQueries, TenantClass
-from domain.execution_lifecycle import ExecutionState
-from domain.priority import MAX_PRIORITY
 from domain.tenant import TenantStatus
 from domain.webhook import DeliveryStatus
 
-# Tenants whose queues are looked at one by one, at most.
-_MOST_TENANTS = 50
-
-
-def _count(source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
-    """Count rows up to one more than the bound: the conditions are a range of one index."""
-    bounded = sa.select(sa.literal(1)).select_from(source).where(*conditions).limit(COUNTED_UP_TO + 1)
-    return sa.select(sa.func.count()).select_from(bounded.subquery())
-
-
-_waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
-_is_owned = executions.c.tenant == sa.bindparam("owner")
-WAITING = _count(executions, _waits)
-WAITING_OF = _count(executions, _waits, _is_owned)
-# The queue of a tenant is in the order of precedence: the first of each is the oldest of it.
-OLDEST_OF = sa.union_all(
-    *(
-        sa.select(sa.func.min(executions.c.requested_at)).where(
-            _waits, _is_owned, executions.c.precedence == precedence
-        )
-        for precedence in range(MAX_PRIORITY + 1)
-    )
-)
+_count = partial(count_up_to, COUNTED_UP_TO)
+WAITING = _count(executions, waits)
+WAITING_OF = _count(executions, waits, is_owned)
 _SUSPENDED = sa.select(tenants.c.tenant).where(
     tenants.c.tenant.in_(sa.bindparam("names", expanding=True)),
     tenants.c.status == TenantStatus.SUSPENDED.value,
@@ -93,7 +72,7 @@ class SqlOperationQueries(OperationQueries):
 
 def _queue(connection: sa.Connection) -> Mapping[TenantClass, Backlog]:
     claim = FairClaim(connection)
-    waiting = claim.waiting_tenants(_MOST_TENANTS)
+    waiting = claim.waiting_tenants(MOST_TENANTS)
     held_back = claim.held_back().intersection(waiting) if waiting else set()
     suspended = (
         set(connection.execute(_SUSPENDED, {"names": sorted(held_back)}).scalars()) if held_back else set()

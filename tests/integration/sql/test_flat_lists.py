@@ -28,11 +28,11 @@ from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.operation_queries import (
     DEAD_DELIVERIES,
     OLDEST_IN_OUTBOX,
-    OLDEST_OF,
     WAITING,
     WAITING_OF,
 )
 from adapters.sql.project_repository import COUNT_PROJECTS, last_project_statement, projects_statement
+from adapters.sql.queue_statements import OLDEST_OF
 from adapters.sql.tables import job_tags
 from application.views import Cursor, JobFilter, ProjectOrder
 from domain.job_lifecycle import JobStatus, Phase

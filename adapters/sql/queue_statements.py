@@ -1,0 +1,30 @@
+"""Statements about the queue that several reads share, each of them a range of one index."""
+
+import sqlalchemy as sa
+
+from adapters.sql.mapping import STORED_STATES
+from adapters.sql.tables import executions
+from domain.execution_lifecycle import ExecutionState
+from domain.priority import MAX_PRIORITY
+
+# Tenants whose queues are looked at one by one, at most.
+MOST_TENANTS = 50
+
+waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
+is_owned = executions.c.tenant == sa.bindparam("owner")
+# The queue of a tenant is in the order of precedence: the first of each is the oldest of it.
+OLDEST_OF = sa.union_all(
+    *(
+        sa.select(sa.func.min(executions.c.requested_at)).where(
+            waits, is_owned, executions.c.precedence == precedence
+        )
+        for precedence in range(MAX_PRIORITY + 1)
+    )
+)
+
+
+def count_up_to(bound: int, source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
+    """Count rows up to one more than a bound, as `number`: the conditions are a range of one index."""
+    one = sa.select(sa.literal(1).label("one"))
+    bounded = one.select_from(source).where(*conditions).limit(bound + 1)
+    return sa.select(sa.func.count().label("number")).select_from(bounded.subquery())
