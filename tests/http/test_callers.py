@@ -54,7 +54,7 @@ OPEN = {
     "POST /api/executions/{execution_id:str}/completion",
 }
 # Routes that name a thing of another tenant and answer as if there were none, rather than with 404.
-EMPTY_FOR_UNKNOWN = {"GET /api/projects/{project:str}/jobs", "GET /dashboard/projects/{project:int}/jobs"}
+EMPTY_FOR_UNKNOWN = {"GET /api/projects/{project:str}/jobs"}
 CODE = "print('a secret of acme')"
 
 

@@ -243,7 +243,13 @@ def test_a_project_s_page_has_the_address_of_its_name_and_of_its_id(service: Ser
     address = f"/dashboard/projects/{quote(name, safe='')}"
     job_id = upload(service, name)
 
-    assert f'href="{address}"' in service.http.get("/dashboard", headers=PAGE).text
+    for page in (
+        "/dashboard",
+        "/dashboard/jobs",
+        f"/dashboard/jobs/{job_id}",
+        f"/dashboard/jobs/{job_id}/compare",
+    ):
+        assert f'href="{address}"' in service.http.get(page, headers=PAGE).text, page
     for path in (address, f"/dashboard/projects/{project['project_id']}"):
         assert listed(service, path) == [job_id]
         assert listed(service, f"{path}/jobs", state="pending") == [job_id]
