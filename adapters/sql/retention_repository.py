@@ -44,6 +44,10 @@ _OF_TENANT = 0
 _POLICIES = sa.select(
     retention_policies.c.tenant, retention_policies.c.project_id, retention_policies.c.policy
 )
+_POLICIES_OF = _POLICIES.where(
+    retention_policies.c.tenant == sa.bindparam("of_tenant", type_=retention_policies.c.tenant.type),
+    retention_policies.c.project_id.in_([_OF_TENANT, sa.bindparam("of_project", type_=sa.Integer)]),
+)
 _is_this = sa.and_(
     retention_policies.c.tenant == sa.bindparam("of_tenant", type_=retention_policies.c.tenant.type),
     retention_policies.c.project_id == sa.bindparam("of_project", type_=sa.Integer),
@@ -186,10 +190,17 @@ class SqlRetentionRepository(RetentionRepository):
         self._connection = connection
         self._purges = purges
 
-    def policies(self, default: Retention) -> Policies:
-        """Return all policies; figures that only a newer version knows are left out."""
+    def policies(
+        self, default: Retention, tenant: TenantName | None = None, project: ProjectId | None = None
+    ) -> Policies:
+        """Return policies; figures that only a newer version knows are left out."""
         of_tenants, of_projects = {}, {}
-        for row in self._connection.execute(_POLICIES):
+        if tenant is None:
+            rows = self._connection.execute(_POLICIES)
+        else:
+            owners = {"of_tenant": tenant.value, "of_project": project or _OF_TENANT}
+            rows = self._connection.execute(_POLICIES_OF, owners)
+        for row in rows:
             policy = Retention.of(row.policy)
             if row.project_id == _OF_TENANT:
                 of_tenants[TenantName(row.tenant)] = policy

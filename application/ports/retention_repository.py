@@ -109,8 +109,10 @@ class RetentionRepository(ABC):
     """
 
     @abstractmethod
-    def policies(self, default: Retention) -> Policies:
-        """Return all policies."""
+    def policies(
+        self, default: Retention, tenant: TenantName | None = None, project: ProjectId | None = None
+    ) -> Policies:
+        """Return all policies; of a tenant its own alone, with that of one of its projects."""
 
     @abstractmethod
     def put(self, tenant: TenantName, project: ProjectId | None, policy: Retention) -> None:

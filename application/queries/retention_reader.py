@@ -29,7 +29,7 @@ class RetentionReader:
 
         def work(transaction: Transaction) -> RetentionView:
             transaction.tenants.get_or_raise(name)
-            policies = transaction.retention.policies(self._default)
+            policies = transaction.retention.policies(self._default, name)
             return RetentionView(own=policies.of_tenants.get(name, NO_RETENTION), in_force=policies.of(name))
 
         return self._unit_of_work.read(work)
@@ -47,7 +47,7 @@ class RetentionReader:
             project = transaction.projects.get(caller, reference)
             if project is None or not project.is_live:
                 raise NotFound("project", reference)
-            policies = transaction.retention.policies(self._default)
+            policies = transaction.retention.policies(self._default, project.tenant, project.id)
             return RetentionView(
                 own=policies.of_projects.get(project.id, NO_RETENTION),
                 in_force=policies.of(project.tenant, project.id),

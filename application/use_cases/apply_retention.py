@@ -202,7 +202,7 @@ class ApplyRetention:
     def _remove_jobs(self, pace: Pace) -> None:
         for due in self._due(self._policies()):
             place: Place | None = None
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and self._is_still_due(due):
                 walked = pace.step(
                     lambda _size, due=due, place=place: self._unit_of_work.read(  # type: ignore[misc]
                         lambda t: t.retention.walk_jobs(
@@ -216,6 +216,15 @@ class ApplyRetention:
                 place = walked.last
                 if place is None:
                     break
+
+    def _is_still_due(self, due: _Due) -> bool:
+        """Whether the policy is as short as it was: a run may take long, and its owner may change it."""
+        policies = self._unit_of_work.read(
+            lambda t: t.retention.policies(self._rules.default, due.tenant, due.project)
+        )
+        policy = policies.of(due.tenant, due.project)
+        before = policy.kept_since(_FIGURES[due.status], self._clock.now())
+        return before is not None and due.before <= before
 
     def _remove_batch(self, due: _Due, ids: Sequence[JobId]) -> None:
         entry_id, now = AuditEntryId(self._ids.new()), self._clock.now()
@@ -238,32 +247,39 @@ class ApplyRetention:
         policies = self._policies()
         for days in policies.figures("logs_days") - {FOREVER}:
             if isinstance(days, int | float):
-                self._walk_logs(pace, policies, days)
+                self._walk_logs(pace, days)
 
-    def _walk_logs(self, pace: Pace, policies: Policies, days: float) -> None:
-        """Remove logs that are kept for so many days, from where an earlier walk ended."""
-        name = f"{LOG_WALKS}{days} of {policies.default.logs_days}"
+    def _walk_logs(self, pace: Pace, days: float) -> None:
+        """Remove logs that are kept for so many days, from where an earlier walk ended.
+
+        Policies that are set meanwhile count from the next page on. The walk goes on to its end all the same,
+        and the next one begins anew: so no owner holds up the others by setting a policy again and again.
+        """
+        name = f"{LOG_WALKS}{days} of {self._rules.default.logs_days}"
         before = self._clock.now() - timedelta(days=days)
         mark = self._unit_of_work.run(lambda t: t.retention.mark(name))
-        place = None if mark is None else Place(mark, _FIRST_ID)
+        place, is_marked = None if mark is None else Place(mark, _FIRST_ID), True
         while not self._stopping.is_set():
             page = pace.step(
                 lambda _size, place=place: self._unit_of_work.read(  # type: ignore[misc]
                     lambda t: t.retention.ended_executions(place, before, _WALKED_AT_ONCE)
                 )
             )
+            policies = self._policies()
             in_force = {(one.tenant, one.project): policies.of(one.tenant, one.project) for one in page}
             due = [one for one in page if one.has_log and in_force[one.tenant, one.project].logs_days == days]
             for _ in pace.batches(due, self._remove_logs_of):
                 if self._stopping.is_set():
                     return
-            if not page or not self._set_mark(name, mark, page[-1].place.at) or len(page) < _WALKED_AT_ONCE:
+            if not page:
                 return
             place = page[-1].place
-
-    def _set_mark(self, name: str, before: datetime | None, at: datetime) -> bool:
-        """Note how far the walk has come; return False if policies have changed, and it is to begin anew."""
-        return before == at or self._unit_of_work.run(lambda t: t.retention.set_mark(name, at))
+            if is_marked and place.at != mark:
+                is_marked = self._unit_of_work.run(
+                    lambda t, at=place.at: t.retention.set_mark(name, at)  # type: ignore[misc]
+                )
+            if len(page) < _WALKED_AT_ONCE:
+                return
 
     def _remove_logs_of(self, batch: Sequence[EndedExecution]) -> None:
         now = self._clock.now()

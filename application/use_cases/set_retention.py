@@ -70,7 +70,7 @@ class SetRetention:
             if project is None or not project.is_live:
                 raise NotFound("project", reference)
             transaction.retention.put(project.tenant, project.id, policy)
-            of_tenant = transaction.retention.policies(self._default).of(project.tenant)
+            of_tenant = transaction.retention.policies(self._default, project.tenant).of(project.tenant)
             return project, RetentionView(own=policy, in_force=policy.over(of_tenant))
 
         _project, view = self._unit_of_work.run(

@@ -60,6 +60,16 @@ def test_a_policy_is_that_of_the_project_then_of_its_tenant_then_of_the_service(
     assert found.of(ACME, ProjectId(8)) == Retention(jobs_days=90.0, logs_days=FOREVER, pending_days=1.0)
     assert found.of(ACME, ProjectId(7)) == Retention(jobs_days=7.0, logs_days=FOREVER, pending_days=1.0)
     assert found.figures("jobs_days") == {30.0, 90.0, 7.0}
+    # And of one owner no other's is read
+    of_owner = store.unit_of_work.read(lambda t: t.retention.policies(default, ACME, ProjectId(7)))
+    assert of_owner == found
+    put(store, ProjectId(8), WEEK, ACME)
+    put(store, None, WEEK)
+    assert of_owner == store.unit_of_work.read(lambda t: t.retention.policies(default, ACME, ProjectId(7)))
+    of_tenant = store.unit_of_work.read(lambda t: t.retention.policies(default, ACME))
+    assert of_tenant == replace(of_owner, of_projects={})
+    put(store, ProjectId(8), NO_RETENTION, ACME)
+    put(store, None, NO_RETENTION)
     # And an empty policy is none
     put(store, ProjectId(7), NO_RETENTION, ACME)
     put(store, None, WEEK, ACME)

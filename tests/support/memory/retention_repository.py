@@ -29,9 +29,12 @@ class MemoryRetentionRepository(RetentionRepository):
         self._tables = tables
         self._purges = purges
 
-    def policies(self, default: Retention) -> Policies:
-        """Return all policies."""
-        stored = self._tables.policies.items()
+    def policies(
+        self, default: Retention, tenant: TenantName | None = None, project: ProjectId | None = None
+    ) -> Policies:
+        """Return all policies, or those of a tenant and a project."""
+        owners = {(tenant, None), (tenant, project)}
+        stored = [item for item in self._tables.policies.items() if tenant is None or item[0] in owners]
         return Policies(
             default=default,
             of_tenants={tenant: policy for (tenant, project), policy in stored if project is None},

@@ -8,6 +8,7 @@ from application.errors import NotFound, StorageUnavailable
 from application.metrics import PURGED_ROWS
 from application.pace import Pace
 from application.ports.purge_repository import StoreName
+from application.use_cases import apply_retention
 from application.use_cases.apply_retention import RetentionRules
 from domain.audit import Act
 from domain.errors import InvalidValue, TenantTransitionRefused
@@ -167,6 +168,62 @@ def test_a_shorter_time_for_logs_goes_for_what_a_walk_has_passed_over(service):
     services.set_retention(ANONYMOUS, "demo", NO_RETENTION)
 
     assert services.apply_retention()["logs"] == 1
+
+
+def after_each(monkeypatch, services, name, act):
+    """Have pages of two rows, and an act follow each removal of a run."""
+    removal = services.apply_retention
+    remove = getattr(removal, name)
+
+    def removing(*given):
+        remove(*given)
+        act()
+
+    monkeypatch.setattr(apply_retention, "_WALKED_AT_ONCE", 2)
+    monkeypatch.setattr(removal, name, removing)
+
+
+def test_a_job_is_kept_from_its_new_policy_on_although_a_run_is_under_way(service, monkeypatch):
+    services = retaining(service, jobs_days=1)
+    jobs = [run(service) for _ in range(6)]
+    service.clock.advance(2 * DAY_S)
+    forever = Retention(jobs_days=FOREVER)
+    after_each(
+        monkeypatch, services, "_remove_batch", lambda: services.set_retention(ANONYMOUS, "demo", forever)
+    )
+
+    services.apply_retention()
+
+    assert there(service, *jobs) == [False, False, True, True, True, True]
+
+
+def test_a_log_is_kept_from_its_new_policy_on_although_a_run_is_under_way(service, monkeypatch):
+    services = retaining(service, logs_days=1)
+    for _ in range(6):
+        run(service)
+    service.clock.advance(2 * DAY_S)
+    forever = Retention(logs_days=FOREVER)
+    after_each(
+        monkeypatch, services, "_remove_logs_of", lambda: services.set_retention(ANONYMOUS, "demo", forever)
+    )
+
+    assert services.apply_retention()["logs"] == 2
+
+
+def test_an_owner_that_sets_its_policy_again_and_again_holds_up_no_other_s_logs(service, monkeypatch):
+    services = retaining(service, logs_days=1)
+    for _ in range(6):
+        run(service)
+    run(service, project="other")
+    service.clock.advance(2 * DAY_S)
+    days = iter(range(2, 100))
+
+    def set_other():
+        services.set_retention(ANONYMOUS, "other", Retention(logs_days=next(days)))
+
+    after_each(monkeypatch, services, "_remove_logs_of", set_other)
+
+    assert services.apply_retention()["logs"] == 6
 
 
 def test_a_policy_is_read_with_the_one_in_force_and_its_setting_is_recorded(service):
