@@ -366,6 +366,26 @@ def test_the_editor_has_the_reason_for_which_a_language_is_not_available(editor:
     assert option.endswith("not available: install perl")
 
 
+def test_who_may_not_read_jobs_neither_counts_them_by_a_filter_nor_is_shown_runs_to_compare(tmp_path: Path):
+    with serving(tmp_path, auth="keys") as service:
+        owner, reader = (
+            {"Authorization": f"Bearer {a_key_of(service, scopes=scopes)[1]}"}
+            for scopes in (frozenset(Scope), {Scope.LOGS_READ})
+        )
+        body = {"project": "p", "code": "1", "language": "python", "description": "secret plan"}
+        job = service.http.post("/api/upload", json=body, headers=owner).raise_for_status().json()["job_id"]
+        compared = service.http.get(f"/dashboard/jobs/{job}/compare", headers=PAGE | reader)
+        allowed = service.http.get(f"/dashboard/jobs/{job}/compare", headers=PAGE | owner)
+        visitor = Visitor(service.http)
+        visitor.sign_in(a_key_of(service, scopes={Scope.JOBS_WRITE})[1])
+        fields = {"act": "cancel", "all": "1", "query": "q=secret"}
+        refused = visitor.post("/dashboard/jobs/actions", "/dashboard/projects/p/edit", **fields)
+
+    assert (refused.status_code, compared.status_code, allowed.status_code) == (403, 403, 200)
+    assert "jobs:read" in refused.text
+    assert "jobs:read" in compared.text
+
+
 def test_who_may_run_programs_but_not_read_them_edits_no_job(tmp_path: Path):
     with serving(tmp_path, auth="keys") as service:
         keys = {

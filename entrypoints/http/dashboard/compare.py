@@ -54,6 +54,7 @@ class ComparePages(Controller):
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the comparison with the job that `with` names, or the runs to choose from."""
+        caller.require(Scope.JOBS_READ)  # for it lists jobs
         given = request.query_params.get("with", "").strip()[:_MAX_GIVEN_CHARS]
         reader = api.services.job_reader
 

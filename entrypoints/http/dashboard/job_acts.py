@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from application.errors import DependencyUnavailable
 from application.use_cases.act_on_jobs import ActionResults, FilteredJobs, JobAction
 from application.views import Count
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
@@ -83,6 +83,7 @@ def _read(api: Api, caller: Caller, form: Mapping[str, str]) -> _Act:
 
 def _all(api: Api, caller: Caller, action: JobAction, form: Mapping[str, str]) -> FilteredJobs:
     """Return the jobs that met the filters when the page was shown, as far as the act is for them."""
+    caller.require(Scope.JOBS_READ)
     chosen = _chosen(form)
     wanted = found_filter(api, caller, chosen)
     shown_at = parse_time("shown_at", form.get("shown_at")) or api.clock.now()
