@@ -15,6 +15,7 @@ const PLAIN_PATH = /[^\s:()[\]{}<>"'`,;|=*]+/g;
 // A file of the system is none of a job's, even with the name of one.
 const SYSTEM_PATH = /^\/+(?:usr|lib\w*|opt|etc|proc)\//;
 const MOST_POSITIONS = 100;
+const LONGEST_PATH = 512;  // of a job's file
 
 // Returns `{ begin, end, path, line, column }` for each position of a line of output in one of the files.
 // Args: the line, without escape sequences; an object whose keys are the paths of the files.
@@ -38,7 +39,7 @@ const positionsIn = (() => {
     if (SYSTEM_PATH.test(printed)) return null;
     let path = printed.replace(/^(?:\.\/|\/+)/, "");
     for (;;) {
-      if (Object.hasOwn(files, path)) return path;
+      if (path.length <= LONGEST_PATH && Object.hasOwn(files, path)) return path;
       const slash = path.indexOf("/");
       if (slash < 0) break;
       if (!printed.startsWith("/")) return null;
