@@ -32,6 +32,7 @@ class TagJob:
             InvalidValue: It would have too many tags, or one that is too long.
             TenantTransitionRefused: The tenant is suspended.
         """
+        self._submission_limits.check_tags(change.set)  # before as many are set as a body can have
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:

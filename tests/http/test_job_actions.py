@@ -47,6 +47,14 @@ def test_each_job_has_a_result_and_a_refused_one_holds_up_no_other(service: Serv
     assert statuses(service, [first, second]) == ["CANCELLED", "CANCELLED"]
 
 
+def test_more_tags_than_a_job_may_have_are_refused_before_a_job_is_read(service: Service):
+    many = {f"name-{number}": "x" for number in range(1_000)}
+
+    (result,) = act(service, "tag", ids=[UNKNOWN_ID], tags={"set": many})["results"]
+
+    assert (result["done"], result["problem"]["status"]) == (False, 422)
+
+
 def test_all_that_match_are_acted_on_page_by_page(service: Service, tag: str):
     ids = upload(service, tag, 5)
     others = [service.upload()["job_id"]]

@@ -114,7 +114,10 @@ def test_projects_are_paged_in_each_order(service: Service):
         assert shown == expected
 
 
-@pytest.mark.parametrize("cursor", ["x", "WzEsMl0=", "W251bGwsLTFd", "!"])
+_BEFORE_ALL_TIMES = "WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiw1XQ=="  # ["0001-01-01T00:00:00+14:00", 5]
+
+
+@pytest.mark.parametrize("cursor", ["x", "WzEsMl0=", "W251bGwsLTFd", "!", _BEFORE_ALL_TIMES])
 def test_a_cursor_that_is_none_is_refused(service: Service, cursor: str):
     assert service.http.get("/dashboard", params={"cursor": cursor}).status_code == 422
 

@@ -5,7 +5,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -198,6 +198,7 @@ def _read_cursor(order: ProjectOrder, given: str) -> ProjectCursor:
     try:
         read = base64.b64decode(given, altchars=b"-_", validate=True)
         value, project_id = msgspec.json.decode(read, type=_CURSORS[order])
-    except (binascii.Error, ValueError):
+        value = value.astimezone(UTC) if isinstance(value, datetime) else value
+    except (binascii.Error, OverflowError, ValueError):
         raise InvalidValue("cursor", text("problems.cursor")) from None
     return ProjectCursor(value, ProjectId(project_id))
