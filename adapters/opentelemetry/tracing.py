@@ -17,6 +17,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.instrumentation.instrumentor import (  # type: ignore[attr-defined]
     BaseInstrumentor,
 )
+from opentelemetry.instrumentation.sqlalchemy import engine as sqlalchemy_tracer
 from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled, suppress_instrumentation
 from opentelemetry.metrics import NoOpMeter
@@ -142,6 +143,9 @@ class OpenTelemetryTracing(Tracing):
         traced, connect = client.execution_options(), client.connect
         with _without_pool_listeners(traced):
             EngineTracer(tracer, traced, connections)  # type: ignore[no-untyped-call]
+        # Its status would be the text of the error, in which a server may name a value.
+        sa.event.remove(traced, "handle_error", sqlalchemy_tracer._handle_error)  # noqa: SLF001
+        sa.event.listen(traced, "handle_error", _end_failed)
 
         def chosen() -> sa.Connection:
             return traced.connect() if _is_detailed() else connect()
@@ -251,6 +255,15 @@ def _without_pool_listeners(engine: sa.Engine) -> Iterator[None]:
         added += [(name, each) for each in getattr(engine.pool.dispatch, name) if each not in before[name]]
     for name, each in added:
         sa.event.remove(engine, name, each)
+
+
+def _end_failed(context: sa.ExceptionContext) -> None:
+    """End the span of a statement that failed, with the type of its error."""
+    span: trace.Span | None = getattr(context.execution_context, "_otel_span", None)
+    if span is not None:
+        span.set_attribute("error.type", type(context.original_exception).__qualname__)
+        span.set_status(trace.StatusCode.ERROR)
+        span.end()
 
 
 def _is_detailed() -> bool:

@@ -157,6 +157,22 @@ def test_statements_are_spans_without_their_values_in_detailed_traces(exported):
     assert not any(b"a-secret" in span.span.SerializeToString() for span in found.values())
 
 
+def test_a_statement_that_fails_marks_its_span_and_the_text_of_its_error_is_left_out(exported):
+    def work(tracing):
+        engine = sa.create_engine("sqlite://")
+        tracing.instrument(engine)
+        with (
+            tracing.span("request", kind=SERVER),
+            engine.connect() as connection,
+            pytest.raises(sa.exc.OperationalError),
+        ):
+            connection.execute(sa.text("SELECT secret FROM nowhere"))
+
+    (failed,) = [span for name, span in exported(work).items() if name != "request"]
+    assert (failed.span.status.code, failed.span.status.message) == (2, "")
+    assert failed.attributes["error.type"] == "OperationalError"
+
+
 def test_traces_that_begin_here_are_detailed_in_a_share_and_those_of_callers_and_runs_all(exported):
     def work(tracing):
         engine = sa.create_engine("sqlite://")
