@@ -28,11 +28,16 @@ const loadMode = (() => {
 const highlightedLines = async (code, language) => {
   const MAX_CHARS = 200000;
   const MAX_LINE_CHARS = 5000;
+  // The modes' time grows with the square of the depth of brackets, among others: a page is not to stop for that.
+  const MAX_MS = 2000;
+  const late = new Error("highlighting takes too long");
   if (code.length > MAX_CHARS || code.split("\n").some((line) => line.length > MAX_LINE_CHARS)) return null;
   const mode = await loadMode(language);
   if (!mode) return null;
   const lines = [document.createDocumentFragment()];
-  CodeMirror.runMode(code, mode, (token, style) => {
+  const end = performance.now() + MAX_MS;
+  const add = (token, style) => {
+    if (performance.now() > end) throw late;
     if (token === "\n") {
       lines.push(document.createDocumentFragment());
     } else if (style) {
@@ -43,7 +48,13 @@ const highlightedLines = async (code, language) => {
     } else {
       lines.at(-1).append(token);
     }
-  });
+  };
+  try {
+    CodeMirror.runMode(code, mode, add);
+  } catch (error) {
+    if (error !== late) throw error;
+    return null;
+  }
   return lines;
 };
 
