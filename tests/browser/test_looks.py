@@ -17,6 +17,11 @@ PAGES = (
     "edit",
     "job",
     "cases",
+    "compare",
+    "batches",
+    "batch",
+    "case_sets",
+    "case_set",
     "cluster",
     "webhooks",
     "deliveries",
@@ -57,11 +62,16 @@ def paths(visitor: Visitor, server: Server) -> dict[str, str]:
     job_id = visitor.run(
         "import sys\nprint('out')\nprint('err', file=sys.stderr)", tags={"team": "blue"}, env={"NAME": "v"}
     )
+    cases_id = visitor.run("print(input())", cases=_CASES)
     webhooks = f"{visitor.project_url}/webhooks"
     body = {"url": "https://hooks.invalid/in?token=1", "project": visitor.project_url.rpartition("/")[2]}
     with server.http as http:
         webhook = http.post("/api/webhooks", json=body).raise_for_status().json()
         http.post(f"/api/webhooks/{webhook['webhook_id']}/test").raise_for_status()
+        job = {"project": body["project"], "language": "python", "code": "print(1)"}
+        batch = http.post("/api/batches", json={"jobs": [job]}).raise_for_status().json()
+        sets = f"/api/projects/{body['project']}/case-sets/looks"
+        http.put(sets, json={"cases": _CASES}).raise_for_status()
     return {
         "webhooks": webhooks,
         "deliveries": f"{webhooks}/{webhook['webhook_id']}",
@@ -70,7 +80,12 @@ def paths(visitor: Visitor, server: Server) -> dict[str, str]:
         "project": visitor.project_url,
         "edit": f"{visitor.project_url}/edit?from={job_id}",
         "job": f"/dashboard/jobs/{job_id}",
-        "cases": f"/dashboard/jobs/{visitor.run('print(input())', cases=_CASES)}",
+        "cases": f"/dashboard/jobs/{cases_id}",
+        "compare": f"/dashboard/jobs/{job_id}/compare?with={cases_id}",
+        "batches": "/dashboard/batches",
+        "batch": f"/dashboard/batches/{batch['batch_id']}",
+        "case_sets": f"{visitor.project_url}/case-sets",
+        "case_set": f"{visitor.project_url}/case-sets/looks",
         "cluster": "/dashboard/cluster",
         "missing": "/dashboard/projects/999999",
     }
