@@ -35,6 +35,8 @@ _READ_TIMEOUT_S = 30.0
 # Connections beside those of running programs: refusals, health checks and cancellations.
 OTHERS_AT_ONCE = 32
 _RETRY_AFTER_S = "1"
+# More than any time has; Python reads no number of some thousand digits.
+_MOST_DIGITS = 15
 _TIMES = {Reason.WALL_TIME_LIMIT, Reason.CPU_TIME_LIMIT}
 _BUILDS = {Reason.COMPILE_ERROR, Reason.BUILD_LIMIT}
 
@@ -202,7 +204,7 @@ def _request(asked: Mapping[str, str], above: list[str], limits: LimitPolicy) ->
         raise InvalidValue("code_key", "is missing")
     key = ObjectKey(asked["code_key"])
     timeout = asked.get("timeout_ms")
-    if timeout is not None and not timeout.isdecimal():
+    if timeout is not None and not (timeout.isdecimal() and len(timeout) <= _MOST_DIGITS):
         raise InvalidValue("timeout_ms", "is a number of milliseconds")
     return ExecutionRequest(
         execution_id=_id(asked, "execution_id"),

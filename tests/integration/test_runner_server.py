@@ -91,6 +91,7 @@ def test_the_end_by_a_limit_or_a_signal_has_the_words_that_services_recognise(cl
         {"code_key": "demo/x.py", "job_id": "1"},
         {"code_key": "demo/x.py", "timeout_ms": "soon"},
         {"code_key": "demo/x.py", "timeout_ms": "1" + "0" * 12},
+        {"code_key": "demo/x.py", "timeout_ms": "9" * 5_000},
     ],
 )
 def test_a_request_that_cannot_be_meant_is_refused_and_runs_nothing(client, asked):
