@@ -46,6 +46,8 @@ _OVERFLOWING = """
     .filter((part) => part.getBoundingClientRect().right > card.getBoundingClientRect().right + 1)
     .map((part) => part.outerHTML.slice(0, 80)))
 """
+# Taller and wider than the editor.
+_CODE = "import sys\nprint('out')\nprint('err', file=sys.stderr)\n" + f"# {'x' * 200}\n" * 40
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
@@ -59,9 +61,7 @@ _CASES = [
 
 @pytest.fixture
 def paths(visitor: Visitor, server: Server) -> dict[str, str]:
-    job_id = visitor.run(
-        "import sys\nprint('out')\nprint('err', file=sys.stderr)", tags={"team": "blue"}, env={"NAME": "v"}
-    )
+    job_id = visitor.run(_CODE, tags={"team": "blue"}, env={"NAME": "v"})
     cases_id = visitor.run("print(input())", cases=_CASES)
     webhooks = f"{visitor.project_url}/webhooks"
     body = {"url": "https://hooks.invalid/in?token=1", "project": visitor.project_url.rpartition("/")[2]}
@@ -95,9 +95,13 @@ def background(page: Page) -> str:
     return page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_has_a_serious_barrier(browser: Browser, server: Server, paths: dict[str, str], theme: str):
-    context = browser.new_context(base_url=server.url, color_scheme=theme)
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_no_page_has_a_serious_barrier(
+    browser: Browser, server: Server, paths: dict[str, str], theme: str, width: int
+):
+    context = browser.new_context(
+        base_url=server.url, color_scheme=theme, viewport={"width": width, "height": 720}
+    )
     page = context.new_page()
     found = {}
     for name in PAGES:

@@ -36,15 +36,18 @@ const editorContents = (() => {
       "Shift-Tab": (editor) => editor.indentSelection("subtract"),
       Esc: (editor) => { editor.execCommand("singleSelection"); setLeaving(true); },
     };
+    // What scrolls contains what has the focus: better for screen readers and input methods than a text area beside it.
     const editor = CodeMirror.fromTextArea(area, {
-      lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: text("code"), viewportMargin: 30, extraKeys: keys,
+      inputStyle: "contenteditable", lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: text("code"), viewportMargin: 30, extraKeys: keys,
     });
     // After Escape the browser has Tab, and moves the focus; any other key gives it back to the editor.
     const setLeaving = (isLeaving) => editor.setOption("extraKeys", isLeaving ? { ...keys, Tab: false, "Shift-Tab": false } : keys);
     editor.on("keydown", (_editor, event) => { if (!["Escape", "Tab", "Shift"].includes(event.key)) setLeaving(false); });
     editor.on("blur", () => setLeaving(false));
     editor.setSize(null, "auto");
-    editor.getInputField().setAttribute("aria-describedby", "code-hint");
+    for (const [name, value] of Object.entries({ role: "textbox", "aria-multiline": "true", "aria-describedby": "code-hint" })) {
+      editor.getInputField().setAttribute(name, value);
+    }
     document.getElementById("code-hint").hidden = false;
     editor.on("change", () => { editor.save(); form.dispatchEvent(new Event("input", { bubbles: true })); });
 
