@@ -56,7 +56,11 @@ def print_retention(shown: Json, *, as_json: bool) -> None:
 
 def _written(policy: Mapping[str, float | str | None]) -> str:
     figures = ((short, policy.get(name)) for short, name in _FIGURES.items())
-    return " ".join(f"{short}={days}" for short, days in figures if days is not None) or "none"
+    return " ".join(f"{short}={_days(days)}" for short, days in figures if days is not None) or "none"
+
+
+def _days(days: float | str) -> str:
+    return days if isinstance(days, str) else f"{days:g}"
 
 
 def _wrong(figure: str) -> Failure:

@@ -106,7 +106,7 @@ def test_the_retention_of_a_tenant_is_set_and_shown(printed, run):
 
     assert made["policy"] == {"jobs_days": 90, "logs_days": 0.5, "pending_days": "forever"}
     assert printed("tenants", "retention", "acme") == made
-    assert "jobs=90.0 logs=0.5 pending=forever" in run("tenants", "retention", "acme")
+    assert "jobs=90 logs=0.5 pending=forever" in run("tenants", "retention", "acme")
     assert printed("tenants", "retention", "acme", "--none")["policy"]["jobs_days"] is None
 
 
