@@ -97,6 +97,7 @@ def _settle(page: Page, name: str) -> None:
     if name == "project":
         page.click("#run")
         page.wait_for_selector("#live [data-ended]", timeout=20_000)
+        page.evaluate("scrollTo(0, 0)")  # where the header sticks
     page.wait_for_timeout(800)
 
 
