@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.visitor import Visitor
+from tests.support.processes import eventually
 from tests.support.service import Server
 
 SLOW = """\
@@ -201,7 +202,8 @@ def test_a_draft_survives_reload_back_and_a_restart_until_it_is_discarded(
         expect(shown.get_by_label("Value of the variable")).to_have_value("value")
 
     # Then it is there after a reload, Back, and in another browser that has the storage of this one
-    page.wait_for_function("Object.values(localStorage).some((kept) => kept.includes('\"value\"'))")
+    kept = "Object.values(localStorage).some((kept) => kept.includes('\"value\"'))"
+    assert eventually(lambda: page.evaluate(kept))
     page.reload()
     assert_is_there(page)
     page.goto("/dashboard")

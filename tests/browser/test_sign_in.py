@@ -142,7 +142,7 @@ def test_a_revoked_key_closes_the_page_that_is_open(page: Page, guarded: Guarded
 def test_a_program_runs_in_the_editor_and_its_output_is_followed(page: Page, guarded: Guarded):
     sign_in(page, guarded.key()["key"])
     page.get_by_text("New project").click()
-    page.get_by_label("Name").fill("followed")
+    page.get_by_role("textbox", name="Name").fill("followed")
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_role("heading", name="followed")).to_be_visible()
 
