@@ -5,11 +5,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.chaos.conftest import QUICK
-from tests.chaos.jobs import outcomes, submit
+from tests.chaos.jobs import ask, outcomes
 from tests.support.cluster import Cluster
 from tests.support.ports import free_port
 from tests.support.processes import eventually
@@ -75,6 +76,21 @@ def previous(cluster, sources, tmp_path):
     finally:
         for process in processes:
             process.kill()
+
+
+def submit(url):
+    """Upload a program and have it executed, again while a busy database refuses; return the job."""
+    headers = {"Idempotency-Key": str(uuid4())}
+    body = {"project": "versions", "language": "python", "code": "print(1)", "execute": True}
+    answers = []
+
+    def is_answered():
+        answers.append(ask("POST", f"{url}/api/upload", json=body, headers=headers))
+        return answers[-1].status_code != 503
+
+    eventually(is_answered)
+    assert answers[-1].status_code == 200, answers[-1].text
+    return answers[-1].json()["job_id"]
 
 
 class Load:
