@@ -19,7 +19,7 @@ _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _LOCK_FILES = ("requirements-build.lock", "requirements-dev.lock")
 _PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 _GUEST = Path(__file__).parent / "guest"
-_TREE_FILES = ("packages.txt", "apt.conf", "forky.list")
+_TREE_FILES = ("packages.txt", "apt.conf", "forky.sh")
 # Command, and the Debian package that brings it.
 _NEEDED = {
     "mmdebstrap": "mmdebstrap",
@@ -166,7 +166,7 @@ def _installed() -> Path:
             "--quiet",
             "--variant=minbase",
             f"--aptopt={_GUEST}/apt.conf",
-            f"--setup-hook=copy-in {_GUEST}/forky.list /etc/apt/sources.list.d",
+            f"--setup-hook={_GUEST}/forky.sh",
             f"--include={packages}",
             "trixie",
             unfinished,
