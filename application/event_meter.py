@@ -17,7 +17,7 @@ _MS_PER_S = 1_000
 class EventMeter(MessageRelay):
     """Counts events on their way to the relay: after their commit, each once, by who commits.
 
-    So whatever use case ends a job, it is counted, and no process counts what another one did.
+    So the end of a job is counted in each use case, and by one process alone.
     """
 
     def __init__(self, relay: MessageRelay, measurements: Measurements) -> None:

@@ -16,7 +16,7 @@ _SHARE = 0.1
 # The share of work that is to be done soon: SQLite lets other writers in between two transactions only.
 SOON = 0.5
 _FIRST, _LARGEST = 10, 500
-# A single pause is no longer than that, whatever the step before it took.
+# A single pause is no longer than that, also after a long step.
 _LONGEST_REST_S = 5.0
 
 

@@ -41,7 +41,7 @@ _RELEASE_EVERY_S = 0.5
 _BATCH_SWEEP_EVERY_S = 15.0
 # Interval at which a process looks whether the present minute has a sample.
 _SAMPLE_EVERY_S = 20.0
-# Renewing leases takes less, whatever is away: a process in which it takes longer is stuck.
+# Renewing leases takes less, also during an outage: a process in which it takes longer is stuck.
 _STUCK_S = 120.0
 # Each round deletes a small batch of the expired rows.
 _RETENTION_EVERY_S = 3_600.0

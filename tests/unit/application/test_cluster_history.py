@@ -1,4 +1,4 @@
-"""The history of the queue and of the machines: a sample a minute, whoever takes it."""
+"""The history of the queue and of the machines: one sample a minute, of any process."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-// The variables of the program's environment in the editor: rows of a name, a value, and whether nobody may see it.
+// The variables of the program's environment in the editor: rows of a name, a value, and whether it is secret.
 "use strict";
 (() => {
   document.addEventListener("DOMContentLoaded", () => {

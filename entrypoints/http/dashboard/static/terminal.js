@@ -169,7 +169,7 @@ const Terminal = (() => {
 
     fill(cell) { this.cells.push(cell); this.styles.push(0); }
 
-    // A tab at the end of a line stays one, for whoever copies it; the columns that it takes are empty.
+    // A tab at the end of a line stays one, for copies of it; the columns that it takes are empty.
     tab() {
       const end = (this.column | 7) + 1;
       if (this.column === this.cells.length && end <= this.maxColumns) {
