@@ -34,7 +34,7 @@ class Link(click.ParamType[ChainLink]):
 
 @click.group("audit")
 def command() -> None:
-    """Verify and export the audit log, in the database of the settings in force."""
+    """Verify and export the audit log in the database of the current settings."""
 
 
 @command.command("verify")
@@ -42,15 +42,15 @@ def command() -> None:
     "--noted",
     type=Link(),
     metavar="NUMBER:HASH",
-    help="The end of the chain as an earlier verification printed it: it must still be in the chain.",
+    help="End of the chain, as printed by an earlier verification: it must still be in the chain.",
 )
 @json_option
 @administrative
 def verify(admin: Administration, *, noted: ChainLink | None, as_json: bool) -> None:
-    """Verify that no entry was changed, removed or put in.
+    """Verify that no entry was changed, removed or inserted.
 
-    Prints the end of the chain, to be noted in another place: with --noted a later verification finds out
-    whether the whole chain was computed anew. Ends with 1 and names the first bad entry if there is one.
+    Prints the end of the chain. Keep it in another place: with --noted, a later verification detects that the
+    whole chain was recomputed. Exits with 1 and names the first bad entry if there is one.
     """
     found = admin.services.verify_audit_log(noted)
     end = f"{found.head.sequence}:{found.head.hash}"
@@ -71,14 +71,14 @@ def verify(admin: Administration, *, noted: ChainLink | None, as_json: bool) -> 
 
 
 @command.command("export")
-@click.option("--tenant", metavar="NAME", help="Entries of this tenant only.")
+@click.option("--tenant", metavar="NAME", help="Only entries of this tenant.")
 @click.option(
     "--after",
     type=click.IntRange(0),
     default=0,
     show_default=True,
     metavar="NUMBER",
-    help="Entries after the one of this number.",
+    help="Only entries after this number.",
 )
 @administrative
 def export(admin: Administration, *, tenant: str | None, after: int) -> None:

@@ -17,9 +17,9 @@ from entrypoints.settings import Settings
 @click.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def backup(file: Path) -> None:
-    """Write the database, the code and the logs to FILE, a compressed tar archive.
+    """Back up the database, the code and the logs to FILE, a compressed tar archive.
 
-    The service may run meanwhile. FILE appears when it is complete, in place of an older one.
+    The service may run meanwhile. An existing FILE is replaced once the backup is complete.
     """
     settings = load_settings()
     _refuse_unless_embedded(settings, lambda parts: text("cli.cannot_back_up", parts=parts))
@@ -30,9 +30,9 @@ def backup(file: Path) -> None:
 @click.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def restore(file: Path) -> None:
-    """Unpack FILE, written by `backup`, into a data directory that has no data yet.
+    """Restore FILE, written by `backup`, to an empty data directory.
 
-    Start the service afterwards: jobs that waited at the time of the backup run then.
+    Start the service afterwards: it runs the jobs that were queued at the time of the backup.
     """
     settings = load_settings()
     _refuse_unless_embedded(settings, lambda parts: text("cli.cannot_restore", parts=parts))

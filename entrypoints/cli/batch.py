@@ -22,19 +22,19 @@ _LANGUAGES = {language.extension: language.name for language in LANGUAGES.values
 
 @click.group("batch")
 def command() -> None:
-    """Submit many jobs at once, and follow them together."""
+    """Submit many jobs at once and follow them."""
 
 
 @command.command("submit")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--project", default="batch", show_default=True, help="The project of a directory's programs.")
-@click.option("--wait", is_flag=True, help="Wait for the last job; end with 1 if one did not succeed.")
+@click.option("--project", default="batch", show_default=True, help="Project of the programs in a directory.")
+@click.option("--wait", is_flag=True, help="Wait for all jobs; exit with 1 if one does not succeed.")
 @json_option
 @server_option
 def submit(*, path: Path, project: str, wait: bool, as_json: bool, server: str | None) -> None:
     """Submit a file of jobs, or each program in a directory.
 
-    A file has {"jobs": [...]} or one job a line, each as the body of POST /api/upload.
+    A file has {"jobs": [...]} or one job per line, each like the body of POST /api/upload.
     """
     jobs = list(_of_directory(path, project)) if path.is_dir() else _of_file(path)
     with connect(server, runs=wait) as client:
@@ -50,17 +50,19 @@ def submit(*, path: Path, project: str, wait: bool, as_json: bool, server: str |
 
 @command.command("status")
 @click.argument("batch_id", metavar="BATCH")
-@click.option("--wait", type=Seconds(20), help="Wait so long for its end, 20s at most.")
+@click.option("--wait", type=Seconds(20), help="Wait up to this long for the end, 20s at most.")
 @json_option
 @server_option
 def status(*, batch_id: str, wait: float | None, as_json: bool, server: str | None) -> None:
-    """Print the numbers of a batch's jobs by their status."""
+    """Print the number of jobs of a batch by status."""
     with connect(server) as client:
         _show(client.get(f"/api/batches/{segment(batch_id)}", wait=wait), as_json=as_json)
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Maximum number of results."
+)
 @list_options
 @server_option
 def list_all(*, limit: int, as_json: bool, server: str | None) -> None:

@@ -22,7 +22,7 @@ _NOT_ENDED = (Phase.WAITING, Phase.BUILDING, Phase.RUNNING)
 _ENDED = (Phase.ENDED,)
 
 _jobs_argument = click.argument("job_ids", metavar="[JOB]...", nargs=-1)
-_yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
+_yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.command("cancel")
@@ -36,7 +36,7 @@ def cancel(
 ) -> None:
     """Cancel jobs and stop their programs.
 
-    They are the named ones, or all that match the filters and have not ended.
+    Selects the named jobs, or all that match the filters and have not ended.
     """
     with connect(server) as client:
         chosen = _chosen(client, job_ids, filters, _NOT_ENDED)
@@ -53,8 +53,8 @@ def cancel(
 
 @click.command("rerun")
 @_jobs_argument
-@click.option("--stdin", metavar="TEXT|@FILE|-", help="What the programs read, rather than their own input.")
-@click.option("--arg", "args", multiple=True, help="Other arguments; may be repeated.")
+@click.option("--stdin", metavar="TEXT|@FILE|-", help="Standard input, instead of the jobs' own.")
+@click.option("--arg", "args", multiple=True, help="Argument, instead of the jobs' own; may be repeated.")
 @filter_options
 @_yes_option
 @json_option
@@ -69,9 +69,9 @@ def rerun(
     as_json: bool,
     server: str | None,
 ) -> None:
-    """Run jobs again as new jobs, with other input or arguments if they are given.
+    """Run jobs again as new jobs, optionally with other input or arguments.
 
-    They are the named ones, or all that match the filters and have ended.
+    Selects the named jobs, or all that match the filters and have ended.
     """
     changes: dict[str, Json] = {}
     if stdin is not None:
@@ -104,7 +104,7 @@ def delete(
 ) -> None:
     """Delete jobs with their code and logs.
 
-    They are the named ones, or all that match the filters and have ended.
+    Selects the named jobs, or all that match the filters and have ended.
     """
     with connect(server) as client:
         chosen = _chosen(client, job_ids, filters, _ENDED)
@@ -115,9 +115,9 @@ def delete(
 @click.command("tag")
 @_jobs_argument
 @click.option(
-    "--set", "added", type=Tag(), metavar="NAME=VALUE", multiple=True, help="A tag to give; may be repeated."
+    "--set", "added", type=Tag(), metavar="NAME=VALUE", multiple=True, help="Tag to add; may be repeated."
 )
-@click.option("--remove", "removed", metavar="NAME", multiple=True, help="A tag to remove; may be repeated.")
+@click.option("--remove", "removed", metavar="NAME", multiple=True, help="Tag to remove; may be repeated.")
 @filter_options
 @_yes_option
 @json_option
@@ -132,9 +132,9 @@ def tag(
     as_json: bool,
     server: str | None,
 ) -> None:
-    """Give tags to jobs, and remove tags.
+    """Add and remove tags of jobs.
 
-    They are the named ones, or all that match the filters.
+    Selects the named jobs, or all that match the filters.
     """
     if not (added or removed):
         raise Failure(text("cli.tags_needed"), ExitCode.USAGE)

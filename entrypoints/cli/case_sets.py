@@ -25,7 +25,7 @@ _FIELDS = ("project", *_COLUMNS)
 
 @click.group("case-sets")
 def command() -> None:
-    """Store the cases of a project, which jobs name as `case_set`, in versions."""
+    """Store the test cases of a project in sets with versions, which jobs name as `case_set`."""
 
 
 @command.command("put")
@@ -35,7 +35,7 @@ def command() -> None:
 @json_option
 @server_option
 def put(*, project: str, name: str, path: Path, as_json: bool, server: str | None) -> None:
-    """Store the files *.in with *.out or *.ans of a directory or an archive as the cases of a set."""
+    """Store the cases of a directory or an archive (*.in with *.out or *.ans) as a set."""
     content = _zipped(path) if path.is_dir() else read_bytes(path)
     with connect(server) as client:
         stored = client.put(_url(project, name), content, _ARCHIVE)
@@ -52,7 +52,7 @@ def put(*, project: str, name: str, path: Path, as_json: bool, server: str | Non
 @list_options
 @server_option
 def list_all(*, project: str, as_json: bool, server: str | None) -> None:
-    """List the case sets of a project, by their names."""
+    """List the case sets of a project by name."""
     with connect(server) as client:
         listed = client.get(f"/api/projects/{segment(project)}/case-sets", limit=_MOST)
     if as_json:
@@ -69,7 +69,7 @@ def list_all(*, project: str, as_json: bool, server: str | None) -> None:
 @json_option
 @server_option
 def show(*, project: str, name: str, as_json: bool, server: str | None) -> None:
-    """Show a case set with its cases: the latest version, or another."""
+    """Show the latest or another version of a case set, with its cases."""
     reference = _reference(name)
     with connect(server) as client:
         url = _url(project, reference.name.value)
@@ -91,7 +91,7 @@ def show(*, project: str, name: str, as_json: bool, server: str | None) -> None:
 @click.argument("name")
 @server_option
 def remove(*, project: str, name: str, server: str | None) -> None:
-    """Delete a case set with all of its versions. Jobs that have one keep its cases."""
+    """Delete a case set with all of its versions. Jobs that use one keep its cases."""
     with connect(server) as client:
         client.remove(_url(project, name))
     say(text("cli.deleted", id=name))

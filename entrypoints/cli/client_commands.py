@@ -18,7 +18,7 @@ _ASK_AGAIN_S = 0.1
 
 @click.command("status")
 @click.argument("job_id", metavar="JOB")
-@click.option("--wait", type=Seconds(20), help="Wait so long for its end, 20s at most.")
+@click.option("--wait", type=Seconds(20), help="Wait up to this long for the end, 20s at most.")
 @json_option
 @server_option
 def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None) -> None:
@@ -33,11 +33,11 @@ def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None
 
 @click.command("execute")
 @click.argument("job_id", metavar="JOB")
-@click.option("--stdin", metavar="TEXT|@FILE|-", help="What the program reads, rather than its own input.")
+@click.option("--stdin", metavar="TEXT|@FILE|-", help="Standard input, instead of the uploaded one.")
 @json_option
 @server_option
 def execute(*, job_id: str, stdin: str | None, as_json: bool, server: str | None) -> None:
-    """Execute a job that was uploaded, and do not wait for its end."""
+    """Execute an uploaded job, and do not wait for it to end."""
     body = None if stdin is None else {"stdin": text_of(program_input(stdin))}
     with connect(server) as client:
         job = client.post(f"/api/execute/{segment(job_id)}", body)
@@ -52,7 +52,7 @@ def execute(*, job_id: str, stdin: str | None, as_json: bool, server: str | None
 @list_options
 @server_option
 def languages(*, as_json: bool, server: str | None) -> None:
-    """List the languages that programs may be written in."""
+    """List the supported languages."""
     with connect(server) as client:
         listed = known_languages(client)
     if as_json:

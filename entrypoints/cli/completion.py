@@ -21,7 +21,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=Choice(_SHELLS))
 @click.pass_context
 def command(ctx: click.Context, /, *, shell: str) -> None:
-    """Print the script that completes commands, options and their values in SHELL."""
+    """Print the script that completes commands, options and values in SHELL."""
     found = get_completion_class(shell)
     if found is None:
         raise Failure(text("cli.no_completion", shell=shell), ExitCode.USAGE)

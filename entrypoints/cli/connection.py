@@ -31,14 +31,14 @@ def server_option(function: F) -> F:
         type=click.Path(path_type=Path),
         callback=_remember_key_file,
         expose_value=False,
-        help=f"The file with the API key for the server, rather than {KEY_VARIABLE}.",
+        help=f"File with the API key for the server, instead of {KEY_VARIABLE}.",
     )(function)
     return click.option(
         "--server",
         envvar=SERVER_VARIABLE,
         show_envvar=True,
         metavar="URL",
-        help="The server to speak to, rather than work on this machine.",
+        help="Server to use instead of this machine.",
     )(with_key_file)
 
 

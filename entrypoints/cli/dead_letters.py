@@ -24,9 +24,9 @@ from entrypoints.container import build_container
 @click.group("dead-letters")
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Inspect completions that could not be handled, and requeue them.
+    """Inspect completions that could not be processed, and requeue them.
 
-    Engines report by message on Redis only: without it there are none.
+    Engines report completions by message with Redis only: without it, there are no dead letters.
     """
     context.obj = build_container(load_settings(), load_limits()).dead_letters()
     if context.obj is None:
@@ -34,11 +34,13 @@ def command(context: click.Context) -> None:
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Maximum number of results."
+)
 @list_options
 @click.pass_obj
 def list_letters(dead_letters: DeadLetterStore, *, limit: int, as_json: bool) -> None:
-    """List dead letters, the latest first."""
+    """List dead letters, newest first."""
     letters = [_fields(letter) for letter in dead_letters.latest(limit)]
     if as_json:
         print_json(letters)
@@ -52,7 +54,7 @@ def list_letters(dead_letters: DeadLetterStore, *, limit: int, as_json: bool) ->
 @json_option
 @click.pass_obj
 def show(dead_letters: DeadLetterStore, *, letter_id: str, as_json: bool) -> None:
-    """Show a dead letter, with the error of its handler."""
+    """Show a dead letter with the error of its handler."""
     letter = dead_letters.get(letter_id)
     if letter is None:
         raise _unknown(letter_id)

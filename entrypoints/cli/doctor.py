@@ -26,9 +26,9 @@ from entrypoints.settings_check import warnings
 @json_option
 @server_option
 def command(*, as_json: bool, server: str | None) -> None:
-    """Report the installation: versions, settings, health, languages, and missing parts.
+    """Check the installation: versions, settings, health and languages.
 
-    Exits with 1 if a part is missing that every program needs.
+    Exits with 1 if an essential part is missing.
     """
     report: dict[str, Any] = {
         "service_server": version("service-server"),

@@ -20,15 +20,15 @@ _TIMEOUT_S = 4.0
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked at, not listened on
 
 
-@click.command("health", epilog="Settings are those of the environment; a file .env is not read.")
+@click.command("health", epilog="Settings are read from the environment, and not from a file .env.")
 @click.option(
     "--worker",
     "is_worker",
     is_flag=True,
-    help="Ask a worker, at SERVICE_SERVER_METRICS_PORT, rather than an API process at SERVER_PORT.",
+    help="Check a worker, at SERVICE_SERVER_METRICS_PORT, instead of the API process at SERVER_PORT.",
 )
 def command(*, is_worker: bool) -> None:
-    """Ask the API process or the worker on this machine whether it works; end with 1 if it does not."""
+    """Check the health of the API process or the worker on this machine; exit with 1 if it is not healthy."""
     host = _setting(_METRICS_HOST if is_worker else _HOST)
     port = _setting(_METRICS_PORT if is_worker else _PORT)
     if not port.isdecimal():

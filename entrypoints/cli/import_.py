@@ -17,28 +17,31 @@ from entrypoints.container import build_container
     "--from",
     "source",
     metavar="DATABASE",
-    help="The replaced service's database: its name, if it is on the same server, or mysql://HOST:PORT/NAME, "
-    "where AWS_RDS_USERNAME and AWS_RDS_PASSWORD are used as well. Left out, it is the database in force.",
+    help="Database of the replaced service: its name, if it is on the same server, or mysql://HOST:PORT/NAME,"
+    " where AWS_RDS_USERNAME and AWS_RDS_PASSWORD are used as well. By default, the database of the current "
+    "settings.",
 )
 @click.option(
     "--zone",
     default="UTC",
     show_default=True,
-    help="The zone of times that do not say theirs, such as Asia/Seoul or +09:00.",
+    help="Time zone of times without one, such as Asia/Seoul or +09:00.",
 )
-@click.option("--dry-run", is_flag=True, help="Read everything, write nothing, and say what would be done.")
+@click.option(
+    "--dry-run", is_flag=True, help="Read everything, write nothing, and print what would be imported."
+)
 @click.option(
     "--set-aside",
     is_flag=True,
-    help="Rename tables that are in this service's way to legacy_..., then import from them. The replaced "
-    "service must have been stopped.",
+    help="Rename tables that have names of this service's to legacy_..., then import from them. Stop the "
+    "replaced service first.",
 )
 def command(*, source: str | None, zone: str, dry_run: bool, set_aside: bool) -> None:
     """Import projects, jobs and results of the service that this one replaces.
 
-    The source database is only read. The import may be interrupted, and run again: it adds the rows and the
-    results that are new there, and leaves all others as they are. Rows that cannot be imported are named with
-    the reason.
+    The source database is only read. The import may be interrupted and repeated: it adds rows and results
+    that are new there, and leaves all others unchanged. Rows that cannot be imported are named with the
+    reason.
     """
     if set_aside and (dry_run or source is not None):
         raise Failure(text("cli.set_aside_alone"), ExitCode.USAGE)

@@ -124,7 +124,7 @@ def filter_options(function: Callable[..., None]) -> Callable[..., None]:
 
 _OPTIONS = (
     click.option("--project", help="Only jobs of this project."),
-    click.option("--status", type=STATUSES, help="Only jobs of this status."),
+    click.option("--status", type=STATUSES, help="Only jobs with this status."),
     click.option(
         "--phase",
         "phases",
@@ -133,8 +133,8 @@ _OPTIONS = (
         help="Only jobs in this phase; may be repeated.",
     ),
     click.option("--language", type=LanguageName(), help="Only jobs in this language."),
-    click.option("--since", type=Moment(), help="Only jobs made later: 2h, 7d, yesterday, 2025-01-31."),
-    click.option("--until", type=Moment(), help="Only jobs made earlier, in the same forms."),
+    click.option("--since", type=Moment(), help="Only jobs created since: 2h, 7d, yesterday, 2025-01-31."),
+    click.option("--until", type=Moment(), help="Only jobs created before, in the same formats."),
     click.option(
         "--tag",
         "tags",
@@ -143,14 +143,16 @@ _OPTIONS = (
         multiple=True,
         help="Only jobs with this tag; may be repeated.",
     ),
-    click.option("--search", metavar="TEXT", help="Only jobs with this in the description or a tag."),
+    click.option("--search", metavar="TEXT", help="Only jobs with this text in the description or a tag."),
 )
 
 
 @click.command("jobs")
 @filter_options
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@click.option("--watch", is_flag=True, help="Show the list until Ctrl-C, and keep it up to date.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Maximum number of results."
+)
+@click.option("--watch", is_flag=True, help="Show the list and keep it up to date, until Ctrl-C.")
 @list_options
 @server_option
 def command(*, filters: Filters, limit: int, watch: bool, as_json: bool, server: str | None) -> None:

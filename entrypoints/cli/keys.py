@@ -82,41 +82,45 @@ def _duration(given: str) -> timedelta | None:
 def tenant_option(function: F) -> F:
     """Add --tenant."""
     return click.option(
-        "--tenant", default=DEFAULT_TENANT.value, show_default=True, metavar="NAME", help="The keys' tenant."
+        "--tenant",
+        default=DEFAULT_TENANT.value,
+        show_default=True,
+        metavar="NAME",
+        help="Tenant of the keys.",
     )(function)
 
 
 @click.group("keys")
 def command() -> None:
-    """Create, list, rotate and revoke API keys, in the database of the settings in force.
+    """Create, list, rotate and revoke API keys in the database of the current settings.
 
-    A key's text is printed by the command that makes it, and nowhere else.
+    The text of a key is printed once, by the command that creates it.
     """
 
 
 @command.command("create")
-@click.option("--name", required=True, help="A name to know it by.")
+@click.option("--name", required=True, help="Name of the key.")
 @click.option(
     "--scope",
     "scopes",
     type=Choice([scope.value for scope in Scope]),
     multiple=True,
     required=True,
-    help="A right of it; may be repeated.",
+    help="Scope of the key; may be repeated.",
 )
 @tenant_option
-@click.option("--project", metavar="NAME", help="The only project that it reaches, by its name or its id.")
+@click.option("--project", metavar="NAME", help="Limit the key to this project, by name or id.")
 @click.option(
     "--expires",
     type=Expiry(),
     metavar="TIME",
-    help="When it expires: a time such as 2030-01-31T12:00:00Z, or a duration from now such as 90d.",
+    help="Expiry: a time such as 2030-01-31T12:00:00Z, or a duration from now such as 90d.",
 )
 @click.option(
     "--requests-per-s",
     type=click.IntRange(min=0),
     metavar="N",
-    help="The requests that it may make in a second.",
+    help="Limit of requests per second.",
 )
 @json_option
 @administrative
@@ -151,7 +155,7 @@ def create(
 @list_options
 @administrative
 def list_keys(admin: Administration, *, tenant: str, as_json: bool) -> None:
-    """List the keys of a tenant, the oldest first."""
+    """List the keys of a tenant, oldest first."""
     views = admin.services.key_reader.all(admin.caller, TenantName(tenant))
     keys = [to_builtins(KeyResponse.of(view)) for view in views]
     if as_json:
@@ -172,12 +176,12 @@ def list_keys(admin: Administration, *, tenant: str, as_json: bool) -> None:
     default=timedelta(seconds=DEFAULT_OVERLAP_S),
     show_default="24h",
     metavar="DURATION",
-    help="How long the key stays valid beside its successor.",
+    help="How long the old key remains valid.",
 )
 @json_option
 @administrative
 def rotate(admin: Administration, *, key_id: str, tenant: str, overlap: timedelta, as_json: bool) -> None:
-    """Make the successor of a key, of the same rights, and print its text."""
+    """Create the successor of a key with the same scopes, and print its text."""
     with _key_of(tenant):
         issued = admin.services.rotate_key(
             admin.caller, parse_key_id(key_id), overlap // timedelta(seconds=1), TenantName(tenant)
@@ -188,11 +192,11 @@ def rotate(admin: Administration, *, key_id: str, tenant: str, overlap: timedelt
 @command.command("revoke")
 @click.argument("key_id", metavar="KEY_ID")
 @tenant_option
-@click.option("--force", is_flag=True, help="Revoke it even if it is the last active one with `admin`.")
+@click.option("--force", is_flag=True, help="Revoke the key even if it is the last active one with `admin`.")
 @json_option
 @administrative
 def revoke(admin: Administration, *, key_id: str, tenant: str, force: bool, as_json: bool) -> None:
-    """Revoke a key: it opens nothing from then on, after five seconds at most."""
+    """Revoke a key: it is refused after five seconds at most."""
     with _key_of(tenant):
         view = admin.services.revoke_key(admin.caller, parse_key_id(key_id), TenantName(tenant), force=force)
     if as_json:

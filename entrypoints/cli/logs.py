@@ -14,11 +14,11 @@ from entrypoints.cli.terminal import Progress, json_option, note, print_json
 
 @click.command("logs")
 @click.argument("job_id", metavar="JOB")
-@click.option("--follow", "follows", is_flag=True, help="Print what it writes until it has ended.")
+@click.option("--follow", "follows", is_flag=True, help="Follow the output until the program ends.")
 @json_option
 @server_option
 def command(*, job_id: str, follows: bool, as_json: bool, server: str | None) -> None:
-    """Print the output of a job's program: its stdout to stdout, its stderr to stderr."""
+    """Print the output of a job: its stdout to stdout, its stderr to stderr."""
     if follows and as_json:
         raise Failure(text("cli.json_or_follow"), ExitCode.USAGE)
     with connect(server) as client:

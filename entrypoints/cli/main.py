@@ -17,43 +17,44 @@ from application.errors import ApplicationError, Conflict, NotFound, Unprocessab
 from domain.catalogue.text import Text, text
 from domain.errors import DomainError
 from entrypoints.cli.errors import ExitCode, Failure, in_language, sentence_of
+from entrypoints.cli.framework_texts import TranslatedContext, translate_framework, use_translated_words
 from entrypoints.cli.help_texts import translate, translated
 from entrypoints.cli.terminal import one_line
 
 # Each: the command, where it is in this package, and its summary.
 COMMANDS = (
-    ("run", "run.command", "Run a program and end with its exit code."),
-    ("upload", "run.upload", "Upload a program, and execute it later."),
-    ("execute", "client_commands.execute", "Execute a job that was uploaded."),
+    ("run", "run.command", "Run a program and exit with its exit code."),
+    ("upload", "run.upload", "Upload a program without running it."),
+    ("execute", "client_commands.execute", "Execute an uploaded job."),
     ("serve", "serve.command", "Serve the HTTP API."),
-    ("worker", "worker.command", "Run what the API accepts, in processes of their own."),
-    ("runner", "runner.command", "Run programs for services that name it as their runner."),
-    ("health", "health.command", "Ask the process on this machine whether it works."),
-    ("migrate", "migrate.command", "Bring the database's schema up to date."),
-    ("setup", "setup.command", "Make the first administrator's key."),
+    ("worker", "worker.command", "Run queued jobs in separate processes."),
+    ("runner", "runner.command", "Run programs for other services, as their runner."),
+    ("health", "health.command", "Check the health of the process on this machine."),
+    ("migrate", "migrate.command", "Upgrade, downgrade or check the database schema."),
+    ("setup", "setup.command", "Create the first administrator key."),
     ("keys", "keys.command", "Create, list, rotate and revoke API keys."),
-    ("tenants", "tenants.command", "Create, list, suspend, resume and delete tenants; set quotas."),
-    ("audit", "audit.command", "Verify the chain of the audit log, and export it."),
-    ("purge", "purge.command", "Remove jobs, logs and records that are older than retention keeps them."),
-    ("backup", "backup.backup", "Write all data of an embedded service to one file."),
-    ("restore", "backup.restore", "Unpack such a file into a new data directory."),
+    ("tenants", "tenants.command", "Manage tenants and their quotas."),
+    ("audit", "audit.command", "Verify and export the audit log."),
+    ("purge", "purge.command", "Delete jobs, logs and records past their retention."),
+    ("backup", "backup.backup", "Back up all data of an embedded service to one file."),
+    ("restore", "backup.restore", "Restore a backup to an empty data directory."),
     ("import", "import_.command", "Import the database of the service that this one replaces."),
-    ("dead-letters", "dead_letters.command", "Inspect and requeue completions that could not be handled."),
+    ("dead-letters", "dead_letters.command", "Inspect and requeue completions that could not be processed."),
     ("jobs", "jobs.command", "List jobs, newest first."),
     ("status", "client_commands.status", "Print the status of a job."),
-    ("logs", "logs.command", "Print the output of a job's program."),
+    ("logs", "logs.command", "Print the output of a job."),
     ("cancel", "bulk.cancel", "Cancel jobs and stop their programs."),
-    ("batch", "batch.command", "Submit many jobs at once, and follow them together."),
-    ("rerun", "bulk.rerun", "Run jobs again, with other input or arguments."),
-    ("tag", "bulk.tag", "Give tags to jobs, and remove tags."),
+    ("batch", "batch.command", "Submit many jobs at once and follow them."),
+    ("rerun", "bulk.rerun", "Run jobs again, optionally with other input or arguments."),
+    ("tag", "bulk.tag", "Add and remove tags of jobs."),
     ("delete", "bulk.delete", "Delete jobs with their code and logs."),
     ("projects", "projects.command", "List, create, archive, restore and delete projects."),
-    ("case-sets", "case_sets.command", "Store the cases of a project, in versions; list and show them."),
-    ("webhooks", "webhooks.command", "Have starts and ends of jobs posted to URLs; see the attempts."),
-    ("languages", "client_commands.languages", "List the languages that programs may be written in."),
+    ("case-sets", "case_sets.command", "Store, list and show the test cases of a project."),
+    ("webhooks", "webhooks.command", "Post events of jobs to URLs, and inspect the deliveries."),
+    ("languages", "client_commands.languages", "List the supported languages."),
     ("runtimes", "runtimes.command", "Add, list and remove versions and environments of languages."),
-    ("completion", "completion.command", "Print the completion script of bash, zsh or fish."),
-    ("doctor", "doctor.command", "Report versions, settings, health, languages, and missing parts."),
+    ("completion", "completion.command", "Print the shell completion script of bash, zsh or fish."),
+    ("doctor", "doctor.command", "Check the installation, its settings, health and languages."),
 )
 _HELP = frozenset({"-h", "--help"})
 # The framework's, while it completes a line.
@@ -68,7 +69,12 @@ class _Commands(click.RichGroup):
     Help texts are translated where they are shown.
     """
 
+    context_class = TranslatedContext
     _shown: Callable[[str], str] = staticmethod(str)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        translate_framework()
+        return super().parse_args(ctx, args)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(_SUMMARIES)
@@ -79,7 +85,7 @@ class _Commands(click.RichGroup):
 
     def get_help(self, ctx: click.Context) -> str:
         self._shown = translated
-        translate(self)
+        translate(self, ctx)
         return super().get_help(ctx)
 
     def resolve_command(
@@ -93,7 +99,7 @@ class _Commands(click.RichGroup):
             return name, listed, rest
         command = _load(_LOCATIONS[name])
         if not rest or not _HELP.isdisjoint(rest) or _COMPLETES in os.environ:
-            translate(command)
+            translate(command, ctx)
         return name, command, rest
 
     def invoke(self, ctx: click.Context) -> object:
@@ -110,17 +116,18 @@ def _load(location: str) -> click.Command:
     loaded: click.Command = getattr(import_module(f"entrypoints.cli.{module}"), command)
     gc.freeze()
     gc.enable()
+    use_translated_words(loaded)
     return loaded
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Without --server a command works on this machine, with the settings in force.",
+    epilog="Without --server, a command works on this machine with the current settings.",
 )
 @click.version_option(package_name="service-server")
 def service_server() -> None:
-    """Upload code, run it, read its result and its log."""
+    """Upload code, run it, and read its result and log."""
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ from entrypoints.container import build_container
 @click.group("migrate")
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Bring the database's schema up to date.
+    """Upgrade, downgrade or check the database schema.
 
-    The embedded database migrates by itself when the service starts; MySQL waits for `migrate up`.
+    The embedded database is migrated when the service starts; MySQL is migrated by `migrate up`.
     """
     context.obj = build_container(load_settings(), load_limits()).schema()
 
@@ -26,7 +26,7 @@ def command(context: click.Context) -> None:
 @command.command("up")
 @click.pass_obj
 def up(schema: DatabaseSchema) -> None:
-    """Bring the schema to the newest revision."""
+    """Upgrade the schema to the newest revision."""
     schema.upgrade()
     revision = schema.revision()
     newer = text("cli.schema_at_newer", revision=revision)
@@ -37,7 +37,7 @@ def up(schema: DatabaseSchema) -> None:
 @click.argument("revision")
 @click.pass_obj
 def down(schema: DatabaseSchema, revision: str) -> None:
-    """Downgrade the schema to REVISION, or to `base`; data that only later revisions keep is lost."""
+    """Downgrade the schema to REVISION, or to `base`; data that only later revisions have is lost."""
     schema.downgrade(revision)
     say(text("cli.schema_at", revision=schema.revision() or "base"))
 
@@ -45,14 +45,14 @@ def down(schema: DatabaseSchema, revision: str) -> None:
 @command.command("current")
 @click.pass_obj
 def current(schema: DatabaseSchema) -> None:
-    """Print the revision that the schema is at."""
+    """Print the revision of the schema."""
     click.echo(schema.revision() or "base")
 
 
 @command.command("check")
 @click.pass_obj
 def check(schema: DatabaseSchema) -> None:
-    """Compare the schema with the one that this version needs; exit with 1 if they differ."""
+    """Compare the schema with the one this version needs; exit with 1 if they differ."""
     refuse_foreign_tables(schema)
     differences = schema.differences()
     for difference in differences:

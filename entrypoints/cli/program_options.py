@@ -143,37 +143,41 @@ def program_options(function: Callable[..., None]) -> Callable[..., None]:
 
 _seconds = Seconds()
 _OPTIONS = (
-    click.option("--language", type=LanguageName(), help="Its language; by default that of the extension."),
+    click.option("--language", type=LanguageName(), help="Language; by default that of the file extension."),
     click.option(
         "--runtime",
         metavar="NAME",
-        help="Its version or environment, such as python+numpy; `runtimes list` has the ones here.",
+        help="Version or environment of the language, such as python+numpy; see `runtimes list`.",
     ),
     click.option(
         "--file",
         "files",
         type=click.Path(path_type=Path, exists=True),
         multiple=True,
-        help="A file beside the program, or a directory of them; may be repeated.",
+        help="File or directory to upload with the program; may be repeated.",
     ),
     click.option(
         "--artifact",
         "artifacts",
         metavar="PATTERN",
         multiple=True,
-        help="Files that it writes and that are saved, such as 'out/*.png'; may be repeated.",
+        help="Files to save after the run, such as 'out/*.png'; may be repeated.",
     ),
-    click.option("--timeout", type=_seconds, help="Its wall time, such as 10s; a bare number is of seconds."),
-    click.option("--build-timeout", type=_seconds, help="The wall time of its build, if it is built."),
-    click.option("--cpu", type=_seconds, help="Its processor time."),
-    click.option("--memory", type=Memory(), help="Its memory, such as 512MiB; a bare number is of MiB."),
+    click.option(
+        "--timeout", type=_seconds, help="Wall time limit, such as 10s; without a unit, in seconds."
+    ),
+    click.option(
+        "--build-timeout", type=_seconds, help="Wall time limit of the build, for compiled languages."
+    ),
+    click.option("--cpu", type=_seconds, help="CPU time limit."),
+    click.option("--memory", type=Memory(), help="Memory limit, such as 512MiB; without a unit, in MiB."),
     click.option(
         "--tag",
         "tags",
         type=Tag(),
         metavar="NAME=VALUE",
         multiple=True,
-        help="A tag to find the job by; may be repeated.",
+        help="Tag of the job; may be repeated.",
     ),
     click.option(
         "--env",
@@ -181,16 +185,16 @@ _OPTIONS = (
         type=Variable(),
         metavar="NAME[=VALUE]",
         multiple=True,
-        help="A variable of its environment, by default with this command's value; may be repeated.",
+        help="Environment variable; without a value, that of this command. May be repeated.",
     ),
     click.option(
         "--env-file",
         "env_files",
         type=click.Path(path_type=Path, dir_okay=False),
         multiple=True,
-        help="A file of variables, one a line; may be repeated.",
+        help="File of environment variables, one per line; may be repeated.",
     ),
-    click.option("--project", default="cli", show_default=True, help="The project to keep the job in."),
+    click.option("--project", default="cli", show_default=True, help="Project of the job."),
 )
 
 

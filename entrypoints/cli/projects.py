@@ -14,7 +14,7 @@ from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
 _project_argument = click.argument("project", metavar="PROJECT")
-_yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
+_yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.group("projects", invoke_without_command=True)
@@ -37,11 +37,11 @@ def list_all(*, as_json: bool, server: str | None) -> None:
 
 @command.command("create")
 @_project_argument
-@click.option("--description", metavar="TEXT", help="Any text.")
+@click.option("--description", metavar="TEXT", help="Description of the project.")
 @json_option
 @server_option
 def create(*, project: str, description: str | None, as_json: bool, server: str | None) -> None:
-    """Create a project; one that exists stays as it is."""
+    """Create a project; an existing one is left unchanged."""
     with connect(server) as client:
         created = client.post("/api/project", {"project_name": project, "description": description})
     _show(created, as_json=as_json)
@@ -53,7 +53,7 @@ def create(*, project: str, description: str | None, as_json: bool, server: str 
 @json_option
 @server_option
 def archive(*, project: str, is_sure: bool, as_json: bool, server: str | None) -> None:
-    """Archive a project: it keeps its history and takes no new jobs."""
+    """Archive a project: it keeps its history and accepts no new jobs."""
     confirm(text("cli.archive_project", project=project), is_sure=is_sure)
     with connect(server) as client:
         _show(client.post(f"/api/projects/{segment(project)}/archive"), as_json=as_json)
@@ -64,19 +64,19 @@ def archive(*, project: str, is_sure: bool, as_json: bool, server: str | None) -
 @json_option
 @server_option
 def restore(*, project: str, as_json: bool, server: str | None) -> None:
-    """Restore an archived project: it takes jobs again."""
+    """Restore an archived project: it accepts jobs again."""
     with connect(server) as client:
         _show(client.post(f"/api/projects/{segment(project)}/restore"), as_json=as_json)
 
 
 @command.command("delete")
 @_project_argument
-@click.option("--purge", is_flag=True, help="Delete its jobs, their code and logs too.")
+@click.option("--purge", is_flag=True, help="Delete its jobs with their code and logs too.")
 @_yes_option
 @json_option
 @server_option
 def delete(*, project: str, purge: bool, is_sure: bool, as_json: bool, server: str | None) -> None:
-    """Delete a project; its jobs can still be read by their ids, unless they are purged."""
+    """Delete a project; without --purge, its jobs can still be read by their ids."""
     purged, kept = text("cli.purge_project", project=project), text("cli.delete_project", project=project)
     confirm(purged if purge else kept, is_sure=is_sure)
     with connect(server) as client:
@@ -93,7 +93,7 @@ def delete(*, project: str, purge: bool, is_sure: bool, as_json: bool, server: s
 def set_retention(
     *, project: str, figures: Sequence[str], is_none: bool, as_json: bool, server: str | None
 ) -> None:
-    """Set how long jobs and logs of a project are kept, as a whole. Without any figure, show it."""
+    """Set the whole retention policy of a project. Without figures, show it."""
     policy = retention.read_policy(figures, is_none=is_none)
     path = f"/api/projects/{segment(project)}/retention"
     with connect(server) as client:

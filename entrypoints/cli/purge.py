@@ -10,15 +10,15 @@ from entrypoints.cli.terminal import json_option, print_fields, print_json, say
 
 
 @click.command("purge")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Print an estimate, and remove nothing.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Print an estimate, and delete nothing.")
 @json_option
 @administrative
 def command(admin: Administration, *, is_dry: bool, as_json: bool) -> None:
-    """Remove jobs, logs and records by age, and objects without a job, at once.
+    """Delete jobs, logs and records past their retention, and objects without a job, at once.
 
-    The service does so by itself, a little at a time; it may run meanwhile. Prints how many rows, objects and
-    bytes went, by kind. With --dry-run: how many are due. Jobs are counted, up to a million of each project
-    and status; what belongs to them is extrapolated from the oldest of them.
+    The service does this by itself, a little at a time, and may run meanwhile. Prints the numbers of deleted
+    rows, objects and bytes by kind. With --dry-run, prints an estimate: jobs are counted, up to a million of
+    each project and status; their data is extrapolated from the oldest of them.
     """
     services = admin.services
     if is_dry:

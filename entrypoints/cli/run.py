@@ -77,58 +77,58 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 @click.command(
     "run",
-    epilog="Ends with the program's own exit code; with 128 plus a signal's number, 124 for a timeout, 130 "
-    "when cancelled; with 1 for a failure without an exit code, 2 for wrong usage, 3 for one of the service. "
-    "With cases: 0 if all are accepted, 1 if not, or if the program does not compile.",
+    epilog="Exit codes: the program's own; 128 plus the number of its signal; 124 on timeout; 130 when "
+    "cancelled; 1 for a failure without an exit code; 2 for wrong usage; 3 for a failure of the service. "
+    "With cases: 0 if all are accepted; 1 if not, or if compilation fails.",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--stdin",
     metavar="TEXT|@FILE|-",
-    help="What it reads; without it, what is piped or redirected to this command.",
+    help="Standard input; by default, the input piped or redirected to this command.",
 )
 @click.option(
     "--artifacts-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Where they are saved; by default in the present directory.",
+    help="Directory for saved artifacts; by default the current one.",
 )
 @click.option(
     "--cases",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Run it for each input in a directory: files *.in, with the expected output in *.out or *.ans.",
+    help="Directory of test cases: inputs in *.in, expected outputs in *.out or *.ans.",
 )
 @click.option(
     "--case-set",
     metavar="NAME[@VERSION]",
-    help="Run it for each case of a set of the project, which `case-sets put` stores.",
+    help="Case set of the project, stored with `case-sets put`.",
 )
 @click.option(
     "--stop-on",
     type=Choice(["first_failure", "never"]),
-    help="With cases: when the remaining ones are skipped.",
+    help="With cases: when to skip the remaining ones.",
 )
 @click.option(
     "--checker",
     metavar="KIND|FILE",
-    help=f"With cases: how outputs are compared, {', '.join(_KINDS)} (trimmed by default), or a program, "
-    "whose arguments are the files of input, output and answer.",
+    help=f"With cases: how outputs are compared: {', '.join(_KINDS)} (default: trimmed), or a program that "
+    "gets the files of input, output and answer as arguments.",
 )
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    help="With --checker float: the absolute or relative error that a number may have.",
+    help="With --checker float: allowed absolute or relative error of a number.",
 )
 @click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="With cases: write a report in the form of JUnit.",
+    help="With cases: write a JUnit report to FILE.",
 )
-@click.option("--detach", "-d", is_flag=True, help="Print the job's id, and do not wait for its end.")
-@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON in place of its output.")
+@click.option("--detach", "-d", is_flag=True, help="Print the job id and do not wait for the job to end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON instead of its output.")
 @program_options
 @server_option
 def command(
@@ -148,7 +148,7 @@ def command(
     as_json: bool,
     server: str | None,
 ) -> None:
-    """Run the program in FILE, with ARGS after `--`, and end with its exit code."""
+    """Run the program in FILE with the arguments after `--`, and exit with its exit code."""
     has_cases = cases is not None or case_set is not None
     given = {"--stop-on": stop_on, "--checker": checker, "--tolerance": tolerance, "--junit": junit}
     of_cases = next((name for name, value in given.items() if value is not None), None)
@@ -185,7 +185,9 @@ def command(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option(
-    "--stdin", metavar="TEXT|@FILE|-", help="What it reads; without it, what is piped to this command."
+    "--stdin",
+    metavar="TEXT|@FILE|-",
+    help="Standard input; by default, the input piped or redirected to this command.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 @program_options
@@ -199,7 +201,7 @@ def upload(
     as_json: bool,
     server: str | None,
 ) -> None:
-    """Upload the program in FILE, with ARGS after `--`, and print the job's id; `execute` runs it."""
+    """Upload the program in FILE with the arguments after `--`, and print the job id; `execute` runs it."""
     given_stdin = program_input(stdin)
     job, contents = program.upload(file, args, given_stdin)
     with connect(server) as client:

@@ -19,7 +19,7 @@ from entrypoints.worker.background_services import Background
 
 @click.command(
     "runner",
-    epilog="It asks for no key: let services alone reach it. Their setting is EXECUTION_ENGINE_BASE_URL.",
+    epilog="A runner asks for no key: let only services reach it, by their EXECUTION_ENGINE_BASE_URL.",
 )
 def command() -> None:
     """Run programs for other services on SERVER_HOST and SERVER_PORT, with code from AWS_CODE_BUCKET."""

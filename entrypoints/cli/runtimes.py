@@ -23,11 +23,11 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("name")
-@click.option("--from-venv", type=_DIRECTORY, help="A virtual environment of Python.")
-@click.option("--from-prefix", type=_DIRECTORY, help="A directory whose bin has the executables.")
-@click.option("--language", help="The language, if the name does not begin with it.")
+@click.option("--from-venv", type=_DIRECTORY, help="Virtual environment of Python.")
+@click.option("--from-prefix", type=_DIRECTORY, help="Directory with the executables in its bin.")
+@click.option("--language", help="Language, if the name does not begin with it.")
 def add(*, name: str, from_venv: Path | None, from_prefix: Path | None, language: str | None) -> None:
-    """Describe a runtime, such as python+numpy or node@22, from where it is installed."""
+    """Register an installed runtime, such as python+numpy or node@22."""
     runtimes = runtime_directory(load_settings())
     if from_venv is not None and from_prefix is None:
         support = runtimes.add_venv(name, from_venv)
@@ -43,7 +43,7 @@ def add(*, name: str, from_venv: Path | None, from_prefix: Path | None, language
 @command.command("list")
 @list_options
 def list_all(*, as_json: bool) -> None:
-    """List the runtimes that are described on this machine."""
+    """List the runtimes that are registered on this machine."""
     rows = [
         (each.name, each.language.name, each.version, each.unavailable_because or "available")
         for each in runtime_directory(load_settings()).supports()
@@ -59,6 +59,6 @@ def list_all(*, as_json: bool) -> None:
 @command.command("remove")
 @click.argument("name")
 def remove(*, name: str) -> None:
-    """Remove the description of a runtime; what is installed stays."""
+    """Unregister a runtime; its files are kept."""
     runtime_directory(load_settings()).remove(name)
     say(text("cli.removed", name=name))

@@ -41,8 +41,8 @@ _log = logging.getLogger("service_server.settings")
 
 
 @click.command("serve")
-@click.option("--host", help="The address to listen on, rather than SERVER_HOST.")
-@click.option("--port", type=click.IntRange(0, 65_535), help="The port, rather than SERVER_PORT.")
+@click.option("--host", help="Address to listen on, instead of SERVER_HOST.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on, instead of SERVER_PORT.")
 def command(host: str | None, port: int | None) -> None:
     """Serve the HTTP API."""
     settings = load_settings(host, port)

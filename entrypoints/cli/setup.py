@@ -17,9 +17,9 @@ _NAME = "first administrator"
 @click.command("setup")
 @json_option
 def command(*, as_json: bool) -> None:
-    """Make the first administrator's key and print it, once.
+    """Create the first administrator key in the database of the current settings, and print it.
 
-    It works on the database of the settings in force. The key's text is printed here and nowhere else.
+    The text of the key is printed once: it cannot be shown again.
     """
     first = CreateKeyCommand(name=_NAME, scopes=frozenset({Scope.ADMIN}), first=True)
     with administration() as admin:

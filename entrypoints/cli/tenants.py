@@ -22,7 +22,7 @@ _figures_argument = click.argument("figures", nargs=-1, metavar="[FIGURE=NUMBER]
 
 @click.group("tenants")
 def command() -> None:
-    """Create, list, suspend, resume and delete tenants, and set their quotas, in the database in force."""
+    """Manage tenants, their quotas and retention in the database of the current settings."""
 
 
 @command.command("create", epilog=f"Figures: {', '.join(sorted(QUOTA_NAMES))}.")
@@ -31,7 +31,7 @@ def command() -> None:
 @json_option
 @administrative
 def create(admin: Administration, *, name: str, figures: Sequence[str], as_json: bool) -> None:
-    """Create a tenant, with a quota of the figures; a name is never given anew."""
+    """Create a tenant, optionally with a quota; a name is never used twice."""
     with admin.opened_engine():
         tenant = admin.services.create_tenant(admin.caller, name, _quota(figures))
     _print(tenant, as_json=as_json)
@@ -41,7 +41,7 @@ def create(admin: Administration, *, name: str, figures: Sequence[str], as_json:
 @list_options
 @administrative
 def list_tenants(admin: Administration, *, as_json: bool) -> None:
-    """List tenants, deleted ones among them, by their names."""
+    """List tenants by name, including deleted ones."""
     tenants = [_fields(tenant) for tenant in admin.services.tenant_reader.all()]
     if as_json:
         print_json(tenants)
@@ -66,7 +66,7 @@ def show(admin: Administration, *, name: str, as_json: bool) -> None:
 @json_option
 @administrative
 def suspend(admin: Administration, *, name: str, as_json: bool) -> None:
-    """Suspend a tenant: it reads and cancels, and starts nothing."""
+    """Suspend a tenant: it can read and cancel jobs, and start none."""
     tenant = admin.services.change_tenant(admin.caller, TenantName(name), TenantTrigger.SUSPEND)
     _print(tenant, as_json=as_json)
 
@@ -87,20 +87,20 @@ def resume(admin: Administration, *, name: str, as_json: bool) -> None:
 @json_option
 @administrative
 def delete(admin: Administration, *, name: str, as_json: bool) -> None:
-    """Delete a tenant for good: its keys are revoked, and its jobs are cancelled."""
+    """Delete a tenant permanently: its keys are revoked, and its jobs are cancelled."""
     _print(admin.services.delete_tenant(admin.caller, TenantName(name)), as_json=as_json)
 
 
 @command.command("quota", epilog=f"Figures: {', '.join(sorted(QUOTA_NAMES))}.")
 @_name_argument
 @_figures_argument
-@click.option("--unlimited", is_flag=True, help="Remove every bound.")
+@click.option("--unlimited", is_flag=True, help="Remove all limits.")
 @json_option
 @administrative
 def quota(
     admin: Administration, *, name: str, figures: Sequence[str], unlimited: bool, as_json: bool
 ) -> None:
-    """Set the whole quota of a tenant; a figure left out is no bound. Without any, show the quota."""
+    """Set the whole quota of a tenant; figures left out are unlimited. Without figures, show it."""
     if unlimited and figures:
         raise Failure(text("cli.unlimited_alone"), ExitCode.USAGE)
     if unlimited or figures:
@@ -119,7 +119,7 @@ def quota(
 def set_retention(
     admin: Administration, *, name: str, figures: Sequence[str], is_none: bool, as_json: bool
 ) -> None:
-    """Set how long jobs and logs of a tenant are kept, as a whole. Without any figure, show it."""
+    """Set the whole retention policy of a tenant. Without figures, show it."""
     policy = retention.read_policy(figures, is_none=is_none)
     if policy is None:
         view = admin.services.retention_reader.of_tenant(TenantName(name))

@@ -168,7 +168,7 @@ def list_options(function: F) -> F:
         is_flag=True,
         expose_value=False,
         callback=_remember_header,
-        help="Print the names of the columns in a pipe too.",
+        help="Print the column headers in a pipe too.",
     )
     return json_option(header(function))
 

@@ -23,15 +23,15 @@ _MAX_DELIVERIES = 200
 
 @click.group("webhooks")
 def command() -> None:
-    """Have the starts and ends of jobs posted to a URL, and see the attempts."""
+    """Post events of jobs to URLs, and inspect the deliveries."""
 
 
 @command.command("list")
-@click.option("--project", metavar="NAME", help="Those of one project, by its name or its id.")
+@click.option("--project", metavar="NAME", help="Only webhooks of this project, by name or id.")
 @list_options
 @server_option
 def list_webhooks(*, project: str | None, as_json: bool, server: str | None) -> None:
-    """List webhooks, the oldest first."""
+    """List webhooks, oldest first."""
     with connect(server) as client:
         webhooks = client.get("/api/webhooks", project=project)
     if as_json:
@@ -45,18 +45,18 @@ def list_webhooks(*, project: str | None, as_json: bool, server: str | None) -> 
 
 @command.command("add")
 @click.argument("url", metavar="URL")
-@click.option("--project", metavar="NAME", help="The project, by its name or its id; all by default.")
+@click.option("--project", metavar="NAME", help="Project, by name or id; all by default.")
 @click.option(
     "--event",
     "events",
     type=Choice(_EVENTS),
     multiple=True,
-    help="An event to post; may be repeated. The ends of jobs and batches by default.",
+    help="Event to post; may be repeated. By default, the ends of jobs and batches.",
 )
 @json_option
 @server_option
 def add(*, url: str, project: str | None, events: tuple[str, ...], as_json: bool, server: str | None) -> None:
-    """Subscribe a URL to events, and print the secret that signs them."""
+    """Subscribe a URL to events, and print the signing secret."""
     body = {"url": url, "project": project, "events": list(events) or None}
     with connect(server) as client:
         webhook = client.post("/api/webhooks", body)
@@ -79,7 +79,7 @@ def remove(*, webhook_id: str, as_json: bool, server: str | None) -> None:
 @json_option
 @server_option
 def enable(*, webhook_id: str, as_json: bool, server: str | None) -> None:
-    """Have a webhook get events again."""
+    """Enable a webhook: events are posted to it again."""
     with connect(server) as client:
         webhook = client.patch(f"/api/webhooks/{segment(webhook_id)}", {"status": "ACTIVE"})
     _print_changed(webhook, text("cli.webhook_enabled", id=webhook["webhook_id"]), as_json=as_json)
@@ -90,7 +90,7 @@ def enable(*, webhook_id: str, as_json: bool, server: str | None) -> None:
 @json_option
 @server_option
 def disable(*, webhook_id: str, as_json: bool, server: str | None) -> None:
-    """Have a webhook get no events."""
+    """Disable a webhook: no events are posted to it."""
     with connect(server) as client:
         webhook = client.patch(f"/api/webhooks/{segment(webhook_id)}", {"status": "DISABLED"})
     _print_changed(webhook, text("cli.webhook_disabled", id=webhook["webhook_id"]), as_json=as_json)
@@ -102,12 +102,12 @@ def disable(*, webhook_id: str, as_json: bool, server: str | None) -> None:
     "--overlap-s",
     type=click.IntRange(min=0),
     metavar="S",
-    help="So long both sign; a day by default.",
+    help="Seconds for which both secrets sign; a day by default.",
 )
 @json_option
 @server_option
 def rotate(*, webhook_id: str, overlap_s: int | None, as_json: bool, server: str | None) -> None:
-    """Give a webhook another secret, and print it."""
+    """Replace the secret of a webhook, and print the new one."""
     with connect(server) as client:
         webhook = client.post(f"/api/webhooks/{segment(webhook_id)}/rotate", {"overlap_s": overlap_s})
     _print_issued(webhook, as_json=as_json)
@@ -118,7 +118,7 @@ def rotate(*, webhook_id: str, overlap_s: int | None, as_json: bool, server: str
 @json_option
 @server_option
 def test(*, webhook_id: str, as_json: bool, server: str | None) -> None:
-    """Have a test event posted, and print its first attempt; fail if it did not arrive."""
+    """Post a test event and print its first attempt; exit with 1 if it is not delivered."""
     path = f"/api/webhooks/{segment(webhook_id)}"
     with connect(server) as client:
         posted = client.post(f"{path}/test")
@@ -136,15 +136,19 @@ def test(*, webhook_id: str, as_json: bool, server: str | None) -> None:
 @click.option(
     "--status",
     type=Choice(("PENDING", "DELIVERED", "FAILED")),
-    help="Those of one status; FAILED ones are the dead letters.",
+    help="Only deliveries with this status; FAILED ones are dead letters.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, _MAX_DELIVERIES), default=20, show_default=True, help="How many."
+    "--limit",
+    type=click.IntRange(1, _MAX_DELIVERIES),
+    default=20,
+    show_default=True,
+    help="Maximum number of results.",
 )
 @list_options
 @server_option
 def deliveries(*, webhook_id: str, status: str | None, limit: int, as_json: bool, server: str | None) -> None:
-    """List the deliveries to a webhook, newest first, with their latest attempts."""
+    """List the deliveries to a webhook with their latest attempts, newest first."""
     path = f"/api/webhooks/{segment(webhook_id)}/deliveries"
     with connect(server) as client:
         found = client.get(path, status=status, limit=limit)
@@ -169,7 +173,7 @@ def deliveries(*, webhook_id: str, status: str | None, limit: int, as_json: bool
 @json_option
 @server_option
 def redeliver(*, webhook_id: str, delivery_id: str, as_json: bool, server: str | None) -> None:
-    """Have an event posted once more, under its id."""
+    """Post an event again, under the same id."""
     path = f"/api/webhooks/{segment(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver"
     with connect(server) as client:
         delivery = client.post(path)

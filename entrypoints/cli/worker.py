@@ -27,10 +27,14 @@ _log = logging.getLogger("service_server.settings")
 
 
 @click.command("worker")
-@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="How many.")
-@click.option("--threads", type=click.IntRange(1, 256), help="Programs at once in each process.")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of processes."
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 256), help="Number of programs that each process runs at once."
+)
 def command(processes: int, threads: int | None) -> None:
-    """Run the jobs that the API accepts, until SIGTERM or Ctrl-C."""
+    """Run queued jobs until SIGTERM or Ctrl-C."""
     settings = load_settings()
     if threads is not None:
         settings = settings.model_copy(update={"worker_threads": threads})

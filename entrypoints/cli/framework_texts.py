@@ -1,0 +1,93 @@
+"""The framework's own words in the language of the terminal: headings of help, hints and refusals.
+
+click marks its words for gettext, whose catalogues are compiled; they are looked up among the help texts
+instead. Words that only a newer version has are shown in English.
+"""
+
+import gettext
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+from rich.text import Text
+
+from domain.catalogue.language import Language, language_of_environment
+from entrypoints.cli.help_texts import translated
+
+if TYPE_CHECKING:
+    from rich.markdown import Markdown
+    from rich.style import StyleType
+
+# click's name for a type is also the metavar of its values, which is the same in every language.
+TYPE_NAMES = frozenset({"file", "directory", "path"})
+# rich-click's words, by their settings.
+_SETTINGS = (
+    *("arguments_panel_title", "options_panel_title", "commands_panel_title", "errors_panel_title"),
+    *("default_string", "envvar_string", "required_long_string", "aborted_text"),
+    *("deprecated_string", "deprecated_with_reason_string"),
+)
+
+
+def translate_framework() -> None:
+    """Have click look its words up here, unless the terminal's language is click's own."""
+    if language_of_environment(os.environ) is Language.ENGLISH:
+        return
+    for name in [name for name in sys.modules if name.startswith("click.")]:
+        names = vars(sys.modules[name])
+        for own, found in tuple(names.items()):
+            if found is gettext.gettext:
+                names[own] = _translated
+            elif found is gettext.ngettext:
+                names[own] = _translated_plural
+
+
+def _translated(text: str) -> str:
+    return text if text in TYPE_NAMES else translated(text)
+
+
+def _translated_plural(singular: str, plural: str, count: int) -> str:
+    return translated(singular if count == 1 else plural)
+
+
+class TranslatedFormatter(click.RichHelpFormatter):
+    """Writes help and refusals with the framework's words in the language of the terminal."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on as they are
+        super().__init__(*args, **options)
+        for setting in _SETTINGS:
+            setattr(self.config, setting, translated(getattr(self.config, setting)))
+
+    def rich_text(self, text: "str | Text | Markdown", style: "StyleType" = "") -> "Text | Markdown":
+        """Return a text that is folded where it has no spaces, as Japanese, rather than cut."""
+        shown = super().rich_text(text, style)
+        if isinstance(shown, Text):
+            shown.overflow = "fold"
+        return shown
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write the line of usage."""
+        super().write_usage(prog, args, prefix or translated("Usage:"))
+
+    def write_error(self, e: click.ClickException) -> None:
+        """Write a refusal, with the command that shows the help."""
+        context = e.ctx if isinstance(e, click.UsageError) else None
+        if context is not None and context.help_option_names:
+            hint = translated("Try '{command} {option}' for help.")
+            shown = hint.format(command=context.command_path, option=context.help_option_names[0])
+            self.config.errors_suggestion = self.highlighter(Text(shown))
+        super().write_error(e)
+
+
+class TranslatedContext(click.RichContext):
+    """The context of commands whose help and refusals are in the language of the terminal."""
+
+    formatter_class = TranslatedFormatter
+
+
+def use_translated_words(command: click.Command) -> None:
+    """Have a command and its subcommands write help and refusals in the language of the terminal."""
+    command.context_class = TranslatedContext
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            use_translated_words(subcommand)
