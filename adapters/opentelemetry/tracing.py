@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import Token
 from datetime import datetime
 from threading import Thread
@@ -44,6 +44,9 @@ _PLACE = otel_context.create_key("service-server-place")
 _PROPAGATOR = TraceContextTextMapPropagator()
 # Of the random part of a trace's id, the share that is detailed.
 _TRACE_IDS = 1 << 56
+with suppress_instrumentation():
+    # The part of a context that keeps instrumentations from making spans.
+    _SUPPRESSION = dict(otel_context.get_current())
 _POOL_EVENTS = ("connect", "close", "checkin", "checkout")
 _NS_PER_S = 1_000_000_000
 
@@ -54,8 +57,9 @@ class OpenTelemetryTracing(Tracing):
     The sampler, the limits, the queue and the exporter have their standard variables. A name of the service
     and attributes of the resource that are set so come before the ones here.
 
-    The calls of libraries' clients, of which a request makes ten for each span of the service's own, are in
-    the traces that callers sample, in all runs, and in a share of the traces that a request begins here.
+    Calls of clients (statements, commands, objects), of which a request makes ten for each span of another
+    kind, are in the traces that callers sample, in all runs, and in a share of the traces that a request
+    begins here.
 
     Args:
         version: The service's version.
@@ -92,6 +96,8 @@ class OpenTelemetryTracing(Tracing):
         """Return a span, as a context that it lasts for."""
         place = trace_context.get()
         if place is None and kind not in _BEGIN_TRACES:
+            return NO_SPAN
+        if kind is SpanKind.CLIENT and not is_instrumentation_enabled():
             return NO_SPAN
         parent = _context_of(place)
         followed = [trace.Link(_span_context(other)) for other in links]
@@ -182,25 +188,25 @@ class OpenTelemetryTracing(Tracing):
 class _Lasting(AbstractContextManager[Span], Span):
     """A span that is the current one while the context lasts."""
 
-    __slots__ = ("_parent", "_place_token", "_span", "_suppression", "_token")
+    __slots__ = ("_is_detailed", "_parent", "_place_token", "_span", "_token")
 
     def __init__(self, span: trace.Span, parent: Context | None, *, is_detailed: bool) -> None:
         self._span = span
         self._parent = parent
-        self._suppression = nullcontext() if is_detailed else suppress_instrumentation()
+        self._is_detailed = is_detailed
 
     def __enter__(self) -> Span:
         place = _place_of(self._span.get_span_context())
-        context = otel_context.set_value(_PLACE, place, trace.set_span_in_context(self._span, self._parent))
-        self._token: Token[Context] = otel_context.attach(context)
+        context = trace.set_span_in_context(self._span, self._parent) | {_PLACE: place}
+        self._token: Token[Context] = otel_context.attach(
+            Context(context if self._is_detailed else context | _SUPPRESSION)
+        )
         self._place_token = trace_context.set(place)
-        self._suppression.__enter__()
         return self
 
     def __exit__(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        self._suppression.__exit__(None, None, None)
         trace_context.reset(self._place_token)
         otel_context.detach(self._token)
         if isinstance(error, Exception):
@@ -234,9 +240,10 @@ class _ClientsBeginNoTrace(Sampler):
         links: Sequence[trace.Link] | None = None,
         trace_state: trace.TraceState | None = None,
     ) -> SamplingResult:
-        parent = trace.get_current_span(parent_context).get_span_context()
-        if kind is trace.SpanKind.CLIENT and not parent.is_valid:
-            return SamplingResult(Decision.DROP)
+        if kind is trace.SpanKind.CLIENT:
+            parent = trace.get_current_span(parent_context).get_span_context()
+            if not parent.is_valid:
+                return SamplingResult(Decision.DROP)
         return self._sampler.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
@@ -267,7 +274,7 @@ def _end_failed(context: sa.ExceptionContext) -> None:
 
 
 def _is_detailed() -> bool:
-    return trace.get_current_span().is_recording() and is_instrumentation_enabled()
+    return is_instrumentation_enabled() and trace.get_current_span().is_recording()
 
 
 def _context_of(place: TraceContext | None) -> Context | None:

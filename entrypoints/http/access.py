@@ -134,15 +134,17 @@ class AccessMiddleware:
 
 def _describe(span: Span, scope: HTTPScope, status: int | None) -> None:
     """Set the attributes of a request that are known at its end."""
+    attributes: dict[str, str | int] = {}
     if route := scope.get("path_template"):
         span.rename(f"{scope['method']} {route}")
-        span.set({"http.route": route})
+        attributes["http.route"] = route
     if caller := tenant.get():
-        span.set({"service_server.tenant": str(caller)})
+        attributes["service_server.tenant"] = str(caller)
     if status is not None:
-        span.set({"http.response.status_code": status})
-        if status >= HTTP_500_INTERNAL_SERVER_ERROR:
-            span.fail(str(status))
+        attributes["http.response.status_code"] = status
+    span.set(attributes)
+    if status is not None and status >= HTTP_500_INTERNAL_SERVER_ERROR:
+        span.fail(str(status))
 
 
 def _as_get(scope: HTTPScope) -> HTTPScope:

@@ -3,9 +3,12 @@
 import httpx
 import pytest
 
+from tests.support import moto_server, service
+from tests.support.buckets import client_of
 from tests.support.cluster import Cluster, running_servers
 from tests.support.no_tls import NO_TLS
 from tests.support.otlp_receiver import otlp_receiver
+from tests.support.ports import free_port
 from tests.support.processes import eventually
 from tests.support.receiver import receiver
 
@@ -72,3 +75,48 @@ def test_a_job_is_one_trace_from_the_request_to_the_webhook(servers, tmp_path):
     assert not any(b"hush" in span.span.SerializeToString() for span in collector.spans)
     # What belongs to no request began no trace.
     assert {span.trace_id for span in collector.spans} == {TRACE}
+
+
+def test_the_objects_of_a_job_in_s3_are_spans_of_the_request_and_of_the_run(moto_address, tmp_path):
+    # Given a service that keeps code and logs in S3
+    store = {
+        "AWS_CODE_BUCKET": "traced-code",
+        "AWS_LOG_BUCKET": "traced-logs",
+        "AWS_ENDPOINT_URL": moto_address,
+        "AWS_ACCESS_KEY_ID": moto_server.ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": moto_server.SECRET_ACCESS_KEY,
+    }
+    s3 = client_of(moto_address, moto_server)
+    for bucket in ("traced-code", "traced-logs"):
+        s3.create_bucket(Bucket=bucket)
+    with otlp_receiver() as collector:
+        traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        env = service.environment(tmp_path, **store, **traces)
+        with service.served(env, port=free_port()) as server:
+            # When a program is uploaded and run, in a trace that its caller samples
+            with httpx.Client(base_url=server.url, verify=NO_TLS, timeout=120) as http:
+                http.headers["traceparent"] = f"00-{TRACE}-{CALLER}-01"
+                body = {"project": "p", "code": "print(1)", "language": "python", "execute": True}
+                job_id = http.post("/api/upload", json=body).raise_for_status().json()["job_id"]
+                job = http.get(f"/api/jobs/{job_id}/status", params={"wait": 60}).raise_for_status().json()
+            assert job["status"] == "SUCCESS"
+
+            def found():
+                return {span.name: span for span in collector.of_trace(TRACE)}
+
+            # Then the trace has each object, below the span of the work that wrote or read it
+            parts = {"put code store", "get code store", "put log store", "POST /api/upload", "run execution"}
+            assert eventually(lambda: found().keys() >= parts), found().keys()
+    spans = found()
+    assert {spans[name].kind for name in ("put code store", "get code store", "put log store")} == {"CLIENT"}
+    assert spans["put code store"].parent == spans["POST /api/upload"].id
+    by_id = {span.id: span for span in collector.of_trace(TRACE)}
+    for name in ("get code store", "put log store"):
+        assert "run execution" in set(_above(spans[name], by_id)), name
+    assert s3.list_objects_v2(Bucket="traced-code")["KeyCount"] == 1
+
+
+def _above(span, by_id):
+    """Yield the names of the spans that a span is below."""
+    while (span := by_id.get(span.parent)) is not None:
+        yield span.name

@@ -180,6 +180,8 @@ def test_traces_that_begin_here_are_detailed_in_a_share_and_those_of_callers_and
         with tracing.span("own", kind=SERVER), engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
             own = trace_context.get()
+            with tracing.span("put undetailed", kind=CLIENT), tracing.span("inside"):
+                assert trace_context.get().trace_id == own.trace_id
         with working_in(CALLER), tracing.span("caller's", kind=SERVER), engine.connect() as connection:
             connection.execute(sa.text("WITH a AS (SELECT 1) SELECT 2 FROM a"))
         with (
@@ -188,10 +190,16 @@ def test_traces_that_begin_here_are_detailed_in_a_share_and_those_of_callers_and
             engine.connect() as connection,
         ):
             connection.execute(sa.text("VALUES (1)"))
+            with tracing.span("put", kind=CLIENT):
+                pass
 
-    names = exported(work, detailed=0.0).keys()
+    found = exported(work, detailed=0.0)
 
-    assert {name.split()[0] for name in names} == {"own", "caller's", "WITH", "run", "VALUES"}
+    assert "put undetailed" not in found
+    begun = {name.split()[0] for name in found}
+    assert begun == {"own", "inside", "caller's", "WITH", "run", "VALUES", "put"}
+    # The span below one that is left out is the child of the request's.
+    assert found["inside"].parent == found["own"].id
 
 
 def test_commands_of_redis_are_spans_without_their_arguments(exported):
