@@ -1,11 +1,14 @@
+import json
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from tests.browser.guarded import Guarded
 from tests.browser.visitor import Visitor
 from tests.support.browser import browsing
-from tests.support.service import Server, environment, served
+from tests.support.oidc_provider import oidc_provider
+from tests.support.service import Server, environment, run, served
 
 expect.set_options(timeout=60_000)
 
@@ -21,6 +24,26 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     assert browser.is_connected()  # without a browser there is nothing to serve
     with served(environment(tmp_path_factory.mktemp("browsed"))) as server:
         yield server
+
+
+@pytest.fixture(scope="package")
+def guarded(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    assert browser.is_connected()
+    with oidc_provider() as provider:
+        env = environment(
+            tmp_path_factory.mktemp("guarded"),
+            SERVICE_SERVER_AUTH="keys+oidc",
+            SERVICE_SERVER_OIDC_ISSUER=provider.address,
+            SERVICE_SERVER_OIDC_CLIENT_ID="dashboard",
+            SERVICE_SERVER_OIDC_CLIENT_SECRET="a client's secret",
+        )
+        made = run("setup", "--json", env=env)
+        assert made.returncode == 0, made.stderr
+        with served(env) as server:
+            guarded = Guarded(server, provider, json.loads(made.stdout)["key"])
+            for tenant in ("acme", "other"):
+                guarded.api("POST", "/api/tenants", json={"tenant": tenant})
+            yield guarded
 
 
 @pytest.fixture

@@ -1,20 +1,13 @@
 """The pages that describe the API."""
 
-from pathlib import Path
-
 from playwright.sync_api import Page, expect
 
+from tests.browser.barriers import find_violations
 from tests.browser.visitor import Visitor
 
-_AXE = Path(__file__).parent / "axe" / "axe.min.js"
 # The whole page has seventy operations, all alike.
 _PARTS = [[".top"], [".information-container"], ["#operations-Running-uploadCode"]]
 _PATIENCE_MS = 120_000
-_VIOLATIONS = """
-async (parts) => (await axe.run({include: parts}, {resultTypes: ["violations"]})).violations
-    .filter((found) => ["serious", "critical"].includes(found.impact))
-    .map((found) => [found.id, found.nodes.map((node) => node.target.join(" "))])
-"""
 
 
 def background(page: Page) -> str:
@@ -42,8 +35,11 @@ def test_calls_can_be_tried_on_a_page_as_dark_as_the_dashboard(visitor: Visitor)
     answer = first.locator(".live-responses-table")
     expect(answer.locator(".response-col_status").last).to_have_text("200")
     expect(answer).to_contain_text("Code uploaded successfully")
-    page.evaluate(_AXE.read_text())
-    assert page.evaluate(_VIOLATIONS, _PARTS) == []
+    assert find_violations(page, _PARTS) == []
+    page.set_viewport_size({"width": 390, "height": 720})
+    assert find_violations(page, _PARTS) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.set_viewport_size({"width": 1200, "height": 860})
     call = page.locator(".opblock", has=page.locator("[data-path='/api/languages']"))
     call.locator(".opblock-summary").click()
     call.get_by_role("button", name="Execute").click()

@@ -27,14 +27,16 @@ def test_the_history_updates_by_itself(visitor: Visitor):
     expect(visitor.rows.first).to_contain_text(job_id[-12:])
 
 
-def test_an_update_leaves_the_keyboard_where_it_was(visitor: Visitor):
-    job_id = visitor.upload()
+@pytest.mark.parametrize("focused", ["#job-{job_id}", "a.tag[title='team:blue']"])
+def test_an_update_leaves_the_keyboard_where_it_was(visitor: Visitor, focused: str):
+    job_id = visitor.upload(tags={"team": "blue"})
     visitor.open_project()
-    visitor.page.locator(f"#job-{job_id}").focus()
+    focused = focused.format(job_id=job_id)
+    visitor.page.locator(focused).focus()
     visitor.upload()
 
     expect(visitor.rows).to_have_count(2)
-    assert visitor.page.evaluate("document.activeElement.id") == f"job-{job_id}"
+    expect(visitor.page.locator(focused)).to_be_focused()
 
 
 @pytest.mark.parametrize(

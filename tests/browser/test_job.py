@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_looks import AXE, VIOLATIONS
+from tests.browser.barriers import find_violations
 from tests.browser.visitor import Visitor
 
 
@@ -105,8 +105,7 @@ def test_two_runs_are_compared(visitor: Visitor):
     expect(stdout.locator(".removed .line")).to_have_text("old")
     expect(stdout.locator(".added .line")).to_have_text("new")
     expect(stdout.locator(".skipped .line")).to_have_text(["6 unchanged lines", "7 unchanged lines"])
-    page.evaluate(AXE.read_text())
-    assert page.evaluate(VIOLATIONS) == []
+    assert find_violations(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])

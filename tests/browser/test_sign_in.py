@@ -1,64 +1,17 @@
 """Signing in with a real browser: by key, at a real identity provider, and the pages for many tenants."""
 
-import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.test_looks import AXE, VIOLATIONS
-from tests.support.oidc_provider import OidcProvider, oidc_provider
-from tests.support.service import Server, environment, run, served
+from tests.browser.guarded import Guarded, sign_in
 
-PAGES = ("sign-in", "", "keys", "usage", "members", "audit", "tenants")
 # A key ends its sessions within five seconds; the page asks every two.
 ENDS_WITHIN_MS = 8_000
 _IS_ELSEWHERE = re.compile(r"^https?://(?!127\.0\.0\.1|localhost)")
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """A server that asks for a sign-in, its administrator's key, and the provider of its users."""
-
-    server: Server
-    provider: OidcProvider
-    admin_key: str
-
-    def api(self, method: str, path: str, key: str | None = None, **request: object) -> dict:
-        """Ask the API with a key, the administrator's by default."""
-        headers = {"Authorization": f"Bearer {key or self.admin_key}"}
-        with self.server.http as http:
-            answer = http.request(method, path, headers=headers, **request)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def key(self, tenant: str = "acme", *scopes: str, name: str = "a key") -> dict:
-        """Make a key."""
-        chosen = list(scopes) or ["jobs:read", "jobs:write", "projects:write", "logs:read", "keys:write"]
-        return self.api("POST", "/api/keys", json={"name": name, "scopes": chosen, "tenant": tenant})
-
-
-@pytest.fixture(scope="module")
-def guarded(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    assert browser.is_connected()
-    with oidc_provider() as provider:
-        env = environment(
-            tmp_path_factory.mktemp("guarded"),
-            SERVICE_SERVER_AUTH="keys+oidc",
-            SERVICE_SERVER_OIDC_ISSUER=provider.address,
-            SERVICE_SERVER_OIDC_CLIENT_ID="dashboard",
-            SERVICE_SERVER_OIDC_CLIENT_SECRET="a client's secret",
-        )
-        made = run("setup", "--json", env=env)
-        assert made.returncode == 0, made.stderr
-        with served(env) as server:
-            guarded = Guarded(server, provider, json.loads(made.stdout)["key"])
-            for tenant in ("acme", "other"):
-                guarded.api("POST", "/api/tenants", json={"tenant": tenant})
-            yield guarded
 
 
 @pytest.fixture
@@ -69,13 +22,6 @@ def context(browser: Browser, guarded: Guarded) -> Iterator[BrowserContext]:
     context.route(_IS_ELSEWHERE, lambda route: route.fulfill(status=200, content_type="text/css", body=""))
     yield context
     context.close()
-
-
-def sign_in(page: Page, key: str, path: str = "/dashboard") -> None:
-    page.goto(path)
-    page.get_by_label("API key").fill(key)
-    page.get_by_role("button", name="Sign in with the key").click()
-    expect(page.locator("#visitor")).to_be_visible()
 
 
 def sign_in_at_provider(page: Page, subject: str, path: str = "/dashboard") -> None:
@@ -233,26 +179,3 @@ def test_a_page_of_another_site_makes_no_use_of_the_session(page: Page, guarded:
 
     page.goto("/dashboard")
     expect(page.locator("#visitor")).to_be_visible()
-
-
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-def test_no_page_has_a_barrier_or_is_wider_than_the_screen(
-    browser: Browser, guarded: Guarded, theme: str, width: int
-):
-    guarded.key(name="n" * 120)
-    found, widths = {}, {}
-    context = browser.new_context(
-        base_url=guarded.server.url, color_scheme=theme, viewport={"width": width, "height": 800}
-    )
-    page = context.new_page()
-    for name in PAGES:
-        page.goto(f"/dashboard/{name}")
-        page.evaluate(AXE.read_text())
-        found[name] = page.evaluate(VIOLATIONS)
-        widths[name] = page.evaluate("document.documentElement.scrollWidth")
-        if name == PAGES[0]:
-            sign_in(page, guarded.admin_key)
-    context.close()
-
-    assert found == {name: [] for name in PAGES}
-    assert widths == dict.fromkeys(PAGES, width)

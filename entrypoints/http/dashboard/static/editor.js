@@ -11,6 +11,7 @@ const editorContents = (() => {
 (() => {
   // Fields that are no part of what somebody writes.
   const APART = new Set(["csrf", "from", "language", "code"]);
+  const HEADER_PX = 72;
 
   document.addEventListener("DOMContentLoaded", () => {
     const form = document.getElementById("editor");
@@ -44,6 +45,11 @@ const editorContents = (() => {
     const setLeaving = (isLeaving) => editor.setOption("extraKeys", isLeaving ? { ...keys, Tab: false, "Shift-Tab": false } : keys);
     editor.on("keydown", (_editor, event) => { if (!["Escape", "Tab", "Shift"].includes(event.key)) setLeaving(false); });
     editor.on("blur", () => setLeaving(false));
+    // Browsers do not scroll to what can be written in when the keyboard comes back to it from below.
+    editor.on("focus", () => {
+      const whole = editor.getWrapperElement(), { top, bottom } = whole.getBoundingClientRect();
+      if (bottom < HEADER_PX || top > innerHeight) whole.scrollIntoView({ block: "nearest" });
+    });
     editor.setSize(null, "auto");
     for (const [name, value] of Object.entries({ role: "textbox", "aria-multiline": "true", "aria-describedby": "code-hint" })) {
       editor.getInputField().setAttribute(name, value);
