@@ -11,6 +11,9 @@ EXAMPLE = "http://host:8080/run"
 class RunnerAddress:
     """The three addresses of one runner: to run a program, to be asked for its health, and to cancel a job.
 
+    Attributes:
+        base_url: The address that it shares with runners of other languages; None if it has one of its own.
+
     Raises:
         ValueError: The address to run programs is not one. It is not repeated: it may hold a password.
     """
@@ -18,6 +21,7 @@ class RunnerAddress:
     run_url: str
     health_url: str
     cancel_url: str
+    base_url: str | None = None
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.run_url)
@@ -33,7 +37,7 @@ class RunnerAddress:
     def below(cls, base_url: str, language: str) -> Self:
         """Build the addresses of a language's runner behind a base address."""
         base = base_url.rstrip("/")
-        return cls(f"{base}/{language}/run", f"{base}/health", f"{base}/cancel")
+        return cls(f"{base}/{language}/run", f"{base}/health", f"{base}/cancel", base)
 
     @classmethod
     def of(cls, run_url: str) -> Self:
@@ -44,8 +48,8 @@ class RunnerAddress:
 
     @property
     def shown(self) -> str:
-        """The address to run programs as operators see it: without a user and a password."""
-        parts = urlsplit(self.run_url)
+        """The address that operators know, which they have set: without a user and a password."""
+        parts = urlsplit(self.base_url or self.run_url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property

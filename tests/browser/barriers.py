@@ -1,4 +1,4 @@
-"""Barriers of a page: what axe finds, what is cut or too wide, and what the keyboard does not reach."""
+"""Barriers of a page: violations that axe finds, texts that are cut, widths, and the keyboard's way."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def find_barriers(page: Page) -> dict[str, object]:
 
 
 def _walk(page: Page, key: str) -> list[object]:
-    """Press a key until the focus has left the page; return what was not reached, or reached unseen."""
+    """Press a key until the focus has left the page; return the stops not reached, or reached unseen."""
     for _ in range(page.evaluate("checks.begin()") + 20):
         page.keyboard.press(key)
         if page.evaluate("document.activeElement.closest('.CodeMirror') !== null"):

@@ -45,7 +45,7 @@ _VISITORS_PAGES = ("", "keys", "usage", "members", "audit", "tenants")
 
 @pytest.fixture(scope="module")
 def names(server: Server) -> dict[str, object]:
-    """What the addresses of pages name: things with much to show."""
+    """Names in the addresses of pages, of things with much to show."""
     project = f"looks-{_LONG}"
     in_project = {"project": project, "tags": {"team": "blue", "branch": "feature/" + "x" * 110}}
 
