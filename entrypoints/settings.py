@@ -36,6 +36,7 @@ from application.use_cases.apply_retention import RetentionRules
 from application.use_cases.deliver_webhooks import DeliveryRules
 from domain.artifacts import ArtifactLimits
 from domain.batch import MAX_BATCH_JOBS
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.files import FileLimits
 from domain.language import parse_language
@@ -112,9 +113,9 @@ def webhook_key(secret: SecretStr) -> bytes:
     try:
         key = base64.b64decode(secret.get_secret_value().removeprefix(_WEBHOOK_SECRET_PREFIX), validate=True)
     except binascii.Error:
-        raise ValueError("a webhook secret is Base64, with 'whsec_' before it or without") from None
+        raise ValueError(text("settings.webhook_secret_form")) from None
     if len(key) < _WEBHOOK_KEY_MIN_BYTES:
-        raise ValueError(f"a webhook secret has at least {_WEBHOOK_KEY_MIN_BYTES} bytes")
+        raise ValueError(text("settings.webhook_secret_size", bytes=_WEBHOOK_KEY_MIN_BYTES))
     return key
 
 
@@ -124,16 +125,13 @@ def sealing_key(secret: SecretStr) -> tuple[str, bytes]:
     Raises:
         ValueError: It has another form, or another size.
     """
-    key_id, colon, text = secret.get_secret_value().partition(":")
+    key_id, colon, encoded = secret.get_secret_value().partition(":")
     try:
-        key = base64.b64decode(text, validate=True)
+        key = base64.b64decode(encoded, validate=True)
     except binascii.Error:
         key = b""
     if not colon or not _SEALING_KEY_ID.fullmatch(key_id) or len(key) != _SEALING_KEY_BYTES:
-        raise ValueError(
-            "a sealing key is NAME:KEY, where NAME has 1 to 32 letters, digits, '_', '.' and '-', and KEY is "
-            f"{_SEALING_KEY_BYTES} bytes in Base64, such as of `openssl rand -base64 {_SEALING_KEY_BYTES}`"
-        )
+        raise ValueError(text("settings.sealing_key", bytes=_SEALING_KEY_BYTES))
     return key_id, key
 
 
@@ -151,9 +149,9 @@ def _link_key(secret: SecretStr) -> bytes:
     try:
         key = base64.b64decode(secret.get_secret_value(), validate=True)
     except binascii.Error:
-        raise ValueError("is Base64, as `openssl rand -base64 32` prints it") from None
+        raise ValueError(text("settings.link_key_form")) from None
     if len(key) < _LINK_KEY_MIN_BYTES:
-        raise ValueError(f"has at least {_LINK_KEY_MIN_BYTES} bytes")
+        raise ValueError(text("settings.link_key_size", bytes=_LINK_KEY_MIN_BYTES))
     return key
 
 
@@ -164,7 +162,7 @@ def _check_link_key(secret: SecretStr) -> SecretStr:
 
 def _check_address(address: str) -> str:
     if not _is_address(address, {"http", "https"}):
-        raise ValueError("must be an address such as http://host:port/path")
+        raise ValueError(text("settings.address"))
     return address
 
 
@@ -175,9 +173,9 @@ def _check_engine_address(address: str) -> str:
         parts = urlsplit(address)
         (parts.hostname or "").encode("idna")
     except ValueError:
-        raise ValueError("must be the address that runners share, like http://host:port/path") from None
+        raise ValueError(text("settings.engine_address")) from None
     if parts.query or parts.fragment:
-        raise ValueError("must be an address without a query, like http://host:port/path")
+        raise ValueError(text("settings.address_with_query"))
     return address
 
 
@@ -188,14 +186,14 @@ def _check_runner_address(address: str) -> str:
     except ValueError:
         is_whole = False
     if not is_whole:
-        raise ValueError("must be the full address of a runner's /run, like http://host:8080/run")
+        raise ValueError(text("settings.runner_address"))
     return address
 
 
 def _check_redis_address(secret: SecretStr) -> SecretStr:
     address = secret.get_secret_value()
     if not address.startswith("unix://") and not _is_address(address, {"redis", "rediss"}):
-        raise ValueError("must be an address such as redis://host:6379/0, rediss://host or unix:///path")
+        raise ValueError(text("settings.redis_address"))
     return secret
 
 
@@ -211,19 +209,13 @@ def _is_address(address: str, schemes: set[str]) -> bool:
 def _check_origin(origin: str) -> str:
     """Refuse an origin that no browser sends."""
     if not _ORIGIN.fullmatch(origin):
-        raise ValueError(
-            f"{origin}: must be an origin as browsers send it, such as https://app.example.com: in lower "
-            "case, with its scheme, and without a path, a slash at the end, or the scheme's own port"
-        )
+        raise ValueError(text("settings.origin", origin=origin))
     return origin
 
 
 def _check_host(host: str) -> str:
     if not _HOST.fullmatch(host):
-        raise ValueError(
-            f"{host}: must be a host's name or address without scheme and port, such as api.example.com or "
-            "[::1], or * for any"
-        )
+        raise ValueError(text("settings.host", host=host))
     return host
 
 
@@ -238,7 +230,7 @@ def _check_readable(file: Path) -> Path:
     try:
         file.open("rb").close()
     except OSError as error:
-        raise ValueError(f"cannot read {file}: {error.strerror}") from error
+        raise ValueError(text("settings.unreadable", file=file, detail=error.strerror)) from error
     return file
 
 
@@ -247,9 +239,9 @@ def _check_issuer(issuer: str) -> str:
     _check_address(issuer)
     parts = urlsplit(issuer)
     if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("must be an address without a query, like https://accounts.example.com")
+        raise ValueError(text("settings.issuer_with_query"))
     if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
-        raise ValueError("must begin with https://, unless it is on this machine")
+        raise ValueError(text("settings.issuer_scheme"))
     return issuer
 
 
@@ -293,8 +285,13 @@ class _Limits(BaseSettings):
             default, maximum = getattr(self, name), getattr(self, f"max_{name}")
             if default > maximum:
                 raise ValueError(
-                    f"{_variable(name)}, the default, is {default} and more than {PREFIX}MAX_{name.upper()}, "
-                    f"the maximum, which is {maximum}"
+                    text(
+                        "settings.default_above_maximum",
+                        name=_variable(name),
+                        default=default,
+                        maximum_name=f"{PREFIX}MAX_{name.upper()}",
+                        maximum=maximum,
+                    )
                 )
         return self
 
@@ -520,9 +517,7 @@ class Settings(BaseSettings):
             return value
         pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
         if not all(claim.strip() and name.strip() for claim, _, name in pairs):
-            raise ValueError(
-                "must be pairs of a claim's value and a name, such as `ops=admin, eng=developer`"
-            )
+            raise ValueError(text("settings.pairs"))
         return {claim.strip(): name.strip() for claim, _, name in pairs}
 
     @field_validator("oidc_tenants")
@@ -532,7 +527,7 @@ class Settings(BaseSettings):
             try:
                 TenantName(name)
             except InvalidValue as error:
-                raise ValueError(f"{name}: {error.detail}") from error
+                raise ValueError(text("cli.about", subject=name, detail=error.detail)) from error
         return tenants
 
     @field_validator("oidc_roles")
@@ -540,14 +535,15 @@ class Settings(BaseSettings):
     def _are_roles(cls, roles: Mapping[str, str]) -> Mapping[str, str]:
         for name in roles.values():
             if name not in ROLES:
-                raise ValueError(f"{name}: must be one of {', '.join(ROLES)}")
+                allowed = text("settings.one_of", allowed=", ".join(ROLES))
+                raise ValueError(text("cli.about", subject=name, detail=allowed))
         return roles
 
     @field_validator("environment")
     @classmethod
     def _is_known(cls, environment: str) -> str:
         if environment.lower() not in _ENVIRONMENTS:
-            raise ValueError(f"must be one of {', '.join(_ENVIRONMENTS)}")
+            raise ValueError(text("settings.one_of", allowed=", ".join(_ENVIRONMENTS)))
         return environment
 
     @field_validator("engine_languages")
@@ -557,7 +553,7 @@ class Settings(BaseSettings):
             try:
                 parse_language(name)
             except InvalidValue as error:
-                raise ValueError(f"{name}: {error.detail}") from error
+                raise ValueError(text("cli.about", subject=name, detail=error.detail)) from error
         return names
 
     @field_validator("trusted_proxies")
@@ -567,24 +563,22 @@ class Settings(BaseSettings):
             try:
                 ip_network(network)
             except ValueError as error:
-                raise ValueError(f"{network}: must be an address, or a network such as 10.0.0.0/8") from error
+                raise ValueError(text("settings.network", network=network)) from error
         return networks
 
     @model_validator(mode="after")
     def _renews_in_time(self) -> Self:
         if self.renew_every_s * 2 > self.lease_s:
             raise ValueError(
-                f"{PREFIX}RENEW_EVERY_S must be at most half of {PREFIX}LEASE_S, so that a lease outlives a "
-                "renewal that fails"
+                text("settings.renewal", renewal=f"{PREFIX}RENEW_EVERY_S", lease=f"{PREFIX}LEASE_S")
             )
         return self
 
     @model_validator(mode="after")
     def _sends_tokens_to_rds_alone(self) -> Self:
         if self.rds_iam_region is not None and self.rds_ca_file is None:
-            raise ValueError(
-                f"{PREFIX}RDS_IAM_REGION needs {PREFIX}RDS_CA_FILE: its tokens are passwords in plain text"
-            )
+            region, ca_file = f"{PREFIX}RDS_IAM_REGION", f"{PREFIX}RDS_CA_FILE"
+            raise ValueError(text("settings.region_needs_ca", region=region, ca_file=ca_file))
         return self
 
     @field_validator("sealing_keys")
@@ -592,7 +586,7 @@ class Settings(BaseSettings):
     def _has_keys_of_different_names(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         names = [sealing_key(secret)[0] for secret in secrets]
         if len(set(names)) < len(names):
-            raise ValueError("each sealing key has a name of its own")
+            raise ValueError(text("settings.sealing_key_names"))
         return secrets
 
     @model_validator(mode="after")
@@ -600,10 +594,11 @@ class Settings(BaseSettings):
         if self.auth is AuthMode.KEYS_AND_OIDC:
             missing = [name for name in ("oidc_issuer", "oidc_client_id") if getattr(self, name) is None]
             if missing:
-                names = " and ".join(PREFIX + name.upper() for name in missing)
-                raise ValueError(f"{PREFIX}AUTH={AuthMode.KEYS_AND_OIDC} needs {names}")
+                names = ", ".join(PREFIX + name.upper() for name in missing)
+                setting = f"{PREFIX}AUTH={AuthMode.KEYS_AND_OIDC}"
+                raise ValueError(text("settings.provider", setting=setting, names=names))
             if "openid" not in self.oidc_scopes:
-                raise ValueError(f"{PREFIX}OIDC_SCOPES must name `openid`")
+                raise ValueError(text("settings.openid", setting=f"{PREFIX}OIDC_SCOPES"))
         return self
 
     @property

@@ -1,7 +1,6 @@
 """Checks for probable mistakes in the settings: unknown names, and combinations that do not fit."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from dotenv import dotenv_values
@@ -25,18 +24,18 @@ _AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"
 _KUBERNETES = tuple(f"{PREFIX}{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT"))
 _KUBERNETES_PORT = f"{PREFIX}PORT"
 OPEN_TO_ALL = text("common.open_to_all")
-_COMBINATIONS: tuple[tuple[Callable[[Settings], bool], Text | str], ...] = (
+_COMBINATIONS: tuple[tuple[Callable[[Settings], bool], Text], ...] = (
     (
         lambda settings: settings.code_bucket is not None and settings.log_bucket is None,
-        "AWS_CODE_BUCKET is set and AWS_LOG_BUCKET is not: logs are kept in a directory of this machine.",
+        text("settings.logs_in_directory"),
     ),
     (
         lambda settings: settings.log_bucket is not None and settings.code_bucket is None,
-        "AWS_LOG_BUCKET is set and AWS_CODE_BUCKET is not: code is kept in a directory of this machine.",
+        text("settings.code_in_directory"),
     ),
     (
         lambda settings: settings.uses_runners and settings.code_bucket is None,
-        "EXECUTION_ENGINE_BASE_URL is set without AWS_CODE_BUCKET: runners fetch code from S3 alone.",
+        text("settings.runners_need_bucket"),
     ),
     (
         lambda settings: settings.is_open_to_all,
@@ -45,20 +44,11 @@ _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], Text | str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownSetting:
-    """A variable that is not a setting, and the setting with the most similar name, if any."""
+def unknown_settings(environment: Mapping[str, str]) -> Iterator[Text]:
+    """Find the unknown settings among the environment's variables and in the `.env` file.
 
-    name: str
-    nearest: str | None
-
-    def __str__(self) -> str:
-        hint = f"; did you mean {self.nearest}?" if self.nearest else "."
-        return f"{self.name} is not a setting{hint}"
-
-
-def unknown_settings(environment: Mapping[str, str]) -> Iterator[UnknownSetting]:
-    """Find the unknown settings among the environment's variables, and in the `.env` file."""
+    Each is a sentence that names the setting with the most similar name, if there is one.
+    """
     known = {variable(kind, name) for kind in (Settings, LimitSettings) for name in kind.model_fields}
     given = {name.upper(): value for name, value in {**dotenv_values(ENV_FILE), **environment}.items()}
     for name in sorted(given.keys() - known - _OTHERS_OF_OURS - _OF_AWS):
@@ -70,18 +60,24 @@ def unknown_settings(environment: Mapping[str, str]) -> Iterator[UnknownSetting]
             iter(get_close_matches(name, known, n=1, cutoff=cutoff)), None
         )
         if is_ours or nearest:
-            yield UnknownSetting(name, nearest)
+            yield _unknown(name, nearest)
 
 
-def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
+def _unknown(name: str, nearest: str | None) -> Text:
+    if nearest is None:
+        return text("settings.unknown", name=name)
+    return text("settings.unknown_similar", name=name, nearest=nearest)
+
+
+def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Text]:
     """Yield probable mistakes in the settings, as sentences."""
-    yield from map(str, unknown_settings(environment))
+    yield from unknown_settings(environment)
     for is_wrong, sentence in _COMBINATIONS:
         if is_wrong(settings):
-            yield str(sentence)
+            yield sentence
     if is_tracing_wanted(environment) and (other := other_protocol(environment)) is not None:
         name, value = other
-        yield f"{name} is {value}, and traces are sent by {PROTOCOL}: its port is usually 4318."
+        yield text("settings.traces_protocol", name=name, value=value, protocol=PROTOCOL)
 
 
 def _without_prefix(name: str, known: Collection[str]) -> str | None:

@@ -5,10 +5,16 @@ import time
 import rich_click as click
 
 from entrypoints.cli.client import Json, ServiceClient, segment
-from entrypoints.cli.columns import Column
+from entrypoints.cli.columns import Column, yes_or_no
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.program_options import program_input, text_of
-from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
+from entrypoints.cli.terminal import (
+    json_option,
+    list_options,
+    print_fields,
+    print_json,
+    print_table,
+)
 from entrypoints.cli.values import Seconds
 
 # A service that has just started asks the languages' compilers for their versions for a moment.
@@ -64,7 +70,7 @@ def languages(*, as_json: bool, server: str | None) -> None:
             (
                 language["name"],
                 "*" + language["extension"],
-                "yes" if language["available"] else "no",
+                yes_or_no(is_so=language["available"]),
                 language["version"],
                 language["unavailable_because"],
             )

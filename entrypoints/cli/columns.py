@@ -1,4 +1,4 @@
-"""Columns of tables, whose heads are in the catalogue."""
+"""Columns of tables, and words in their cells, which are in the catalogue."""
 
 from enum import StrEnum
 
@@ -73,3 +73,8 @@ class Column(StrEnum):
     def head(self) -> Text:
         """The head of the column."""
         return text(f"columns.{self}")
+
+
+def yes_or_no(*, is_so: bool) -> Text:
+    """Return the word for a truth."""
+    return text("cli.yes") if is_so else text("cli.no")

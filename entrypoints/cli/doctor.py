@@ -10,14 +10,15 @@ import rich_click as click
 
 from adapters.common.host import Host, Place
 from application.errors import ApplicationError
+from domain.catalogue.text import Text, said_by, text
 from entrypoints.cli.client import Json
 from entrypoints.cli.client_commands import known_languages
-from entrypoints.cli.columns import Column
+from entrypoints.cli.columns import Column, yes_or_no
 from entrypoints.cli.connection import connect, server_option
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.parts import admitted, parts
 from entrypoints.cli.settings_report import in_force, load_limits, load_settings
-from entrypoints.cli.terminal import json_option, one_line, print_fields, print_json, print_table
+from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table, say
 from entrypoints.settings import LimitSettings, Settings
 from entrypoints.settings_check import warnings
 
@@ -37,8 +38,8 @@ def command(*, as_json: bool, server: str | None) -> None:
     if server is None:
         settings = load_settings()
         report["host"] = _host()
-        report["parts"] = dict(parts(settings))
-        report["admitted"] = dict(admitted(settings))
+        report["parts"] = list(parts(settings))
+        report["admitted"] = list(admitted(settings))
         report["settings"] = _settings(settings)
         report["warnings"] = list(warnings(settings, os.environ))
     try:
@@ -50,9 +51,9 @@ def command(*, as_json: bool, server: str | None) -> None:
             }
             report["missing"] = _missing(report)
     except (Failure, ApplicationError) as error:
-        report |= {"dependencies": [], "languages": [], "missing": [str(error)]}
+        report |= {"dependencies": [], "languages": [], "missing": [said_by(error)]}
     if as_json:
-        print_json(report)
+        print_json(_plain(report))
     else:
         _print(report)
     sys.exit(ExitCode.FAILED if report["missing"] else ExitCode.OK)
@@ -73,43 +74,55 @@ def _settings(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _missing(report: dict[str, Any]) -> list[str]:
+def _plain(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report as JSON has it, in English."""
+    named = {
+        key: {str(name): str(what) for name, what in report.get(key, ())} for key in ("parts", "admitted")
+    }
+    said = {key: list(map(str, report.get(key, ()))) for key in ("warnings", "missing")}
+    return report | {key: value for key, value in (named | said).items() if key in report}
+
+
+def _missing(report: dict[str, Any]) -> list[Text | str]:
     missing = [
-        dependency["detail"] or f"{dependency['name']} does not answer"
+        dependency["detail"] or text("doctor.no_answer", name=dependency["name"])
         for dependency in report["dependencies"]
         if not dependency["healthy"]
     ]
     if not any(language["available"] for language in report["languages"]):
-        missing.append("no language is installed")
+        missing.append(text("doctor.no_language"))
     return missing
 
 
 def _print(report: dict[str, Any]) -> None:
     print_fields([("service-server", report["service_server"]), ("Python", report["python"])])
     if "settings" in report:
-        print_fields([("host", report["host"])])
+        print_fields([(text("doctor.host"), report["host"])])
         click.echo()
-        print_fields([*report["parts"].items(), *report["admitted"].items()])
-        click.echo("\nSettings")
+        print_fields([*report["parts"], *report["admitted"]])
+        _print_head(text("doctor.settings"))
+        given, default = text("doctor.set"), text("doctor.default")
         print_table(
             (Column.NAME, Column.VALUE, Column.SOURCE),
-            ((s["name"], s["value"], "set" if s["is_set"] else "default") for s in report["settings"]),
+            ((s["name"], s["value"], given if s["is_set"] else default) for s in report["settings"]),
             is_part=True,
         )
-    click.echo("\nHealth")
+    _print_head(text("doctor.health"))
     print_table(
         (Column.PART, Column.HEALTHY, Column.UNHEALTHY_BECAUSE),
-        ((d["name"], "yes" if d["healthy"] else "no", d["detail"]) for d in report["dependencies"]),
+        ((d["name"], yes_or_no(is_so=d["healthy"]), d["detail"]) for d in report["dependencies"]),
         is_part=True,
     )
     _print_engine(report.get("engine"))
-    click.echo("\nLanguages")
+    _print_head(text("doctor.languages"))
     print_table(
         (Column.LANGUAGE, Column.AVAILABLE, Column.UNAVAILABLE_BECAUSE),
         (
             (
                 language["name"],
-                (language["version"] or "yes") if language["available"] else "no",
+                language["version"]
+                if language["available"] and language["version"]
+                else yes_or_no(is_so=language["available"]),
                 language["unavailable_because"],
             )
             for language in report["languages"]
@@ -118,26 +131,33 @@ def _print(report: dict[str, Any]) -> None:
     )
     click.echo()
     for sentence in report.get("warnings", ()):
-        click.echo(one_line(sentence))
-    for sentence in report["missing"] or ["Nothing essential is missing."]:
-        click.echo(one_line(sentence))
+        say(sentence)
+    for sentence in report["missing"] or [text("doctor.nothing_missing")]:
+        say(sentence)
+
+
+def _print_head(head: Text) -> None:
+    click.echo(f"\n{in_language(head)}")
 
 
 def _print_engine(engine: Json | None) -> None:
     if engine is None:
         return
-    click.echo("\nEngine")
-    isolated = {True: "yes", "partly": "PARTLY", False: "NO", None: "the engine does not say"}[
-        engine["isolated"]
-    ]
+    _print_head(text("doctor.engine"))
+    isolated = {
+        True: yes_or_no(is_so=True),
+        "partly": text("doctor.isolated_partly"),
+        False: text("doctor.isolated_no"),
+        None: text("doctor.isolated_unknown"),
+    }
     print_fields(
         [
-            ("name", engine["name"]),
-            ("isolated", isolated),
-            ("warm start", engine["warm_start"]),
-            ("control groups", engine["control_groups"]),
-            ("warning", engine["warning"]),
-            *(("missing", guarantee) for guarantee in engine["missing"]),
+            (text("doctor.name"), engine["name"]),
+            (text("doctor.isolated"), isolated[engine["isolated"]]),
+            (text("doctor.warm_start"), engine["warm_start"]),
+            (text("doctor.control_groups"), engine["control_groups"]),
+            (text("doctor.warning"), engine["warning"]),
+            *((text("doctor.missing"), guarantee) for guarantee in engine["missing"]),
         ]
     )
     print_table((Column.LIMIT, Column.ENFORCED), engine["limits"].items(), is_part=True)

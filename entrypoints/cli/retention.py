@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import rich_click as click
 
-from domain.catalogue.text import text
+from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue
 from domain.retention import FOREVER, RETENTION_NAMES, Retention
 from entrypoints.cli.client import Json
@@ -54,9 +54,11 @@ def print_retention(shown: Json, *, as_json: bool) -> None:
         print_fields((name, _written(shown[name])) for name in ("policy", "in_force"))
 
 
-def _written(policy: Mapping[str, float | str | None]) -> str:
+def _written(policy: Mapping[str, float | str | None]) -> Text | str:
     figures = ((short, policy.get(name)) for short, name in _FIGURES.items())
-    return " ".join(f"{short}={_days(days)}" for short, days in figures if days is not None) or "none"
+    return " ".join(f"{short}={_days(days)}" for short, days in figures if days is not None) or text(
+        "cli.none"
+    )
 
 
 def _days(days: float | str) -> str:

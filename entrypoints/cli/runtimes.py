@@ -45,11 +45,11 @@ def add(*, name: str, from_venv: Path | None, from_prefix: Path | None, language
 def list_all(*, as_json: bool) -> None:
     """List the runtimes that are registered on this machine."""
     rows = [
-        (each.name, each.language.name, each.version, each.unavailable_because or "available")
+        (each.name, each.language.name, each.version, each.unavailable_because or text("cli.available"))
         for each in runtime_directory(load_settings()).supports()
     ]
     if as_json:
-        print_json([dict(zip(_NAMES, row, strict=True)) for row in rows])
+        print_json([dict(zip(_NAMES, (*row[:-1], str(row[-1])), strict=True)) for row in rows])
     else:
         print_table(
             _COLUMNS, [(name, language, version or "", state) for name, language, version, state in rows]

@@ -14,12 +14,13 @@ from litestar import Litestar
 
 from application.ports.execution_engine import ExecutionEngine
 from domain.catalogue.text import text
-from entrypoints.cli.errors import ExitCode, Failure, fault_of
+from entrypoints.cli.errors import ExitCode, Failure, fault_of, in_language
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.metrics_port import serving_metrics
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
+from entrypoints.cli.terminal import aligned
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
@@ -106,21 +107,21 @@ def _listen(host: str, port: int) -> socket.socket:
 def banner(settings: Settings, warning: str | None) -> Iterator[str]:
     """Describe the address and the parts of a server, and the commands for a first program."""
     url = f"http://{_reachable(settings.host)}:{settings.port}"
-    yield f"Service Server listens on {url} (API page: {url}/docs)"
-    for name, what in parts(settings):
-        yield f"  {name:<9} {what}"
-    for sentence in filter(None, (warning, str(OPEN_TO_ALL) if settings.is_open_to_all else None)):
-        yield f"\n  WARNING: {sentence}"
+    yield in_language(text("serve.listens", url=url))
+    for line in aligned([(in_language(name), in_language(what)) for name, what in parts(settings)]):
+        yield f"  {line}"
+    for sentence in filter(None, (warning, OPEN_TO_ALL if settings.is_open_to_all else None)):
+        yield f"\n  {in_language(text('serve.warning', sentence=sentence))}"
     reads_stdin = not settings.uses_runners
     code, stdin = _SUM if reads_stdin else _ANSWER
     key = _KEY_HEADER if settings.asks_for_keys else ""
-    yield "\nA first program, with curl:"
+    yield f"\n{in_language(text('serve.first_program'))}"
     yield f"""  JOB=$({_UPLOAD.format(key=key, url=url, code=code)} | cut -d'"' -f4)"""
     yield f'  curl -s {key}-X POST "{url}/api/execute/$JOB?{stdin}wait=10"'
     if settings.asks_for_keys:
-        yield "with an API key in SERVICE_SERVER_API_KEY, of which `service-server setup` makes the first,"
+        yield in_language(text("serve.with_key"))
     if reads_stdin:
-        yield "and with the command line:"
+        yield in_language(text("serve.with_command_line"))
         yield f"  {_program()} run --server {url} --stdin 'to be or not to be' examples/words.py"
     yield ""
 

@@ -7,15 +7,25 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
+from domain.catalogue.text import Text, said_by, text
 from domain.errors import DomainError
 from domain.limits import LimitPolicy
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.settings import LimitSettings, Settings, variable
 from entrypoints.settings_check import unknown_settings
 
 _MASK = "********"
+# The kinds of pydantic's errors that a value from the environment may have.
+RULES = frozenset(
+    {
+        *("bool_parsing", "int_parsing", "int_parsing_size", "float_parsing", "finite_number"),
+        *("greater_than", "greater_than_equal", "less_than_equal", "literal_error", "enum"),
+        *("string_too_long", "string_pattern_mismatch", "url_parsing", "url_scheme", "url_too_long"),
+    }
+)
 
 
 def load_settings(host: str | None = None, port: int | None = None) -> Settings:
@@ -29,7 +39,7 @@ def load_settings(host: str | None = None, port: int | None = None) -> Settings:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     unknown = [] if settings.is_development else list(unknown_settings(os.environ))
     if unknown:
-        raise Failure(" ".join(map(str, unknown)), ExitCode.USAGE)
+        raise Failure(" ".join(map(in_language, unknown)), ExitCode.USAGE)
     return settings
 
 
@@ -62,9 +72,19 @@ def _named(settings: type[BaseSettings], location: tuple[int | str, ...]) -> str
     return variable(settings, name) if name in settings.model_fields else name
 
 
-def _sentence(settings: type[BaseSettings], location: tuple[int | str, ...], message: str) -> str:
-    name, detail = _named(settings, location), message.removeprefix("Value error, ")
-    return f"{name}: {detail}" if name else detail
+def _sentence(settings: type[BaseSettings], problem: ErrorDetails) -> str:
+    name, detail = _named(settings, problem["loc"]), _broken_rule(problem)
+    return in_language(text("cli.about", subject=name, detail=detail) if name else detail)
+
+
+def _broken_rule(problem: ErrorDetails) -> Text | str:
+    """Return the rule that a value breaks; in the library's words, if they are not in the catalogue."""
+    bounds = problem.get("ctx", {})
+    if problem["type"] in RULES:
+        shown = {name: str(bound).replace(" or ", ", ") for name, bound in bounds.items()}
+        return text(f"settings.rule_{problem['type']}", **shown)
+    error = bounds.get("error")
+    return said_by(error) if isinstance(error, ValueError) else problem["msg"]
 
 
 def _masked(name: str, value: object) -> str:
@@ -100,7 +120,7 @@ def _refusals(settings: type[BaseSettings]) -> Iterator[None]:
         yield
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
-        sentences = [_sentence(settings, problem["loc"], problem["msg"]) for problem in problems]
+        sentences = [_sentence(settings, problem) for problem in problems]
         raise Failure("; ".join(sentences), ExitCode.USAGE) from error
     except DomainError as error:
-        raise Failure(str(error), ExitCode.USAGE) from error
+        raise Failure(said_by(error), ExitCode.USAGE) from error

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import rich_click as click
 from msgspec import to_builtins
 
-from domain.catalogue.text import text
+from domain.catalogue.text import Text, text
 from domain.quota import QUOTA_NAMES, UNLIMITED, Quota
 from domain.tenant import Tenant, TenantName, TenantTrigger
 from entrypoints.cli import retention
@@ -144,9 +144,9 @@ def _fields(tenant: Tenant) -> dict[str, object]:
     return fields
 
 
-def _written(quota: object) -> str:
+def _written(quota: object) -> Text | str:
     figures = quota if isinstance(quota, dict) else {}
-    return " ".join(f"{name}={figure}" for name, figure in figures.items()) or "none"
+    return " ".join(f"{name}={figure}" for name, figure in figures.items()) or text("cli.none")
 
 
 def _print(tenant: Tenant, *, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -74,7 +74,7 @@ def print_table(
 
     Args:
         columns: Their heads, which programs read in English.
-        rows: The rows.
+        rows: The rows. Their texts of the catalogue are in the language of a terminal, and else in English.
         style: Returns the style of a row on a terminal, None for the usual one.
         is_part: Whether it is a part of a report, which has the heads everywhere. Elsewhere they are on
             terminals only, and with --header.
@@ -107,13 +107,17 @@ def table_of(
     for place, column in enumerate(columns):
         table.add_column(in_language(column.head), no_wrap=place < whole, overflow="fold")
     for row in rows:
-        texts = [_local(cell) for cell in _texts(row)]
+        texts = [_local(cell) for cell in _texts(map(_shown, row))]
         styles = [cell.style or "" if isinstance(cell, Styled) else "" for cell in row]
         table.add_row(*map(Text, texts, styles), style=style(texts))
     return table
 
 
-def _texts(row: Sequence[object]) -> list[str]:
+def _shown(cell: object) -> object:
+    return in_language(cell) if isinstance(cell, CatalogueText) else cell
+
+
+def _texts(row: Iterable[object]) -> list[str]:
     return [one_line("" if cell is None else str(cell)) for cell in row]
 
 
@@ -129,7 +133,7 @@ def _has_header() -> bool:
     return context is not None and context.meta.get(_HEADER, False)
 
 
-def say(sentence: CatalogueText) -> None:
+def say(sentence: CatalogueText | str) -> None:
     """Print a line on stdout, in the language of the terminal."""
     click.echo(one_line(in_language(sentence)))
 
@@ -139,14 +143,29 @@ def note(sentence: CatalogueText | str) -> None:
     click.echo(f"service-server: {one_line(in_language(sentence))}", err=True)
 
 
-def print_fields(fields: Iterable[tuple[str, object]]) -> None:
+def print_fields(fields: Iterable[tuple[CatalogueText | str, object]]) -> None:
     """Print the fields that have a value below each other."""
-    given = [(name, one_line(str(value))) for name, value in fields if value is not None]
+    given = [(in_language(name), one_line(in_language(value))) for name, value in fields if value is not None]
     if sys.stdout.isatty():
         given = [(name, _with_offset(value)) for name, value in given]
-    width = max((len(name) for name, _value in given), default=0)
-    for name, value in given:
-        click.echo(f"{name:<{width}}  {value}")
+    for line in aligned(given):
+        click.echo(line)
+
+
+def aligned(fields: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Write names and values in two columns of a terminal, where East Asian characters are wide."""
+    width = max((_cells(name) for name, _value in fields), default=0)
+    for name, value in fields:
+        yield f"{name}{' ' * (width - _cells(name))}  {value}"
+
+
+def _cells(text: str) -> int:
+    """Return the width of a text on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415 - only other languages need it
+
+    return cell_len(text)
 
 
 def _with_offset(value: str) -> str:

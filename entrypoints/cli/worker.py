@@ -9,13 +9,13 @@ import rich_click as click
 
 from application.errors import ApplicationError
 from domain.catalogue.text import said_by, text
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.metrics_port import serving_metrics
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.cli.terminal import note, say
+from entrypoints.cli.terminal import aligned, note, say
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
 from entrypoints.settings_check import warnings
@@ -68,8 +68,8 @@ def _work(settings: Settings, processes: int = 1) -> None:
         ),
     ):
         say(text("cli.working", count=settings.worker_threads))
-        for name, what in parts(settings):
-            click.echo(f"  {name:<9} {what}")
+        for line in aligned([(in_language(name), in_language(what)) for name, what in parts(settings)]):
+            click.echo(f"  {line}")
         os.read(told_to_stop, 1)
 
 

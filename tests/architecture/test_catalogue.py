@@ -26,6 +26,7 @@ from domain.tenant import TenantStatus
 from domain.webhook import DeliveryStatus, WebhookStatus
 from entrypoints.cli.columns import Column
 from entrypoints.cli.errors import OS_FAULTS
+from entrypoints.cli.settings_report import RULES
 from entrypoints.http.dashboard import audit, cluster, history, job_state, keys, usage, visitor
 from entrypoints.http.errors import PROBLEM_TYPES, PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.request_head import CODING, VERSION
@@ -85,6 +86,7 @@ FAMILIES: Mapping[str, set[str]] = {
     "problems.title_": {kind.name.replace("-", "_") for kind in PROBLEM_KINDS},
     "projects.sort_": set(ProjectOrder),
     "reasons.": set(Reason),
+    "settings.rule_": set(RULES),
     "states.": {*State, *(status.lower() for statuses in STATUSES for status in statuses)},
 }
 PLURALS = {Language.ENGLISH: {"one", "other"}, Language.KOREAN: {"other"}, Language.JAPANESE: {"other"}}

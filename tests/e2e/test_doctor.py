@@ -110,3 +110,20 @@ def test_a_setting_that_is_probably_not_meant_is_named(tmp_path):
     assert report["warnings"] == [
         "SERVICE_SERVER_WORKER_THREDS is not a setting; did you mean SERVICE_SERVER_WORKER_THREADS?"
     ]
+
+
+def test_the_report_is_in_the_language_of_the_terminal(tmp_path):
+    env = service.environment(tmp_path, LC_ALL="ko_KR.UTF-8", AWS_RDS_HOSTNAME="db")
+    examined = service.run("doctor", env=env)
+    told = examined.stdout.decode()
+    assert examined.returncode == 0
+    for words in (
+        "데이터베이스  SQLite(",
+        "\n설정\n",
+        "\n상태\n",
+        "\n엔진\n",
+        "\n언어\n",
+        "AWS_RDS_HOSTNAME: 없는 설정입니다. AWS_RDS_HOST입니까?\n",
+        "필수 부분이 모두 있습니다.\n",
+    ):
+        assert words in told

@@ -40,7 +40,7 @@ def test_a_protocol_that_there_is_not_is_a_mistake_in_the_settings():
 
     [warning] = warnings(settings_of(auth="off"), environment)
 
-    assert "OTEL_EXPORTER_OTLP_PROTOCOL is grpc" in warning
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL is grpc" in str(warning)
 
 
 def test_a_process_without_them_imports_nothing_of_opentelemetry(tmp_path):

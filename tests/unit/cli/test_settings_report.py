@@ -2,10 +2,11 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.settings_report import in_force, load_limits, load_settings
-from entrypoints.settings import Settings
+from entrypoints.cli.settings_report import RULES, in_force, load_limits, load_settings, variables
+from entrypoints.settings import LimitSettings, Settings
 from entrypoints.settings_check import warnings
 
 
@@ -140,7 +141,7 @@ def test_a_name_that_is_no_setting_is_refused_but_in_development(monkeypatch, na
     monkeypatch.setenv(name, "1")
     sentence = f"{name} is not a setting; did you mean {nearest}?"
 
-    assert sentence in list(warnings(load_settings(), os.environ))
+    assert sentence in list(map(str, warnings(load_settings(), os.environ)))
 
     monkeypatch.setenv("ENVIRONMENT", "production")
     with pytest.raises(Failure) as refused:
@@ -174,11 +175,97 @@ def test_a_name_of_another_program_or_of_ours_is_let_be(monkeypatch, name):
 def test_one_bucket_without_the_other_is_named(monkeypatch, given, missing):
     monkeypatch.setenv(f"AWS_{given}_BUCKET", "bucket")
     (sentence,) = warnings(load_settings(), os.environ)
-    assert sentence.startswith(f"AWS_{given}_BUCKET is set and AWS_{missing}_BUCKET is not")
+    assert str(sentence).startswith(f"AWS_{given}_BUCKET is set and AWS_{missing}_BUCKET is not")
 
 
 @pytest.mark.parametrize("name", ["EXECUTION_ENGINE_BASE_URL", "EXECUTION_ENGINE_NODE_RUN_URL"])
 def test_runners_without_a_bucket_are_named(monkeypatch, name):
     monkeypatch.setenv(name, "http://127.0.0.1:3000/run")
     (sentence,) = warnings(load_settings(), os.environ)
-    assert "AWS_CODE_BUCKET" in sentence
+    assert "AWS_CODE_BUCKET" in str(sentence)
+
+
+KOREAN = "ko_KR.UTF-8"
+# Of each kind of error that pydantic has for values from the environment, by a value that makes it.
+BROKEN_RULES = {
+    "bool_parsing": ("DEBUG", "perhaps", "true 또는 false여야 합니다"),
+    "int_parsing": ("SERVER_PORT", "eighty", "정수여야 합니다"),
+    "int_parsing_size": ("SERVER_PORT", "9" * 5_000, "더 짧은 숫자여야 합니다"),
+    "float_parsing": ("SERVICE_SERVER_LEASE_S", "long", "숫자여야 합니다"),
+    "finite_number": ("SERVICE_SERVER_LEASE_S", "inf", "유한한 숫자여야 합니다"),
+    "greater_than": ("SERVICE_SERVER_RENEW_EVERY_S", "0", "0.0보다 커야 합니다"),
+    "greater_than_equal": ("SERVICE_SERVER_HTTP_THREADS", "0", "1 이상이어야 합니다"),
+    "less_than_equal": ("SERVICE_SERVER_HTTP_THREADS", "513", "512 이하여야 합니다"),
+    "literal_error": (
+        "SERVICE_SERVER_LOG_LEVEL",
+        "loud",
+        "다음 중 하나여야 합니다: 'DEBUG', 'INFO', 'WARNING', 'ERROR'",
+    ),
+    "enum": ("SERVICE_SERVER_AUTH", "on", "다음 중 하나여야 합니다: 'off', 'keys', 'keys+oidc'"),
+    "string_too_long": ("SERVICE_SERVER_BACKLOG_NAMESPACE", "n" * 256, "255자 이하여야 합니다"),
+    "string_pattern_mismatch": ("SERVICE_SERVER_BACKLOG_NAMESPACE", ":", "^[^:] 패턴에 맞아야 합니다"),
+    "url_parsing": ("SERVICE_SERVER_PUBLIC_URL", "here", "https://host/path 같은 주소여야 합니다"),
+    "url_scheme": ("SERVICE_SERVER_PUBLIC_URL", "ftp://here", "https://host/path 같은 주소여야 합니다"),
+    "url_too_long": ("SERVICE_SERVER_PUBLIC_URL", f"http://{'h' * 2_083}", "2083자 이하여야 합니다"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(RULES))
+def test_a_broken_rule_is_told_in_the_language_of_the_terminal(monkeypatch, kind):
+    name, value, korean = BROKEN_RULES[kind]
+    monkeypatch.setenv(name, value)
+    for locale in (KOREAN, "C"):
+        monkeypatch.setenv("LC_ALL", locale)
+        with pytest.raises(Failure) as refused:
+            load_settings()
+        assert (str(refused.value) == f"{name}: {korean}") is (locale == KOREAN)
+        assert "Input should" not in str(refused.value)
+
+
+def test_every_rule_of_pydantic_that_a_value_can_break_is_in_the_catalogue(monkeypatch):
+    values = ("x", "1.5", "-999999", "9" * 99, "9" * 5_000, "inf", ":", ",", "ftp://h", "http://[", "=a", "{")
+    found = set()
+    for kind in (Settings, LimitSettings):
+        for name in variables(kind):
+            for value in values:
+                with monkeypatch.context() as patch:
+                    patch.setenv(name, value)
+                    try:
+                        kind()
+                    except ValidationError as error:
+                        found |= {problem["type"] for problem in error.errors()}
+    assert found - {"value_error"} == RULES
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "value", "sentence"),
+    [
+        (load_settings, "AWS_RDS_HOSTT", "db", "AWS_RDS_HOSTT: 없는 설정입니다. AWS_RDS_HOST입니까?"),
+        (
+            load_settings,
+            "SERVICE_SERVER_NO_SUCH_THING",
+            "1",
+            "SERVICE_SERVER_NO_SUCH_THING: 없는 설정입니다.",
+        ),
+        (
+            load_settings,
+            "AWS_ENDPOINT_URL",
+            "objects",
+            "AWS_ENDPOINT_URL: http://host:port/path 같은 주소여야 합니다",
+        ),
+        (load_limits, "EXECUTION_ENGINE_TIMEOUT", "soon", "EXECUTION_ENGINE_TIMEOUT: 정수여야 합니다"),
+        (
+            load_settings,
+            "SERVICE_SERVER_OIDC_ROLES",
+            "ops=king",
+            "SERVICE_SERVER_OIDC_ROLES: king: 다음 중 하나여야 합니다: ",
+        ),
+    ],
+)
+def test_a_setting_is_refused_in_the_language_of_the_terminal(monkeypatch, load, name, value, sentence):
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("LC_ALL", KOREAN)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Failure) as refused:
+        load()
+    assert str(refused.value).startswith(sentence)

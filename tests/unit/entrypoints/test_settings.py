@@ -146,7 +146,7 @@ def test_the_address_of_one_runner_is_enough_for_programs_to_run_on_runners(monk
 def test_an_address_that_is_none_is_refused_by_the_name_of_its_variable(monkeypatch, variable, address):
     monkeypatch.setenv(variable, address)
 
-    with pytest.raises(Failure, match=f"^{variable}: .*like http://host") as refused:
+    with pytest.raises(Failure, match=f"^{variable}: .*such as http://host") as refused:
         load_settings()
 
     assert address not in str(refused.value)
