@@ -1,6 +1,7 @@
 """The pace of work in the background that shares the database with callers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from application.ports.clock import Clock
@@ -8,14 +9,16 @@ from application.ports.clock import Clock
 T = TypeVar("T")
 
 # A transaction holds its locks for less than 50 ms: the time of its rows, and that of any transaction.
-_TARGET_S = 0.02
-_LONGEST_S = 0.045
+TARGET_S = 0.02
+LONGEST_S = 0.045
+# A batch that took too long makes the next one half as large, or smaller; a quick one a quarter larger.
+_SHRINK, _GROWTH = 2, 4
 # So much more the quickest step counts with each that follows, for it may have been long ago.
 _FORGETTING = 1.05
 _SHARE = 0.1
 # The share of work that is to be done soon: SQLite lets other writers in between two transactions only.
 SOON = 0.5
-_FIRST, _LARGEST = 10, 500
+FIRST, LARGEST = 10, 500
 # A single pause is no longer than that, also after a long step.
 _LONGEST_REST_S = 5.0
 
@@ -23,9 +26,9 @@ _LONGEST_REST_S = 5.0
 class Pace:
     """Sizes batches by the time that they take, and rests after each.
 
-    * A batch that took longer than the target makes the next one smaller, a quick one makes it larger. The
-      time that a transaction takes without rows is left out of it, as far as the whole is short enough: it is
-      that of the quickest step of late.
+    * A batch that took longer than the target makes the next one of its kind half as large at most; a full
+      one that was quick makes it a quarter larger. The time that a transaction takes without rows is left
+      out of it, as far as the whole is short enough: it is that of the quickest step of late.
     * Of all the time, only a share is spent with work.
 
     Args:
@@ -34,7 +37,7 @@ class Pace:
         share: The share of the time that is spent with work.
         target_s: The time that a batch is to take, in seconds.
         largest: The size of a batch at most.
-        observe: Is called with the time that each step took, in seconds.
+        observe: Is called with the time that each batch took, in seconds.
     """
 
     def __init__(
@@ -42,8 +45,8 @@ class Pace:
         clock: Clock,
         rest: Callable[[float], object] | None = None,
         share: float = _SHARE,
-        target_s: float = _TARGET_S,
-        largest: int = _LARGEST,
+        target_s: float = TARGET_S,
+        largest: int = LARGEST,
         observe: Callable[[float], object] | None = None,
     ) -> None:
         self._clock = clock
@@ -52,39 +55,72 @@ class Pace:
         self._target_s = target_s
         self._largest = largest
         self._observe = observe
-        self._size = min(_FIRST, largest)
-        self._quickest_s = target_s
+        self._sizes: MutableMapping[str, _BatchSize] = {}
 
     def hurried(self) -> "Pace":
-        """Return a pace with the same bound on a batch, and rests that are as long as the work."""
-        return Pace(self._clock, self._rest, SOON, self._target_s, self._largest, self._observe)
+        """Return a pace with the same bounds on batches, and rests that are as long as the work."""
+        pace = Pace(self._clock, self._rest, SOON, self._target_s, self._largest, self._observe)
+        pace._sizes = self._sizes
+        return pace
 
-    def step(self, work: Callable[[int], T]) -> T:
-        """Do a batch of work, which is given its size, and rest."""
-        started = self._clock.monotonic()
-        size = self._size
-        done = work(size)
-        took_s = self._clock.monotonic() - started
+    def step(self, kind: str, work: Callable[[int], int]) -> int:
+        """Do a batch of one kind of work, and rest; return how much was done.
+
+        Args:
+            kind: The kind, whose batches are of a size of their own.
+            work: Is given the size of the batch, and returns how much of it is done.
+        """
+        size = self._sizes.setdefault(kind, _BatchSize(min(FIRST, self._largest), self._target_s))
+        begin = self._clock.monotonic()
+        done = work(size.items)
+        took_s = self._clock.monotonic() - begin
         if self._observe is not None:
             self._observe(took_s)
-        self._quickest_s = min(self._quickest_s * _FORGETTING, took_s)
-        allowed_s = min(self._quickest_s + self._target_s, _LONGEST_S)
-        if took_s > allowed_s:
-            self._size = max(int(size * allowed_s / took_s), 1)
-        elif took_s < allowed_s / 2:
-            self._size = min(size * 2, self._largest)
-        self._rest(min(took_s * (1.0 / self._share - 1.0), _LONGEST_REST_S))
+        size.learn(took_s, self._target_s, self._largest, is_full=done >= size.items)
+        self._rest_after(took_s)
         return done
 
-    def batches(self, items: Sequence[T], work: Callable[[Sequence[T]], object]) -> Iterator[int]:
-        """Do work with all items, batch by batch; yield the number of each batch's items after it."""
+    def read(self, work: Callable[[], T]) -> T:
+        """Do work that locks no rows, and rest; return its outcome."""
+        begin = self._clock.monotonic()
+        found = work()
+        self._rest_after(self._clock.monotonic() - begin)
+        return found
+
+    def batches(
+        self, kind: str, items: Sequence[T], work: Callable[[Sequence[T], int], int]
+    ) -> Iterator[int]:
+        """Do work with all items, batch by batch; yield after each batch how many items are done.
+
+        Args:
+            kind: The kind of the work.
+            items: The items.
+            work: Is given the items of a batch and the size of it, and returns how many of them are done;
+                the others are in the next batch again.
+        """
         first = 0
         while first < len(items):
-            batch = self.step(lambda size, first=first: self._of(items[first : first + size], work))  # type: ignore[misc]
-            first += batch
-            yield batch
+            done = self.step(kind, lambda size, first=first: work(items[first : first + size], size))  # type: ignore[misc]
+            first += done
+            yield done
 
-    @staticmethod
-    def _of(batch: Sequence[T], work: Callable[[Sequence[T]], object]) -> int:
-        work(batch)
-        return len(batch)
+    def _rest_after(self, took_s: float) -> None:
+        self._rest(min(took_s * (1.0 / self._share - 1.0), _LONGEST_REST_S))
+
+
+@dataclass(slots=True)
+class _BatchSize:
+    """The size of the next batch of a kind, and the time of the quickest one of late."""
+
+    items: int
+    quickest_s: float
+
+    def learn(self, took_s: float, target_s: float, largest: int, *, is_full: bool) -> None:
+        """Adapt the size to the time that a batch of it took."""
+        self.quickest_s = min(self.quickest_s * _FORGETTING, took_s)
+        allowed_s = min(self.quickest_s + target_s, LONGEST_S)
+        if took_s > allowed_s:
+            fitting = int(self.items * allowed_s / took_s)
+            self.items = max(min(self.items // _SHRINK, fitting), 1)
+        elif is_full and took_s < allowed_s / 2:
+            self.items = min(self.items + max(self.items // _GROWTH, 1), largest)

@@ -149,6 +149,17 @@ _REMOVE = tuple(
     sa.delete(table).where(table.c.job_id.in_(_are_these_jobs))
     for table in (executions, job_tags, job_reruns, case_ranges, case_results, case_runs, job_builds, jobs)
 )
+_CASES = (
+    sa.select(case_results.c.job_id, case_results.c.case_index)
+    .where(case_results.c.job_id.in_(_are_these_jobs))
+    .order_by(case_results.c.job_id, case_results.c.case_index)
+    .limit(sa.bindparam("limit"))
+)
+_REMOVE_CASES = sa.delete(case_results).where(case_results.c.job_id.in_(_are_these_jobs))
+_REMOVE_FIRST_CASES = sa.delete(case_results).where(
+    case_results.c.job_id == sa.bindparam("of_job", type_=case_results.c.job_id.type),
+    case_results.c.case_index <= sa.bindparam("until"),
+)
 _FORGET_RERUNS = sa.delete(job_reruns).where(job_reruns.c.rerun_of.in_(_are_these_jobs))
 # Among them the ones that are to be attempted: what is removed is shown to no receiver.
 _REMOVE_DELIVERIES = sa.delete(webhook_deliveries).where(webhook_deliveries.c.subject.in_(_are_these_jobs))
@@ -243,7 +254,7 @@ class SqlPurgeRepository(PurgeRepository):
         )
         return self._connection.execute(found).scalars().all()
 
-    def remove_jobs(self, purge: Purge, limit: int) -> Removed:
+    def remove_jobs(self, purge: Purge, limit: int, case_limit: int | None = None) -> Removed:
         """Remove the rows of the next jobs of a purge that are not RUNNING."""
         found = (
             sa.select(jobs.c.job_id, jobs.c.code_key, jobs.c.spec)
@@ -253,10 +264,11 @@ class SqlPurgeRepository(PurgeRepository):
         )
         rows = self._connection.execute(found).all()
         codes = {row.job_id: row.code_key for row in rows}
-        removed = self.remove_rows(codes, sum(code_bytes(row.spec) for row in rows), purge.id)
+        bytes_of_code = sum(code_bytes(row.spec) for row in rows)
+        removed = self.remove_rows(codes, bytes_of_code, purge.id, case_limit)
         left = sa.select(jobs.c.job_id).where(_is_in(purge, jobs)).limit(1)
         none_left = len(codes) < limit and self._connection.execute(left).first() is None
-        counted = {"more": len(codes), "freed": removed.freed_bytes, "none_left": none_left}
+        counted = {"more": len(removed.jobs), "freed": removed.freed_bytes, "none_left": none_left}
         self._connection.execute(_COUNT, {"id": purge.id, **counted})
         return removed
 
@@ -336,9 +348,15 @@ class SqlPurgeRepository(PurgeRepository):
         return len(found) == _REMOVED_AT_ONCE
 
     def remove_rows(
-        self, codes: Mapping[JobId, str], bytes_of_code: int, purge_id: UUID | None = None
+        self,
+        codes: Mapping[JobId, str],
+        bytes_of_code: int,
+        purge_id: UUID | None = None,
+        case_limit: int | None = None,
     ) -> Removed:
         """Remove the rows of jobs, given with the keys of their code, and note their objects.
+
+        If they have as many results of cases as a limit, so many of these are removed, and no job.
 
         Raises:
             ConcurrencyConflict: Another transaction has removed one of them.
@@ -346,6 +364,8 @@ class SqlPurgeRepository(PurgeRepository):
         if not codes:
             return Removed([], [], 0)
         ids = {"ids": sorted(codes)}
+        if case_limit is not None and (cases := self._remove_cases(codes, case_limit)):
+            return Removed([], [], 0, cases)
         in_batches = sorted(self._connection.execute(_BATCHES, ids).scalars())
         rows = self._connection.execute(_EXECUTIONS, ids).all()
         objects = {(StoreName.LOG, row.log_key) for row in rows if row.log_key is not None}
@@ -364,6 +384,17 @@ class SqlPurgeRepository(PurgeRepository):
         note_deletions(self._connection, objects, purge_id)
         freed_bytes = bytes_of_code + sum(row.log_bytes or 0 for row in rows)
         return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], freed_bytes)
+
+    def _remove_cases(self, jobs_of: Collection[JobId], limit: int) -> int:
+        """Remove results of cases of jobs, so many; return how many, none if there are fewer."""
+        found = self._connection.execute(_CASES, {"ids": sorted(jobs_of), "limit": limit}).all()
+        if len(found) < limit:
+            return 0
+        last = found[-1]
+        if whole := sorted({row.job_id for row in found} - {last.job_id}):
+            self._connection.execute(_REMOVE_CASES, {"ids": whole})
+        self._connection.execute(_REMOVE_FIRST_CASES, {"of_job": last.job_id, "until": last.case_index})
+        return limit
 
     def _own_code(self, codes: Mapping[JobId, str]) -> set[str]:
         """Return the keys of code that no other job has."""

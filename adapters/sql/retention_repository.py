@@ -242,12 +242,15 @@ class SqlRetentionRepository(RetentionRepository):
         is_all = len(rows) < limit
         return WalkedJobs(due, None if is_all else Place(rows[-1].created_at, rows[-1].job_id))
 
-    def remove_jobs(self, ids: Sequence[JobId], status: JobStatus, before: datetime) -> Removed:
+    def remove_jobs(
+        self, ids: Sequence[JobId], status: JobStatus, before: datetime, case_limit: int | None = None
+    ) -> Removed:
         """Remove jobs that are still due and that no other transaction has locked."""
         wanted = {"ids": sorted(ids), "of_status": status.value, "before": before}
         rows = self._connection.execute(_LOCK_JOBS, wanted).all()
         codes = {JobId(row.job_id): row.code_key for row in rows}
-        return self._purges.remove_rows(codes, sum(code_bytes(row.spec) for row in rows))
+        bytes_of_code = sum(code_bytes(row.spec) for row in rows)
+        return self._purges.remove_rows(codes, bytes_of_code, case_limit=case_limit)
 
     def mark(self, name: str) -> datetime | None:
         """Return how far a walk has come."""

@@ -12,6 +12,9 @@ from domain.project import Project
 from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
 
+# The results of so many cases take about as long to be removed as a job.
+CASES_OF_A_JOB = 20
+
 
 class StoreName(StrEnum):
     """The object stores that a job has objects in."""
@@ -59,11 +62,16 @@ def purge_of_project(purge_id: UUID, project: Project, requested_by: str, now: d
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The jobs of a batch whose rows are removed, their executions, and the stored bytes of all of them."""
+    """The jobs of a batch whose rows are removed, their executions, and the stored bytes of all of them.
+
+    Attributes:
+        cases: The number of results of cases that were removed in place of jobs, which are to follow.
+    """
 
     jobs: Sequence[JobId]
     executions: Sequence[ExecutionId]
     freed_bytes: int
+    cases: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +125,15 @@ class PurgeRepository(ABC):
         """Return RUNNING jobs that a purge is to remove."""
 
     @abstractmethod
-    def remove_jobs(self, purge: Purge, limit: int) -> Removed:
+    def remove_jobs(self, purge: Purge, limit: int, case_limit: int | None = None) -> Removed:
         """Remove the rows of the next jobs of a purge that are not RUNNING.
 
         With none left, the purge has been emptied, and `take` returns it no more.
+
+        Args:
+            purge: The purge.
+            limit: Of so many jobs at most.
+            case_limit: If these jobs have as many results of cases, so many of these are removed, and no job.
         """
 
     @abstractmethod

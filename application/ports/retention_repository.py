@@ -141,8 +141,13 @@ class RetentionRepository(ABC):
         """
 
     @abstractmethod
-    def remove_jobs(self, ids: Sequence[JobId], status: JobStatus, before: datetime) -> Removed:
-        """Remove jobs with all that they have, as far as they are still due; note their objects."""
+    def remove_jobs(
+        self, ids: Sequence[JobId], status: JobStatus, before: datetime, case_limit: int | None = None
+    ) -> Removed:
+        """Remove jobs with all that they have, as far as they are still due; note their objects.
+
+        If they have as many results of cases as `case_limit`, so many of these are removed, and no job.
+        """
 
     @abstractmethod
     def mark(self, name: str) -> datetime | None:

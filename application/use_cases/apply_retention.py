@@ -17,7 +17,7 @@ from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
 from application.ports.object_store import ObjectStore
-from application.ports.purge_repository import Removed, StoreName
+from application.ports.purge_repository import CASES_OF_A_JOB, Removed, StoreName
 from application.ports.retention_repository import LOG_WALKS, DueRows, EndedExecution, Place, Policies
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.audit import NO_USAGE, SERVICE, Act, AuditEntry, AuditEntryId, ChainLink, Usage
@@ -80,6 +80,8 @@ class ApplyRetention:
 
     * A job goes with its executions, tags, results, deliveries and references to files, in a transaction
       that notes its code and logs to be deleted; `RemoveDeleted` deletes these. A RUNNING job is kept.
+    * Of jobs with many cases, results go before, in transactions of their own. A process that is killed then
+      leaves such a job with fewer of them, and another goes on with it.
     * A log that goes before its job leaves the result, which names no log any more.
     * The audit log loses its first entries. The chain is verified from the last of them on, whose link an
       entry of the log records.
@@ -203,14 +205,15 @@ class ApplyRetention:
         for due in self._due(self._policies()):
             place: Place | None = None
             while not self._stopping.is_set() and self._is_still_due(due):
-                walked = pace.step(
-                    lambda _size, due=due, place=place: self._unit_of_work.read(  # type: ignore[misc]
+                walked = pace.read(
+                    lambda due=due, place=place: self._unit_of_work.read(  # type: ignore[misc]
                         lambda t: t.retention.walk_jobs(
                             due.project, due.status, due.before, place, _WALKED_AT_ONCE
                         )
                     )
                 )
-                for _ in pace.batches(walked.due, lambda ids, due=due: self._remove_batch(due, ids)):  # type: ignore[misc]
+                remove = partial(self._remove_batch, due)
+                for _ in pace.batches("jobs", walked.due, remove):
                     if self._stopping.is_set():
                         return
                 place = walked.last
@@ -226,11 +229,12 @@ class ApplyRetention:
         before = policy.kept_since(_FIGURES[due.status], self._clock.now())
         return before is not None and due.before <= before
 
-    def _remove_batch(self, due: _Due, ids: Sequence[JobId]) -> None:
+    def _remove_batch(self, due: _Due, ids: Sequence[JobId], size: int) -> int:
+        """Remove jobs, or first results of their cases; return how many of the jobs are done with."""
         entry_id, now = AuditEntryId(self._ids.new()), self._clock.now()
 
         def work(transaction: Transaction) -> Removed:
-            removed = transaction.retention.remove_jobs(ids, due.status, due.before)
+            removed = transaction.retention.remove_jobs(ids, due.status, due.before, size * CASES_OF_A_JOB)
             if removed.jobs:
                 usage = Usage(stored_bytes=-removed.freed_bytes)
                 subject = f"{len(removed.jobs)} jobs"
@@ -242,6 +246,7 @@ class ApplyRetention:
         removed = self._unit_of_work.run(work)
         jobs, executions = len(removed.jobs), len(removed.executions)
         self._count(jobs=jobs, executions=executions, bytes=removed.freed_bytes)
+        return 0 if removed.cases else len(ids)
 
     def _remove_logs(self, pace: Pace) -> None:
         policies = self._policies()
@@ -260,15 +265,15 @@ class ApplyRetention:
         mark = self._unit_of_work.run(lambda t: t.retention.mark(name))
         place, is_marked = None if mark is None else Place(mark, _FIRST_ID), True
         while not self._stopping.is_set():
-            page = pace.step(
-                lambda _size, place=place: self._unit_of_work.read(  # type: ignore[misc]
+            page = pace.read(
+                lambda place=place: self._unit_of_work.read(  # type: ignore[misc]
                     lambda t: t.retention.ended_executions(place, before, _WALKED_AT_ONCE)
                 )
             )
             policies = self._policies()
             in_force = {(one.tenant, one.project): policies.of(one.tenant, one.project) for one in page}
             due = [one for one in page if one.has_log and in_force[one.tenant, one.project].logs_days == days]
-            for _ in pace.batches(due, self._remove_logs_of):
+            for _ in pace.batches("logs", due, self._remove_logs_of):
                 if self._stopping.is_set():
                     return
             if not page:
@@ -281,7 +286,7 @@ class ApplyRetention:
             if len(page) < _WALKED_AT_ONCE:
                 return
 
-    def _remove_logs_of(self, batch: Sequence[EndedExecution]) -> None:
+    def _remove_logs_of(self, batch: Sequence[EndedExecution], _size: int) -> int:
         now = self._clock.now()
         of_projects: dict[tuple[TenantName, ProjectId], list[ExecutionId]] = defaultdict(list)
         for one in batch:
@@ -300,6 +305,7 @@ class ApplyRetention:
 
         freed = self._unit_of_work.run(work)
         self._count(logs=len(batch), bytes=freed)
+        return len(batch)
 
     def _shorten_audit_log(self, pace: Pace, *, at_once: bool) -> None:
         days = self._rules.audit_days
@@ -307,7 +313,7 @@ class ApplyRetention:
             return
         before = self._clock.now() - timedelta(days=days)
         while not self._stopping.is_set():
-            removed = pace.step(lambda size: self._remove_entries(before, size))
+            removed = pace.step("audit", lambda size: self._remove_entries(before, size))
             if not removed:
                 return
             self._count(audit=removed)
@@ -333,9 +339,10 @@ class ApplyRetention:
         for tenant in self._unit_of_work.read(lambda t: t.tenants.all()):
             while not self._stopping.is_set():
                 forgotten = pace.step(
+                    "usage",
                     lambda size, name=tenant.name: self._unit_of_work.run(  # type: ignore[misc]
                         lambda t: t.retention.forget_usage(name, before, size)
-                    )
+                    ),
                 )
                 if not forgotten:
                     break
@@ -348,13 +355,12 @@ class ApplyRetention:
             for keys in _pages(objects, self._clock.now() - self._rules.orphans_kept):
                 if self._stopping.is_set():
                     return
-                pace.step(lambda _size, store=store, keys=keys: self._sweep_page(store, list(keys)))  # type: ignore[misc]
+                unowned = pace.read(lambda store=store, keys=keys: self._unowned(store, list(keys)))  # type: ignore[misc]
+                for _ in pace.batches("orphans", unowned, partial(self._remove_orphans, store)):
+                    if self._stopping.is_set():
+                        return
 
-    def _sweep_page(self, store: StoreName, keys: Sequence[ObjectKey]) -> None:
-        candidates = self._unowned(store, keys)
-        if not candidates:
-            return
-
+    def _remove_orphans(self, store: StoreName, candidates: Sequence[ObjectKey], _size: int) -> int:
         def work(transaction: Transaction) -> int:
             unowned = transaction.retention.unowned(store, candidates, lock=True)
             for key in unowned:
@@ -362,6 +368,7 @@ class ApplyRetention:
             return len(unowned)
 
         self._count(orphans=self._unit_of_work.run(work))
+        return len(candidates)
 
     def _unowned(self, store: StoreName, keys: Sequence[ObjectKey]) -> Sequence[ObjectKey]:
         return self._unit_of_work.read(lambda t: t.retention.unowned(store, keys))

@@ -16,7 +16,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
-from application.ports.purge_repository import PendingDeletion, Purge, Removed, StoreName
+from application.ports.purge_repository import CASES_OF_A_JOB, PendingDeletion, Purge, StoreName
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.use_cases.cancel_job import cancel
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
@@ -42,6 +42,7 @@ class RemoveDeleted:
       objects are deleted, and after them the notes. A process that is killed leaves nothing undone: another
       goes on where it was.
     * One process at a time works on a purge; an object that two delete is no error.
+    * Of jobs with many cases, results go before, in transactions of their own.
     * Running jobs are cancelled first: those of a deleted tenant, and one that was started while its project
       was purged.
     * An object store that is out of reach delays its objects, and no rows.
@@ -114,7 +115,12 @@ class RemoveDeleted:
 
     def _remove_jobs(self, purge: Purge) -> int:
         self._cancel_running(purge)
-        removed = self._pace.step(lambda size: self._remove_rows(purge, size))
+        return self._pace.step("jobs", lambda size: self._remove_batch(purge, size))
+
+    def _remove_batch(self, purge: Purge, size: int) -> int:
+        removed = self._unit_of_work.run(
+            lambda transaction: transaction.purges.remove_jobs(purge, size, size * CASES_OF_A_JOB)
+        )
         self._measurements.count(PURGED_ROWS, "jobs", by=len(removed.jobs))
         self._measurements.count(PURGED_ROWS, "executions", by=len(removed.executions))
         self._measurements.count(PURGED_BYTES, by=removed.freed_bytes)
@@ -123,9 +129,6 @@ class RemoveDeleted:
         if removed.jobs:
             logger.info("purged %d jobs of %s", len(removed.jobs), purge)
         return len(removed.jobs)
-
-    def _remove_rows(self, purge: Purge, size: int) -> Removed:
-        return self._unit_of_work.run(lambda transaction: transaction.purges.remove_jobs(purge, size))
 
     def _cancel_running(self, purge: Purge) -> None:
         running = self._unit_of_work.read(

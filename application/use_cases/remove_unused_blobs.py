@@ -38,17 +38,15 @@ class RemoveUnusedBlobs:
 
     def __call__(self) -> int:
         """Remove every blob that is due; return the stored bytes that were theirs."""
-        freed_bytes = 0
-        is_all = False
-        while not is_all:
-            removed = self._pace.step(self._remove_batch)
-            is_all = removed.is_all
-            freed_bytes += sum(removed.freed_bytes.values())
-        if freed_bytes:
+        freed: list[int] = []
+        while self._pace.step("files", lambda size: self._remove_batch(size, freed)):
+            pass
+        if freed_bytes := sum(freed):
             logger.info("removed %d bytes of files that no job has any more", freed_bytes)
         return freed_bytes
 
-    def _remove_batch(self, size: int) -> UnusedBlobs:
+    def _remove_batch(self, size: int, freed: list[int]) -> int:
+        """Add the bytes of a batch; return its size, or 0 if it was the last one."""
         now = self._clock.now()
         entry_ids: dict[TenantName, AuditEntryId] = {}
 
@@ -60,7 +58,9 @@ class RemoveUnusedBlobs:
                     transaction.audit.add(_entry(entry_id, now, tenant, freed_bytes))
             return removed
 
-        return self._unit_of_work.run(work)
+        removed = self._unit_of_work.run(work)
+        freed += removed.freed_bytes.values()
+        return 0 if removed.is_all else size
 
 
 def _entry(entry_id: AuditEntryId, now: datetime, tenant: TenantName, freed_bytes: int) -> AuditEntry:

@@ -3,18 +3,21 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from application.ports.case_repository import CaseRun, JobBuild
+from application.ports.purge_repository import Removed
 from domain.blob import BlobRef
 from domain.cases import CaseResult, Verdict
 from domain.execution import Output
+from domain.job_lifecycle import JobStatus
 from domain.quota import Quota
 from domain.tenant import DEFAULT_TENANT, TenantName, TenantStatus
 from tests.support.repository_steps import claim as claim_execution
-from tests.support.samples import a_claimed_job, a_running_job, cancel
+from tests.support.samples import LATER, a_claimed_job, a_running_job, cancel
 
 _RUN = CaseRun(tree=BlobRef("a" * 64, 1234), compile_output=Output("a warning", 9))
 
@@ -332,3 +335,28 @@ def test_the_cases_of_a_job_go_with_it(store):
     assert _remaining(store, job) == 0
     assert len(_results(store, kept)) == 1
     assert _remaining(store, kept) == 2
+
+
+def test_results_of_many_cases_go_in_slices_and_their_jobs_after_them(store):
+    # Given two jobs that have ended, with three results each, and one that is kept
+    due, kept = [_a_job(store), _a_job(store)], _a_job(store)
+    for job in (*due, kept):
+        taken = _claim(store, job)
+        _record(store, taken, *(_accepted(index) for index in range(3)))
+    ids = [cancel(store, job).id for job in due]
+
+    def remove(limit):
+        return store.run(
+            lambda t: t.retention.remove_jobs(ids, JobStatus.CANCELLED, LATER + timedelta(days=1), limit)
+        )
+
+    def left():
+        return [len(_results(store, job)) for job in due]
+
+    # When they are removed with room for four results, then four of them go, and no job
+    assert remove(4) == Removed([], [], 0, 4)
+    assert sorted(left()) == [0, 2]
+    # And with two left, for which there is room, the jobs go
+    assert set(remove(4).jobs) == set(ids)
+    assert left() == [0, 0]
+    assert len(_results(store, kept)) == 3

@@ -47,16 +47,16 @@ class MemoryPurgeRepository(PurgeRepository):
         """Return RUNNING jobs that a purge is to remove."""
         return [job.id for job in self._jobs(purge) if job.status is JobStatus.RUNNING][:limit]
 
-    def remove_jobs(self, purge: Purge, limit: int) -> Removed:
+    def remove_jobs(self, purge: Purge, limit: int, case_limit: int | None = None) -> Removed:
         """Remove the next jobs of a purge that are not RUNNING."""
         found = [job for job in self._jobs(purge) if job.status is not JobStatus.RUNNING][:limit]
-        removed = self.remove_rows(found, purge.id)
+        removed = self.remove_rows(found, purge.id, case_limit)
         stored = self._tables.purges[purge.id]
         self._tables.purges[purge.id] = replace(
             stored,
             purge=replace(
                 stored.purge,
-                removed_jobs=stored.purge.removed_jobs + len(found),
+                removed_jobs=stored.purge.removed_jobs + len(removed.jobs),
                 freed_bytes=stored.purge.freed_bytes + removed.freed_bytes,
             ),
             is_emptied=len(found) < limit and not self._jobs(purge),
@@ -203,11 +203,25 @@ class MemoryPurgeRepository(PurgeRepository):
         for row in [row for row in tables.case_ranges.values() if row.range.job_id in job_ids]:
             del tables.case_ranges[row.range.id]
 
-    def remove_rows(self, jobs: Sequence[Job], purge_id: UUID | None = None) -> Removed:
-        """Remove jobs with all that they have, and note their objects."""
+    def _remove_first_cases(self, ids: Collection[JobId], limit: int) -> bool:
+        """Remove so many results of cases of jobs, unless they have fewer."""
+        results = self._tables.case_results
+        found = sorted(key for key in results if key[0] in ids)[:limit]
+        if len(found) < limit:
+            return False
+        for key in found:
+            del results[key]
+        return True
+
+    def remove_rows(
+        self, jobs: Sequence[Job], purge_id: UUID | None = None, case_limit: int | None = None
+    ) -> Removed:
+        """Remove jobs with all that they have, and note their objects; or so many results of their cases."""
         ids = {job.id for job in jobs}
         if not ids <= self._tables.jobs.keys():
             raise ConcurrencyConflict("a job was removed by another transaction")
+        if case_limit is not None and self._remove_first_cases(ids, case_limit):
+            return Removed([], [], 0, case_limit)
         rows = [row for row in self._tables.executions.values() if row.execution.job_id in ids]
         executions = [row.execution for row in rows]
         logs = [execution.result.log_key for execution in executions if execution.result is not None]

@@ -69,7 +69,9 @@ class MemoryRetentionRepository(RetentionRepository):
         due = [job.id for job in walked if _is_due(job, before)]
         return WalkedJobs(due, _place(walked[-1]) if len(walked) == limit else None)
 
-    def remove_jobs(self, ids: Sequence[JobId], status: JobStatus, before: datetime) -> Removed:
+    def remove_jobs(
+        self, ids: Sequence[JobId], status: JobStatus, before: datetime, case_limit: int | None = None
+    ) -> Removed:
         """Remove jobs that are still due."""
         found = [self._tables.jobs[job_id] for job_id in sorted(ids) if job_id in self._tables.jobs]
         return self._purges.remove_rows(
@@ -77,7 +79,8 @@ class MemoryRetentionRepository(RetentionRepository):
                 job
                 for job in found
                 if job in self._old(job.project_id, status, before) and _is_due(job, before)
-            ]
+            ],
+            case_limit=case_limit,
         )
 
     def mark(self, name: str) -> datetime | None:

@@ -6,12 +6,14 @@ import pytest
 from application.commands import UploadCodeCommand
 from application.errors import NotFound, StorageUnavailable
 from application.metrics import PURGED_ROWS
-from application.pace import Pace
-from application.ports.purge_repository import StoreName
+from application.pace import FIRST, LONGEST_S, Pace
+from application.ports.purge_repository import CASES_OF_A_JOB, StoreName
 from application.use_cases import apply_retention
 from application.use_cases.apply_retention import RetentionRules
 from domain.audit import Act
+from domain.cases import CaseResult, Verdict
 from domain.errors import InvalidValue, TenantTransitionRefused
+from domain.project import ProjectTrigger
 from domain.quota import UNLIMITED
 from domain.retention import FOREVER, NO_RETENTION, Retention
 from domain.tenant import TenantName
@@ -176,8 +178,9 @@ def after_each(monkeypatch, services, name, act):
     remove = getattr(removal, name)
 
     def removing(*given):
-        remove(*given)
+        done = remove(*given)
         act()
+        return done
 
     monkeypatch.setattr(apply_retention, "_WALKED_AT_ONCE", 2)
     monkeypatch.setattr(removal, name, removing)
@@ -365,24 +368,130 @@ def test_two_processes_remove_each_job_once(service):
     assert not service.database.tables.jobs
 
 
+def a_result(index):
+    return CaseResult(index=index, name=f"case {index}", verdict=Verdict.ACCEPTED)
+
+
+def stepped(clock, ms_of_each, done=None):
+    """Return work of a batch, which takes so long for each of it."""
+
+    def work(size):
+        clock.advance(size * ms_of_each / 1_000)
+        return size if done is None else done
+
+    return work
+
+
 def test_a_pace_makes_batches_as_large_as_their_time_allows_and_rests():
     clock = MemoryClock()
     rests: list[float] = []
     pace = Pace(clock, rests.append, share=0.1, target_s=0.02)
 
-    def work_of(ms_of_each):
-        def work(size):
-            clock.advance(size * ms_of_each / 1_000)
-            return size
-
-        return work
-
-    sizes = [pace.step(work_of(0.1)) for _ in range(12)]
-    assert sizes[:4] == [10, 20, 40, 80]
+    sizes = [pace.step("jobs", stepped(clock, 0.1)) for _ in range(30)]
+    assert sizes[:4] == [10, 12, 15, 18]  # a quarter more each
     assert 100 <= max(sizes) <= 200  # 20 ms at most
     assert rests[0] == pytest.approx(0.009)  # nine times as long as the work
-    sizes = [pace.step(work_of(5)) for _ in range(4)]
+    sizes = [pace.step("jobs", stepped(clock, 5)) for _ in range(6)]
     assert sizes[-1] <= 4
     rests.clear()
-    pace.hurried().step(work_of(5))
-    assert rests == [pytest.approx(0.05)]
+    assert pace.hurried().step("jobs", stepped(clock, 5)) <= 4
+    assert rests == [pytest.approx(sizes[-1] * 0.005)]
+
+
+def test_a_batch_that_took_too_long_makes_the_next_one_half_as_large_at_most():
+    clock = MemoryClock()
+    pace = Pace(clock, lambda _s: None, target_s=0.02)
+    for _ in range(40):
+        large = pace.step("jobs", stepped(clock, 0.01))
+    # Just over, far over, and over again: no batch after the first one is over 50 ms, whatever it was before.
+    assert large > 300
+    slow = [pace.step("jobs", stepped(clock, 1.0)) for _ in range(2)]
+    assert slow[1] <= min(slow[0] / 2, LONGEST_S * 1_000)
+    slower = [pace.step("jobs", stepped(clock, 20.0)) for _ in range(3)]
+    assert slower[-1] <= 2
+    assert pace.step("jobs", stepped(clock, 1_000.0)) >= 1  # and never none
+
+
+def test_a_disturbed_batch_is_followed_by_small_ones_that_grow_slowly():
+    clock = MemoryClock()
+    times: list[float] = []
+    pace = Pace(clock, lambda _s: None, target_s=0.02, observe=times.append)
+    for _ in range(60):
+        pace.step("jobs", stepped(clock, 0.2))
+    times.clear()
+    # Rows get eight times as slow at once, and stay so.
+    for _ in range(100):
+        pace.step("jobs", stepped(clock, 1.6))
+    assert sum(took_s > LONGEST_S for took_s in times) <= 1
+
+
+def test_batches_that_were_not_full_and_reads_make_none_larger():
+    clock = MemoryClock()
+    pace = Pace(clock, lambda _s: None)
+    for _ in range(20):
+        pace.step("jobs", stepped(clock, 0.01, done=3))
+        pace.read(lambda: clock.advance(0.001))
+        pace.step("logs", stepped(clock, 0.01))
+    assert pace.step("jobs", stepped(clock, 0.01)) == FIRST
+    assert pace.step("logs", stepped(clock, 0.01)) > FIRST
+
+
+def test_items_that_a_batch_is_not_done_with_are_in_the_next_one_again():
+    pace = Pace(MemoryClock(), lambda _s: None)
+    batches = []
+
+    def work(items, size):
+        batches.append((list(items), size))
+        return 0 if len(batches) < 3 else len(items)
+
+    assert sum(pace.batches("jobs", [1, 2], work)) == 2
+    assert [items for items, _size in batches] == [[1, 2]] * 3
+
+
+def test_a_job_with_many_cases_goes_after_them_also_when_a_process_was_killed_between(service, monkeypatch):
+    services = retaining(service, jobs_days=1)
+    job = run(service)
+    results = service.database.tables.case_results
+    cases = FIRST * CASES_OF_A_JOB * 5
+    for index in range(cases):
+        results[job.job_id, index] = a_result(index)
+    service.clock.advance(2 * DAY_S)
+
+    class Killed(Exception):
+        pass
+
+    left: list[int] = []
+    run_in = service.unit_of_work.run
+
+    def killed_after_a_slice(work):
+        outcome = run_in(work)
+        results = service.database.tables.case_results
+        if len(results) < cases and not left:
+            left.append(len(results))
+            raise Killed
+        return outcome
+
+    monkeypatch.setattr(service.unit_of_work, "run", killed_after_a_slice)
+    with pytest.raises(Killed):
+        services.apply_retention()
+    # The first slice is gone, the job is there, and nothing of it is noted to be deleted.
+    assert left == [cases - FIRST * CASES_OF_A_JOB]
+    assert there(service, job) == [True]
+    assert not service.database.tables.deletions
+
+    assert services.apply_retention()["jobs"] == 1
+    assert there(service, job) == [False]
+    assert not service.database.tables.case_results
+    assert service.database.tables.deletions
+
+
+def test_a_purge_removes_the_cases_of_a_job_in_slices(service):
+    job = run(service)
+    results = service.database.tables.case_results
+    for index in range(FIRST * CASES_OF_A_JOB * 3):
+        results[job.job_id, index] = a_result(index)
+    service.change_project(ANONYMOUS, job.project, ProjectTrigger.PURGE)
+
+    assert service.remove_deleted() == 1
+    assert not service.database.tables.jobs
+    assert not service.database.tables.case_results
