@@ -1,12 +1,14 @@
 """The pace of work in the background that shares the database with callers."""
 
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from application.ports.clock import Clock
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 # A transaction holds its locks for less than 50 ms: the time of its rows, and that of any transaction.
 TARGET_S = 0.02
@@ -29,7 +31,11 @@ class Pace:
     * A batch that took longer than the target makes the next one of its kind half as large at most; a full
       one that was quick makes it a quarter larger. The time that a transaction takes without rows is left
       out of it, as far as the whole is short enough: it is that of the quickest step of late.
+    * The time of a batch is that of its transaction, from where `timed` work begins: before it, other
+      writers may be waited for, and nothing is locked.
     * Of all the time, only a share is spent with work.
+
+    Not to be used by several threads at once.
 
     Args:
         clock: The clock.
@@ -55,13 +61,22 @@ class Pace:
         self._target_s = target_s
         self._largest = largest
         self._observe = observe
-        self._sizes: MutableMapping[str, _BatchSize] = {}
+        self._learned = _Learned()
 
     def hurried(self) -> "Pace":
-        """Return a pace with the same bounds on batches, and rests that are as long as the work."""
-        pace = Pace(self._clock, self._rest, SOON, self._target_s, self._largest, self._observe)
-        pace._sizes = self._sizes
+        """Return a pace with the same sizes of batches, and rests that are as long as the work."""
+        pace = copy(self)
+        pace._share = SOON  # noqa: SLF001 - of its own class
         return pace
+
+    def timed(self, work: Callable[[S], T]) -> Callable[[S], T]:
+        """Return the work of a transaction with whose begin the time of the present batch begins."""
+
+        def begun(transaction: S) -> T:
+            self._learned.begin = self._clock.monotonic()
+            return work(transaction)
+
+        return begun
 
     def step(self, kind: str, work: Callable[[int], int]) -> int:
         """Do a batch of one kind of work, and rest; return how much was done.
@@ -70,10 +85,11 @@ class Pace:
             kind: The kind, whose batches are of a size of their own.
             work: Is given the size of the batch, and returns how much of it is done.
         """
-        size = self._sizes.setdefault(kind, _BatchSize(min(FIRST, self._largest), self._target_s))
-        begin = self._clock.monotonic()
+        first = _BatchSize(min(FIRST, self._largest), self._target_s)
+        size = self._learned.sizes.setdefault(kind, first)
+        self._learned.begin = self._clock.monotonic()
         done = work(size.items)
-        took_s = self._clock.monotonic() - begin
+        took_s = self._clock.monotonic() - self._learned.begin
         if self._observe is not None:
             self._observe(took_s)
         size.learn(took_s, self._target_s, self._largest, is_full=done >= size.items)
@@ -124,3 +140,11 @@ class _BatchSize:
             self.items = max(min(self.items // _SHRINK, fitting), 1)
         elif is_full and took_s < allowed_s / 2:
             self.items = min(self.items + max(self.items // _GROWTH, 1), largest)
+
+
+@dataclass(slots=True)
+class _Learned:
+    """The sizes of batches by their kinds, and the begin of the present one."""
+
+    sizes: dict[str, _BatchSize] = field(default_factory=dict)
+    begin: float = 0.0

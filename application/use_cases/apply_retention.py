@@ -3,12 +3,13 @@
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from threading import Event
+from typing import TypeVar
 from uuid import UUID
 
 from application.metrics import PURGE_DURATION, PURGED_BYTES, PURGED_ROWS
@@ -25,6 +26,8 @@ from domain.job_lifecycle import JobStatus
 from domain.retention import FOREVER, NO_RETENTION, Retention
 from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
+
+T = TypeVar("T")
 
 logger = logging.getLogger("service_server.retention")
 
@@ -243,7 +246,7 @@ class ApplyRetention:
                 )
             return removed
 
-        removed = self._unit_of_work.run(work)
+        removed = self._run(work)
         jobs, executions = len(removed.jobs), len(removed.executions)
         self._count(jobs=jobs, executions=executions, bytes=removed.freed_bytes)
         return 0 if removed.cases else len(ids)
@@ -303,7 +306,7 @@ class ApplyRetention:
                 freed += freed_bytes
             return freed
 
-        freed = self._unit_of_work.run(work)
+        freed = self._run(work)
         self._count(logs=len(batch), bytes=freed)
         return len(batch)
 
@@ -329,7 +332,7 @@ class ApplyRetention:
             transaction.audit.add(_entry(entry_id, now, Act.AUDIT_SHORTEN, str(last)))
             return last.sequence - start.sequence
 
-        return self._unit_of_work.run(work)
+        return self._run(work)
 
     def _forget_usage(self, pace: Pace, *, at_once: bool) -> None:
         days = self._rules.usage_days
@@ -340,7 +343,7 @@ class ApplyRetention:
             while not self._stopping.is_set():
                 forgotten = pace.step(
                     "usage",
-                    lambda size, name=tenant.name: self._unit_of_work.run(  # type: ignore[misc]
+                    lambda size, name=tenant.name: self._run(  # type: ignore[misc]
                         lambda t: t.retention.forget_usage(name, before, size)
                     ),
                 )
@@ -367,11 +370,15 @@ class ApplyRetention:
                 transaction.purges.delete_object(store, key)
             return len(unowned)
 
-        self._count(orphans=self._unit_of_work.run(work))
+        self._count(orphans=self._run(work))
         return len(candidates)
 
     def _unowned(self, store: StoreName, keys: Sequence[ObjectKey]) -> Sequence[ObjectKey]:
         return self._unit_of_work.read(lambda t: t.retention.unowned(store, keys))
+
+    def _run(self, work: Callable[[Transaction], T]) -> T:
+        """Run the transaction of a batch."""
+        return self._unit_of_work.run(self._pace.timed(work))
 
     def _count(self, **removed: int) -> None:
         self.removed.update(removed)

@@ -38,4 +38,6 @@ class ForgetOldRecords:
         return total
 
     def _forget_batch(self, before: datetime, size: int) -> int:
-        return self._unit_of_work.run(lambda transaction: self._forget(transaction, before, size))
+        return self._unit_of_work.run(
+            self._pace.timed(lambda transaction: self._forget(transaction, before, size))
+        )

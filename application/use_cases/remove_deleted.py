@@ -16,7 +16,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
-from application.ports.purge_repository import CASES_OF_A_JOB, PendingDeletion, Purge, StoreName
+from application.ports.purge_repository import CASES_OF_A_JOB, PendingDeletion, Purge, Removed, StoreName
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.use_cases.cancel_job import cancel
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
@@ -118,9 +118,10 @@ class RemoveDeleted:
         return self._pace.step("jobs", lambda size: self._remove_batch(purge, size))
 
     def _remove_batch(self, purge: Purge, size: int) -> int:
-        removed = self._unit_of_work.run(
-            lambda transaction: transaction.purges.remove_jobs(purge, size, size * CASES_OF_A_JOB)
-        )
+        def work(transaction: Transaction) -> Removed:
+            return transaction.purges.remove_jobs(purge, size, size * CASES_OF_A_JOB)
+
+        removed = self._unit_of_work.run(self._pace.timed(work))
         self._measurements.count(PURGED_ROWS, "jobs", by=len(removed.jobs))
         self._measurements.count(PURGED_ROWS, "executions", by=len(removed.executions))
         self._measurements.count(PURGED_BYTES, by=removed.freed_bytes)

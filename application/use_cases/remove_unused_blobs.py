@@ -58,7 +58,7 @@ class RemoveUnusedBlobs:
                     transaction.audit.add(_entry(entry_id, now, tenant, freed_bytes))
             return removed
 
-        removed = self._unit_of_work.run(work)
+        removed = self._unit_of_work.run(self._pace.timed(work))
         freed += removed.freed_bytes.values()
         return 0 if removed.is_all else size
 

@@ -98,6 +98,10 @@ class DatabaseServer:
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
             cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        return self.url_of(name)
+
+    def url_of(self, name: str) -> sa.URL:
+        """Return the address of a schema that there is."""
         url = sa.URL.create("mysql+pymysql", USER, PASSWORD, "127.0.0.1", self.port, name)
         return url if self._has_tls else url.update_query_dict({"ssl_disabled": "true"})
 

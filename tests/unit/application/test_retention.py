@@ -412,6 +412,20 @@ def test_a_batch_that_took_too_long_makes_the_next_one_half_as_large_at_most():
     assert pace.step("jobs", stepped(clock, 1_000.0)) >= 1  # and never none
 
 
+def test_a_batch_that_waited_for_other_writers_is_no_smaller_for_it():
+    clock = MemoryClock()
+    observed: list[float] = []
+    pace = Pace(clock, lambda _s: None, target_s=0.02, observe=observed.append)
+
+    def waiting(size):
+        clock.advance(5)
+        return pace.timed(stepped(clock, 0.1))(size)
+
+    sizes = [pace.step("jobs", waiting) for _ in range(5)]
+    assert sizes == sorted(sizes)
+    assert max(observed) < 0.02
+
+
 def test_a_disturbed_batch_is_followed_by_small_ones_that_grow_slowly():
     clock = MemoryClock()
     times: list[float] = []
