@@ -22,7 +22,7 @@ from adapters.filesystem.secret_key import read_or_make_key
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
-from adapters.in_process.message_relay import InProcessMessageRelay
+from adapters.in_process.message_relay import ImmediateMessageRelay, InProcessMessageRelay
 from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
 from adapters.in_process.output_journal import OutputJournal
 from adapters.in_process.rate_limiter import InProcessRateLimiter
@@ -321,6 +321,11 @@ def _dead_letter_samples(dead_letters: DeadLetterStore) -> Iterable[Sample]:
     yield Sample(DEAD_LETTERS, dead_letters.count(), ("completions",))
 
 
+def _own_relay(settings: Settings) -> ImmediateMessageRelay | InProcessMessageRelay:
+    """Return the relay of this process's commits: at once, unless that is to call a Redis."""
+    return ImmediateMessageRelay() if settings.redis_url is None else InProcessMessageRelay()
+
+
 def _work_queue(settings: Settings) -> WorkQueue:
     if settings.redis_url is None:
         return InProcessWorkQueue()
@@ -509,10 +514,8 @@ class Container(containers.DeclarativeContainer):
     tracing = providers.ThreadSafeSingleton(_tracing, settings=settings, topology=topology)
     database = providers.ThreadSafeSingleton(_database, settings=settings, tracing=tracing)
     schema = providers.ThreadSafeSingleton(SqlSchema, database)
-    in_process_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
-    message_relay = providers.ThreadSafeSingleton(
-        EventMeter, relay=in_process_relay, measurements=measurements
-    )
+    own_relay = providers.ThreadSafeSingleton(_own_relay, settings)
+    message_relay = providers.ThreadSafeSingleton(EventMeter, relay=own_relay, measurements=measurements)
     unit_of_work = providers.ThreadSafeSingleton(
         _unit_of_work, database=database, relay=message_relay, measurements=measurements
     )
@@ -606,7 +609,7 @@ class Container(containers.DeclarativeContainer):
         services=services,
         workers=workers,
         webhooks=webhook_dispatcher,
-        relay=in_process_relay,
+        relay=own_relay,
         schema=schema,
         close=disconnect.provider,
     )

@@ -1,9 +1,8 @@
-"""The relay that publishes the messages of this process's commits at once."""
+"""The relays of the messages of this process's commits."""
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from queue import Empty, Full, Queue
+from queue import Empty, SimpleQueue
 
 from adapters.common.background import BackgroundThread
 from application.errors import DependencyUnavailable
@@ -17,14 +16,40 @@ _BACKLOG = 10_000
 _BATCH = 200
 
 
+class ImmediateMessageRelay(MessageRelay):
+    """Publishes the messages of a commit on the thread that made it, for a queue and a feed in this process.
+
+    A message that cannot be published stays in the outbox for the sweep.
+    """
+
+    def __init__(self) -> None:
+        self._relay: Callable[[Sequence[Message]], None] | None = None
+
+    def offer(self, messages: Sequence[Message]) -> None:
+        """Publish messages; before `start` and after `stop` they are left to the sweep."""
+        relay = self._relay
+        if relay is not None:
+            _pass_on(relay, messages)
+
+    def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
+        """Start passing messages to `relay`."""
+        self._relay = relay
+
+    def stop(self) -> None:
+        """Leave the messages to come to the sweep."""
+        self._relay = None
+
+
 class InProcessMessageRelay(MessageRelay):
     """Publishes the messages of this process's commits on a thread of its own, the moment they come.
+
+    A queue and a feed outside of this process may not answer, and a commit's caller does not wait for them.
 
     A message that cannot be published, or comes while the backlog is full, stays in the outbox for the sweep.
     """
 
     def __init__(self) -> None:
-        self._backlog: Queue[Message | None] = Queue(_BACKLOG)
+        self._backlog: SimpleQueue[Message | None] = SimpleQueue()
         self._thread: BackgroundThread | None = None
         self._relay: Callable[[Sequence[Message]], None]
 
@@ -32,11 +57,8 @@ class InProcessMessageRelay(MessageRelay):
         """Take messages; before `start` and after `stop` they are left to the sweep."""
         if self._thread is None:
             return
-        for message in messages:
-            try:
-                self._backlog.put_nowait(message)
-            except Full:
-                return
+        for message in messages[: max(_BACKLOG - self._backlog.qsize(), 0)]:
+            self._backlog.put(message)
 
     def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
         """Start passing messages to `relay`, in batches when several have come."""
@@ -50,16 +72,15 @@ class InProcessMessageRelay(MessageRelay):
             self._thread.stop()
             self._thread = None
             while batch := self._more():
-                self._pass_on(batch)
+                _pass_on(self._relay, batch)
 
     def _wake(self) -> None:
-        with suppress(Full):  # then the thread does not wait
-            self._backlog.put_nowait(None)
+        self._backlog.put(None)
 
     def _step(self) -> None:
         first = self._backlog.get()
         if first is not None:
-            self._pass_on([first, *self._more()])
+            _pass_on(self._relay, [first, *self._more()])
 
     def _more(self) -> list[Message]:
         """Return the messages that have come, up to the size of a batch."""
@@ -73,10 +94,11 @@ class InProcessMessageRelay(MessageRelay):
                 batch.append(message)
         return batch
 
-    def _pass_on(self, batch: Sequence[Message]) -> None:
-        try:
-            self._relay(batch)
-        except DependencyUnavailable as error:
-            logger.warning("%d messages stay in the outbox: %s", len(batch), error, extra=outage_of(error))
-        except Exception:  # they are looked for in the outbox
-            logger.exception("%d messages stay in the outbox", len(batch))
+
+def _pass_on(relay: Callable[[Sequence[Message]], None], batch: Sequence[Message]) -> None:
+    try:
+        relay(batch)
+    except DependencyUnavailable as error:
+        logger.warning("%d messages stay in the outbox: %s", len(batch), error, extra=outage_of(error))
+    except Exception:  # they are looked for in the outbox
+        logger.exception("%d messages stay in the outbox", len(batch))

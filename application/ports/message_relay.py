@@ -7,7 +7,7 @@ from application.messages import Message
 
 
 class MessageRelay(ABC):
-    """Publishes the messages of a commit in the background."""
+    """Publishes the messages of commits, each right after its commit."""
 
     @abstractmethod
     def offer(self, messages: Sequence[Message]) -> None:

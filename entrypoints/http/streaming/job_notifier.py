@@ -55,6 +55,10 @@ class Subscription:
     reauthenticate: Callable[[], Awaitable[object]] | None = None
     is_refused: bool = False
 
+    def wants(self, event: str | None) -> bool:
+        """Whether an event wakes it, or a close, which has no name."""
+        return event is None or self.events is None or event in self.events
+
     async def wait(self, seconds: float) -> bool:
         """Sleep until woken, or for so long; return whether it was woken."""
         with suppress(TimeoutError):
@@ -192,17 +196,20 @@ class JobNotifier:
         return [JobId(UUID(job_id)) for job_id in tuple(self._subscriptions)]
 
     def _hear(self, message: Message) -> None:
-        """Receive an event on the feed's thread, and wake its subscriptions on the loop."""
+        """Receive an event on the feed's thread, and wake the subscriptions to it on the loop."""
         job_id = message.body.get("job_id") or message.body.get("batch_id")
-        if message.name in ENDS and isinstance(job_id, str):
+        if not isinstance(job_id, str):
+            return
+        if message.name in ENDS:
             self._ended.add(job_id)
-        if job_id in self._subscriptions and self._loop is not None:
+        listeners = tuple(self._subscriptions.get(job_id, ()))
+        if self._loop is not None and any(listener.wants(message.name) for listener in listeners):
             with suppress(RuntimeError):  # the loop has ended, and with it all who waited
                 self._loop.call_soon_threadsafe(self._wake, job_id, message.name)
 
     def _wake(self, job_id: str, event: str | None = None) -> None:
         for subscription in self._subscriptions.get(job_id, ()):
-            if event is None or subscription.events is None or event in subscription.events:
+            if subscription.wants(event):
                 subscription.changed = True
                 subscription.woken.set()
 

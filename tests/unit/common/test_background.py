@@ -1,6 +1,6 @@
 """The threads behind the API outlive the errors on them."""
 
-from threading import Event, Timer
+from threading import Event, Timer, current_thread
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from adapters.common import background
 from adapters.common.background import BackgroundThread, PeriodicTask
 from adapters.in_process import message_relay
-from adapters.in_process.message_relay import InProcessMessageRelay
+from adapters.in_process.message_relay import ImmediateMessageRelay, InProcessMessageRelay
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from application.retry_policy import RetryPolicy
@@ -53,14 +53,36 @@ def test_the_relay_passes_on_what_came_before_it_stops():
     assert len(passed) == 500
 
 
-def test_what_is_offered_before_the_start_is_left_to_the_sweep():
-    relay, passed = InProcessMessageRelay(), []
+@pytest.mark.parametrize("kind", [ImmediateMessageRelay, InProcessMessageRelay])
+def test_what_is_offered_before_the_start_and_after_the_stop_is_left_to_the_sweep(kind):
+    relay, passed = kind(), []
 
     relay.offer([message()])
     relay.start(passed.extend)
     relay.stop()
+    relay.offer([message()])
 
     assert passed == []
+
+
+@pytest.mark.parametrize("error", [DependencyUnavailable("queue", "full"), RuntimeError("a bug")])
+def test_the_relay_in_a_commits_own_thread_publishes_at_once_and_keeps_errors_from_it(error, caplog):
+    relay, passed = ImmediateMessageRelay(), []
+
+    def pass_on(messages):
+        passed.append((messages, current_thread()))
+        if len(passed) == 1:
+            raise error
+
+    offered = [message()], [message()]
+    relay.start(pass_on)
+    for messages in offered:
+        relay.offer(messages)
+
+    assert passed == [(messages, current_thread()) for messages in offered]
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "1 messages stay in the outbox"
+    ]
 
 
 @pytest.mark.parametrize("error", [DependencyUnavailable("database", "down"), RuntimeError("a bug")])
