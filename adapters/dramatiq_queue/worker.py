@@ -14,7 +14,7 @@ logger = logging.getLogger("service_server.queue")
 
 # An idle thread looks so often whether it is to stop: stopping takes that long, and many threads would cost
 # processor time. Messages wake it at once.
-_IDLE_MS, _IDLE_MS_PER_THREAD = 200, 5
+_IDLE_MS, _IDLE_MS_PER_THREAD = 500, 5
 
 
 class CompletionWorker:

@@ -22,6 +22,8 @@ class RedisWorkQueue(WorkQueue):
         max_waiting: The length from which wake-ups are refused. Their events stay in the outbox.
     """
 
+    takes_by_turns = True
+
     def __init__(self, url: str, max_waiting: int = MAX_WAITING) -> None:
         # Redis types its replies as all that any protocol and option may give.
         self._client: Any = connect(url)

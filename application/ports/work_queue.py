@@ -10,7 +10,12 @@ class WorkQueue(ABC):
     """Wake-ups for workers: each means that an execution waits, and names none.
 
     The claim decides which execution is next. A lost wake-up delays work and loses none.
+
+    Attributes:
+        takes_by_turns: Whether one thread at a time is to wait in `take`, since a wait occupies a connection.
     """
+
+    takes_by_turns = False
 
     @abstractmethod
     def wake(self, times: int) -> None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 
 from adapters.common.background import BackgroundThread
@@ -14,7 +15,7 @@ logger = logging.getLogger("service_server.worker")
 
 
 class ExecutionThreads:
-    """Threads that take wake-ups by turns: one waits for the next, and others run executions.
+    """Threads that take wake-ups, and run an execution for each.
 
     A wake-up whose execution cannot be run is dropped: workers are woken again as long as one waits.
 
@@ -27,7 +28,7 @@ class ExecutionThreads:
     def __init__(self, queue: WorkQueue, run: Callable[[], object], threads: int) -> None:
         self._queue = queue
         self._run = run
-        self._turn = Lock()
+        self._turn: AbstractContextManager[object] = Lock() if queue.takes_by_turns else nullcontext()
         self._is_stopping = False
         self._threads = [
             BackgroundThread(f"executions-{number}", self._step, queue.interrupt) for number in range(threads)
@@ -49,8 +50,10 @@ class ExecutionThreads:
         return not any(thread.is_alive for thread in self._threads)
 
     def _step(self) -> None:
+        is_woken = False
         with self._turn:
-            is_woken = not self._is_stopping and self._queue.take()
+            while not (is_woken or self._is_stopping):
+                is_woken = self._queue.take()
         if is_woken:
             self._try()
 
