@@ -6,12 +6,25 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.events import Event
+from domain.events import (
+    BatchSubmitted,
+    CasesJudged,
+    Event,
+    ExecutionStarted,
+    JobRetried,
+    JobStarted,
+    JobSubmitted,
+)
 from domain.trace_context import TraceContext
 from domain.values import MessageId
 
 MESSAGE_VERSION = 1
 _TRACE = "trace"
+# Executions that wait are found without them by the reaper, and progress by its watchers, a moment later.
+_WAKE_UPS = frozenset(
+    event.__name__
+    for event in (JobSubmitted, JobStarted, ExecutionStarted, JobRetried, BatchSubmitted, CasesJudged)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +47,11 @@ class Message:
         return cls(
             id=message_id, name=type(event).__name__, body={"version": MESSAGE_VERSION, **body, **traced}
         )
+
+    @property
+    def may_be_lost(self) -> bool:
+        """Whether it is no more than a wake-up, and is not stored in the outbox."""
+        return self.name in _WAKE_UPS
 
     @property
     def trace(self) -> TraceContext | None:

@@ -6,11 +6,13 @@ for the one, and the other is done as often.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.sql.commit_log import CommitProof
 from adapters.sql.driver_statements import for_drivers
 from adapters.sql.errors import is_duplicate
 from adapters.sql.tables import (
@@ -161,18 +163,18 @@ class SqlAuditLog(AuditLog):
     """The audit log of one transaction.
 
     Attributes:
-        added: The id of an entry that the transaction has added, if there is one.
+        proof: The proof of the commit, if the transaction has added an entry.
     """
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self._database = connection.dialect.name
-        self.added: AuditEntryId | None = None
+        self.proof: CommitProof | None = None
 
     def add(self, entry: AuditEntry) -> None:
         """Store an entry in the journal."""
         self._connection.exec_driver_sql(_ADD[self._database], self._stored(entry.row()))
-        self.added = entry.id
+        self.proof = partial(is_recorded, entry_id=entry.id)
 
     def waiting(self, limit: int) -> list[AuditEntry]:
         """Return entries of the journal."""

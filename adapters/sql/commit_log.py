@@ -1,15 +1,22 @@
-"""A log of committed transactions, by which a commit whose answer was lost is looked up."""
+"""A log of committed transactions, by which a commit whose answer was lost is looked up.
+
+A transaction that has stored a row which no other one can have needs no entry in it.
+"""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time, microseconds
 from adapters.sql.tables import commits
+
+# Returns, on another connection, whether a transaction was committed; one that has not ended is waited for.
+CommitProof: TypeAlias = Callable[[sa.Connection], bool]
 
 _KEPT_S = 24 * 3_600
 _MAX_REMOVED = 1_000

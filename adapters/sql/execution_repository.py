@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.sql import execution_statements as statements
+from adapters.sql.commit_log import CommitProof
 from adapters.sql.database_time import microseconds
 from adapters.sql.driver_statements import insert_many
 from adapters.sql.errors import is_duplicate
@@ -21,17 +23,20 @@ from domain.values import ExecutionId, JobId
 
 
 class SqlExecutionRepository(ExecutionRepository):
-    """The executions: a queue, and a record of every attempt."""
+    """The executions: a queue, and a record of every attempt.
+
+    Attributes:
+        proof: The proof of the commit, if the transaction has claimed an execution.
+    """
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self.proof: CommitProof | None = None
 
-    def add(self, execution: Execution, delay_s: float = 0.0) -> None:
+    def add(self, job: Job, execution: Execution, delay_s: float = 0.0) -> None:
         """Store a new execution, waiting or delayed; one that is stored already stays as it is."""
         try:
-            self._connection.execute(
-                statements.ADD, {**execution_values(execution), "of_job": execution.job_id}
-            )
+            insert_many(self._connection, executions, [execution_values(job, execution)])
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
@@ -41,21 +46,13 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
         """Store new executions in one statement, or one by one if some are stored already."""
-        rows = [
-            {
-                **execution_values(execution),
-                "tenant": job.tenant.value,
-                "language": job.spec.language.name,
-            }
-            for job, execution in started
-        ]
         try:
-            insert_many(self._connection, executions, rows)
+            insert_many(self._connection, executions, [execution_values(*one) for one in started])
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            for _job, execution in started:
-                self.add(execution)
+            for job, execution in started:
+                self.add(job, execution)
 
     def release(self, limit: int) -> Sequence[ExecutionId]:
         """Have executions wait whose delay is over; of several processes, each takes other ones."""
@@ -243,4 +240,14 @@ class SqlExecutionRepository(ExecutionRepository):
                 "lease_us": microseconds(lease_s),
             },
         )
+        self.proof = partial(is_claimed, execution=claimed[0])
         return claimed
+
+
+def is_claimed(connection: sa.Connection, execution: Execution) -> bool:
+    """Return whether a claim was committed; a transaction that has not ended is waited for.
+
+    A worker never claims an execution twice at the same time.
+    """
+    claim = {"id": execution.id, "worker": execution.claimed_by, "since": execution.claimed_at}
+    return connection.execute(statements.CLAIMED, claim).first() is not None

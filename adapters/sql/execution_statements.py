@@ -100,11 +100,6 @@ def _update(trigger: ExecutionTrigger, *conditions: sa.ColumnElement[bool]) -> s
     return sa.update(executions).where(_has_id, _allows(trigger), *conditions).values(**_becomes(trigger))
 
 
-_of_job = jobs.c.job_id == sa.bindparam("of_job")
-ADD = sa.insert(executions).values(
-    tenant=sa.select(jobs.c.tenant).where(_of_job).scalar_subquery(),
-    language=sa.select(jobs.c.language).where(_of_job).scalar_subquery(),
-)
 DELAY = (
     sa.update(executions).where(_has_id, _waits).values(state=STORED_STATES[ExecutionState.DELAYED], **_lease)
 )
@@ -218,6 +213,15 @@ CLAIM = (
         started_at=_latest(sa.bindparam("start", type_=UtcDateTime()), executions.c.requested_at),
         **_lease,
     )
+)
+CLAIMED = (
+    sa.select(executions.c.execution_id)
+    .where(
+        _has_id,
+        executions.c.claimed_by == sa.bindparam("worker"),
+        executions.c.claimed_at == sa.bindparam("since", type_=UtcDateTime()),
+    )
+    .with_for_update()
 )
 RENEW = sa.update(executions).where(_of_these_held).values(**_lease)
 MARK_STARTED = _update(ExecutionTrigger.PROGRESS, _is_held).values(

@@ -37,7 +37,6 @@ _GET_WITH_PROJECT = (
     .join_from(jobs, projects, projects.c.project_id == jobs.c.project_id)
     .where(_has_id, is_reached)
 )
-_ADD = sa.insert(jobs)
 _ADD_TAGS = sa.insert(job_tags)
 _ADD_RERUN = sa.insert(job_reruns)
 _RERUNS = (
@@ -89,7 +88,7 @@ class SqlJobRepository(JobRepository):
     def add(self, job: Job) -> None:
         """Store a new job; one that is stored already stays as it is."""
         try:
-            self._connection.execute(_ADD, job_values(job))
+            insert_many(self._connection, tables.jobs, [job_values(job)])
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise

@@ -633,11 +633,13 @@ def tag_values(job: Job) -> list[Values]:
     return [{"name": name, "value": value, **shared} for name, value in job.spec.tags.items()]
 
 
-def execution_values(execution: Execution) -> Values:
-    """Return the row of a new execution."""
+def execution_values(job: Job, execution: Execution) -> Values:
+    """Return the row of a new execution of a job."""
     return {
         "execution_id": execution.id,
         "job_id": execution.job_id,
+        "tenant": job.tenant.value,
+        "language": job.spec.language.name,
         "number": execution.number,
         "precedence": MAX_PRIORITY - execution.priority,
         "state": STORED_STATES[ExecutionState.WAITING],

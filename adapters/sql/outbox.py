@@ -44,11 +44,10 @@ class SqlOutbox(Outbox):
         self.added: list[Message] = []
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Store messages, and remember them for the relay."""
-        if messages:
-            statement = _ADD[self._connection.dialect.name]
-            self._connection.exec_driver_sql(statement, [message_row(message) for message in messages])
-            self.added.extend(messages)
+        """Store messages that may not be lost, and remember all for the relay."""
+        if rows := [message_row(message) for message in messages if not message.may_be_lost]:
+            self._connection.exec_driver_sql(_ADD[self._connection.dialect.name], rows)
+        self.added.extend(messages)
 
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
         """Take messages that were added, and last taken if at all, longer ago than that, the oldest first."""

@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from adapters.sql.audit_log import SqlAuditLog, is_recorded
+from adapters.sql.audit_log import SqlAuditLog
 from adapters.sql.batch_repository import SqlBatchRepository
 from adapters.sql.blob_repository import SqlBlobRepository
 from adapters.sql.case_repository import SqlCaseRepository
 from adapters.sql.case_set_repository import SqlCaseSetRepository
 from adapters.sql.cluster_history import SqlClusterHistory
-from adapters.sql.commit_log import CommitLog, LogEntry
+from adapters.sql.commit_log import CommitLog, CommitProof
 from adapters.sql.delivery_repository import SqlDeliveryRepository
 from adapters.sql.engine import reading
 from adapters.sql.errors import Failure, diagnose, unavailable
@@ -40,7 +40,6 @@ from application.messages import Message
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
-from domain.audit import AuditEntryId
 
 T = TypeVar("T")
 
@@ -82,9 +81,9 @@ class SqlTransaction:
 class SqlUnitOfWork(UnitOfWork):
     """Transactions on an engine. There is one unit of work for a process.
 
-    * Each transaction on a server stores an id of its own: its audit entry's, or else one in the log of
-      commits. When the answer to its commit was lost, the id is looked up before the work is run again: it is
-      found if, and only if, the transaction was committed. SQLite's commits always have an answer.
+    * Each transaction on a server stores a proof of its own: its audit entry, its claim, or else an id in the
+      log of commits. When the answer to its commit was lost, that is looked up before the work is run again:
+      it is found if, and only if, the transaction was committed. SQLite's commits always have an answer.
     * A deadlock, a lock timeout and a conflict with another's write have the whole transaction run again.
 
     Args:
@@ -149,19 +148,19 @@ class SqlUnitOfWork(UnitOfWork):
     ) -> tuple[T, list[Message]]:
         # Of an attempt that has begun its commit, until the log shows that it was not committed.
         unanswered: tuple[T, list[Message]] | None = None
-        audit_entry: AuditEntryId | None = None
+        proof: CommitProof | None = None
 
         def attempt() -> tuple[T, list[Message]]:
-            nonlocal unanswered, audit_entry
+            nonlocal unanswered, proof
             with self._writer_lock(), self._engine.begin() as connection:
-                if unanswered is not None and _is_committed(connection, entry, audit_entry):
+                if unanswered is not None and (proof or entry.is_committed)(connection):
                     return unanswered
                 unanswered = None
                 transaction = SqlTransaction(connection)
                 done = work(transaction), transaction.outbox.added
                 if self._may_lose_answers:
-                    audit_entry = transaction.audit.added
-                    if audit_entry is None:
+                    proof = transaction.audit.proof or transaction.executions.proof
+                    if proof is None:
                         entry.write(connection)
                     unanswered = done
             return done
@@ -192,8 +191,3 @@ class SqlUnitOfWork(UnitOfWork):
             yield
         finally:
             self._lock.release()
-
-
-def _is_committed(connection: sa.Connection, log_entry: LogEntry, audit_entry: AuditEntryId | None) -> bool:
-    """Return whether a transaction was committed, by the id that it stored."""
-    return log_entry.is_committed(connection) if audit_entry is None else is_recorded(connection, audit_entry)

@@ -21,8 +21,8 @@ class ExecutionRepository(ABC):
     """
 
     @abstractmethod
-    def add(self, execution: Execution, delay_s: float = 0.0) -> None:
-        """Store a new execution, which waits to be claimed once its delay is over."""
+    def add(self, job: Job, execution: Execution, delay_s: float = 0.0) -> None:
+        """Store a new execution of a job, which waits to be claimed once its delay is over."""
 
     @abstractmethod
     def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:

@@ -8,11 +8,17 @@ from domain.values import MessageId
 
 
 class Outbox(ABC):
-    """Messages that are published if, and only if, the transaction that adds them commits."""
+    """Messages that are published if, and only if, the transaction that adds them commits.
+
+    A message that may be lost is published at most once, any other at least once.
+    """
 
     @abstractmethod
     def add(self, messages: Sequence[Message]) -> None:
-        """Store messages; the unit of work hands them to the relay after its commit."""
+        """Add messages; the unit of work hands them to the relay after its commit.
+
+        The ones that may be lost are not stored.
+        """
 
     @abstractmethod
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:

@@ -110,7 +110,7 @@ class CompleteExecution:
                     if following is not None:
                         transaction.jobs.replace(before, after)
                         transaction.executions.end(execution_id, result, after.updated_at, log_bytes)
-                        transaction.executions.add(following, delay_s)
+                        transaction.executions.add(after, following, delay_s)
                         self._outbox_writer.add(transaction, retried, after)
                         usage += refer_to_artifacts(transaction, before, execution_id, result)
                         record_end(transaction, entry_id, before, usage, time)

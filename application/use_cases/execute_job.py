@@ -68,7 +68,7 @@ class ExecuteJob:
                 execution_id, stdin, now, current_request_id(), trace_context.get()
             )
             transaction.jobs.replace(before, after)
-            transaction.executions.add(execution)
+            transaction.executions.add(after, execution)
             self._outbox_writer.add(transaction, events, after)
             return JobView.of(after, project.name, execution)
 

@@ -94,7 +94,7 @@ class FollowOutages:
                 transaction.jobs.replace(before, after)
                 transaction.executions.end(execution_id, _GIVEN_UP, now)
                 if following is not None:
-                    transaction.executions.add(following, delay_s)
+                    transaction.executions.add(after, following, delay_s)
                 record_end(transaction, entry_id, before, NO_USAGE, now)
                 self._outbox_writer.add(transaction, events, after)
             return True

@@ -209,7 +209,7 @@ class RecoverOrphans:
                 transaction.executions.end(overdue.id, _with_output(result, output), now)
             else:
                 outcome = _RUN_AGAIN
-                transaction.executions.add(execution)
+                transaction.executions.add(after, execution)
                 transaction.executions.end(overdue.id, _of_replaced(output), now)
             self._outbox_writer.add(transaction, events, after)
             # Its processor time is not known.

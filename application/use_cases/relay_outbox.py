@@ -14,7 +14,8 @@ from domain.events import BatchSubmitted, JobCancelled, JobCompleted, JobRetried
 from domain.trace_context import TraceContext
 from domain.values import BatchId, MessageId
 
-# Events that leave an execution waiting for a worker. An older version named the wake-up in its outbox.
+# Events that leave an execution waiting for a worker. Older versions stored them in the outbox, also by the
+# last name.
 _WAKING = frozenset({JobStarted.__name__, JobRetried.__name__, "ExecutionRequested"})
 _ENDING = frozenset({JobCompleted.__name__, JobCancelled.__name__})
 
@@ -24,15 +25,15 @@ _FORGET_EVERY = 100
 
 
 class RelayOutbox:
-    """Publishes the events in the outbox, and removes them from it.
+    """Publishes the events of commits, and removes the ones that the outbox has from it.
 
-    * Messages of this process's commits are handed over after the commit. A sweep finds the stale ones, left
-      by a crash or by an outage of the queue.
+    * Messages of this process's commits are handed over after the commit. A sweep of the outbox finds the
+      stale ones, left by a crash or by an outage of the queue.
     * A worker is woken for each event that leaves an execution waiting, and for a batch as many as its
       executions need; every event goes to the event feed.
     * A job's end may complete its batch.
     * Any number of processes may sweep at once: each reserves the messages that it fetches for itself.
-    * A message may be published twice, and is published at least once.
+    * A message may be published twice, and is published at least once, unless it may be lost.
 
     Args:
         stale_after_s: The age from which a message, or its reservation by a sweep, counts as abandoned.
@@ -63,14 +64,14 @@ class RelayOutbox:
         self._lock = Lock()
 
     def __call__(self, messages: Sequence[Message]) -> None:
-        """Publish messages that are in the outbox.
+        """Publish messages of commits.
 
         Raises:
-            DependencyUnavailable: They stay in the outbox, for a later sweep.
+            DependencyUnavailable: The ones that may not be lost stay in the outbox, for a later sweep.
         """
         self._publish(messages)
         with self._lock:
-            self._published += [message.id for message in messages]
+            self._published += [message.id for message in messages if not message.may_be_lost]
             is_due = len(self._published) >= _FORGET_EVERY
         if is_due:
             self.forget()
@@ -84,7 +85,7 @@ class RelayOutbox:
         with self._lock:
             published, self._published = self._published, []
         if published:
-            self._unit_of_work.run(lambda transaction: transaction.outbox.remove(published))
+            self._remove(published)
 
     def sweep(self) -> int:
         """Publish all stale messages, in batches; return how many.
@@ -97,10 +98,13 @@ class RelayOutbox:
         while messages := self._unit_of_work.run(
             lambda transaction: transaction.outbox.fetch_stale(self._stale_after_s, self._batch)
         ):
-            self(messages)
-            self.forget()
+            self._publish(messages)
+            self._remove([message.id for message in messages])
             total += len(messages)
         return total
+
+    def _remove(self, published: Collection[MessageId]) -> None:
+        self._unit_of_work.run(lambda transaction: transaction.outbox.remove(published))
 
     def _publish(self, messages: Sequence[Message]) -> None:
         waiting = sum(map(self._wake_ups, messages))

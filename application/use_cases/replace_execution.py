@@ -57,7 +57,7 @@ class ReplaceExecution:
             is_recorded = transaction.executions.end(execution_id, failure, after.updated_at)
             if is_recorded and failure is not None:
                 record_end(transaction, entry_id, before, usage_of(failure), after.updated_at)
-            transaction.executions.add(execution)
+            transaction.executions.add(after, execution)
             self._outbox_writer.add(transaction, events, after)
             return True
 

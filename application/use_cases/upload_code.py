@@ -200,7 +200,7 @@ class UploadCode:
             job, execution, events = submission.job(project, now)
             transaction.jobs.add(job)
             if execution is not None:
-                transaction.executions.add(execution)
+                transaction.executions.add(job, execution)
             self._outbox_writer.add(transaction, events, job)
             return _Uploaded(JobView.of(job, project.name, execution), replace(usage, executions=0))
 

@@ -60,7 +60,7 @@ class Contested:
             "started_at": BEGIN,
             "lease_expires_at": LONG_AGO,
         }
-        return job_values(self.job), execution_values(self.execution) | claim
+        return job_values(self.job), execution_values(self.job, self.execution) | claim
 
 
 def fill(container: Container, contested: Sequence[Contested]) -> None:

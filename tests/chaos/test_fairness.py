@@ -141,8 +141,8 @@ def _queue(cluster, tenant, number):
         made.append(pending.start(new_execution_id(), None, NOW)[:2])
     owned = [{**job_values(job), "tenant": tenant} for job, _execution in made]
     waiting = [
-        {**execution_values(execution), "tenant": tenant, "language": "python", "waiting_since": long_ago}
-        for _job, execution in made
+        {**execution_values(job, execution), "tenant": tenant, "waiting_since": long_ago}
+        for job, execution in made
     ]
     with cluster.database.connect() as connection:
         connection.execute(sa.insert(tenants), tenant_values(a_tenant(tenant)))

@@ -164,7 +164,7 @@ def a_running_job(
 
     def work(transaction):
         transaction.jobs.replace(pending, job)
-        transaction.executions.add(execution, delay_s)
+        transaction.executions.add(job, execution, delay_s)
 
     store.run(work)
     return job, execution

@@ -32,6 +32,7 @@ from application.errors import Conflict
 from domain.errors import InvalidValue
 from domain.execution import Execution
 from domain.execution_lifecycle import ExecutionState
+from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import LimitPolicy
 from domain.project import ProjectStatus
@@ -302,7 +303,7 @@ class LegacyImport:
             if again:
                 connection.execute(sa.delete(table).where(table.c.job_id.in_(again)))
         connection.execute(sa.insert(jobs), [job_values(one.job) for one in new])
-        if rows := [_execution_row(execution) for one in new for execution in one.executions]:
+        if rows := [_execution_row(one.job, execution) for one in new for execution in one.executions]:
             connection.execute(sa.insert(executions), rows)
 
     def _present(self, found: Sequence[ImportedJob], connection: sa.Connection) -> Mapping[JobId, Any]:
@@ -349,10 +350,10 @@ def _attempts(
     return found
 
 
-def _execution_row(execution: Execution) -> Mapping[str, Any]:
+def _execution_row(job: Job, execution: Execution) -> Mapping[str, Any]:
     ended = {} if execution.result is None else result_values(execution.result)
     return {
-        **execution_values(execution),
+        **execution_values(job, execution),
         **ended,
         "state": STORED_STATES[ExecutionState.ENDED],
         "claimed_at": execution.claimed_at,

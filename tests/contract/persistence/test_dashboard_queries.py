@@ -137,7 +137,7 @@ def test_the_oldest_is_found_behind_more_urgent_ones_than_are_counted(store):
             pending, _events = Job.submit(JobId(_uuid(number)), project, a_spec(priority=9), LATER)
             job, execution, _events = pending.start(new_execution_id(), None, LATER)
             transaction.jobs.add(job)
-            transaction.executions.add(execution)
+            transaction.executions.add(job, execution)
 
     store.run(work)
 
@@ -172,7 +172,7 @@ def test_an_attempt_that_was_followed_by_another_ended_no_job(store):
         lost = transaction.executions.get(execution.id)
         after, another, _events = job.retry(lost, new_execution_id(), NOW)
         transaction.jobs.replace(job, after)
-        transaction.executions.add(another)
+        transaction.executions.add(after, another)
 
     store.run(work)
 

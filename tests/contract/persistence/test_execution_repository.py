@@ -56,9 +56,9 @@ def test_an_execution_has_the_trace_of_its_request_when_it_is_claimed_and_after(
 
 
 def test_an_execution_that_is_stored_already_stays_as_it_is(store):
-    _job, execution = a_claimed_job(store)
+    job, execution = a_claimed_job(store)
 
-    store.run(lambda transaction: transaction.executions.add(replace(execution, stdin="another")))
+    store.run(lambda transaction: transaction.executions.add(job, replace(execution, stdin="another")))
 
     assert get(store, execution.id) == execution
 
@@ -174,7 +174,7 @@ def replace_execution(store, job, lost_execution):
 
     def work(transaction):
         transaction.jobs.replace(job, after)
-        transaction.executions.add(execution)
+        transaction.executions.add(after, execution)
         transaction.executions.claim_next("another worker", 300)
 
     store.run(work)

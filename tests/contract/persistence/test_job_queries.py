@@ -55,7 +55,7 @@ def retry(store, job, lost):
 
     def work(transaction):
         transaction.jobs.replace(job, after)
-        transaction.executions.add(execution)
+        transaction.executions.add(after, execution)
 
     store.run(work)
     return after, execution
@@ -474,7 +474,7 @@ def test_a_version_changes_with_whatever_happens_to_a_job(store):
 
     def start(transaction):
         transaction.jobs.replace(pending, started)
-        transaction.executions.add(execution)
+        transaction.executions.add(started, execution)
 
     for step in (
         start,

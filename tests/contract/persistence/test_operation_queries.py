@@ -49,7 +49,7 @@ def test_executions_that_wait_are_counted_by_the_cause_of_their_wait(store):
 
 def test_the_oldest_message_gives_the_outbox_its_age(store):
     for _ in range(3):
-        message = Message(id=MessageId(uuid4()), name="JobStarted", body={})
+        message = Message(id=MessageId(uuid4()), name="JobCompleted", body={})
         store.run(lambda transaction, message=message: transaction.outbox.add([message]))
     before = store.operations.outbox()
 

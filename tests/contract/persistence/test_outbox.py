@@ -9,7 +9,7 @@ from domain.values import MessageId
 
 def messages(count):
     return [
-        Message(id=MessageId(uuid4()), name="JobStarted", body={"n": n, "version": 1}) for n in range(count)
+        Message(id=MessageId(uuid4()), name="JobCompleted", body={"n": n, "version": 1}) for n in range(count)
     ]
 
 
@@ -133,3 +133,13 @@ def test_messages_from_before_the_clock_was_set_back_are_stale(store):
 
 def id_of(message):
     return message.id
+
+
+def test_a_message_that_may_be_lost_is_offered_and_not_stored(store):
+    wake_up = Message(id=MessageId(uuid4()), name="JobStarted", body={"version": 1})
+
+    add(store, [wake_up])
+
+    assert store.relay.offered == [wake_up]
+    store.pass_time(60)
+    assert stale(store, longer_than_s=30) == []

@@ -14,7 +14,7 @@ from tests.support.callers import ANONYMOUS
 from tests.support.samples import NOW, a_job, a_project, a_running_job, new_execution_id
 
 
-def a_message(name="JobSubmitted"):
+def a_message(name="JobCompleted"):
     return Message(id=MessageId(uuid4()), name=name, body={"version": 1, "text": "日本語 \U0001f600 \0"})
 
 
@@ -140,7 +140,7 @@ def start_if_pending(transaction, job_id):
         return False
     after, execution, _events = before.start(new_execution_id(), None, NOW)
     transaction.jobs.replace(before, after)
-    transaction.executions.add(execution)
+    transaction.executions.add(after, execution)
     return True
 
 

@@ -41,7 +41,7 @@ def test_the_victim_of_a_deadlock_runs_again_and_succeeds(server_url, open_store
             if len(runs) <= 2:
                 both_hold_one.wait()
             touch(transaction, second)
-            transaction.outbox.add([Message(id=MessageId(uuid4()), name="JobStarted", body={})])
+            transaction.outbox.add([Message(id=MessageId(uuid4()), name="JobCompleted", body={})])
 
         store.run(work)
 

@@ -30,7 +30,7 @@ class CountingFeed(InProcessEventFeed):
 def test_processes_that_sweep_at_once_publish_each_message_once(server_url, open_store):
     # Given messages that are stale, and several processes that find the queue usable again
     store = open_store(server_url)
-    left = [Message(id=MessageId(uuid4()), name="JobStarted", body={}) for _ in range(MESSAGES)]
+    left = [Message(id=MessageId(uuid4()), name="JobCompleted", body={}) for _ in range(MESSAGES)]
     store.run(lambda transaction: transaction.outbox.add(left))
     store.pass_time(60)
     feed, together = CountingFeed(), Barrier(SWEEPERS)

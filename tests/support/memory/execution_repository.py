@@ -24,17 +24,16 @@ class MemoryExecutionRepository(ExecutionRepository):
         self._rows = tables.executions
         self._now = now
 
-    def add(self, execution: Execution, delay_s: float = 0.0) -> None:
+    def add(self, job: Job, execution: Execution, delay_s: float = 0.0) -> None:
         """Store a new execution, waiting or delayed; one that is stored already stays as it is."""
         if execution.job_id not in self._tables.jobs:
             raise LookupError(f"execution {execution.id} belongs to no job")
-        tenant = self._tables.jobs[execution.job_id].tenant
         now = self._now()
         if delay_s:
             execution = replace(execution, delayed_until=now + timedelta(seconds=delay_s))
         row = QueuedExecution(
             execution=execution,
-            tenant=tenant,
+            tenant=job.tenant,
             waiting_since=now,
             leased_at=now if delay_s else None,
             lease_expires_at=execution.delayed_until,
@@ -43,8 +42,8 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
         """Store new executions."""
-        for _job, execution in started:
-            self.add(execution)
+        for job, execution in started:
+            self.add(job, execution)
 
     def release(self, limit: int) -> Sequence[ExecutionId]:
         """Have executions wait whose delay is over."""

@@ -21,9 +21,10 @@ class MemoryOutbox(Outbox):
         self.added: list[Message] = []
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Store messages, and remember them for the relay."""
+        """Store messages that may not be lost, and remember all for the relay."""
         for message in messages:
-            self._tables.outbox[message.id] = StoredMessage(message, self._now())
+            if not message.may_be_lost:
+                self._tables.outbox[message.id] = StoredMessage(message, self._now())
         self.added.extend(messages)
 
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:

@@ -2,17 +2,39 @@ import pytest
 
 from application.errors import DependencyUnavailable
 from application.messages import Message
+from domain.events import JobCancelled
 from domain.values import MessageId
+from tests.support.callers import ANONYMOUS
+from tests.support.failing import Failing
+
+
+def cancel(service):
+    """Add a message that may not be lost, and none that may."""
+    job_id = service.upload().job_id
+    service.relay.offered.clear()
+    service.cancel_job(ANONYMOUS, job_id)
+    assert service.announced() == [JobCancelled.__name__]
 
 
 def test_what_is_published_is_forgotten_a_hundred_at_a_time(service):
-    while len(service.relay.offered) < 100:
-        service.start()
+    for _ in range(100):
+        service.cancel_job(ANONYMOUS, service.upload().job_id)
+    assert len(service.database.tables.outbox) == 100
 
     service.relay_outbox(service.relay.offered)
 
     assert [message.name for message in service.published] == service.announced()
     assert service.database.tables.outbox == {}
+
+
+def test_a_message_that_is_no_more_than_a_wake_up_is_published_and_not_stored(service):
+    service.start()
+
+    assert service.database.tables.outbox == {}
+    service.relay_outbox(service.relay.offered)
+
+    assert [message.name for message in service.published] == ["JobSubmitted", "JobStarted"]
+    assert service.work_queue.wake_ups == 1
 
 
 def test_a_worker_is_woken_for_each_event_that_leaves_an_execution_waiting(service):
@@ -36,19 +58,18 @@ def test_a_request_that_an_older_version_left_in_the_outbox_wakes_a_worker(servi
 
 
 def test_what_cannot_be_published_stays_and_is_swept_later(service):
-    service.start()
-    service.work_queue.is_available = False
+    cancel(service)
+    publish = service.event_feed.publish
+    service.event_feed.publish = Failing(DependencyUnavailable("event feed", "it is away")).publish
     with pytest.raises(DependencyUnavailable):
         service.relay_outbox(service.relay.offered)
-    service.published.clear()
 
-    service.work_queue.is_available = True
+    service.event_feed.publish = publish
     assert service.relay_outbox.sweep() == 0
     service.clock.advance(6)
-    assert service.relay_outbox.sweep() == 2
+    assert service.relay_outbox.sweep() == 1
 
     assert [message.name for message in service.published] == service.announced()
-    assert service.work_queue.wake_ups == 1
     assert service.database.tables.outbox == {}
 
 
@@ -63,8 +84,8 @@ def test_events_reach_the_feed_even_if_no_worker_can_be_woken(service):
 
 
 def test_what_a_sweep_publishes_no_other_sweep_does(service):
-    # Given messages that are stale, and two processes that sweep
-    service.start()
+    # Given a message that is stale, and two processes that sweep
+    cancel(service)
     service.clock.advance(6)
     other = service.process("worker-2").relay_outbox
     publish = service.event_feed.publish
@@ -76,28 +97,29 @@ def test_what_a_sweep_publishes_no_other_sweep_does(service):
 
     # When one sweeps while the other publishes what it has taken
     service.event_feed.publish = publish_slowly
-    assert service.relay_outbox.sweep() == 2
-    # Then each message was published once
+    assert service.relay_outbox.sweep() == 1
+    # Then it was published once
     assert [message.name for message in service.published] == service.announced()
 
 
 def test_what_a_sweep_took_and_could_not_publish_is_left_to_a_later_one(service):
-    service.start()
+    cancel(service)
     service.clock.advance(6)
-    service.work_queue.is_available = False
+    publish = service.event_feed.publish
+    service.event_feed.publish = Failing(DependencyUnavailable("event feed", "it is away")).publish
     with pytest.raises(DependencyUnavailable):
         service.relay_outbox.sweep()
 
-    service.work_queue.is_available = True
+    service.event_feed.publish = publish
     service.clock.advance(6)
 
-    assert service.relay_outbox.sweep() == 2
+    assert service.relay_outbox.sweep() == 1
     assert service.database.tables.outbox == {}
 
 
 def test_nothing_is_published_in_a_transaction(service):
     # Given an event feed that takes as long as another transaction
-    service.start()
+    cancel(service)
     service.clock.advance(6)
     publish = service.event_feed.publish
 
@@ -108,7 +130,7 @@ def test_nothing_is_published_in_a_transaction(service):
 
     service.event_feed.publish = publish_beside_a_transaction
     # Then the database is free meanwhile
-    assert service.relay_outbox.sweep() == 2
+    assert service.relay_outbox.sweep() == 1
 
 
 def test_nothing_is_announced_of_what_was_rolled_back(service):
@@ -125,7 +147,7 @@ def test_nothing_is_announced_of_what_was_rolled_back(service):
 @pytest.mark.parametrize("finish", ["forget", "sweep"])
 def test_what_is_published_may_be_forgotten_later_and_together(service, finish):
     # Given a relay that forgets a hundred messages at once
-    service.start()
+    cancel(service)
     # When fewer were published
     service.relay_outbox(service.relay.offered)
     assert len(service.database.tables.outbox) == len(service.announced())
