@@ -14,9 +14,10 @@ from pymysql.constants.FIELD_TYPE import DATETIME
 from pymysql.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from pymysql.converters import conversions
 from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from application.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
 from application.ports.measurements import Sample
@@ -24,6 +25,7 @@ from application.ports.measurements import Sample
 # The name of an engine's execution option.
 OPTIONS = "service_server_options"
 _SQLITE = "sqlite+immediate"
+_MYSQL = "mysql+autocommit"
 _LONG_TIMEOUT_S = 3_600
 _SQLITE_PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON")
 # A connection that was in use so lately is taken to be alive; if it is not, the transaction is run again.
@@ -31,6 +33,7 @@ _ALIVE_FOR_S = 5.0
 # A connection that is closed fails at once.
 _CLOSED_WITHIN_S = 0.5
 _LAST_USED = "last_used"
+_ONLY_READS = "only_reads"
 
 PyMysqlConnection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
 
@@ -92,12 +95,19 @@ def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> 
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Provide a connection in a transaction that only reads, which never waits for SQLite's write lock."""
+    """Provide a connection that only reads, and never waits for SQLite's write lock.
+
+    On SQLite it is in a transaction. On a server each statement reads what is committed then, and needs none.
+    """
     with engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        if isinstance(driver, sqlite3.Connection):
-            driver.execute("BEGIN")
-        yield connection
+        lent = connection.connection
+        if isinstance(lent.driver_connection, sqlite3.Connection):
+            lent.driver_connection.execute("BEGIN")
+        lent.info[_ONLY_READS] = True
+        try:
+            yield connection
+        finally:
+            del lent.info[_ONLY_READS]
 
 
 def pool_samples(engine: sa.Engine) -> Iterator[Sample]:
@@ -141,7 +151,27 @@ class SqliteDialect(SQLiteDialect_pysqlite):
             dbapi_connection.driver_connection.execute("BEGIN IMMEDIATE")
 
 
+class MysqlDialect(MySQLDialect_pymysql):
+    """MySQL with connections that commit by themselves, and transactions that are begun.
+
+    So a read is one round trip to the server: in a transaction, that would have to be rolled back.
+    """
+
+    supports_statement_cache = True
+
+    def do_begin(self, dbapi_connection: DBAPIConnection) -> None:
+        """Begin a transaction, unless there are only reads."""
+        if _ONLY_READS not in dbapi_connection.info:
+            dbapi_connection.driver_connection.begin()
+
+    def do_rollback(self, dbapi_connection: DBAPIConnection) -> None:
+        """Roll back an open transaction, without asking the server whether one is."""
+        if dbapi_connection.driver_connection.server_status & SERVER_STATUS_IN_TRANS:
+            dbapi_connection.rollback()
+
+
 registry.register(_SQLITE.replace("+", "."), __name__, SqliteDialect.__name__)
+registry.register(_MYSQL.replace("+", "."), __name__, MysqlDialect.__name__)
 
 
 def _sqlite_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, Any]) -> sa.Engine:
@@ -172,18 +202,16 @@ def _pragmas(pragmas: Sequence[str]) -> Callable[[sqlite3.Connection, object], N
 def _mysql_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, Any]) -> sa.Engine:
     """Build an engine for a schema of a server, with as few round trips as are safe."""
     engine = sa.create_engine(
-        url,
-        isolation_level="READ COMMITTED",
+        url.set(drivername=_MYSQL),
         connect_args=pymysql_arguments(options),
         pool_recycle=options.recycle_s,
-        pool_reset_on_return=None,  # `_reset` does it
         **common,
     )
     if options.password is not None:
         sa.event.listen(engine, "do_connect", _with_password(options.password))
+    sa.event.listen(engine, "connect", _read_what_is_committed)
     sa.event.listen(engine, "checkout", _ping_if_idle)
     sa.event.listen(engine, "checkin", _note_use)
-    sa.event.listen(engine, "reset", _reset)
     return engine
 
 
@@ -213,12 +241,17 @@ def pymysql_arguments(options: DatabaseOptions) -> dict[str, Any]:
         "read_timeout": options.read_timeout_s,
         "write_timeout": options.write_timeout_s,
         "init_command": f"SET SESSION {settings}{idle}",
+        "autocommit": True,
         # PyMySQL parses times with a regular expression, which is most of the cost of a list.
         "conv": {**conversions, DATETIME: datetime.fromisoformat},
     }
     if options.tls_ca is not None:
         arguments |= {"ssl_ca": options.tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
     return arguments
+
+
+def _read_what_is_committed(connection: PyMysqlConnection, _record: object) -> None:
+    connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
 def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
@@ -240,10 +273,3 @@ def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _p
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info[_LAST_USED] = time.monotonic()
-
-
-def _reset(connection: PyMysqlConnection, _record: ConnectionPoolEntry, state: PoolResetState) -> None:
-    """Roll back an open transaction, without asking the server whether anything is."""
-    status: int = connection.server_status  # type: ignore[attr-defined]  # missing in types-pymysql
-    if status & SERVER_STATUS_IN_TRANS and not state.transaction_was_reset:
-        connection.rollback()

@@ -131,8 +131,8 @@ def _fill(engine: sa.Engine, queue: Queue) -> None:
             owned = [{**job_values(job), "tenant": owner.value} for owner, (job, _execution) in made]
             connection.execute(sa.insert(jobs), owned)
             waiting = [
-                {**execution_values(execution), "tenant": owner.value, "language": "python"}
-                for owner, (_job, execution) in made
+                {**execution_values(job, execution), "tenant": owner.value}
+                for owner, (job, execution) in made
             ]
             connection.execute(sa.insert(executions), waiting)
     filling.dispose()

@@ -167,10 +167,10 @@ def _ended(job: Job, execution: Execution, result: ExecutionResult, now: datetim
     return job, replace(execution, ended_at=now, result=result)
 
 
-def _ended_execution(_job: Job, execution: Execution) -> dict[str, object]:
+def _ended_execution(job: Job, execution: Execution) -> dict[str, object]:
     assert execution.result is not None
     return {
-        **execution_values(execution),
+        **execution_values(job, execution),
         **result_values(execution.result),
         "state": STORED_STATES[ExecutionState.ENDED],
         "ended_at": execution.ended_at,

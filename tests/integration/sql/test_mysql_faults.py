@@ -228,7 +228,7 @@ def test_sessions_are_as_the_adapter_needs_them(server_url, open_store):
     with open_store(server_url).engine.connect() as connection:
         assert connection.get_isolation_level() == "READ COMMITTED"
         row = connection.exec_driver_sql("SELECT @@time_zone, @@innodb_lock_wait_timeout, @@autocommit")
-        assert tuple(row.one()) == ("+00:00", DatabaseOptions().lock_wait_s, 0)
+        assert tuple(row.one()) == ("+00:00", DatabaseOptions().lock_wait_s, 1)
 
 
 def test_a_row_that_is_held_by_a_process_that_stands_still_is_let_go(server_url, open_store):
