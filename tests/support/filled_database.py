@@ -94,7 +94,13 @@ def _copy(table: sa.Table, number: int, later_s: int) -> sa.Insert:
 def _fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended]) -> None:
     with engine.begin() as connection:
         rows = [
-            {"name": f"p-{n}", "live_name": f"p-{n}", "status": "ACTIVE", "created_at": BEGIN}
+            {
+                "project_id": n + 1,
+                "name": f"p-{n}",
+                "live_name": f"p-{n}",
+                "status": "ACTIVE",
+                "created_at": BEGIN,
+            }
             for n in range(PROJECTS)
         ]
         connection.execute(sa.insert(projects), rows)
