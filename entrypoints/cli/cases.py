@@ -15,7 +15,7 @@ import rich_click as click
 
 from application.retry_policy import RetryPolicy
 from domain.case_files import find_cases
-from domain.catalogue.text import text
+from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.columns import Column
@@ -26,7 +26,6 @@ from entrypoints.cli.terminal import note, one_line, print_table, printable, say
 # A server that restarts is back within these pauses, in seconds.
 _RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
 _COLUMNS = (Column.CASE, Column.VERDICT, Column.TIME, Column.MEMORY, Column.DETAILS)
-_HIDDEN = "(hidden)"
 
 
 def read_cases(directory: Path) -> Sequence[Json]:
@@ -74,7 +73,12 @@ class _Bar:
         from rich.console import Console  # noqa: PLC0415 - only terminals need it
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
 
-        columns = (TextColumn("Cases"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        columns = (
+            TextColumn(in_language(text("common.cases"))),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+        )
         self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self.progress.add_task("", total=total)
 
@@ -149,29 +153,30 @@ def _style(row: Sequence[str]) -> str | None:
 
 
 def _row(case: Json) -> Sequence[object]:
+    said = in_language if sys.stdout.isatty() else str
     time_ms, memory_mb = case["time_ms"], case["memory_mb"]
     return (
         case["name"],
-        case["verdict"].replace("_", " "),
+        text(f"cases.{case['verdict']}"),
         "" if time_ms is None else f"{time_ms} ms",
         "" if memory_mb is None else f"{memory_mb:.1f} MiB",
-        _details(case),
+        "; ".join(map(said, _details(case))),
     )
 
 
-def _details(case: Json) -> str:
+def _details(case: Json) -> Iterator[Text | str]:
     if case["hidden"]:
-        return _HIDDEN
-    parts = [part for part in (case["diff"], case["checker_message"]) if part]
+        yield text("cli.case_hidden")
+        return
+    yield from filter(None, (case["diff"], case["checker_message"]))
     if 0 < case.get("score", 0) < case["weight"]:
-        parts.append(f"score {case['score']:g} of {case['weight']:g}")
+        yield text("cli.case_score", score=f"{case['score']:g}", weight=f"{case['weight']:g}")
     if case["first_time_ms"] is not None:
-        parts.append(f"alone; {case['first_time_ms']} ms before, on a busy machine")
+        yield text("cli.case_alone", time_ms=case["first_time_ms"])
     if case["signal"]:
-        parts.append(f"signal {case['signal']}")
+        yield text("cli.case_signal", number=case["signal"])
     elif case["exit_code"]:
-        parts.append(f"exit code {case['exit_code']}")
-    return "; ".join(parts)
+        yield text("cli.case_exit_code", code=case["exit_code"])
 
 
 def write_junit(path: Path, job: Json, name: str) -> None:
@@ -219,7 +224,7 @@ def _add_case(suite: ET.Element, case: Json, name: str) -> str | None:
     wrong = ET.SubElement(element, kind, message=_xml_text(verdict.replace("_", " ")))
     if kind != "skipped":
         wrong.set("type", verdict)
-        wrong.text = _xml_text(_details(case))
+        wrong.text = _xml_text("; ".join(map(str, _details(case))))
     if stderr := case.get("stderr"):
         ET.SubElement(element, "system-err").text = _xml_text(stderr)
     return kind

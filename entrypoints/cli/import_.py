@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import rich_click as click
 
-from domain.catalogue.text import text
+from domain.catalogue.text import Text, text
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.cli.terminal import one_line, print_fields, say
+from entrypoints.cli.terminal import print_fields, say
 from entrypoints.container import build_container
 
 
@@ -49,15 +49,15 @@ def command(*, source: str | None, zone: str, dry_run: bool, set_aside: bool) ->
     importing = container.legacy_import(source=source, zone=_zone(zone), dry_run=dry_run, tell=_tell)
     if set_aside:
         for name in importing.set_aside():
-            _tell("renamed to", name)
+            _tell(text("import.about_renaming"), name)
     counts = importing.run()
     click.echo()
     say(text("cli.would_import") if dry_run else text("cli.imported"))
-    print_fields((name.replace("_", " "), str(number)) for name, number in counts.items())
+    print_fields((text(f"import.count_{name}"), number) for name, number in counts.items())
 
 
-def _tell(about: str, sentence: str) -> None:
-    click.echo(one_line(f"{about}: {sentence}"))
+def _tell(about: Text | str, sentence: Text | str) -> None:
+    say(text("cli.about", subject=about, detail=sentence))
 
 
 def _zone(given: str) -> tzinfo:

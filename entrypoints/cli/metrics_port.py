@@ -1,12 +1,12 @@
 """The port of a process for its metrics and its health."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from application.ports.measurements import Measurements
-from entrypoints.cli.errors import Failure
+from domain.catalogue.text import text
+from entrypoints.cli.errors import Failure, fault_of
 from entrypoints.metrics_server import PATH, MetricsServer
 from entrypoints.settings import Settings, variable
 
@@ -42,8 +42,8 @@ def serving_metrics(
         server = MetricsServer(measurements, host, ports, is_stuck=is_stuck)
     except OSError as error:
         name = variable(Settings, "metrics_port")
-        reason = os.strerror(error.errno or 0).lower()
-        raise Failure(f"metrics cannot be served on {host}, port {first}: {reason}; see {name}") from error
+        taken = text("cli.metrics_port_taken", host=host, port=first, detail=fault_of(error), setting=name)
+        raise Failure(taken) from error
     server.start()
     logger.info("metrics are served on %s:%d%s", f"[{host}]" if ":" in host else host, server.port, PATH)
     try:

@@ -75,7 +75,7 @@ def print_table(
     Args:
         columns: Their heads, which programs read in English.
         rows: The rows. Their texts of the catalogue are in the language of a terminal, and else in English.
-        style: Returns the style of a row on a terminal, None for the usual one.
+        style: Returns the style of a row on a terminal by its English texts, None for the usual one.
         is_part: Whether it is a part of a report, which has the heads everywhere. Elsewhere they are on
             terminals only, and with --header.
         whole: The number of columns, from the first on, that are neither cut nor folded on a terminal.
@@ -109,7 +109,7 @@ def table_of(
     for row in rows:
         texts = [_local(cell) for cell in _texts(map(_shown, row))]
         styles = [cell.style or "" if isinstance(cell, Styled) else "" for cell in row]
-        table.add_row(*map(Text, texts, styles), style=style(texts))
+        table.add_row(*map(Text, texts, styles), style=style(_texts(row)))
     return table
 
 

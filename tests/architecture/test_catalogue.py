@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -11,6 +12,7 @@ import pytest
 from jinja2 import Environment, nodes
 
 from adapters.http_engine.failures import FAILURES
+from adapters.sql.legacy.importing import ImportCounts
 from application.queries.timeline import Awaited
 from application.use_cases.act_on_jobs import JobAction
 from application.views import ProjectOrder
@@ -86,6 +88,7 @@ FAMILIES: Mapping[str, set[str]] = {
     "problems.title_": {kind.name.replace("-", "_") for kind in PROBLEM_KINDS},
     "projects.sort_": set(ProjectOrder),
     "reasons.": set(Reason),
+    "import.count_": {field.name for field in fields(ImportCounts)},
     "settings.rule_": set(RULES),
     "states.": {*State, *(status.lower() for statuses in STATUSES for status in statuses)},
 }

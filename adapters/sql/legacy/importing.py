@@ -29,6 +29,7 @@ from adapters.sql.mapping import STORED_STATES, execution_values, job_values, re
 from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.errors import Conflict
+from domain.catalogue.text import Text, said_by, text
 from domain.errors import InvalidValue
 from domain.execution import Execution
 from domain.execution_lifecycle import ExecutionState
@@ -41,7 +42,7 @@ from domain.values import JobId, ProjectId, ProjectName
 _BATCH = 200
 _LOCK = "service_server_import"
 # Called with a subject and a message: for each row that is skipped or changed, and on progress.
-Tell = Callable[[str, str], None]
+Tell = Callable[[Text | str, Text], None]
 
 _PRESENT = (
     sa.select(jobs.c.job_id, jobs.c.status, jobs.c.reason, executions.c.claimed_by)
@@ -135,18 +136,14 @@ class LegacyImport:
     def _check_target(self) -> None:
         taken = SqlSchema(self.target).foreign_tables()
         if taken and not self.dry_run:
-            raise Conflict(
-                f"this database has other tables by the names of this service's ({', '.join(taken)}). Either "
-                "name an empty one with AWS_RDS_DBNAME and this one with --from, or have them renamed with "
-                "--set-aside"
-            )
+            raise Conflict(text("import.foreign_tables", names=", ".join(taken)))
 
     def _run(self, schema: LegacySchema, reading: sa.Connection, own: sa.Engine) -> None:
         for table in schema.tables:
             if table.unread:
-                self.tell(table.name, f"these columns are not imported: {', '.join(table.unread)}")
+                self.tell(table.name, text("import.unread_columns", columns=", ".join(table.unread)))
             if table.unindexed is not None:
-                self.tell(table.name, f"an index of {table.unindexed} would make this quicker: there is none")
+                self.tell(table.name, text("import.no_index", columns=table.unindexed))
         reader = RowReader(zone=self.zone, limits=self.limits)
         for rows in schema.projects.pages(reading, _BATCH):
             with own.begin() as connection:
@@ -158,7 +155,7 @@ class LegacyImport:
             with own.begin() as connection:
                 self._write(found, connection)
             seen += len(rows)
-            self.tell("jobs", f"{seen} of {total}")
+            self.tell(text("import.about_jobs"), text("import.progress", seen=seen, total=total))
         if not self.dry_run:
             with own.begin() as connection:
                 connection.execute(_NOTE_ACTIVITY)
@@ -167,12 +164,12 @@ class LegacyImport:
     def _tell_the_rest(self, schema: LegacySchema, reading: sa.Connection, without_id: int) -> None:
         if without_id > 0:
             self.counts.skipped += without_id
-            self.tell(schema.jobs.name, f"skipped: {without_id} rows have no id, or one that another has")
+            self.tell(schema.jobs.name, text("import.without_id", count=without_id))
         for table in (schema.executions, schema.results):
             orphans = 0 if table is None else table.count_orphans(reading, schema.jobs)
             if table is not None and orphans:
                 self.counts.skipped += orphans
-                self.tell(table.name, f"skipped: {orphans} rows belong to no job")
+                self.tell(table.name, text("import.without_job", count=orphans))
 
     def _import_project(
         self, row: Row, table: LegacyTable, reader: RowReader, connection: sa.Connection
@@ -180,11 +177,12 @@ class LegacyImport:
         try:
             project = reader.project(row, table)
         except Skipped as skipped:
-            self._skip(f"project {row['id']}", skipped)
+            self._skip(text("import.about_project", id=row["id"]), skipped)
             return
         name = suitable_name(project)
         if name.value != project.name:
-            self.tell(f"project {project.id}", f"its name {project.name!r} became {name.value!r}")
+            renamed = text("import.renamed", old=repr(project.name), new=repr(name.value))
+            self.tell(text("import.about_project", id=project.id), renamed)
         project_id = self._place(project, name, connection)
         self._ids[str(project.id)] = project_id
         self._ids.setdefault(f"name:{project.name}", project_id)
@@ -192,23 +190,16 @@ class LegacyImport:
     def _place(self, project: LegacyProject, name: ProjectName, connection: sa.Connection) -> ProjectId:
         """Return the id of the project here, which is added if it is not there yet."""
         names, by_name = self._present_projects(connection)
-        here = ProjectId(project.id)
+        here, about = ProjectId(project.id), text("import.about_project", id=project.id)
         numbered = ProjectName(f"{name.value[:240]} ({project.id})")
         if names.get(here) in {name.value, numbered.value}:
             return here
         if here in names:
             taken = by_name.get(name.value)
-            self.tell(
-                f"project {project.id}",
-                f"this id is another project's here, named {names[here]!r}; its jobs are in "
-                f"a project of its own, with another id",
-            )
+            self.tell(about, text("import.id_taken", name=repr(names[here])))
             return taken if taken is not None else self._add(None, project, name, connection)
         if name.value in by_name:
-            self.tell(
-                f"project {project.id}",
-                f"its name {name.value!r} is another project's here; it became {numbered.value!r}",
-            )
+            self.tell(about, text("import.name_taken", name=repr(name.value), new=repr(numbered.value)))
             name = numbered
         return self._add(here, project, name, connection)
 
@@ -255,7 +246,7 @@ class LegacyImport:
     ) -> Iterator[ImportedJob]:
         attempts = _attempts(schema, reading, [row["id"] for row in rows])
         for row in rows:
-            about = f"job {row['id']}"
+            about = text("import.about_job", id=row["id"])
             try:
                 project_id = self._project_of(row["project"], own)
                 of_job = attempts.get(row["id"], [])
@@ -264,19 +255,19 @@ class LegacyImport:
                 self._skip(about, skipped)
 
     def _project_of(self, value: object, own: sa.Engine) -> ProjectId:
-        text = "" if value is None else str(value)
-        found = self._ids.get(text) or self._ids.get(f"name:{text}")
+        named = "" if value is None else str(value)
+        found = self._ids.get(named) or self._ids.get(f"name:{named}")
         if found is not None:
             return found
         try:
-            name = ProjectName(text)
+            name = ProjectName(named)
         except InvalidValue:
-            raise Skipped(f"its project {text!r} does not exist") from None
+            raise Skipped(text("import.no_project", name=repr(named))) from None
         with own.begin() as connection:
             _names, by_name = self._present_projects(connection)
-            project = LegacyProject(0, text, None, None)
+            project = LegacyProject(0, named, None, None)
             found = by_name.get(name.value) or self._add(None, project, name, connection)
-        self._ids[f"name:{text}"] = found
+        self._ids[f"name:{named}"] = found
         return found
 
     def _write(self, found: Sequence[ImportedJob], connection: sa.Connection) -> None:
@@ -285,7 +276,7 @@ class LegacyImport:
         new = []
         for one in found:
             if one.job.id in seen:
-                self._skip(f"job {one.job.id}", Skipped("another row has its id"))
+                self._skip(text("import.about_job", id=one.job.id), Skipped(text("import.id_twice")))
             elif one.job.id not in present:
                 new.append(one)
             elif _has_moved_on(present[one.job.id], one):
@@ -312,9 +303,9 @@ class LegacyImport:
         ids = sorted({one.job.id for one in found})
         return {row.job_id: row for row in connection.execute(_PRESENT, {"ids": ids})}
 
-    def _skip(self, about: str, reason: Skipped) -> None:
+    def _skip(self, about: Text, reason: Skipped) -> None:
         self.counts.skipped += 1
-        self.tell(about, f"skipped: {reason}")
+        self.tell(about, text("import.skipped", reason=said_by(reason)))
 
 
 def _has_moved_on(here: Any, there: ImportedJob) -> bool:  # noqa: ANN401 - a row
@@ -373,7 +364,7 @@ def _alone(own: sa.Engine) -> Iterator[None]:
     try:
         with holding.connect() as connection:
             if connection.execute(sa.select(sa.func.get_lock(_LOCK, 0))).scalar() != 1:
-                raise Conflict("another import into this database is running")
+                raise Conflict(text("import.another_running"))
             yield
     finally:
         holding.dispose()

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from adapters.sql.legacy.schema import LegacyTable, Row
+from domain.catalogue.text import Text, said_by, text
 from domain.errors import DomainError, InvalidValue
 from domain.execution import Execution, ExecutionResult, Note, Output, ResourceUsage
 from domain.job import Job
@@ -46,7 +47,7 @@ _STATUSES: Mapping[str, JobStatus] = {
 }
 _MILLISECONDS_FROM = 100_000_000_000  # a number of seconds that is not reached before the year 5138
 
-Tell = Callable[[str], None]
+Tell = Callable[[Text], None]
 
 
 class Skipped(Exception):
@@ -91,7 +92,7 @@ class RowReader:
         """
         project_id = _integer(row["id"])
         if project_id is None or not 0 < project_id <= MAX_PROJECT_ID:
-            raise Skipped("its id is not a number that a project can have")
+            raise Skipped(text("import.project_id"))
         return LegacyProject(
             project_id,
             _text(row["name"]) or "",
@@ -165,7 +166,7 @@ class RowReader:
                 stdin=_text(row.get("stdin")) or "",
             )
         except DomainError as error:
-            raise Skipped(str(error)) from error
+            raise Skipped(said_by(error)) from error
 
     def _limits(self, timeout: object, tell: Tell) -> Limits:
         standard = self.limits.resolve({})
@@ -175,7 +176,8 @@ class RowReader:
         try:
             return self.limits.resolve({"timeout_ms": timeout_ms})
         except InvalidValue as error:
-            tell(f"its timeout of {timeout_ms} ms {error.detail}; it has {standard.timeout_ms} ms now")
+            new_ms, detail = standard.timeout_ms, error.detail
+            tell(text("import.timeout", timeout_ms=timeout_ms, detail=detail, new_ms=new_ms))
             return standard
 
     def _executions(
@@ -246,7 +248,7 @@ class RowReader:
                 return time
         times = [time for attempt in attempts if (time := self._begin(*attempt)) is not None]
         if not times:
-            raise Skipped("it has no time at all")
+            raise Skipped(text("import.no_time"))
         return min(times)
 
     def _time(self, row: Row, table: LegacyTable, field: str) -> datetime | None:
@@ -255,7 +257,7 @@ class RowReader:
         try:
             return _to_time(value, zone)
         except (ValueError, OverflowError, OSError):
-            raise Skipped(f"its {field} is no time: {value!r}") from None
+            raise Skipped(text("import.wrong_time", field=field, value=repr(value))) from None
 
 
 def suitable_name(project: LegacyProject) -> ProjectName:
@@ -320,7 +322,7 @@ def _uuid(value: object) -> UUID:
     try:
         return UUID((_text(value) or "").strip())
     except ValueError:
-        raise Skipped("its id is not a UUID") from None
+        raise Skipped(text("import.no_uuid")) from None
 
 
 def _execution_id(value: object, job_id: JobId, number: int) -> ExecutionId:
@@ -333,17 +335,17 @@ def _execution_id(value: object, job_id: JobId, number: int) -> ExecutionId:
 
 
 def _status(value: object) -> JobStatus:
-    text = (_text(value) or "").strip()
+    given = (_text(value) or "").strip()
     try:
-        return _STATUSES[text.upper().replace(" ", "_").replace("-", "_")]
+        return _STATUSES[given.upper().replace(" ", "_").replace("-", "_")]
     except KeyError:
-        raise Skipped(f"its status is unknown: {text!r}") from None
+        raise Skipped(text("import.unknown_status", status=repr(given))) from None
 
 
 def _status_of_attempt(row: Row, exit_code: int | None) -> JobStatus:
     """Return the status of an earlier attempt: its own if that is final, else one by its exit code."""
-    text = (_text(row.get("status")) or "").strip().upper()
-    known = _STATUSES.get(text)
+    given = (_text(row.get("status")) or "").strip().upper()
+    known = _STATUSES.get(given)
     if known is not None and known.is_terminal:
         return known
     return JobStatus.SUCCESS if exit_code == 0 else JobStatus.FAILED
@@ -375,11 +377,11 @@ def _extension(key: ObjectKey) -> str:
 
 
 def _log_key(value: object, tell: Tell) -> ObjectKey | None:
-    text = _text(value)
-    if not text:
+    given = _text(value)
+    if not given:
         return None
     try:
-        return ObjectKey(text)
+        return ObjectKey(given)
     except InvalidValue as error:
-        tell(f"its log's key is left out, for {error.detail}")
+        tell(text("import.log_key", detail=error.detail))
         return None

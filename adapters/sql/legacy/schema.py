@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from adapters.sql.migrate import names_taken
 from adapters.sql.tables import VERSION_TABLE
 from application.errors import Conflict
+from domain.catalogue.text import text
 
 # How the names of tables begin that were set aside, to make room for this service's in the same database.
 PREFIX = "legacy_"
@@ -179,7 +180,7 @@ class LegacySchema:
                     _read_if_any(inspector, "executions", found["executions"]),
                     _read_if_any(inspector, "results", found["results"]),
                 )
-        raise Conflict("there are no tables of the replaced service to import; --from names its database")
+        raise Conflict(text("import.no_tables"))
 
 
 def set_aside(engine: sa.Engine) -> list[str]:
@@ -219,7 +220,7 @@ def _read_table(inspector: sa.Inspector, kind: str, name: str) -> LegacyTable:
     for field in _NEEDED[kind]:
         if field not in chosen:
             names = ", ".join(_FIELDS[kind][field])
-            raise Conflict(f"table '{name}' has no column for the {field}: it would be one of {names}")
+            raise Conflict(text("import.no_column", table=name, field=field, names=names))
     table = sa.table(name, *(sa.column(column["name"]) for column in chosen.values()))
     taken = {column["name"] for column in chosen.values()}
     return LegacyTable(

@@ -9,6 +9,7 @@ from pymysql.converters import conversions
 
 from adapters.sql.engine import OPTIONS, DatabaseOptions, pymysql_arguments
 from application.errors import Conflict
+from domain.catalogue.text import text
 
 _READ_TIMEOUT_S = 3_600
 # Times come as text: those that are none ("0000-00-00") are told of, and end nothing.
@@ -53,11 +54,11 @@ def _url(target: sa.URL, source: str | None) -> sa.URL:
     try:
         url = sa.make_url(source)
     except sa.exc.ArgumentError:
-        raise Conflict("--from is not the URL of a database: mysql://HOST:PORT/NAME") from None
+        raise Conflict(text("import.wrong_source")) from None
     if url.get_backend_name() == "sqlite":
         return url
     if url.get_backend_name() not in {"mysql", "mariadb"} or not url.database:
-        raise Conflict("--from names a MySQL database: mysql://HOST:PORT/NAME, or NAME on the same server")
+        raise Conflict(text("import.source_kind"))
     if not url.username:
         url = url.set(username=target.username, password=target.password)
     return url.set(drivername="mysql+pymysql")
