@@ -13,7 +13,7 @@ def test_the_schema_goes_up_and_down_and_is_checked(tmp_path):
 
     assert migrate("check")[0] == 1
     assert migrate("up")[0] == 0
-    assert migrate("check") == (0, "the schema is as it should be")
+    assert migrate("check") == (0, "the schema is up to date")
     assert migrate("down", "base") == (0, "the schema is at base")
     assert migrate("current") == (0, "base")
 

@@ -143,8 +143,8 @@ def test_outputs_are_compared_as_asked_or_by_a_program(run, tmp_path):
     ("options", "cause"),
     [
         (("--checker", "magic"), "neither a file nor one of exact"),
-        (("--tolerance", "0.1"), "--tolerance is for --checker float"),
-        (("--artifact", "*.txt"), "--artifact is for a program that runs once"),
+        (("--tolerance", "0.1"), "--tolerance needs --checker float"),
+        (("--artifact", "*.txt"), "--artifact cannot be combined with --cases"),
     ],
 )
 def test_what_is_no_way_to_judge_is_wrong_usage(run, options, cause):

@@ -124,7 +124,7 @@ def test_tags_are_given_and_removed(run: Run, service: Service, waiting):
 def test_jobs_are_named_or_selected(run: Run, arguments: list[str]):
     code, sentence = failure(run("cancel", *arguments))
     assert code == 2
-    assert sentence.startswith("name jobs, or choose them by filters")
+    assert sentence.startswith("give job ids, or filters such as --status")
 
 
 @pytest.mark.parametrize("filters", [["--search", "no such text"], ["--phase", "running"]])

@@ -179,7 +179,7 @@ def test_the_check_follows_the_port_and_fails_where_there_is_none(engine):
 
     assert (ended.returncode, ended.stderr) == (
         1,
-        "service-server: nothing healthy answers on 127.0.0.1, port 8001: connection refused\n",
+        "service-server: no healthy process on 127.0.0.1, port 8001: connection refused\n",
     )
 
 

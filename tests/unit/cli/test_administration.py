@@ -119,11 +119,11 @@ def test_a_figure_of_retention_that_is_no_number_of_days_is_refused(run, figure)
 
 def test_a_purge_names_what_is_due_and_then_removes_it(printed, run, monkeypatch, data_dir):
     # Given an uploaded job that was never executed, and a tenant that keeps none for long
-    assert run("purge", "--dry-run") == "Nothing is due.\n"
+    assert run("purge", "--dry-run") == "Nothing to delete.\n"
     container = build_container(settings_of(data_dir=data_dir))
     job = a_job(container.unit_of_work(), code_bytes=8)
     container.code_store().put(job.spec.code_key, b"print(1)", "text/plain")
-    assert run("purge", "--dry-run") == "Nothing is due.\n"
+    assert run("purge", "--dry-run") == "Nothing to delete.\n"
     monkeypatch.setenv("SERVICE_SERVER_KEEP_PENDING_DAYS", "1")
 
     due = printed("purge", "--dry-run")
