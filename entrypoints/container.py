@@ -342,12 +342,17 @@ def _dead_letters(broker: "RedisQueueBroker | None") -> DeadLetterStore | None:
     return RedisDeadLetterStore(broker)
 
 
-def _event_feed(settings: Settings) -> EventFeed:
+def _event_feed(settings: Settings, topology: Topology) -> EventFeed:
     if settings.redis_url is None:
         return InProcessEventFeed()
-    from adapters.redis_feed.event_feed import RedisEventFeed  # noqa: PLC0415 - likewise
+    from adapters.redis_feed.event_feed import (  # noqa: PLC0415 - likewise
+        CHANNEL,
+        STOPS_CHANNEL,
+        RedisEventFeed,
+    )
 
-    return RedisEventFeed(settings.redis_url.get_secret_value(), InProcessEventFeed())
+    channel = STOPS_CHANNEL if topology.only_runs_programs else CHANNEL
+    return RedisEventFeed(settings.redis_url.get_secret_value(), InProcessEventFeed(), channel)
 
 
 def _output_feed(settings: Settings) -> OutputFeed:
@@ -545,7 +550,7 @@ class Container(containers.DeclarativeContainer):
         measurements=measurements,
         tracing=tracing,
     )
-    event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
+    event_feed = providers.ThreadSafeSingleton(_event_feed, settings, topology)
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
     rate_limiter = providers.ThreadSafeSingleton(_rate_limiter, settings)
     broker = providers.ThreadSafeSingleton(_broker, settings=settings, measurements=measurements)

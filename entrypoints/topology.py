@@ -77,6 +77,11 @@ class Topology:
         return not self.uses_runners and (self.mode is not WorkerMode.NONE or not self.shares_queue)
 
     @property
+    def only_runs_programs(self) -> bool:
+        """Whether the process runs programs and serves no API."""
+        return self.shares_queue and self.mode is WorkerMode.ALL
+
+    @property
     def is_measured(self) -> bool:
         """Whether the process has metrics, as each one does that stays."""
         return self.posts_webhooks

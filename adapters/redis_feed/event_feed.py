@@ -16,11 +16,15 @@ from adapters.common.redis_client import ANSWER_WITHIN_S, connect, redis_errors
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from application.ports.event_feed import EventFeed, Listener
+from domain.events import JobCancelled
 from domain.values import MessageId
 
 logger = logging.getLogger("service_server.event_feed")
 
 CHANNEL = "service_server.events"
+# Events that a process needs which only runs programs. Of each job, it would hear three others.
+STOPS_CHANNEL = "service_server.stops"
+_STOPS = frozenset({JobCancelled.__name__})
 _DEPENDENCY = "event feed"
 # The longest that the listening thread blocks, and so the longest that stopping takes.
 _BLOCK_S = 0.5
@@ -35,13 +39,16 @@ class RedisEventFeed(EventFeed):
     Args:
         url: The address of Redis, with credentials if it wants any.
         local: The feed of the listeners of this process.
+        channel: The channel that this process listens to: the one of all events, or of those that stop
+            programs.
         quiet_s: Seconds after which a connection that carries nothing is asked for a sign of life.
     """
 
-    def __init__(self, url: str, local: EventFeed, quiet_s: float = QUIET_S) -> None:
+    def __init__(self, url: str, local: EventFeed, channel: str = CHANNEL, quiet_s: float = QUIET_S) -> None:
         # Redis types its replies as all that any protocol and option may give.
         self._client: Any = connect(url)
         self._local = local
+        self._channel = channel
         self._quiet_s = quiet_s
         self._subscription: PubSub | None = None
         self._heard_at = 0.0
@@ -61,7 +68,7 @@ class RedisEventFeed(EventFeed):
         self._client.close()
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Pass messages to the listeners of every process, this one's too.
+        """Pass messages to the listeners of every process that listens to them, this one's too.
 
         Raises:
             DependencyUnavailable: Redis is out of reach.
@@ -69,7 +76,10 @@ class RedisEventFeed(EventFeed):
         with self._circuit.call(), redis_errors(_DEPENDENCY):
             pipeline = self._client.pipeline(transaction=False)
             for message in messages:
-                pipeline.publish(CHANNEL, _encode(message))
+                encoded = _encode(message)
+                pipeline.publish(CHANNEL, encoded)
+                if message.name in _STOPS:
+                    pipeline.publish(STOPS_CHANNEL, encoded)
             pipeline.execute()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -90,7 +100,7 @@ class RedisEventFeed(EventFeed):
     def _connect(self) -> PubSub:
         subscription: PubSub = self._client.pubsub()
         self._subscription = subscription
-        subscription.subscribe(CHANNEL)
+        subscription.subscribe(self._channel)
         self._heard_at = monotonic()
         return subscription
 

@@ -120,12 +120,11 @@ class BackgroundServices:
         """Starts every part; executions that already wait are run."""
         if self._topology.migrates_at_start:
             self._schema.upgrade()
-        self._relay.start(self._services.relay_outbox)
+        self._relay.start(self._publish)
         for part in self._parts:
             self._start(part)
         self._unsubscribe = self._ports.event_feed.subscribe(self._stop_cancelled)
         if self._webhooks is not None:
-            self._ports.event_feed.subscribe(self._webhooks.notice)
             self._webhooks.start()
         for worker in self._workers:
             worker.start()
@@ -159,6 +158,11 @@ class BackgroundServices:
             part.stop()
         self._close()
         self._ports.tracing.close()
+
+    def _publish(self, messages: Sequence[Message]) -> None:
+        if self._webhooks is not None:
+            self._webhooks.notice(messages)
+        self._services.relay_outbox(messages)
 
     def _forget_published(self) -> None:
         try:

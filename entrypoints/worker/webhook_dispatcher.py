@@ -1,6 +1,7 @@
 """The threads of a process that post events to webhooks."""
 
 import logging
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Condition
 from time import monotonic
@@ -55,10 +56,11 @@ class WebhookDispatcher:
             self._is_awake = True
             self._changed.notify()
 
-    def notice(self, message: Message) -> None:
-        """Look for events at once if this message is about one that this process has stored for webhooks."""
-        ids = (message.body.get("job_id"), message.body.get("batch_id"))
-        if any(one is not None and self._writer.take_noted(UUID(one)) for one in ids):
+    def notice(self, messages: Iterable[Message]) -> None:
+        """Look for events at once if a commit's messages are about one that it stored for webhooks."""
+        named = (message.body.get(name) for message in messages for name in ("job_id", "batch_id"))
+        subjects = {UUID(subject) for subject in named if subject is not None}
+        if [subject for subject in subjects if self._writer.take_noted(subject)]:
             self.wake()
 
     def _step(self) -> None:

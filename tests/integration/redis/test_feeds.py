@@ -2,6 +2,7 @@
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from queue import Queue
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from redis.client import Redis
 
 from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.output_feed import InProcessOutputFeed
-from adapters.redis_feed.event_feed import CHANNEL, RedisEventFeed
+from adapters.redis_feed.event_feed import CHANNEL, STOPS_CHANNEL, RedisEventFeed
 from adapters.redis_feed.output_feed import RedisOutputFeed
 from adapters.redis_feed.output_stream import stream_key
 from application.errors import DependencyUnavailable
@@ -94,6 +95,23 @@ def test_a_connection_that_went_dead_without_a_word_is_replaced(server, caplog):
             proxy.traffic = Traffic.PASSES
             # And events are heard again when it does
             assert hears_again(feed, heard)
+
+
+def test_a_process_that_only_runs_programs_hears_what_stops_them_and_nothing_else(server, event_feed):
+    # Given an API, and a worker
+    with started(RedisEventFeed(server.url, InProcessEventFeed(), STOPS_CHANNEL)) as worker:
+        heard_by_api, heard_by_worker = Queue(), Queue()
+        event_feed.subscribe(heard_by_api.put)
+        worker.subscribe(heard_by_worker.put)
+        cancelled = replace(fact(), name="JobCancelled")
+        # When either of them publishes
+        worker.publish([ended := fact()])
+        event_feed.publish([cancelled])
+        # Then the API hears everything, once, and the worker what stops a program
+        assert [heard_by_api.get(timeout=WITHIN_S) for _ in range(2)] == [ended, cancelled]
+        assert heard_by_worker.get(timeout=WITHIN_S) == cancelled
+    assert heard_by_api.empty()
+    assert heard_by_worker.empty()
 
 
 def test_bytes_that_are_no_event_are_passed_over(server, event_feed):
