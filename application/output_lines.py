@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from application.output_cache import OutputBytes
+from application.output_styles import MAX_SEQUENCE_BYTES, TextStyle, with_sequence_begun
 
 BLOCK_BYTES = 64 << 10
 MAX_MATCHES = 1_000
@@ -19,11 +20,16 @@ _NEWLINE = b"\n"
 
 @dataclass(frozen=True, slots=True)
 class LineIndex:
-    """The number of newlines in each block of an output, all blocks but the last of `block_bytes`."""
+    """The number of newlines in each block of an output, all blocks but the last of `block_bytes`.
+
+    Attributes:
+        styles: The style with which each block begins, in parameters of a sequence (SGR).
+    """
 
     size: int
     block_bytes: int
     newlines: Sequence[int]
+    styles: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,16 @@ class LineMatches:
 
 
 def index_lines(output: OutputBytes) -> LineIndex:
-    """Count the newlines of an output by blocks."""
-    blocks = range(0, output.size, BLOCK_BYTES)
-    return LineIndex(
-        output.size,
-        BLOCK_BYTES,
-        [output.read(begin, begin + BLOCK_BYTES).count(_NEWLINE) for begin in blocks],
-    )
+    """Count the newlines of an output by blocks, and find the style with which each one begins."""
+    newlines: list[int] = []
+    styles: list[str] = []
+    style = TextStyle()
+    for begin in range(0, output.size, BLOCK_BYTES):
+        read = output.read(begin, begin + BLOCK_BYTES + MAX_SEQUENCE_BYTES)
+        newlines.append(read.count(_NEWLINE, 0, BLOCK_BYTES))
+        styles.append(style.parameters)
+        style.read(with_sequence_begun(read, BLOCK_BYTES))
+    return LineIndex(output.size, BLOCK_BYTES, newlines, styles)
 
 
 def find_lines(output: OutputBytes, text: str, from_line: int, limit: int) -> LineMatches:

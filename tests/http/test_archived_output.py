@@ -180,6 +180,7 @@ def test_the_ranges_of_a_large_output_are_of_one_reading_of_its_log(
     assert index["size"] == len(written)
     assert b"".join(blocks) == written
     assert index["newlines"] == [block.count(b"\n") for block in blocks]
+    assert index["styles"] == [""] * len(blocks)
     assert found == {"lines": [99_001, 99_002, 99_003], "next_line": 99_004}
     assert service.http.get(f"{path.replace('stdout', 'stderr')}/lines").json()["size"] == 0
     assert len(reads) == 1
@@ -209,6 +210,7 @@ def test_an_output_of_nothing_has_no_block_and_no_match(service: Service):
         "size": 0,
         "block_bytes": 65_536,
         "newlines": [],
+        "styles": [],
         "arrivals": None,
     }
     assert service.http.get(f"{path}/matches?text=a").json() == {"lines": [], "next_line": None}

@@ -44,7 +44,8 @@ a `Range` header asks for (RFC 9110). The offsets are those of the events.
 """
 _INDEXED = """
 The newlines of `stdout` or `stderr` once the program has ended, counted in each block of `block_bytes`: of a
-line's number they give the block that it is in, whose bytes a `Range` of the output has.
+line's number they give the block that it is in, whose bytes a `Range` of the output has. Beside them is the
+style, such as a colour, that escape sequences before each block have set.
 """
 _SEARCHED = """
 The numbers of the lines of `stdout` or `stderr` that have a text, once the program has ended. The lines are
@@ -174,6 +175,7 @@ class OutputController(Controller):
                 size=index.size,
                 block_bytes=index.block_bytes,
                 newlines=index.newlines,
+                styles=index.styles,
                 arrivals=None
                 if arrivals is None
                 else ArrivalsResponse(begin=arrivals.begin, marks=arrivals.of(wanted)),

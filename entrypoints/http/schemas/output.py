@@ -22,12 +22,20 @@ class ArrivalsResponse(Struct, kw_only=True):
 
 
 class LinesResponse(Struct, kw_only=True):
-    """The number of newlines in each block of an output."""
+    """The number of newlines in each block of an output, and the style with which it begins."""
 
     size: Annotated[int, Meta(description="The bytes of the output.", examples=[70_000])]
     block_bytes: Annotated[int, Meta(description="The bytes of each block but the last.", examples=[65_536])]
     newlines: Annotated[
         Sequence[int], Meta(description="The newlines in each block.", examples=[[1_250, 84]])
+    ]
+    styles: Annotated[
+        Sequence[str],
+        Meta(
+            description="The style with which each block begins: the parameters of an escape sequence (SGR) "
+            "that sets it, empty for none.",
+            examples=[["", "1;31"]],
+        ),
     ]
     arrivals: Annotated[ArrivalsResponse | None, Meta(description="Null where the log has none.")]
 

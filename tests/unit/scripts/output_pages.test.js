@@ -8,11 +8,11 @@ const { OutputPages, Terminal } = load(["terminal.js", "output_pages.js"], ["Out
 const BLOCK = 65536;
 
 // A stream of some bytes, which counts the ranges that are read of it.
-const streamOf = (written, name = "stdout", arrivals = null) => {
+const streamOf = (written, name = "stdout", arrivals = null, styles = []) => {
   const bytes = Buffer.from(written), newlines = [], ranges = [];
   for (let begin = 0; begin < bytes.length; begin += BLOCK) newlines.push(bytes.subarray(begin, begin + BLOCK).reduce((sum, byte) => sum + (byte === 10), 0));
   const read = async (begin, end) => { ranges.push([begin, end]); return new Uint8Array(bytes.subarray(begin, end)); };
-  return Object.assign(OutputPages.stream(name, { size: bytes.length, block_bytes: BLOCK, newlines, arrivals }, read), { ranges });
+  return Object.assign(OutputPages.stream(name, { size: bytes.length, block_bytes: BLOCK, newlines, styles, arrivals }, read), { ranges });
 };
 
 const allRows = async (stream, order = (pages) => pages) => {
@@ -86,6 +86,68 @@ test("a colour goes on over the beginning of a page", async () => {
   const rows = await allRows(streamOf(written), (pages) => pages.reverse());
   const second = rows.find((row) => row.begin >= BLOCK);
   assert.deepEqual(second.runs.map(([, style]) => Terminal.classes(style)), ["fg-1"]);
+});
+
+test("a colour that was set long before a page is known there", async () => {
+  const written = `\u001b[1;31mred\n${"still red\n".repeat(30000)}`;
+  const out = streamOf(written, "stdout", null, ["", ...Array(4).fill("1;31")]);
+  const rows = await out.rows(3);
+  assert.deepEqual([...new Set(rows.map(({ runs }) => runs.map(([, style]) => Terminal.classes(style)).join()))], ["bold fg-1"]);
+});
+
+// A program's output that comes in parts of any size, and the same once it is archived.
+const grown = (written, largest) => {
+  const bytes = Buffer.from(written), output = OutputPages.growing(["stdout", "stderr"]);
+  for (let place = 0, size; place < bytes.length; place += size) {
+    size = 1 + random(largest);
+    output.append("stdout", new Uint8Array(bytes.subarray(place, place + size)), place);
+  }
+  return output;
+};
+
+for (const [name, make] of Object.entries(OUTPUTS)) {
+  test(`${name} are the same rows while they come`, async () => {
+    const written = make(), parts = (rows) => rows.map(({ line, text, begin, end, continues }) => [line, text, begin, end, continues]);
+    const { streams } = grown(written, 40000);
+    assert.deepEqual(parts(await allRows(streams.stdout)), parts(await allRows(streamOf(written))));
+  });
+}
+
+test("a colour is known at the beginning of each page of what comes, however it comes", async () => {
+  for (const before of [10, ...Array.from({ length: 10 }, (_none, place) => BLOCK - 8 + place)]) {
+    const written = `${"x".repeat(before)}\u001b[1;31m${"still red\n".repeat(30000)}`;
+    const { stdout } = grown(written, 3).streams;
+    for (const page of [2, 3, 4]) {
+      const rows = await stdout.rows(page);
+      assert.deepEqual([...new Set(rows.map(({ runs }) => runs.map(([, style]) => Terminal.classes(style)).join()))], ["bold fg-1"]);
+    }
+  }
+});
+
+test("what comes is in its order, with its times, and without numbers once something is missing", async () => {
+  const output = OutputPages.growing(["stdout", "stderr"]), bytes = (text) => new TextEncoder().encode(text);
+  output.append("stdout", bytes("one\n"), 1000);
+  output.append("stderr", bytes("two\n"), 1001);
+  output.append("stdout", bytes("thr"), 1500);
+  const early = output.pages(["stdout", "stderr"]), lines = async (pages) => (await Promise.all(pages.pages.map((_page, place) => pages.rows(place)))).flat();
+  assert.deepEqual((await lines(early)).map(({ text, at }) => [text, at]), [["one", 1000], ["two", 1001], ["thr", 1500]]);
+  output.append("stdout", bytes("ee\n"), 1501);
+  output.streams.stdout.skip();
+  output.append("stdout", bytes("five\n"), undefined);
+  const late = output.pages(["stdout", "stderr"]);
+  assert.deepEqual((await lines(late)).map(({ text, line }) => [text, line]), [["one", 1], ["two", 1], ["three", 2], ["five", NaN]]);
+  assert.deepEqual(await late.locate({ stream: "stdout", begin: 4 }), { page: 2, place: 0 });
+});
+
+test("the marks of what comes are bounded", async () => {
+  const output = OutputPages.growing(["stdout", "stderr"]), line = new TextEncoder().encode("line\n");
+  for (let number = 0; number < 50000; number += 1) output.append(number % 2 ? "stdout" : "stderr", line, number * 5);
+  const { stdout, stderr } = output.streams;
+  assert.ok(stdout.marks.length <= 10000 && stdout.marks.length === stderr.marks.length);
+  assert.equal(stdout.marks[stdout.marks.length - 1][1], stdout.size);
+  const rows = await allRows(stdout);
+  assert.equal(rows.length, 25000);
+  assert.ok(rows.every(({ at }, place) => at >= place * 10));
 });
 
 test("a sequence after the last newline is no row", async () => {

@@ -3,7 +3,8 @@
 (() => {
   const AGAIN_MS = 1000, ATTEMPTS = 3;
   const STREAMS = ["stdout", "stderr"];
-  const COPIED_BYTES = 8 << 20;
+  const COPIED_BYTES = 8 << 20, MAX_MATCHES = 1000;
+  const GROW_MS = 250;
   const WRAP = "service-server-wrap", TIMES = "service-server-times";
 
   const bytesOf = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
@@ -44,7 +45,7 @@
 
     // Finds the first match at or after a line.
     async begin(at) {
-      while (this.rest.length && this.matches.length < 1000) await this.load();
+      while (this.rest.length && this.matches.length < MAX_MATCHES) await this.load();
       const order = ({ stream, line }) => STREAMS.indexOf(stream) * 1e10 + line;
       const place = this.matches.findIndex((match) => !at || order(match) >= order(at));
       this.place = this.matches.length ? Math.max(place, 0) : -1;
@@ -79,6 +80,9 @@
     }
 
     get names() { return this.streams.value === "both" ? STREAMS : [this.streams.value]; }
+
+    // Whether the output comes, and is more than the page has elements for.
+    get isGrown() { return !this.archive && this.view instanceof ArchiveView; }
 
     get isEmpty() { return this.archive ? STREAMS.every((name) => !this.archive[name].size) : this.view.isEmpty; }
 
@@ -131,6 +135,8 @@
     show(view) {
       this.view?.close();
       this.view = view;
+      const isLive = view instanceof LiveView;  // others have the chosen streams alone
+      for (const name of STREAMS) this.box.classList.toggle(`without-${name}`, isLive && !this.names.includes(name));
       view.onMoved = () => this.moved();
       if (this.query) view.highlight(this.query.wanted);
       this.moved();
@@ -144,7 +150,8 @@
 
     url(name) { return `/api/jobs/${encodeURIComponent(this.job)}/output/${name}`; }
 
-    async open(isAtEnd = false) {
+    // Shows the archived output, with a line of it at the top: of none, its end.
+    async open(line = { line: 1 }) {
       const load = async (name) => {
         const index = await (await read(`${this.url(name)}/lines`)).json();
         const range = async (begin, end) => new Uint8Array(await (await read(this.url(name), { Range: `bytes=${begin}-${end - 1}` })).arrayBuffer());
@@ -153,8 +160,14 @@
       this.archive = Object.fromEntries(await Promise.all(STREAMS.map(load)));
       this.box.setAttribute("role", "region");
       this.showArchive();
-      if (!await this.goToAddress()) await this.view.show(isAtEnd ? this.view.pages.size : 0);
+      if (!await this.arrive()) await this.showFrom(line);
       for (const part of this.section.querySelectorAll("[data-when-ended]")) { part.href = part.dataset.href; part.hidden = false; }
+    }
+
+    async showFrom(line) {
+      const at = line?.stream && await this.view.pages.find(line.stream, line.line);
+      if (at) await this.view.place(at);
+      else await this.view.show(line ? 0 : this.view.pages.size);
     }
 
     showArchive() {
@@ -172,6 +185,10 @@
         this.showArchive();
         this.view.mark(marked);
         await this.view.show(0);
+      } else if (this.isGrown) {
+        this.showGrown();
+        this.view.mark(marked);
+        await this.view.toEnd();
       } else {
         for (const name of STREAMS) this.box.classList.toggle(`without-${name}`, !this.names.includes(name));
         this.view.toEnd();
@@ -182,6 +199,7 @@
 
     address(lines) {
       history.pushState(null, "", addressOf(lines));
+      this.reached = location.hash;
       this.view.mark(lines);
     }
 
@@ -192,13 +210,20 @@
       return this.goTo(lines);
     }
 
+    // Goes to the lines of the address at the end of a run, unless that was done, for a reader may have gone on.
+    async arrive() {
+      if (this.reached !== location.hash) return this.goToAddress();
+      this.view.mark(addressed());
+      return false;
+    }
+
     async goTo(lines, isChosen = false) {
       if (!this.names.includes(lines.stream)) { this.streams.value = "both"; await this.choose(); }
       if (isChosen && this.isOnJobPage) history.pushState(null, "", addressOf(lines));
       this.view.mark(lines);
       const row = await this.view.goTo(lines.stream, lines.first);
       this.say(row ? "" : text("no_such_line", { line: lines.first, stream: lines.stream }));
-      if (row) this.view.focusLine(row);
+      if (row) { this.view.focusLine(row); this.reached = location.hash; }
       return Boolean(row);
     }
 
@@ -209,6 +234,7 @@
     }
 
     async more(wanted, name, from) {
+      if (this.isGrown) return this.view.find(wanted, name, from, MAX_MATCHES);
       if (!this.archive) return { lines: this.view.find(wanted, [name]).map(({ line }) => line), next_line: null };
       const query = new URLSearchParams({ text: wanted, from_line: from });
       return (await read(`${this.url(name)}/matches?${query}`)).json();
@@ -224,7 +250,7 @@
       const wanted = this.searched.value, isNew = this.query?.wanted !== wanted;
       if (!wanted) return this.forget();
       try {
-        if (isNew || !this.archive) {
+        if (isNew || !(this.archive || this.isGrown)) {
           const from = isNew ? this.view.firstVisible() : this.query.match;
           this.query = new Search(wanted, this.names, (...of) => this.more(...of));
           await this.query.begin(from);
@@ -240,7 +266,7 @@
     async copy(button) {
       const label = button.textContent;
       try {
-        const size = this.archive ? this.names.reduce((sum, name) => sum + this.archive[name].size, 0) : 0;
+        const size = this.names.reduce((sum, name) => sum + (this.archive || this.written.streams)[name].size, 0);
         if (size > COPIED_BYTES) return this.say(text("too_large_to_copy"));
         const written = this.archive && this.names.filter((name) => this.archive[name].size);
         // One stream is read at once; two of them are in the order in which they are shown.
@@ -265,7 +291,7 @@
       this.isGone = isGone;
       const source = new EventSource(this.url("").slice(0, -1));
       this.source = source;
-      if (!(this.view instanceof LiveView)) this.restart();
+      if (!(this.view instanceof LiveView || this.isGrown)) this.restart();
       source.addEventListener("open", () => this.setLost(false));
       source.addEventListener("execution", () => this.restart());
       source.addEventListener("output", (event) => this.write(JSON.parse(event.data)));
@@ -285,6 +311,7 @@
       this.box.setAttribute("role", "log");
       this.part("times").closest("label").hidden = false;
       this.show(new LiveView(this.box, this.base));
+      this.written = OutputPages.growing(STREAMS);
       this.next = { stdout: 0, stderr: 0 };
       this.say("");
       this.forget();
@@ -295,17 +322,46 @@
       if (!this.section.isConnected) return this.source.close();
       const { stream, offset } = output;
       const data = output.base64 === undefined ? new TextEncoder().encode(output.text) : bytesOf(output.base64);
-      if (output.exact === false || offset > this.next[stream]) this.view.skip(stream);
+      if (output.exact === false || offset > this.next[stream]) {
+        this.written.streams[stream].skip();
+        if (!this.isGrown) this.view.skip(stream);
+      }
       if (output.exact === false) this.say(this.isGone ? text("log_gone") : text("head_and_tail"));
       else if (offset > this.next[stream]) this.say(text("output_skipped"));
       this.next[stream] = offset + data.length;
+      this.written.append(stream, data, output.at && Date.parse(output.at));
+      if (this.isGrown) return this.grow();
       this.view.write(stream, data, output.at);
+      if (this.view.isLarge) this.turnToGrown();
+    }
+
+    // A large output is shown as an archived one is, of what has come by now.
+    showGrown() {
+      this.box.setAttribute("role", "region");
+      this.show(new ArchiveView(this.box, this.base, this.written.pages(this.names)));
+    }
+
+    async turnToGrown() {
+      const { isAtEnd, marked } = this.view, row = this.view.firstVisible();
+      this.showGrown();
+      const { view } = this, at = !isAtEnd && row && await view.pages.find(row.stream, row.line);
+      view.mark(marked);
+      if (at) await view.place(at);
+      else await view.toEnd();
+    }
+
+    grow() {
+      this.growing ||= setTimeout(() => {
+        this.growing = null;
+        if (this.isGrown) this.view.grow(this.written.pages(this.names));
+      }, GROW_MS);
     }
 
     async end(status) {
       this.source.close();
-      this.view.end();
-      const { view, isEmpty } = this, isAtEnd = view.isAtEnd;
+      if (this.isGrown) await this.view.grow(this.written.pages(this.names));
+      else this.view.end();
+      const { view, isEmpty } = this, { isAtEnd } = view, row = view.firstVisible();
       this.finish(isEmpty && Boolean(status.run_started_at), status);
       for (const part of this.section.querySelectorAll("[data-when-ended]")) {
         part.href = part.dataset.href;
@@ -313,9 +369,10 @@
       }
       document.dispatchEvent(new CustomEvent("job-ended", { detail: status }));
       // What is not here as a whole, with its times, is read from the archive.
-      if (!status.log_key || this.isGone || isEmpty || (view.isComplete && view.isTimed)) return void (await this.goToAddress());
+      if (!status.log_key || this.isGone || isEmpty || (view.isComplete && view.isTimed)) return void (await this.arrive());
       try {
-        await this.open(isAtEnd);
+        await this.open(isAtEnd || !row ? null : row);
+        this.written = null;
         this.say("");
       } catch { this.archive = null; }
     }

@@ -6,6 +6,9 @@
 const OutputPages = (() => {
   const CUT_BYTES = 16384, KEPT_BLOCKS = 24, KEPT_ROWS = 70000;
   const NEWLINE = 10, RETURN = 13;
+  const GROWN_BLOCK_BYTES = 65536, MARK_MS = 10, MAX_MARKS = 10000;
+  const STYLES = /\u001b\[([0-9;:]{0,254})m/g, MAX_SEQUENCE = 256;
+  const plain = new TextDecoder("latin1");
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
   // The lowest number below a bound of which something is so, and of all above it; the bound if it is so of none.
@@ -48,6 +51,8 @@ const OutputPages = (() => {
       this.linesBefore = [0];
       this.begin = index.arrivals ? Date.parse(index.arrivals.begin) : null;
       this.marks = index.arrivals ? index.arrivals.marks : [];
+      // The style with which each block begins.
+      this.styles = (index.styles || []).map((parameters) => (parameters ? Terminal.styled(parameters) : 0));
       for (const newlines of index.newlines) this.linesBefore.push(this.linesBefore[this.linesBefore.length - 1] + newlines);
       this.blocks = new Recent(KEPT_BLOCKS);
       this.pages = new Recent(KEPT_ROWS, (rows) => rows.length + 1);
@@ -94,10 +99,7 @@ const OutputPages = (() => {
           parts[place - first] = part;
         }
       }
-      const found = await Promise.all(parts);
-      const joined = new Uint8Array(found.reduce((size, part) => size + part.length, 0));
-      found.reduce((place, part) => { joined.set(part, place); return place + part.length; }, 0);
-      return joined;
+      return joined(await Promise.all(parts));
     }
 
     load(first, last) { return this.read(first * this.blockBytes, Math.min((last + 1) * this.blockBytes, this.size)); }
@@ -113,11 +115,11 @@ const OutputPages = (() => {
       // Of a line that returns to its beginning again and again, the last row is what a terminal shows.
       const isOver = (place) => Boolean(starts[place + 1]?.isCut) && returns(place) && returns(place + 1);
       const terminal = new Terminal();
+      terminal.style = this.styles[offset / this.blockBytes] || 0;
       const decode = (from, to) => decoder.decode(bytes.subarray(from, to));
       const rows = [];
       let place = starts.findIndex(({ at }) => at >= begin);
       if (place < 0) return rows;
-      // The style at the beginning is of what was written before, as far as it is at hand.
       terminal.write(decode(0, startOf(place)));
       terminal.finish();
       terminal.take();
@@ -134,6 +136,107 @@ const OutputPages = (() => {
       return rows;
     }
   }
+
+  // A stream whose program runs: its bytes are kept by the browser, block by block, outside of the memory of scripts.
+  class GrowingStream extends OutputStream {
+    constructor(name) {
+      super(name, { size: 0, block_bytes: GROWN_BLOCK_BYTES, newlines: [], arrivals: null });
+      Object.assign(this, { stored: [], latest: new Uint8Array(GROWN_BLOCK_BYTES), filled: 0, style: 0, begun: "", begunIn: 0, numberedTo: Infinity, fresh: new Map() });
+    }
+
+    append(bytes) {
+      this.fresh.clear();
+      for (let place = 0; place < bytes.length;) {
+        if (!this.filled) { this.linesBefore.push(this.newlines); this.styles.push(this.style); }
+        const part = bytes.subarray(place, place + this.blockBytes - this.filled);
+        this.latest.set(part, this.filled);
+        this.filled += part.length;
+        this.size += part.length;
+        place += part.length;
+        for (let at = part.indexOf(NEWLINE); at >= 0; at = part.indexOf(NEWLINE, at + 1)) this.linesBefore[this.pageCount] += 1;
+        this.follow(plain.decode(part));
+        if (this.filled === this.blockBytes) { this.stored.push(new Blob([this.latest])); this.filled = 0; }
+      }
+    }
+
+    // Follows the style. A sequence over the end of a block is of the block in which it begins.
+    follow(part) {
+      const page = this.pageCount - 1, text = this.begun + part, begun = this.begun.length;
+      for (const found of text.matchAll(STYLES)) {
+        this.style = Terminal.styled(found[1], this.style);
+        if (found.index < begun && this.begunIn < page) this.styles[page] = this.style;
+      }
+      const last = text.lastIndexOf("\u001b");
+      const isBegun = last >= 0 && text.length - last < MAX_SEQUENCE && /^.(\[[0-9;:]*)?$/s.test(text.slice(last));
+      if (isBegun && last >= begun) this.begunIn = page;
+      this.begun = isBegun ? text.slice(last) : "";
+    }
+
+    // Ends the numbers of lines, for something is missing.
+    skip() { this.numberedTo = Math.min(this.numberedTo, this.size); }
+
+    async rows(page) {
+      // The rows of a page are made of the next block, too.
+      if (page + 2 <= this.stored.length) return super.rows(page);
+      const size = this.size, rows = this.fresh.get(page);
+      if (rows) return rows;
+      const first = Math.max(page - 1, 0), made = this.rowsIn(page, await this.bytes(first, Math.min(page + 2, this.pageCount)), first * this.blockBytes);
+      if (this.size === size && !this.fresh.has(page)) this.fresh.set(page, made);
+      return this.fresh.get(page) || made;
+    }
+
+    rowsIn(page, bytes, offset) {
+      const rows = super.rowsIn(page, bytes, offset);
+      for (const row of rows) if (row.begin >= this.numberedTo) row.line = NaN;
+      return rows;
+    }
+
+    async bytes(first, end) {
+      const parts = [];
+      for (let block = first; block < end; block += 1) parts.push(block < this.stored.length ? new Uint8Array(await this.stored[block].arrayBuffer()) : this.latest.slice(0, this.filled));
+      return joined(parts);
+    }
+  }
+
+  // The streams of a program that runs, and the order in which their output comes.
+  class GrowingOutput {
+    constructor(names) {
+      this.streams = Object.fromEntries(names.map((name) => [name, new GrowingStream(name)]));
+      Object.assign(this, { every: MARK_MS, edition: 0, last: null });
+    }
+
+    // Takes bytes of a stream; `at` is when they came, in milliseconds since 1970, if that is known.
+    append(name, bytes, at) {
+      const streams = Object.values(this.streams);
+      this.streams[name].append(bytes);
+      const isNew = this.last?.name !== name || !(at - this.last.at < this.every);
+      if (isNew) this.last = { name, at };
+      for (const stream of streams) {
+        stream.begin = 0;
+        if (isNew) stream.marks.push([at ?? NaN, stream.size]);
+        else stream.marks[stream.marks.length - 1][1] = stream.size;
+      }
+      if (streams[0].marks.length > MAX_MARKS) this.thin(streams);
+    }
+
+    thin(streams) {
+      for (const stream of streams) stream.marks = stream.marks.filter((_mark, place) => place % 2);
+      this.every *= 2;
+      this.edition += 1;
+      this.last = null;
+      // Times of lines are of marks.
+      for (const stream of streams) { stream.pages = new Recent(KEPT_ROWS, (rows) => rows.length + 1); stream.fresh.clear(); }
+    }
+
+    // What is there by now of some of the streams.
+    pages(names) { return Object.assign(new OutputPages(names.map((name) => this.streams[name])), { edition: this.edition }); }
+  }
+
+  const joined = (parts) => {
+    const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+    parts.reduce((place, part) => { whole.set(part, place); return place + part.length; }, 0);
+    return whole;
+  };
 
   // Where rows begin from `begin` to before `end`, places in `bytes`, which are those of the output from `offset` on: after
   // each newline, and at each multiple of CUT_BYTES before which there is none for as long, at a whole character.
@@ -188,9 +291,12 @@ const OutputPages = (() => {
           this.pages.push(part);
         }
       }
+      this.sizes = new Map(streams.map(({ name, size }) => [name, size]));
       this.lineCount = streams.reduce((lines, stream) => lines + stream.newlines + 1, 0);
       this.hasTimes = streams.some(({ marks }) => marks.length);
     }
+
+    static growing(names) { return new GrowingOutput(names); }
 
     static stream(name, index, read) { return new OutputStream(name, index, read); }
 
@@ -209,6 +315,13 @@ const OutputPages = (() => {
 
     pageAt(byte) { return Math.max(lowest(this.pages.length, (place) => this.pages[place].begin > byte) - 1, 0); }
 
+    // Finds the place of a row of an earlier edition, or null.
+    async locate({ stream, begin }) {
+      const page = this.pages.findIndex((part) => part.stream.name === stream && part.from <= begin && begin < part.to);
+      if (page < 0) return null;
+      return { page, place: Math.max((await this.rows(page)).findLastIndex((row) => row.begin <= begin), 0) };
+    }
+
     // Finds the row with which a line begins: its page and its place there, or null.
     async find(name, line) {
       const stream = this.streams.find((each) => each.name === name);
@@ -218,7 +331,7 @@ const OutputPages = (() => {
         const row = rows.find((each) => each.line === line && !each.continues);
         if (row) {
           const page = this.pages.findIndex((part) => part.stream === stream && part.from <= row.begin && row.begin < part.to);
-          return { page, place: (await this.rows(page)).indexOf(row) };
+          return { page, place: (await this.rows(page)).findIndex(({ begin }) => begin === row.begin) };
         }
         if (rows.length && rows[rows.length - 1].line > line) return null;
       }

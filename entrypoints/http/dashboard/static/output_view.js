@@ -1,11 +1,11 @@
-// Rows of output in a box that scrolls: of a program that runs the last ones, of an archived output those about its place.
+// Rows of output in a box that scrolls: of a small one that comes all of them, of others those about their place.
 "use strict";
 const [LiveView, ArchiveView] = (() => {
   const LIVE_CHARS = 200000, LIVE_WEIGHT = 200000, ROW_WEIGHT = 40, RUN_WEIGHT = 20;
   const LINE_CHARS = 16384;  // as long as a row of an archived output
   const WRAPPED_CHARS = 160;
   const STYLED_RUNS = 2000;
-  const CHUNK_ROWS = 100, WINDOW_ROWS = 400, WINDOW_CHARS = 400000;
+  const CHUNK_ROWS = 100, FOLLOWED_CHUNKS = 3, WINDOW_ROWS = 400, WINDOW_CHARS = 400000;
   const LARGEST_HEIGHT = 8e6;  // browsers end at some ten millions of pixels
   const AT_END_PX = 40;
 
@@ -159,19 +159,22 @@ const [LiveView, ArchiveView] = (() => {
     focusLine(row) { row.element.querySelector("a.n")?.focus({ preventScroll: true }); }
   }
 
-  // The output of a program that runs: the last rows of both streams in the order in which they came.
+  // The output of a program that runs, as long as it is small: the rows of both streams in the order in which they came.
   class LiveView extends View {
     constructor(box, address) {
       super(box, address);
       box.replaceChildren();
-      Object.assign(this, { rows: [], stale: new Set(), chars: 0, weight: 0, dropped: 0, isComplete: true, isTimed: true, isDue: false });
+      Object.assign(this, { rows: [], stale: new Set(), chars: 0, weight: 0, isComplete: true, isTimed: true, isDue: false });
       this.streams = Object.fromEntries(["stdout", "stderr"].map((name) => (
         [name, { terminal: new Terminal(LINE_CHARS), decoder: new TextDecoder("utf-8", { ignoreBOM: true }), count: 0, current: null }])));
     }
 
     get shown() { return this.rows.filter((row) => row.element?.offsetParent); }
 
-    get isEmpty() { return !this.rows.length && !this.dropped; }
+    get isEmpty() { return !this.rows.length; }
+
+    // Whether there is more than a page has elements for.
+    get isLarge() { return this.chars > LIVE_CHARS || this.weight > LIVE_WEIGHT; }
 
     // Takes bytes of a stream; `at` is when they came, if that is known.
     write(name, bytes, at) {
@@ -205,7 +208,6 @@ const [LiveView, ArchiveView] = (() => {
         if (stream.current) this.stale.add(stream.current);
         else stream.current = this.put(name, { text: "", runs: [], continues: stream.terminal.continues }, at);
       }
-      this.trim();
       if (!this.isDue) setTimeout(() => this.flush(), 16);
       this.isDue = true;
     }
@@ -228,28 +230,10 @@ const [LiveView, ArchiveView] = (() => {
       return row;
     }
 
-    trim() {
-      let excess = 0;
-      while ((this.chars > LIVE_CHARS || this.weight > LIVE_WEIGHT) && excess + 1 < this.rows.length) {
-        const row = this.rows[excess++];
-        this.chars -= row.text.length;
-        this.weight -= row.weight;
-        row.element?.remove();
-        row.isDropped = true;
-        this.stale.delete(row);
-        for (const stream of Object.values(this.streams)) if (stream.current === row) stream.current = null;
-      }
-      if (!excess) return;
-      this.rows.splice(0, excess);
-      this.dropped += excess;
-      this.isComplete = false;
-    }
-
     flush() {
       this.isDue = false;
       if (this.leaves.signal.aborted) return;
       for (const { current, terminal } of Object.values(this.streams)) if (current && this.stale.has(current)) this.fill(current, terminal.line);
-      this.trim();
       const { isAtEnd } = this;
       const added = document.createDocumentFragment();
       for (const row of this.stale) {
@@ -284,15 +268,17 @@ const [LiveView, ArchiveView] = (() => {
     async copy(names) { return this.rows.filter(({ stream }) => names.includes(stream)).map(({ text, continues }, place) => (continues || !place ? text : `\n${text}`)).join(""); }
   }
 
-  // An archived output: the rows about the place to which the box is scrolled, between two spaces that stand for the rest.
+  // A large output: the rows about the place to which the box is scrolled, between two spaces that stand for the rest.
   class ArchiveView extends View {
     constructor(box, address, pages) {
       super(box, address);
-      Object.assign(this, { pages, rows: [], isUpdating: false, isDue: false, onFault: () => {} });
+      Object.assign(this, { pages, grown: null, rows: [], isUpdating: false, isDue: false, onFault: () => {} });
       this.before = element("div", "space");
       this.after = element("div", "space");
-      box.style.setProperty("--digits", Math.max(...pages.streams.map(({ newlines }) => `${newlines + 1}`.length)));
+      this.makeRoomForNumbers();
     }
+
+    makeRoomForNumbers() { this.box.style.setProperty("--digits", Math.max(...this.pages.streams.map(({ newlines }) => `${newlines + 1}`.length))); }
 
     get shown() { return this.rows; }
 
@@ -318,7 +304,39 @@ const [LiveView, ArchiveView] = (() => {
       } catch (error) { this.onFault(error); } finally { this.isUpdating = false; }
     }
 
+    // Takes the pages of an output that has grown.
+    grow(pages) {
+      this.grown = pages;
+      return this.update();
+    }
+
+    // What is in sight stays where it is, unless that was the end.
+    async takeGrown() {
+      const { isAtEnd, pages: before, grown: pages } = this;
+      Object.assign(this, { pages, grown: null });
+      this.makeRoomForNumbers();
+      if (before.edition !== pages.edition && !isAtEnd) {
+        const row = this.firstVisible(), at = row && await pages.locate(row);
+        if (at) await this.place(at);
+        return;
+      }
+      for (const row of this.rows.filter(({ stream, end }) => end === before.sizes.get(stream))) {
+        const now = (await pages.rows(row.page)).find(({ begin }) => begin === row.begin);
+        if (!now || now.end === row.end) continue;
+        const { element: shown } = row;
+        this.kept(() => shown.replaceWith(this.make(Object.assign(row, now))));
+      }
+      this.space();
+      if (!isAtEnd) return;
+      for (let times = 0; times < FOLLOWED_CHUNKS; times += 1) {
+        if (await this.extend(1)) this.box.scrollTop = this.box.scrollHeight;
+        else return void (this.box.scrollTop = this.box.scrollHeight);
+      }
+      await this.toEnd();
+    }
+
     async adjust() {
+      if (this.grown && this.rows.length) await this.takeGrown();
       const { box, rows, pages } = this;
       if (!rows.length) return;
       const top = this.before.offsetHeight, bottom = box.scrollHeight - this.after.offsetHeight, margin = Math.max(box.clientHeight, 400) * 1.5;
@@ -420,6 +438,19 @@ const [LiveView, ArchiveView] = (() => {
     }
 
     async toEnd() { await this.show(this.pages.size); }
+
+    // The lines of a stream from a number on that have a text, at most so many.
+    async find(wanted, name, from, most) {
+      const lines = [];
+      for (let place = 0; place < this.pages.pages.length; place += 1) {
+        for (const { stream, line, text } of this.pages.pages[place].stream.name === name ? await this.pages.rows(place) : []) {
+          if (stream !== name || !(line >= from) || line === lines[lines.length - 1] || !placesOf(text, folded(wanted)).length) continue;
+          if (lines.length === most) return { lines, next_line: line };
+          lines.push(line);
+        }
+      }
+      return { lines, next_line: null };
+    }
 
     async copy() {
       const texts = [];

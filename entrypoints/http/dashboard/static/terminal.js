@@ -88,6 +88,9 @@ const Terminal = (() => {
       this.clear();
     }
 
+    // The style after sequences with these parameters, from another style on.
+    static styled(parameters, style = 0) { return restyled(style, parameters); }
+
     // The names of the classes of a style.
     static classes(style) {
       let text = style & COLOUR, behind = (style >> BACKGROUND) & COLOUR;

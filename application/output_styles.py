@@ -1,0 +1,85 @@
+"""The style of text at a place of an output, by the sequences before it (SGR, ECMA-48 8.3.117)."""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+_ESCAPE = b"\x1b"
+# Terminals leave longer sequences out, and so do pages.
+MAX_SEQUENCE_BYTES = 256
+# Of a picture in colours, the last ones of a block have an effect.
+_MAX_DIFFERENT = 256
+_SEQUENCES = re.compile(rb"\x1b\[([0-9;:]{0,254})m")
+_FOREGROUND, _BACKGROUND = "foreground", "background"
+_COLOURS = {
+    **dict.fromkeys((*range(30, 39), *range(90, 98)), _FOREGROUND),
+    **dict.fromkeys((*range(40, 49), *range(100, 108)), _BACKGROUND),
+}
+_SETS = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 21: "underline", 7: "reverse", 9: "strike"}
+_ENDS = {
+    22: ("bold", "dim"),
+    23: ("italic",),
+    24: ("underline",),
+    27: ("reverse",),
+    29: ("strike",),
+    39: (_FOREGROUND,),
+    49: (_BACKGROUND,),
+}
+# The parameters of a colour by its kind: of a palette, or of red, green and blue.
+_VALUES = {5: 1, 2: 3}
+_EXTENDED = {38: _FOREGROUND, 48: _BACKGROUND, 58: ""}
+_MAX_VALUE = 255
+
+
+class TextStyle:
+    """The style that sequences have set, in parameters of a single one."""
+
+    def __init__(self) -> None:
+        self._set: dict[str, str] = {}
+
+    @property
+    def parameters(self) -> str:
+        """The parameters of the sequence that sets this style anew; empty without one."""
+        return ";".join(self._set.values())
+
+    def read(self, text: bytes) -> None:
+        """Follow the sequences of a text, in linear time."""
+        # Of equal sequences the last one has the effect of all.
+        latest = list(islice(dict.fromkeys(reversed(_SEQUENCES.findall(text))), _MAX_DIFFERENT))
+        for sequence in reversed(latest):
+            self._follow(iter(sequence.decode().split(";")))
+
+    def _follow(self, codes: Iterator[str]) -> None:
+        for code in codes:
+            kind, _, rest = code.partition(":")
+            number = int(kind or 0)
+            if number in _EXTENDED:
+                self._colour(number, code, rest, codes)
+            elif number == 0:
+                self._set.clear()
+            elif number in _ENDS or code == "4:0":
+                for name in _ENDS.get(number, ("underline",)):
+                    self._set.pop(name, None)
+            elif name := _SETS.get(number) or _COLOURS.get(number):
+                self._set[name] = code
+
+    def _colour(self, number: int, code: str, rest: str, codes: Iterator[str]) -> None:
+        if not rest:
+            kind = next(codes, "")
+            count = _VALUES.get(int(kind.partition(":")[0] or 0), 0)
+            values = list(islice(codes, count))
+            if not count or len(values) < count or not all(map(_is_byte, values)):
+                return
+            code = ";".join([code, kind, *values])
+        if name := _EXTENDED[number]:
+            self._set[name] = code
+
+
+def with_sequence_begun(text: bytes, end: int) -> bytes:
+    """Return a text up to a place, or up to the end of the sequence that begins before it."""
+    following = text.find(_ESCAPE, end)
+    return text if following < 0 else text[:following]
+
+
+def _is_byte(value: str) -> bool:
+    return int(value.partition(":")[0] or 0) <= _MAX_VALUE
