@@ -60,8 +60,8 @@ class TextStyle:
             elif number in _ENDS or code == "4:0":
                 for name in _ENDS.get(number, ("underline",)):
                     self._set.pop(name, None)
-            elif name := _SETS.get(number) or _COLOURS.get(number):
-                self._set[name] = code
+            elif slot := _SETS.get(number) or _COLOURS.get(number):
+                self._set[slot] = code
 
     def _colour(self, number: int, code: str, rest: str, codes: Iterator[str]) -> None:
         if not rest:
@@ -71,8 +71,8 @@ class TextStyle:
             if not count or len(values) < count or not all(map(_is_byte, values)):
                 return
             code = ";".join([code, kind, *values])
-        if name := _EXTENDED[number]:
-            self._set[name] = code
+        if slot := _EXTENDED[number]:
+            self._set[slot] = code
 
 
 def with_sequence_begun(text: bytes, end: int) -> bytes:
