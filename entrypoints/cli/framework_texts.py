@@ -6,6 +6,7 @@ instead. Words that only a newer version has are shown in English.
 
 import gettext
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
 # click's name for a type is also the metavar of its values, which is the same in every language.
 TYPE_NAMES = frozenset({"file", "directory", "path"})
+# rich ends lines at white space alone, of which this one has no width and is in no text.
+_BREAK = "\x1f"
+# Where a Japanese line may end: after kana, kanji and their punctuation, and before kana, kanji and opening
+# brackets, but for characters that begin no line and such that end none (JLREQ, "Line Breaking Rules").
+_AFTER, _BEFORE = "ぁ-んァ-ヺー一-龠、。）」", "ぁ-んァ-ヺ一-龠（「"  # noqa: RUF001 - Japanese
+_BEGIN_NO_LINE = r"\s:;,.!?)、。：？！）」ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"  # noqa: RUF001 - Japanese
+_END_NO_LINE = r"\s(（「"  # noqa: RUF001 - Japanese
+_LINE_MAY_END = re.compile(
+    rf"(?:(?<=[{_AFTER}])|(?<=[^{_END_NO_LINE}])(?=[{_BEFORE}]))(?=[^{_BEGIN_NO_LINE}])"
+)
 # rich-click's words, by their settings.
 _SETTINGS = (
     *("arguments_panel_title", "options_panel_title", "commands_panel_title", "errors_panel_title"),
@@ -59,11 +70,17 @@ class TranslatedFormatter(click.RichHelpFormatter):
             setattr(self.config, setting, translated(getattr(self.config, setting)))
 
     def rich_text(self, text: "str | Text | Markdown", style: "StyleType" = "") -> "Text | Markdown":
-        """Return a text that is folded where it has no spaces, as Japanese, rather than cut."""
+        """Return a text whose lines may also end where it has no spaces, as in Japanese."""
+        if isinstance(text, str):
+            text = _LINE_MAY_END.sub(_BREAK, text)
         shown = super().rich_text(text, style)
         if isinstance(shown, Text):
             shown.overflow = "fold"
         return shown
+
+    def getvalue(self) -> str:
+        """Return what was written, without the marks of possible breaks."""
+        return super().getvalue().replace(_BREAK, "")
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         """Write the line of usage."""

@@ -351,4 +351,4 @@ def summary(job: Json) -> str:
         parts.append(duration(resource["execution_time_ms"]))
     if resource.get("memory_mb") is not None and "memory_mb" not in unknown:
         parts.append(f"{resource['memory_mb']:.1f} MiB")
-    return ", ".join((*parts, f"job {job['job_id']}"))
+    return ", ".join((*parts, in_language(text("cli.job", id=job["job_id"]))))

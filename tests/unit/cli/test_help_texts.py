@@ -245,6 +245,20 @@ def test_wide_characters_are_wrapped_within_the_terminal(monkeypatch, language, 
     assert "…" not in shown.output
 
 
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("command", ["run", "jobs", "keys create", "purge", "import"])
+def test_japanese_lines_end_where_they_may(monkeypatch, command):
+    monkeypatch.setenv("LC_ALL", LOCALES[Language.JAPANESE])
+    shown = CliRunner().invoke(service_server, [*command.split(), "--help"], env={"COLUMNS": "80"})
+    lines = [line.strip("│ ") for line in shown.output.splitlines()]
+
+    begins_none, ends_none = "、。）」ーっゃゅょッャュョ:", "（「"  # noqa: RUF001 - Japanese
+    assert [line for line in lines if line.startswith(tuple(begins_none))] == []
+    assert [line for line in lines if line.endswith(tuple(ends_none))] == []
+    assert any(re.search("[ぁ-んァ-ヶ一-龠]$", line) for line in lines)
+    assert "\x1f" not in shown.output
+
+
 def test_a_command_that_shows_no_help_reads_no_help_texts(monkeypatch):
     monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
     monkeypatch.setattr(module, "help_texts", lambda *_: pytest.fail("read"))
