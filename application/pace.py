@@ -135,10 +135,11 @@ class _BatchSize:
         """Adapt the size to the time that a batch of it took."""
         self.quickest_s = min(self.quickest_s * _FORGETTING, took_s)
         allowed_s = min(self.quickest_s + target_s, LONGEST_S)
+        quick_s = min(self.quickest_s + target_s / 2, LONGEST_S / 2)
         if took_s > allowed_s:
             fitting = int(self.items * allowed_s / took_s)
             self.items = max(min(self.items // _SHRINK, fitting), 1)
-        elif is_full and took_s < allowed_s / 2:
+        elif is_full and took_s < quick_s:
             self.items = min(self.items + max(self.items // _GROWTH, 1), largest)
 
 

@@ -1,16 +1,39 @@
 """`/metrics` of a service."""
 
+from collections import defaultdict
+from dataclasses import replace
+from uuid import uuid4
+
 import httpx
 import pytest
+import sqlalchemy as sa
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from adapters.sql import tables
+from adapters.sql.mapping import execution_values, job_values
+from application.event_meter import EventMeter
+from application.messages import Message, MessageId
 from application.metrics import MAX_ROUTES
 from domain.caller import Scope
-from entrypoints.http.request_metrics import routes_of
+from domain.events import JobCompleted, JobSubmitted
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.language import LANGUAGES
+from domain.limits import STANDARD_LIMITS
+from domain.submission import JobSpec
+from domain.tenant import TenantName
+from domain.values import ExecutionId, JobId, ObjectKey
+from entrypoints.http.request_metrics import RequestMeter, routes_of
 from entrypoints.metrics_format import wants_openmetrics
 from tests.http.support import Service, assert_problem, serving
 from tests.support.keys import Keys, bearer
+from tests.support.memory.message_relay import MemoryMessageRelay
+from tests.support.samples import NOW, the_project
+
+# Of a process, whatever its callers do.
+MAX_SERIES = 5_000
+TENANTS, COUNTED = 1_000, 100_000
 
 # As Prometheus 2.42 asks.
 PROMETHEUS = (
@@ -128,3 +151,58 @@ def test_a_refusal_for_a_quota_is_counted_once(tmp_path):
         service.http.headers.update(bearer(operator))
         found = scrape(service.http, quota="requests_per_s_of_key")
         assert found["service_server_quota_refusals_total"] == 1
+
+
+def store_waiting_jobs(engine, tenants):
+    """Store so many tenants, each with a project and a job that waits."""
+    rows = defaultdict(list)
+    for number in range(1, tenants + 1):
+        project = replace(the_project(number), tenant=TenantName(f"tenant-{number}"))
+        spec = JobSpec(
+            code_key=ObjectKey(f"p/{number}.py"),
+            language=LANGUAGES["python"],
+            limits=STANDARD_LIMITS.resolve({}),
+        )
+        pending, _events = Job.submit(JobId(uuid4()), project, spec, NOW)
+        job, execution, _events = pending.start(ExecutionId(uuid4()), None, NOW)
+        owner = {"tenant": project.tenant.value, "status": "ACTIVE", "created_at": NOW}
+        rows[tables.tenants].append({**owner, "quota": {"running": 0}})
+        name = {"name": f"p-{number}", "live_name": f"{project.tenant}/p-{number}"}
+        rows[tables.projects].append({**owner, **name, "project_id": number})
+        rows[tables.jobs].append(job_values(job))
+        rows[tables.executions].append({**execution_values(execution), "tenant": project.tenant.value})
+    with engine.begin() as connection:
+        for table, of_table in rows.items():
+            connection.execute(sa.insert(table), of_table)
+
+
+def test_a_thousand_tenants_with_a_hundred_thousand_jobs_are_a_bounded_number_of_series(tmp_path):
+    # Given a service with a thousand tenants whose jobs wait, for none may have one running
+    with serving(tmp_path) as service:
+        store_waiting_jobs(service.container.database(), TENANTS)
+        measurements = service.container.measurements()
+        relay = MemoryMessageRelay()
+        an_id = MessageId(uuid4())
+        events, requests = EventMeter(relay, measurements), RequestMeter(measurements)
+        # When jobs of all languages and outcomes, and of some that there are not, are counted
+        languages, reasons = [*LANGUAGES, "cobol"], [*Reason, "unheard-of", None]
+        statuses = [status for status in JobStatus if status.is_terminal]
+        for number in range(COUNTED):
+            language = languages[number % len(languages)]
+            ended = {"status": statuses[number % len(statuses)], "reason": reasons[number % len(reasons)]}
+            submitted = Message(id=an_id, name=JobSubmitted.__name__, body={"language": language})
+            completed = {**ended, "language": language, "run_ms": number % 90_000}
+            events.offer([submitted, replace(submitted, name=JobCompleted.__name__, body=completed)])
+            relay.offered.clear()
+            requests.begin()
+            head = {"method": "POST", "path_template": f"/api/{number % 500}"}
+            requests.end(head, 200 + number % 400, number / 1_000)
+        text = service.http.get("/metrics").text
+
+    # Then each is counted, and no tenant has a series
+    series = [line for line in text.splitlines() if not line.startswith("#")]
+    assert sum(float(line.split()[-1]) for line in series if "jobs_ended_total{" in line) == COUNTED
+    waiting = dict(line.rsplit(maxsplit=1) for line in series if "queue_depth" in line)
+    assert float(waiting['service_server_queue_depth{tenant_class="at_quota"}']) > 0
+    assert "tenant-" not in text
+    assert len(series) <= MAX_SERIES
