@@ -16,7 +16,7 @@ from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.migrate import SqlSchema, newest
 from tests.benchmarks.bench_lists import ROOM
 from tests.support import mariadb
-from tests.support.filled_database import fill
+from tests.support.filled_database import fill_by_copies
 
 JOBS = 1_000_000
 # The tables of the version before (tests/chaos/test_upgrade.py).
@@ -46,7 +46,7 @@ def main(jobs: int = JOBS) -> bool:
 
 
 def _measure(engine: sa.Engine, jobs: int) -> bool:
-    fill(engine, jobs)
+    fill_by_copies(engine, jobs)
     schema = SqlSchema(engine)
     schema.downgrade(PREVIOUS)
     is_over = threading.Event()

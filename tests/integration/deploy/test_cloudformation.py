@@ -19,8 +19,12 @@ from tests.support.certificate import self_signed
 
 TEMPLATE = Path(__file__).parents[3] / "deploy" / "cloudformation" / "service-server.yaml"
 REGION = "eu-west-1"
-# Moto (5.2) takes no parameter group of the stack's own for a database.
-_NOT_IN_MOTO = "      DBParameterGroupName: !Ref DatabaseParameters\n"
+# Moto (5.2) takes no parameter group of the stack's own for a database, and knows no id of its resource.
+_UNKNOWN_TO_MOTO = "Tried to parse .* but it's not supported by moto"
+_NOT_IN_MOTO = {
+    "      DBParameterGroupName: !Ref DatabaseParameters\n": "",
+    "${Database.DbiResourceId}": "db-ID",
+}
 
 
 def test_the_template_is_valid():
@@ -33,7 +37,7 @@ def test_the_template_is_valid():
 def stack(tmp_path_factory):
     """Sessions with an account in which the stack was created."""
     with pytest.MonkeyPatch.context() as patch, mock_aws(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Tried to parse .* but it's not supported by moto")
+        warnings.filterwarnings("ignore", _UNKNOWN_TO_MOTO)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         session = boto3.Session(region_name=REGION)
@@ -41,7 +45,7 @@ def stack(tmp_path_factory):
         yield session
 
 
-def _create(session, certificate):
+def _create(session, certificate, name="service", **chosen):
     ec2, text = session.client("ec2"), TEMPLATE.read_text()
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
@@ -50,7 +54,9 @@ def _create(session, certificate):
     ]
     ids = [subnet["Subnet"]["SubnetId"] for subnet in subnets]
     imported = session.client("acm").import_certificate(Certificate=certificate, PrivateKey=certificate)
-    assert _NOT_IN_MOTO in text
+    for unknown, known in _NOT_IN_MOTO.items():
+        assert unknown in text
+        text = text.replace(unknown, known)
     parameters = {
         "ApiImage": "registry.example.com/service-server:api",
         "WorkerImage": "registry.example.com/service-server:worker",
@@ -61,13 +67,21 @@ def _create(session, certificate):
         "PublicSubnets": ",".join(ids[:2]),
         "PrivateSubnets": ",".join(ids[2:]),
         "KeepLogsDays": "30",
+        **chosen,
     }
     session.client("cloudformation").create_stack(
-        StackName="service",
-        TemplateBody=text.replace(_NOT_IN_MOTO, ""),
+        StackName=name,
+        TemplateBody=text,
         Capabilities=["CAPABILITY_IAM"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )
+
+
+def _container(described):
+    """Return the container of a task, without the gaps of AWS::NoValue, which moto leaves in lists."""
+    (container,) = described["taskDefinition"]["containerDefinitions"]
+    lists = {name: [one for one in container[name] if one is not None] for name in ("environment", "secrets")}
+    return container | lists
 
 
 def test_the_stack_is_created_whole(stack):
@@ -116,7 +130,7 @@ def test_buckets_are_encrypted_and_not_public_and_are_kept(bucket):
 @pytest.mark.parametrize("family", ["api", "worker", "migration"])
 def test_tasks_have_settings_that_there_are_and_no_rights_that_they_do_not_use(stack, family):
     definition = stack.client("ecs").describe_task_definition(taskDefinition=f"service-{family}")
-    (container,) = definition["taskDefinition"]["containerDefinitions"]
+    container = _container(definition)
     known = {*variables(Settings), *variables(LimitSettings)}
 
     set_here = [one["name"] for one in (*container["environment"], *container["secrets"])]
@@ -140,9 +154,38 @@ def test_no_right_is_for_all_actions_and_few_are_for_all_resources():
     ]
     statements = [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
 
-    assert len(statements) == 6
+    assert len(statements) == 7
     actions = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in statements]
     assert not any("*" in action for names in actions for action in names)
     of_all = [names for names, one in zip(actions, statements, strict=True) if one["Resource"] == "*"]
     put = ["cloudwatch:PutMetricData"]
     assert of_all == [["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], put, put]
+
+
+def test_a_user_of_iam_may_log_in_to_the_database_and_has_no_password(stack, tmp_path):
+    # Given a stack whose user of the database is one of IAM
+    certificate = self_signed(tmp_path / "certificate.pem").read_bytes()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _UNKNOWN_TO_MOTO)
+        _create(stack, certificate, "with-iam", DatabaseIamUser="runner")
+    iam = stack.client("iam")
+    (login,) = [one for one in iam.list_policies(Scope="Local")["Policies"] if "Login" in one["PolicyName"]]
+    roles = iam.list_entities_for_policy(PolicyArn=login["Arn"])["PolicyRoles"]
+    version = iam.get_policy_version(PolicyArn=login["Arn"], VersionId=login["DefaultVersionId"])
+    tasks = [
+        stack.client("ecs").describe_task_definition(taskDefinition=f"with-iam-{family}")
+        for family in ("api", "worker", "migration")
+    ]
+
+    # Then the roles of all tasks may log in as that user alone
+    (statement,) = version["PolicyVersion"]["Document"]["Statement"]
+    assert statement["Action"] == "rds-db:connect"
+    assert statement["Resource"] == f"arn:aws:rds-db:{REGION}:123456789012:dbuser:db-ID/runner"
+    assert len(roles) == 2
+    # And they get no password, and sign tokens for the region
+    for task in tasks:
+        container = _container(task)
+        environment = {one["name"]: one["value"] for one in container["environment"]}
+        assert environment["AWS_RDS_USERNAME"] == "runner"
+        assert environment["SERVICE_SERVER_RDS_IAM_REGION"] == REGION
+        assert "AWS_RDS_PASSWORD" not in {one["name"] for one in container["secrets"]}
