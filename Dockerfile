@@ -18,6 +18,10 @@ ENV PATH=/app/bin:$PATH \
     SERVER_HOST=0.0.0.0 \
     SERVICE_SERVER_DATA_DIR=/var/lib/service-server \
     SERVICE_SERVER_DRAIN_S=3
+LABEL org.opencontainers.image.title="Service Server" \
+    org.opencontainers.image.description="A code-execution service: upload code, run it, read its result and its log" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.base.name="docker.io/library/debian:trixie-slim"
 WORKDIR /var/lib/service-server
 VOLUME /var/lib/service-server
 STOPSIGNAL SIGTERM
@@ -46,6 +50,10 @@ RUN chmod 444 /certificates/global-bundle.pem
 FROM base AS api
 COPY --from=build /certificates /etc/ssl/rds
 COPY --from=build /app /app
+# Names the image for scanners and registries: --build-arg VERSION=... --build-arg REVISION=$(git rev-parse HEAD)
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.version=${VERSION} org.opencontainers.image.revision=${REVISION}
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["service-server", "health"]
@@ -63,6 +71,9 @@ RUN mkdir -p /usr/share/man/man1 \
 FROM languages AS worker
 COPY --from=build /certificates /etc/ssl/rds
 COPY --from=build /app /app
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.version=${VERSION} org.opencontainers.image.revision=${REVISION}
 # Its health and its metrics.
 ENV SERVICE_SERVER_METRICS_PORT=9464
 USER 10001:10001

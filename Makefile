@@ -4,6 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # Every start of a test's process would compile the service anew otherwise.
 export PYTHONDONTWRITEBYTECODE :=
+CYCLONEDX := 7.5.0
 COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
 
 .PHONY: help
@@ -77,6 +78,11 @@ lock: ## Choose the newest versions that pyproject.toml allows, and lock them wi
 	$(COMPILE) --upgrade --group build -o requirements-build.lock
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
+
+.PHONY: sbom
+sbom: ## Write the packages of requirements.lock to sbom.json (CycloneDX); needs uv
+	uv tool run --from cyclonedx-bom==$(CYCLONEDX) cyclonedx-py requirements requirements.lock \
+		--pyproject pyproject.toml --output-reproducible --of JSON --output-file sbom.json
 
 .PHONY: clean
 clean: ## Remove what `make` has made, but no data

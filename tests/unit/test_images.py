@@ -1,6 +1,7 @@
 """The Dockerfile and compose.yaml, read: `make test-images` builds and runs them."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,22 @@ def test_each_base_is_pinned_or_a_stage_of_its_own():
         "${BASE}",
         *_STAGES,
     }
+
+
+@pytest.mark.parametrize("image", _IMAGES)
+def test_an_image_names_its_version_and_its_licence(image):
+    labels = dict(
+        label.split("=", 1)
+        for name, words in _STAGES[image]
+        if name == "LABEL"
+        for label in shlex.split(words)
+    )
+
+    prefix = "org.opencontainers.image."
+    assert labels.keys() >= {f"{prefix}{name}" for name in ("title", "licenses", "version", "revision")}
+    assert (labels[f"{prefix}version"], labels[f"{prefix}revision"]) == ("${VERSION}", "${REVISION}")
+    given = {words.partition("=")[0] for name, words in _STAGES[image] if name == "ARG"}
+    assert given >= {"VERSION", "REVISION"}
 
 
 def test_python_packages_are_installed_by_their_hashes():
