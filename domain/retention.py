@@ -53,9 +53,9 @@ class Retention:
         return cls(**{name: figures.get(name) for name in RETENTION_NAMES})
 
     def figures(self) -> dict[str, float | str]:
-        """Return the figures that there are, by their names."""
+        """Return the figures that there are, by their names; whole days without a fraction."""
         own = {name: getattr(self, name) for name in RETENTION_NAMES}
-        return {name: days for name, days in own.items() if days is not None}
+        return {name: _whole(days) for name, days in own.items() if days is not None}
 
     def over(self, base: "Retention") -> "Retention":
         """Return this policy, with the figures of a more general one where this has none."""
@@ -69,3 +69,7 @@ class Retention:
 
 RETENTION_NAMES = tuple(f.name for f in fields(Retention))
 NO_RETENTION = Retention()
+
+
+def _whole(days: float | str) -> float | str:
+    return int(days) if isinstance(days, float) and days.is_integer() else days

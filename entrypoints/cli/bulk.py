@@ -10,14 +10,15 @@ from domain.catalogue.text import Text, text
 from domain.job_lifecycle import Phase
 from entrypoints.cli.client import Json, ServiceClient, problem_sentence, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
-from entrypoints.cli.errors import ExitCode, Failure, in_language
+from entrypoints.cli.errors import ExitCode, Failure, Refusal, in_language
 from entrypoints.cli.jobs import MAX_SELECTED, Filters, filter_options
 from entrypoints.cli.program_options import program_input, text_of
 from entrypoints.cli.terminal import json_option, note, print_json, say
 from entrypoints.cli.values import Tag
 
-# The API acts on so many jobs at once, unless its operator has set another number.
+# The API acts on so many jobs at once, unless its operator has set another number, which its refusal has.
 _AT_ONCE = 100
+_TOO_MANY = "problems.jobs_at_once"
 _NOT_ENDED = (Phase.WAITING, Phase.BUILDING, Phase.RUNNING)
 _ENDED = (Phase.ENDED,)
 
@@ -193,18 +194,36 @@ def _act(client: ServiceClient, job_ids: Sequence[str], action: Mapping[str, Jso
         Failure: The service refused one of them, or is out of reach.
     """
     results: list[Json] = []
+    left, at_once = list(job_ids), _AT_ONCE
     try:
-        for begin in range(0, len(job_ids), _AT_ONCE):
-            body = {**action, "ids": job_ids[begin : begin + _AT_ONCE]}
-            answered = client.post("/api/jobs/actions", body)["results"]
+        while left:
+            chosen = left[:at_once]
+            try:
+                answered = client.post("/api/jobs/actions", {**action, "ids": chosen})["results"]
+            except Refusal as refusal:
+                at_once = _allowed(refusal, len(chosen))
+                continue
             results += answered
             for result in answered:
                 _report(action["action"], result, as_json=as_json)
+            left = left[at_once:]
     finally:
         if as_json:
             print_json(results)
     if not all(result["done"] for result in results):
         raise Failure("", ExitCode.FAILED)
+
+
+def _allowed(refusal: Refusal, asked: int) -> int:
+    """Return the smaller number of jobs on which the service acts at once.
+
+    Raises:
+        Refusal: That is not why it refused.
+    """
+    allowed = refusal.values.get("maximum")
+    if refusal.code != _TOO_MANY or not isinstance(allowed, int) or not 0 < allowed < asked:
+        raise refusal
+    return allowed
 
 
 def _report(action: str, result: Json, *, as_json: bool) -> None:

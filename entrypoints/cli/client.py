@@ -15,7 +15,7 @@ import httpx
 
 from domain.api_key import KeyText
 from domain.catalogue.text import Text, text, text_of
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure, Refusal
 
 # What an answer holds is known where it is read.
 Json: TypeAlias = Any
@@ -242,7 +242,7 @@ class ServiceClient:
             return Failure(text("cli.foreign_answer", server=self._name, status=response.status_code))
         if response.status_code == httpx.codes.UNAUTHORIZED:
             said = text("cli.key_hint", detail=said)
-        return Failure(said, _exit_code(response))
+        return Refusal(said, _exit_code(response), problem.get("code"), problem.get("values") or {})
 
 
 def _with_scheme(address: str) -> str:

@@ -45,6 +45,21 @@ class Failure(Exception):
         self.exit_code = exit_code
 
 
+class Refusal(Failure):
+    """The service refused a request.
+
+    Attributes:
+        code: The code of its sentence in the catalogue, and `values` the figures in that.
+    """
+
+    def __init__(
+        self, message: Text | str, exit_code: int, code: object, values: Mapping[str, object]
+    ) -> None:
+        super().__init__(message, exit_code)
+        self.code = code
+        self.values = values
+
+
 def in_language(said: object) -> str:
     """Return a text in the language of the terminal; anything else as it is."""
     return said.into(language_of_environment(os.environ)) if isinstance(said, Text) else str(said)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.service import environment, run, served
 from tests.support.terminal import on_terminal
 
 
@@ -44,3 +45,17 @@ def test_a_no_changes_nothing(where, server, waiting):
         assert "nothing was changed" in terminal.read_all()
     assert terminal.process.returncode == 1
     assert statuses(server, job_ids) == {"PENDING"}
+
+
+def test_the_service_is_asked_for_as_many_jobs_at_once_as_it_takes(tmp_path):
+    with served(environment(tmp_path, SERVICE_SERVER_MAX_JOB_ACTIONS=2)) as server:
+        job_ids = [server.upload("print(1)")["job_id"] for _ in range(5)]
+        where = environment(tmp_path, SERVICE_SERVER_SERVER_URL=server.url)
+
+        cancelled = run("cancel", *job_ids, "--yes", env=where)
+        refused = run("tag", *job_ids, "--set", "name=" + "x" * 2_000, "--yes", env=where)
+
+        assert (cancelled.returncode, cancelled.stdout.count(b"cancelled ")) == (0, 5)
+        assert statuses(server, job_ids) == {"CANCELLED"}
+        assert refused.returncode == 1
+        assert b"x" * 2_000 not in refused.stdout

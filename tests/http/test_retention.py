@@ -20,6 +20,7 @@ def test_a_project_s_policy_is_set_as_a_whole_and_shown(service: Service):
     made = service.http.put(PATH, json={"jobs_days": 365, "logs_days": "forever"})
 
     assert made.status_code == 200
+    assert '"jobs_days":365,' in made.text.replace(" ", "")
     policy = {**NONE, "jobs_days": 365, "logs_days": "forever"}
     assert made.json() == service.http.get(PATH).json() == {"policy": policy, "in_force": policy}
     assert service.http.put(PATH, json={}).json() == {"policy": NONE, "in_force": NONE}
