@@ -238,6 +238,7 @@ class LocalEngine(ExecutionEngine):
             warning=warning,
             warm_start=self.sandbox.warm_start,
             control_groups=isolation.control_groups,
+            measures_while_running=True,
         )
 
     def _limits(self) -> Mapping[str, str]:

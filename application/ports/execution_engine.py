@@ -243,6 +243,7 @@ class EngineDescription:
         control_groups: Place of the control groups of programs; or "not used: ", the cause and the
             remedy.
         addresses: The addresses of an engine that is elsewhere, without users and passwords.
+        measures_while_running: Whether it passes on the usage of a program while that runs.
     """
 
     name: str
@@ -253,6 +254,7 @@ class EngineDescription:
     warm_start: str | None = None
     control_groups: str | None = None
     addresses: Sequence[str] = ()
+    measures_while_running: bool = False
 
 
 class ExecutionObserver(ABC):

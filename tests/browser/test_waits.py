@@ -41,6 +41,8 @@ def test_pages_say_why_nothing_runs(page: Page, cluster: Cluster):
     running = service.upload("1", execute=True)["job_id"]
     page.goto(f"{service.url}/dashboard/jobs/{running}")
     expect(page.locator(".job-title .badge")).to_have_text("Running")
+    usage = page.get_by_role("region", name="Resources")
+    expect(usage).to_contain_text("This engine reports usage only after the program has ended.")
     waiting = service.upload("2", execute=True)["job_id"]
     job_page = f"{service.url}/dashboard/jobs/{waiting}"
     page.goto(job_page)

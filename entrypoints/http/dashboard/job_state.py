@@ -76,6 +76,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "reruns": timeline.reruns,
         "batch_id": details.job.batch_id,
         "timeline": present_timeline(timeline),
+        "is_measured_while_running": timeline.engine.measures_while_running,
         "execution": last,
         "result": result,
         "state": details.view.state,
