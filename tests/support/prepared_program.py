@@ -23,6 +23,12 @@ _ROOT = Path(__file__).parents[2]
 _MESSAGE_BYTES = 1 << 20
 # The interpreter and the loader have read these before it forks: each choice has a process of its own.
 _OF_THE_INTERPRETER = ("LD_", "PYTHON")
+# What some command loads, beside its own module, and when it does its work.
+_LOADED_LATER = (
+    *("adapters.prometheus.measurements", "adapters.sql.alembic_runner", "anyio._backends._asyncio"),
+    *("entrypoints.cli.embedded", "litestar.plugins.attrs", "litestar.plugins.pydantic"),
+    *("uvicorn.lifespan.on", "uvicorn.loops.auto", "uvloop"),
+)
 
 
 def start(
@@ -157,11 +163,14 @@ def _become(message: Mapping[str, Any], streams: Sequence[int]) -> None:
 
 def _main() -> None:
     asking = socket.socket(fileno=int(sys.argv[1]))
-    from entrypoints.cli import main  # noqa: PLC0415 - not in the process of the tests
+    from litestar import Litestar  # noqa: PLC0415 - not in the process of the tests
 
-    # Everything that some command loads.
-    for location in ("adapters.sql.alembic_runner", "litestar.plugins.pydantic"):
+    from entrypoints.cli import main  # noqa: PLC0415 - the same
+    from entrypoints.http.dashboard.router import first_page  # noqa: PLC0415 - the same
+
+    for location in _LOADED_LATER:
         import_module(location)
+    Litestar([first_page], logging_config=None)  # the framework loads its own where an application needs them
     for _name, location, _summary in main.COMMANDS:
         import_module(f"entrypoints.cli.{location.partition('.')[0]}")
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a fork would lack the other threads"

@@ -68,7 +68,8 @@ def statements():
 
 
 def test_every_forced_index_is_one_of_the_tables():
-    texts = [str(statement.compile(dialect=mysql.dialect())) for statement in statements()]
+    dialect = mysql.dialect()
+    texts = [str(statement.compile(dialect=dialect)) for statement in statements()]
     forced = {name for text in texts for name in FORCED.findall(text)}
     assert len(forced) > 5
     assert forced <= NAMES
