@@ -50,8 +50,8 @@ BREAKER_THRESHOLD = 10
 BREAKER_RESET_S = 5.0
 
 _WATCHED = {
-    "timeout_ms": "the whole answer must have come; the runner is told, and told again to stop",
-    "output_mb": "counted when the answer has come",
+    "timeout_ms": text("engine.answer_in_time"),
+    "output_mb": text("engine.counted_in_answer"),
 }
 
 
@@ -177,7 +177,7 @@ class HttpEngine(ExecutionEngine):
 
     def describe(self) -> EngineDescription:
         """Describe which limits are watched from here; the confinement of programs is the runners' own."""
-        limits = {field.name: "left to the runner" for field in fields(Limits)} | _WATCHED
+        limits = {field.name: text("engine.left_to_runner") for field in fields(Limits)} | _WATCHED
         addresses = tuple(dict.fromkeys(runner.address.shown for runner in self._runners.values()))
         return EngineDescription(name=self.name, limits=limits, addresses=addresses)
 

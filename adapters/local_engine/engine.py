@@ -86,14 +86,6 @@ _NO_ROOM = ExecutionResult.failed(
 )
 _TOO_MANY_SOURCES = text("outcomes.too_many_sources")
 _NAME_TAKEN = text("outcomes.name_taken", name=CASE_DIRECTORY)
-_NOT_ISOLATED = (
-    "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
-    "for development only"
-)
-_PARTLY_ISOLATED = (
-    "programs are isolated in part: they see nothing of the machine and of each other, but can take from "
-    "each other what this host does not divide; for callers that trust each other. Missing"
-)
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -111,7 +103,7 @@ class _Tools:
 
     toolchain: Toolchain
     executables: Mapping[str, str]
-    lacking: str | None
+    lacking: Text | str | None
     refusal: str | None = None
     is_default: bool = False
     version: str | None = None
@@ -226,10 +218,10 @@ class LocalEngine(ExecutionEngine):
         """Describe the isolation of programs, and how each limit is enforced."""
         isolation = self.sandbox.isolation
         missing = isolation.missing()
-        warning = None if isolation.is_isolated else _NOT_ISOLATED
+        warning = None if isolation.is_isolated else text("engine.not_isolated")
         if missing:
             names = " and ".join(guarantee.partition(":")[0] for guarantee in missing)
-            warning = f"{_PARTLY_ISOLATED}: {names}"
+            warning = text("engine.partly_isolated", missing=names)
         return EngineDescription(
             name=self.name,
             is_isolated=isolation.is_isolated,
@@ -241,12 +233,11 @@ class LocalEngine(ExecutionEngine):
             measures_while_running=True,
         )
 
-    def _limits(self) -> Mapping[str, str]:
+    def _limits(self) -> Mapping[str, Text]:
         limits = dict(self.sandbox.isolation.limits())
         if self._memory.room_mb is not None:
-            limits["memory_mb"] += (
-                f"; all programs at once may have {self._memory.room_mb} MiB, and others wait"
-            )
+            how, room_mb = limits["memory_mb"], self._memory.room_mb
+            limits["memory_mb"] = text("engine.memory_shared", how=how, room_mb=room_mb)
         return limits
 
     def warm_starts(self) -> Mapping[str, WarmStarts]:
@@ -273,7 +264,7 @@ class LocalEngine(ExecutionEngine):
     def _tools(self, spec: JobSpec) -> _Tools:
         """Return the commands of a job's language, or of its runtime, with its presets."""
         toolchain, support = self._toolchains.find(spec.language)
-        lacking: str | None
+        lacking: Text | str | None
         version = support.version
         is_default = spec.runtime in {None, spec.language.name}
         if is_default:
@@ -291,7 +282,7 @@ class LocalEngine(ExecutionEngine):
             refusal = f"there is no preset {error} of {toolchain.title}"
             return _Tools(toolchain, executables, lacking, refusal)
 
-    def lacks(self, spec: JobSpec) -> str | None:
+    def lacks(self, spec: JobSpec) -> Text | str | None:
         """Explain why a job's runtime is not on this machine; None if it is."""
         return self._tools(spec).lacking
 

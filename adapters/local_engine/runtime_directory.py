@@ -10,6 +10,7 @@ from adapters.local_engine.runtimes import PROBE_TIMEOUT_S, SUFFIX, Runtimes, is
 from adapters.local_engine.toolchains import Toolchain, read_table
 from application.errors import Conflict, NotFound
 from application.ports.execution_engine import RuntimeSupport
+from domain.catalogue.text import said_by, text
 from domain.errors import InvalidValue
 from domain.language import parse_language
 from domain.runtime import parse_runtime_name
@@ -61,13 +62,14 @@ class RuntimeDirectory:
         try:
             path = write_runtime(self._directory, name, describe())
         except FileExistsError:
-            raise Conflict(f"there is a runtime {name} already; remove it first") from None
+            raise Conflict(text("runtimes.exists", name=name)) from None
         except ValueError as error:
-            raise InvalidValue("runtime", str(error)) from error
+            raise InvalidValue("runtime", said_by(error)) from error
         support = self._runtimes().all()[name].support
         if support.unavailable_because is not None:
             path.unlink()
-            raise InvalidValue("runtime", f"{name} cannot be used here: {support.unavailable_because}")
+            cause = support.unavailable_because
+            raise InvalidValue("runtime", text("runtimes.unusable", name=name, cause=cause))
         return support
 
 
@@ -79,7 +81,7 @@ def describe_venv(directory: Path) -> dict[str, Any]:
     """
     interpreter = directory / "bin" / "python"
     if not (directory / "pyvenv.cfg").is_file() or not interpreter.exists():
-        raise ValueError(f"{directory} is no virtual environment: it has no pyvenv.cfg and bin/python")
+        raise ValueError(text("runtimes.no_venv", directory=directory))
     asked = "import sys; print(sys.base_prefix); print(sys.base_exec_prefix); print(sys.prefix)"
     try:
         answer = subprocess.run(  # noqa: S603 - the operator's own, named on the command line
@@ -91,7 +93,7 @@ def describe_venv(directory: Path) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise ValueError(f"{interpreter} does not run: {error}") from error
+        raise ValueError(text("runtimes.does_not_run", interpreter=interpreter, error=error)) from error
     places = [Path(line).resolve() for line in answer.stdout.splitlines()]
     linked = interpreter.resolve().parent.parent
     view = sorted({directory.resolve(), linked, *places} - {Path("/")})
@@ -112,7 +114,7 @@ def describe_prefix(directory: Path, row: Toolchain) -> dict[str, Any]:
     found = {name: prefix / "bin" / name for name in row.executables}
     paths = {name: str(path) for name, path in found.items() if path.exists()}
     if not paths:
-        raise ValueError(f"{prefix}/bin has none of {', '.join(row.executables)}")
+        raise ValueError(text("runtimes.no_executable", directory=prefix, names=", ".join(row.executables)))
     view = [] if is_shown(prefix) else [str(prefix)]
     return {"language": row.language.name, "view": view, "paths": paths}
 
@@ -130,7 +132,7 @@ def write_runtime(directory: Path, name: str, described: Mapping[str, Any]) -> P
     with path.open("x", encoding="utf-8") as file:
         for key, value in described.items():
             if isinstance(value, dict):
-                rows = ", ".join(f"{_quoted(inner)} = {_quoted(text)}" for inner, text in value.items())
+                rows = ", ".join(f"{_quoted(inner)} = {_quoted(own)}" for inner, own in value.items())
                 file.write(f"{key} = {{ {rows} }}\n")
             elif isinstance(value, list):
                 file.write(f"{key} = [{', '.join(map(_quoted, value))}]\n")
@@ -140,9 +142,9 @@ def write_runtime(directory: Path, name: str, described: Mapping[str, Any]) -> P
     return path
 
 
-def _quoted(text: str) -> str:
+def _quoted(given: str) -> str:
     """Write a text as TOML's basic string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = given.replace("\\", "\\\\").replace('"', '\\"')
     if not escaped.isprintable():
-        raise ValueError(f"{text!r} has characters that do not print")
+        raise ValueError(text("runtimes.not_printable", given=repr(given)))
     return f'"{escaped}"'

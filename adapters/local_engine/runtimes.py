@@ -18,6 +18,7 @@ from adapters.local_engine.sandbox.own_commands import OwnCommands
 from adapters.local_engine.sandbox.program import ENVIRONMENT
 from adapters.local_engine.toolchains import Toolchain, fill, first_version
 from application.ports.execution_engine import RuntimeSupport
+from domain.catalogue.text import Text, said_by, text
 from domain.errors import DomainError
 from domain.language import parse_language
 from domain.runtime import parse_runtime_name
@@ -146,7 +147,7 @@ class Runtimes:
             language = parse_language(row["language"])
             runtime = self._runtime(name, self._table[language], row)
         except _UNREADABLE as error:
-            cause = f"{path} is no description of a runtime: {error}"
+            cause = text("engine.not_a_description", path=path, error=said_by(error))
             support = RuntimeSupport(name=name, language=language, version=None, unavailable_because=cause)
             runtime = Runtime(self._table[language], {}, (), support)
         support = runtime.support
@@ -180,28 +181,29 @@ class Runtimes:
         )
         return Runtime(toolchain, paths, [path for path in view if not is_shown(path)], support)
 
-    def _obstacle(self, row: Toolchain, paths: Mapping[str, str], view: Sequence[Path]) -> str | None:
+    def _obstacle(self, row: Toolchain, paths: Mapping[str, str], view: Sequence[Path]) -> Text | None:
         """Return why a runtime cannot be used, before it is tried."""
         for name in (*row.executables, *row.needs):
             path = paths.get(name)
             if path is None or not Path(path).exists():
-                return f"{name} is not at {path}" if path else f"{name} was not found"
+                missing = text("engine.not_found", name=name)
+                return text("engine.not_at", name=name, path=path) if path else missing
         return next(filter(None, map(self._obstacle_of_view, view)), None) if self._isolated else None
 
-    def _obstacle_of_view(self, path: Path) -> str | None:
+    def _obstacle_of_view(self, path: Path) -> Text | None:
         if not path.is_absolute() or not path.is_dir() or path != path.resolve():
-            return f"'view' has {path}, which is not a directory by its absolute path without links"
+            return text("engine.view_not_a_directory", path=path)
         own = next((own for own in _OWN if path == own or own in path.parents), None)
         if own is not None:
-            return f"'view' has {path}, and programs have a {own} of their own; keep it elsewhere"
+            return text("engine.view_of_programs", path=path, own=own)
         for hidden in self._hidden:
             if path == hidden or hidden in path.parents or path in hidden.parents:
-                return f"'view' has {path}, and no program may see {hidden}, which is of this service"
+                return text("engine.view_of_service", path=path, hidden=hidden)
         return None
 
     def _probe(
         self, toolchain: Toolchain, paths: Mapping[str, str], own: Mapping[str, Any]
-    ) -> tuple[str | None, str | None]:
+    ) -> tuple[str | None, Text | None]:
         """Ask for the version, and run the probe; return the version, and the cause of a failure."""
         said = b""
         for command in (toolchain.version, own.get("probe", ())):
@@ -212,7 +214,8 @@ class Runtimes:
                 done = self._commands.run(argv, PROBE_TIMEOUT_S, env={**ENVIRONMENT, "LC_ALL": "C.UTF-8"})
                 done.check_returncode()
             except (OSError, subprocess.SubprocessError) as error:
-                return own.get("version"), f"'{' '.join(argv)}' fails on this machine: {error}"
+                failure = text("engine.command_fails", command=" ".join(argv), error=error)
+                return own.get("version"), failure
             said = said or done.stdout
         return own.get("version") or first_version(said), None
 
@@ -224,7 +227,7 @@ def _check(row: Mapping[str, Any]) -> None:
         if not isinstance(value, _KEYS[key]):
             raise TypeError(f"'{key}' is no {_KEYS[key].__name__}")
         texts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        if not all(isinstance(text, str) for text in texts):
+        if not all(isinstance(value, str) for value in texts):
             raise TypeError(f"'{key}' has a value that is no text")
     if "language" not in row:
         raise KeyError("'language' is missing")

@@ -9,6 +9,7 @@ import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -19,6 +20,7 @@ from adapters.local_engine.sandbox.own_commands import OwnCommands
 from adapters.local_engine.sandbox.program import ENVIRONMENT, SYSTEM_PATH
 from adapters.local_engine.sandbox.rootfs import HOOKS_ON_MACHINE
 from application.ports.execution_engine import LanguageSupport
+from domain.catalogue.text import Text, text
 from domain.language import LANGUAGES, Language
 
 _TABLE = Path(__file__).with_name("languages.toml")
@@ -101,14 +103,16 @@ class Toolchain:
         """Find the optional needs; empty for a missing one."""
         return {name: _first_of(places) or "" for name, places in self.uses.items()}
 
-    def advise(self, missing: Sequence[str]) -> str:
+    def advise(self, missing: Sequence[str]) -> Text:
         """Return a message with the missing executables, the places searched, and the remedy."""
         places = {name: ":".join(where) for name, where in self.needs.items()}
-        sought = (f"{name} was not found in {places.get(name, SYSTEM_PATH)}" for name in missing)
-        return (
-            f"{self.title} is not installed on this machine: {' and '.join(sought)}; "
-            f"on Debian, '{self.install}' brings it"
+        sought = (
+            text("engine.not_found_in", name=name, places=places.get(name, SYSTEM_PATH)) for name in missing
         )
+        all_sought = reduce(
+            lambda first, second: text("engine.not_found_both", first=first, second=second), sought
+        )
+        return text("engine.not_installed", language=self.title, missing=all_sought, install=self.install)
 
 
 def _state(paths: Mapping[str, str | None]) -> Sequence[tuple[str, str | None, int]]:
@@ -293,6 +297,6 @@ class Toolchains:
             return LanguageSupport(
                 language,
                 None,
-                f"{toolchain.title} is installed, but '{' '.join(argv)}' fails on this machine",
+                text("engine.version_fails", language=toolchain.title, command=" ".join(argv)),
             )
         return LanguageSupport(language, first_version(done.stdout))

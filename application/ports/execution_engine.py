@@ -10,6 +10,7 @@ from application.file_spool import FileSpool
 from application.new_files import NewFile
 from application.ports.output_feed import OutputChunk, UsageSample
 from domain.arrivals import Arrivals
+from domain.catalogue.text import Text
 from domain.execution import ExecutionResult, Note, Output
 from domain.language import Language
 from domain.limits import Limits
@@ -50,7 +51,7 @@ class LanguageSupport:
 
     language: Language
     version: str | None
-    unavailable_because: str | None = None
+    unavailable_because: Text | str | None = None
     takes_files: bool = True
     is_version_awaited: bool = False
 
@@ -74,7 +75,7 @@ class RuntimeSupport:
     version: str | None
     is_default: bool = False
     presets: tuple[str, ...] = ()
-    unavailable_because: str | None = None
+    unavailable_because: Text | str | None = None
 
     @property
     def is_available(self) -> bool:
@@ -249,8 +250,8 @@ class EngineDescription:
     name: str
     is_isolated: bool | None = None
     missing: Sequence[str] = ()
-    limits: Mapping[str, str] = field(default_factory=dict)
-    warning: str | None = None
+    limits: Mapping[str, Text | str] = field(default_factory=dict)
+    warning: Text | str | None = None
     warm_start: str | None = None
     control_groups: str | None = None
     addresses: Sequence[str] = ()
@@ -372,7 +373,7 @@ class ExecutionEngine(ABC):
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages that the engine knows. Cheap enough to be asked for every upload."""
 
-    def lacks(self, spec: JobSpec) -> str | None:  # noqa: ARG002 - for most engines all machines are alike
+    def lacks(self, spec: JobSpec) -> Text | str | None:  # noqa: ARG002 - for most engines all machines are alike
         """Explain why a job's runtime is not on this machine, though it may be on another; None if it is."""
         return None
 

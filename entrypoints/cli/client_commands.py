@@ -4,6 +4,7 @@ import time
 
 import rich_click as click
 
+from domain.catalogue.text import text_of as sentence_of
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.columns import Column, yes_or_no
 from entrypoints.cli.connection import connect, explain_waiting, server_option
@@ -72,7 +73,7 @@ def languages(*, as_json: bool, server: str | None) -> None:
                 "*" + language["extension"],
                 yes_or_no(is_so=language["available"]),
                 language["version"],
-                language["unavailable_because"],
+                sentence_of(language.get("unavailable_text")) or language["unavailable_because"],
             )
             for language in listed
         ),

@@ -10,7 +10,7 @@ import rich_click as click
 
 from adapters.common.host import Host, Place
 from application.errors import ApplicationError
-from domain.catalogue.text import Text, said_by, text
+from domain.catalogue.text import Text, said_by, text, text_of
 from entrypoints.cli.client import Json
 from entrypoints.cli.client_commands import known_languages
 from entrypoints.cli.columns import Column, yes_or_no
@@ -123,7 +123,7 @@ def _print(report: dict[str, Any]) -> None:
                 language["version"]
                 if language["available"] and language["version"]
                 else yes_or_no(is_so=language["available"]),
-                language["unavailable_because"],
+                text_of(language.get("unavailable_text")) or language["unavailable_because"],
             )
             for language in report["languages"]
         ),
@@ -156,8 +156,10 @@ def _print_engine(engine: Json | None) -> None:
             (text("doctor.isolated"), isolated[engine["isolated"]]),
             (text("doctor.warm_start"), engine["warm_start"]),
             (text("doctor.control_groups"), engine["control_groups"]),
-            (text("doctor.warning"), engine["warning"]),
+            (text("doctor.warning"), text_of(engine.get("warning_text")) or engine["warning"]),
             *((text("doctor.missing"), guarantee) for guarantee in engine["missing"]),
         ]
     )
-    print_table((Column.LIMIT, Column.ENFORCED), engine["limits"].items(), is_part=True)
+    texts = engine.get("limit_texts", {})
+    limits = [(name, text_of(texts.get(name)) or how) for name, how in engine["limits"].items()]
+    print_table((Column.LIMIT, Column.ENFORCED), limits, is_part=True)

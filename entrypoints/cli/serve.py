@@ -13,7 +13,7 @@ import rich_click as click
 from litestar import Litestar
 
 from application.ports.execution_engine import ExecutionEngine
-from domain.catalogue.text import text
+from domain.catalogue.text import Text, text
 from entrypoints.cli.errors import ExitCode, Failure, fault_of, in_language
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.metrics_port import serving_metrics
@@ -104,7 +104,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Failure(text("cli.cannot_listen", host=host, port=port, detail=reason)) from error
 
 
-def banner(settings: Settings, warning: str | None) -> Iterator[str]:
+def banner(settings: Settings, warning: Text | str | None) -> Iterator[str]:
     """Describe the address and the parts of a server, and the commands for a first program."""
     url = f"http://{_reachable(settings.host)}:{settings.port}"
     yield in_language(text("serve.listens", url=url))

@@ -55,7 +55,8 @@ _WITHOUT_EXIT_CODE: Mapping[JobStatus | Reason, Text] = {
 _FIGURES = ("cpu_percent", "memory_mb", "execution_time_ms")
 
 
-def _sentence(said: Text | str | None) -> SentenceResponse | UnsetType:
+def sentence_of(said: Text | str | None) -> SentenceResponse | UnsetType:
+    """Show a text of the catalogue for readers in other languages; absent for other words."""
     if not isinstance(said, Text):
         return UNSET
     return SentenceResponse(code=said.code, values=said.plain_values)
@@ -196,7 +197,7 @@ class Presenter:
             log_key=_text(result.log_key),
             logs_url=self._url(result.log_key),
             error_message=result.error_message,
-            error_text=_sentence(result.error),
+            error_text=sentence_of(result.error),
             completed_at=execution.ended_at,
             compile_output=None if result.compile_output is None else result.compile_output.text,
             notes=notes_of(execution),

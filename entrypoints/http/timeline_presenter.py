@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from application.ports.dashboard_queries import COUNTED_UP_TO, QueueState
 from application.ports.execution_engine import EngineDescription, LanguageSupport, RuntimeSupport
@@ -14,7 +14,7 @@ from domain.catalogue.text import Text, text
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_BOUNDS
-from entrypoints.http.presenter import reached_limit
+from entrypoints.http.presenter import reached_limit, sentence_of
 from entrypoints.http.schemas.timeline import (
     AllowedLimit,
     AttemptResponse,
@@ -64,7 +64,7 @@ def present_timeline(timeline: Timeline) -> TimelineResponse:
             AllowedLimit(
                 name=name,
                 allowed=getattr(details.job.spec.limits, name),
-                enforced_by=timeline.engine.limits.get(name),
+                enforced_by=_plain(timeline.engine.limits.get(name)),
             )
             for name in STANDARD_BOUNDS
         ],
@@ -83,14 +83,24 @@ def present_engine(state: EngineState) -> EngineResponse:
         name=description.name,
         isolated=_isolated(description),
         missing=list(description.missing),
-        warning=description.warning,
+        warning=_plain(description.warning),
+        warning_text=sentence_of(description.warning),
         warm_start=description.warm_start,
         control_groups=description.control_groups,
-        limits=dict(description.limits),
+        limits={name: str(how) for name, how in description.limits.items()},
+        limit_texts={
+            name: told
+            for name, how in description.limits.items()
+            if not isinstance(told := sentence_of(how), UnsetType)
+        },
         slots=state.slots,
         languages=list(map(present_language, state.languages)),
         queue=_queue(state.queue),
     )
+
+
+def _plain(said: Text | str | None) -> str | None:
+    return None if said is None else str(said)
 
 
 def _isolated(engine: EngineDescription) -> Isolated:
@@ -105,7 +115,8 @@ def present_language(support: LanguageSupport) -> LanguageResponse:
         available=support.is_available,
         version=support.version,
         version_pending=support.is_version_awaited,
-        unavailable_because=support.unavailable_because,
+        unavailable_because=_plain(support.unavailable_because),
+        unavailable_text=sentence_of(support.unavailable_because),
     )
 
 
@@ -118,7 +129,8 @@ def present_runtime(support: RuntimeSupport) -> RuntimeResponse:
         default=support.is_default,
         presets=list(support.presets),
         available=support.is_available,
-        unavailable_because=support.unavailable_because,
+        unavailable_because=_plain(support.unavailable_because),
+        unavailable_text=sentence_of(support.unavailable_because),
     )
 
 

@@ -286,7 +286,7 @@ def test_a_language_that_is_missing_ends_with_advice(engine):
     result = engine.run(Program(code="1", language=missing[0].language.name)).result
 
     assert result.reason is Reason.ENGINE_UNAVAILABLE
-    assert result.error_message == missing[0].unavailable_because
+    assert result.error_message == str(missing[0].unavailable_because)
 
 
 def test_it_says_which_languages_it_knows(engine):

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from domain.catalogue.language import Language
+from domain.catalogue.text import text_of
 from domain.language import LANGUAGES
 from tests.support import service
 
@@ -127,3 +129,21 @@ def test_the_report_is_in_the_language_of_the_terminal(tmp_path):
         "필수 부분이 모두 있습니다.\n",
     ):
         assert words in told
+
+
+def test_advice_about_a_language_is_in_the_language_of_a_reader(tmp_path):
+    system = tmp_path / "bin"
+    system.mkdir()
+    (system / "python3").symlink_to(sys.executable)
+    (system / "setpriv").symlink_to(shutil.which("setpriv"))
+    env = service.environment(tmp_path, SERVICE_SERVER_SANDBOX="off")
+    report = doctor_of_a_system_with(system, env)
+
+    ruby = next(language for language in report["languages"] if language["name"] == "ruby")
+    advice = text_of(ruby["unavailable_text"])
+    assert str(advice) == ruby["unavailable_because"]
+    assert advice.into(Language.KOREAN).startswith("Ruby: 이 컴퓨터에 설치되어 있지 않습니다: ")
+    assert text_of(report["engine"]["warning_text"]).into(Language.KOREAN).startswith("프로그램이 격리되지")
+    limits = report["engine"]["limits"]
+    texts = {name: str(text_of(parts)) for name, parts in report["engine"]["limit_texts"].items()}
+    assert texts == limits

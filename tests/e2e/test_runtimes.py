@@ -36,7 +36,7 @@ def test_a_runtime_is_added_used_and_removed(tmp_path, environment):
     version = ".".join(map(str, sys.version_info[:3]))
     assert f"version {version}" in command("add", "python+greeting", "--from-venv", str(environment))
     twice = service.run("runtimes", "add", "python+greeting", "--from-venv", str(environment), env=env)
-    assert (twice.returncode, b"there is a runtime python+greeting already" in twice.stderr) == (1, True)
+    assert (twice.returncode, b"runtime python+greeting exists already" in twice.stderr) == (1, True)
     assert json.loads(command("list", "--json")) == [
         {"name": "python+greeting", "language": "python", "version": version, "state": "available"}
     ]

@@ -54,6 +54,7 @@ from adapters.local_engine.sandbox.supervisor.scheduling import PROGRAM_NICE
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from adapters.local_engine.sandbox.user_share import UserShare
 from application.errors import DependencyUnavailable
+from domain.catalogue.text import Text, text
 
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves unassigned.
 _FIRST_USER = 60_578
@@ -182,24 +183,25 @@ class Bubblewrap(Isolation):
             missing += [f"{_DUMPS} {pattern}"] if pattern.startswith(_SOCKET) else []
         return missing
 
-    def limits(self) -> Mapping[str, str]:
+    def limits(self) -> Mapping[str, Text]:
         """Return how each limit is enforced on this machine."""
         version = f"cgroup v{self.cgroups.version}" if self.cgroups else ""
         return {
-            "timeout_ms": "supervisor: all processes are killed",
-            "cpu_time_ms": "supervisor: measured, of all processes; RLIMIT_CPU a second later",
-            "build_timeout_ms": "supervisor: all processes are killed",
-            "build_cpu_time_ms": "supervisor: measured, of all processes; RLIMIT_CPU a second later",
-            "memory_mb": f"{version}: of all processes and the files in memory"
+            "timeout_ms": text("engine.kills_all"),
+            "cpu_time_ms": text("engine.cpu_of_all"),
+            "build_timeout_ms": text("engine.kills_all"),
+            "build_cpu_time_ms": text("engine.cpu_of_all"),
+            "memory_mb": text("engine.memory_by_cgroup", cgroup=version)
             if version
-            else "supervisor: measured 20 times a second, of all processes; RLIMIT_AS or the runtime's own "
-            "option, of each process; what the kernel keeps for them is not counted",
-            "processes": f"{version} and RLIMIT_NPROC" if version else "RLIMIT_NPROC in a user namespace",
-            "open_files": f"RLIMIT_NOFILE: of each process{self._fewer_files()}",
-            "file_size_mb": "RLIMIT_FSIZE",
-            "disk_mb": "size of a tmpfs that all writable directories share",
-            "files": "inodes of that tmpfs",
-            "output_mb": "engine: all processes are killed",
+            else text("engine.memory_measured"),
+            "processes": text("engine.processes_by_cgroup", cgroup=version)
+            if version
+            else text("engine.processes_by_user"),
+            "open_files": self._open_files(),
+            "file_size_mb": text("engine.file_size"),
+            "disk_mb": text("engine.disk"),
+            "files": text("engine.files"),
+            "output_mb": text("engine.output_kills_all"),
         }
 
     def open(self) -> None:
@@ -362,13 +364,10 @@ class Bubblewrap(Isolation):
         """Return the limits of a program that is given to a prewarmed interpreter."""
         return self._limits(program, {**self._rlimits(program), **self._user_rlimits()})
 
-    def _fewer_files(self) -> str:
+    def _open_files(self) -> Text:
         if self._share is None or self._share.watches is None:
-            return ""
-        return (
-            f"; as few as cannot have more than {self._share.watches} epoll watches with all processes "
-            "of the program, for all programs share the user's"
-        )
+            return text("engine.open_files")
+        return text("engine.open_files_fewer", watches=self._share.watches)
 
     def _find_users(self) -> None:
         """Find user ids for programs: root's, or subordinate ones."""

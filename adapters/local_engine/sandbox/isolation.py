@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from adapters.local_engine.sandbox.program import Program
 from adapters.local_engine.sandbox.subordinate_ids import UserNamespace
 from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
+from domain.catalogue.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Isolation(ABC):
         return program
 
     @abstractmethod
-    def limits(self) -> Mapping[str, str]:
+    def limits(self) -> Mapping[str, Text]:
         """Return the enforcement of each limit, or that there is none."""
 
     @abstractmethod

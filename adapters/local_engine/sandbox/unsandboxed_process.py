@@ -20,6 +20,7 @@ from adapters.local_engine.sandbox.supervisor.packed_files import unpack
 from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
 from adapters.local_engine.sandbox.work_area import WorkArea
 from application.errors import DependencyUnavailable
+from domain.catalogue.text import Text, text
 
 
 class UnsandboxedProcess(Isolation):
@@ -37,21 +38,20 @@ class UnsandboxedProcess(Isolation):
         self._reaper: str | None = None
         self._setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
 
-    def limits(self) -> Mapping[str, str]:
+    def limits(self) -> Mapping[str, Text]:
         """Return the limits that an ordinary child process can have."""
         return {
-            "timeout_ms": "supervisor: the process group is killed",
-            "cpu_time_ms": "supervisor: measured, of the whole tree; RLIMIT_CPU a second later",
-            "build_timeout_ms": "supervisor: the process group is killed",
-            "build_cpu_time_ms": "supervisor: measured, of the whole tree; RLIMIT_CPU a second later",
-            "memory_mb": "supervisor: measured 20 times a second, of the whole tree; RLIMIT_AS or the "
-            "runtime's own option, of each process",
-            "processes": "not enforced",
-            "open_files": "RLIMIT_NOFILE: of each process",
-            "file_size_mb": "RLIMIT_FSIZE",
-            "disk_mb": "not enforced",
-            "files": "not enforced",
-            "output_mb": "engine: the process group is killed",
+            "timeout_ms": text("engine.kills_group"),
+            "cpu_time_ms": text("engine.cpu_of_tree"),
+            "build_timeout_ms": text("engine.kills_group"),
+            "build_cpu_time_ms": text("engine.cpu_of_tree"),
+            "memory_mb": text("engine.memory_of_tree"),
+            "processes": text("engine.not_enforced"),
+            "open_files": text("engine.open_files"),
+            "file_size_mb": text("engine.file_size"),
+            "disk_mb": text("engine.not_enforced"),
+            "files": text("engine.not_enforced"),
+            "output_mb": text("engine.output_kills_group"),
         }
 
     @contextmanager

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from application.queries.timeline import Awaited, Step
 from application.queries.wait_causes import WaitCause
 from domain.job_lifecycle import JobStatus, Reason
-from entrypoints.http.schemas.jobs import ReachedLimit
+from entrypoints.http.schemas.jobs import ReachedLimit, SentenceResponse
 
 
 class EntryResponse(Struct, kw_only=True):
@@ -165,6 +165,10 @@ class LanguageResponse(Struct, kw_only=True):
         bool, Meta(description="Whether the version is being asked for, and is known in a moment.")
     ]
     unavailable_because: Annotated[str | None, Meta(description="Why not, and what to do.", examples=[None])]
+    unavailable_text: Annotated[
+        SentenceResponse | UnsetType,
+        Meta(description="`unavailable_because` for readers in other languages."),
+    ] = UNSET
 
 
 class RuntimeResponse(Struct, kw_only=True):
@@ -179,6 +183,10 @@ class RuntimeResponse(Struct, kw_only=True):
     ]
     available: bool
     unavailable_because: Annotated[str | None, Meta(description="Why not.", examples=[None])]
+    unavailable_text: Annotated[
+        SentenceResponse | UnsetType,
+        Meta(description="`unavailable_because` for readers in other languages."),
+    ] = UNSET
 
 
 class EngineResponse(Struct, kw_only=True):
@@ -207,3 +215,10 @@ class EngineResponse(Struct, kw_only=True):
     slots: Annotated[int, Meta(description="How many programs each worker runs at once.")]
     languages: list[LanguageResponse]
     queue: QueueResponse
+    warning_text: Annotated[
+        SentenceResponse | UnsetType, Meta(description="`warning` for readers in other languages.")
+    ] = UNSET
+    limit_texts: Annotated[
+        dict[str, SentenceResponse] | UnsetType,
+        Meta(description="`limits` for readers in other languages."),
+    ] = UNSET

@@ -27,7 +27,7 @@ _REFUSED = {
 def _run(kit, language, code):
     support = next(each for each in kit.engine.languages() if each.language.name == language)
     if not support.is_available:
-        pytest.skip(support.unavailable_because)
+        pytest.skip(str(support.unavailable_because))
     recorder = Recorder()
     return kit.run(Program(language=language, code=code), recorder), recorder
 

@@ -19,7 +19,7 @@ _LONGEST_PAUSE_S = 1.0  # of this process, on a machine that is busy; a pattern 
 def test_the_process_goes_on_while_a_hostile_source_is_looked_at(kit, language, kind):
     support = next(each for each in kit.engine.languages() if each.language.name == language)
     if not support.is_available:
-        pytest.skip(support.unavailable_because)
+        pytest.skip(str(support.unavailable_because))
     code = (_HOSTILE[kind] * _MIB)[:_MIB]
 
     running = kit.start(Program(language=language, code=code, limits={"timeout_ms": 5_000}))

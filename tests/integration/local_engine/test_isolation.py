@@ -334,7 +334,7 @@ print(found)
 def _run_if_installed(kit, program):
     support = next(each for each in kit.engine.languages() if each.language.name == program.language)
     if support.unavailable_because:
-        pytest.skip(support.unavailable_because)
+        pytest.skip(str(support.unavailable_because))
     return kit.run(program).result
 
 

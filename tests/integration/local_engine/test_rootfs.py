@@ -86,7 +86,7 @@ def _python(kit, code):
 def test_the_box_s_own_names_lead_to_itself(kit, language, code):
     support = next(each for each in kit.engine.languages() if each.language.name == language)
     if not support.is_available:
-        pytest.skip(support.unavailable_because)
+        pytest.skip(str(support.unavailable_because))
 
     ended = kit.run(Program(language=language, code=code, limits={"timeout_ms": 20_000}))
 
@@ -185,6 +185,6 @@ _CONNECTS = {
 def test_a_program_that_looks_for_a_network_is_told_that_there_is_none(kit, language):
     support = next(each for each in kit.engine.languages() if each.language.name == language)
     if not support.is_available:
-        pytest.skip(support.unavailable_because)
+        pytest.skip(str(support.unavailable_because))
 
     assert Note.NO_NETWORK in kit.run(Program(language=language, code=_CONNECTS[language])).result.notes

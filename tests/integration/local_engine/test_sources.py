@@ -65,7 +65,7 @@ def _is_typescript_older_than(kit, version):
 def _run(kit, language, code):
     support = _support(kit, language)
     if not support.is_available:
-        pytest.skip(support.unavailable_because)
+        pytest.skip(str(support.unavailable_because))
     ended = kit.run(Program(language=language, code=code))
     assert ended.result.status is JobStatus.SUCCESS, ended
     return ended
@@ -95,7 +95,7 @@ def test_typescript_that(kit, code, said):
 def test_typescript_that_awaits_is_still_checked(kit):
     support = next(each for each in kit.engine.languages() if each.language.name == "typescript")
     if not support.is_available:
-        pytest.skip(support.unavailable_because)
+        pytest.skip(str(support.unavailable_because))
 
     result = kit.run(Program(language="typescript", code='const n: number = await "text";')).result
 
@@ -105,7 +105,7 @@ def test_typescript_that_awaits_is_still_checked(kit):
 def test_rust_checks_overflows(kit):
     support = next(each for each in kit.engine.languages() if each.language.name == "rust")
     if not support.is_available:
-        pytest.skip(support.unavailable_because)
+        pytest.skip(str(support.unavailable_because))
     code = 'fn main() { let n: u8 = std::env::args().count() as u8; println!("{}", n * 255 + n); }'
 
     assert "attempt to add with overflow" in kit.run(Program(language="rust", code=code)).result.stderr.text

@@ -85,8 +85,8 @@ def test_what_is_missing_is_said_with_advice():
     (support,) = known.support()
 
     assert not support.is_available
-    assert "no-such-program was not found" in support.unavailable_because
-    assert "apt-get install ruby" in support.unavailable_because
+    assert "no-such-program was not found" in str(support.unavailable_because)
+    assert "apt-get install ruby" in str(support.unavailable_because)
 
 
 def test_what_a_language_needs_beside_its_executables_is_found_in_the_first_place_that_has_it(tmp_path):
@@ -98,7 +98,7 @@ def test_what_a_language_needs_beside_its_executables_is_found_in_the_first_plac
 
     (tmp_path / "b").rmdir()
     (support,) = Toolchains([toolchain]).support()
-    assert f"types was not found in {':'.join(places)}" in support.unavailable_because
+    assert f"types was not found in {':'.join(places)}" in str(support.unavailable_because)
 
 
 def test_what_does_not_start_is_not_available():
@@ -108,7 +108,7 @@ def test_what_does_not_start_is_not_available():
     known.start()
 
     assert known.wait_for_versions(20)
-    assert "fails on this machine" in known.support()[0].unavailable_because
+    assert "fails on this machine" in str(known.support()[0].unavailable_because)
 
 
 def test_an_executable_may_have_a_dot_in_its_name(tmp_path, monkeypatch):
