@@ -94,7 +94,7 @@ def kit(tmp_path_factory):
 def test_programs_print_and_end_as_they_do_plainly(kit, language):
     missing = {each.language.name: each.unavailable_because for each in kit.engine.languages()}[language]
     if missing:
-        pytest.skip(missing)
+        pytest.skip(str(missing))
     programs = sorted((_PROGRAMS / language).iterdir())
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda path: _differences(kit, language, path), programs))

@@ -180,7 +180,7 @@ def test_missing_guarantees_are_described_and_warned_of(tmp_path, monkeypatch, p
     assert description.is_isolated
     assert len(description.missing) == len(missing)
     assert all(map(str.startswith, description.missing, missing)), description.missing
-    assert (description.warning or "").partition("other. ")[2] == warned_of
+    assert str(description.warning or "").partition("other. ")[2] == warned_of
 
 
 def test_the_view_is_made_before_the_first_job(tmp_path):

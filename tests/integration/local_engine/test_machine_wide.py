@@ -137,7 +137,7 @@ def test_a_machine_that_takes_dumps_at_a_socket_isolates_in_part(
     assert [each.endswith(f"sysctl kernel.core_pattern=core. It is {pattern}") for each in more] == [
         True
     ] * takes_dumps
-    assert ("dumps that stay with the program" in (described.warning or "")) == takes_dumps
+    assert ("dumps that stay with the program" in str(described.warning or "")) == takes_dumps
 
 
 def test_a_program_that_forbids_its_dumps_is_not_refused(kit):
