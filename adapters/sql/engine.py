@@ -179,6 +179,8 @@ def _sqlite_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, A
     engine = sa.create_engine(
         url.set(drivername=_SQLITE),
         poolclass=sa.QueuePool,
+        # The connection that was used last still has the pages in its memory that were written last.
+        pool_use_lifo=True,
         # None keeps Python's sqlite3 from beginning transactions by itself: the dialect does.
         connect_args={
             "isolation_level": None,
