@@ -14,13 +14,14 @@ import sqlalchemy as sa
 
 from adapters.sql.audit_log import SqlAuditLog, is_recorded
 from adapters.sql.commit_log import LogEntry
+from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.tables import commits
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.messages import Message
 from application.retry_policy import RetryPolicy
 from domain.values import MessageId
-from tests.support.samples import NOW, a_project, an_audit_entry
+from tests.support.samples import NOW, a_project, a_running_job, an_audit_entry
 from tests.support.stores import SqlStore
 from tests.support.tcp_proxy import TcpProxy
 
@@ -224,9 +225,19 @@ class _AuditRecord:
         return is_recorded(connection, self._entry.id)
 
 
-@pytest.mark.parametrize("proof", [lambda: LogEntry(uuid4(), uuid4()), _AuditRecord])
+class _Claim:
+    """A claim as the proof of its transaction."""
+
+    def write(self, connection):
+        executions = SqlExecutionRepository(connection)
+        assert executions.claim_next("worker", 30)
+        self.is_committed = executions.proof
+
+
+@pytest.mark.parametrize("proof", [lambda: LogEntry(uuid4(), uuid4()), _AuditRecord, _Claim])
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_a_transaction_that_has_not_ended_is_waited_for(store, proof, is_committed):
+    a_running_job(store)
     entry = proof()
     is_written, may_end = threading.Event(), threading.Event()
     connection = store.engine.connect()
