@@ -7,6 +7,9 @@ to a reader at an API process.
 """
 
 import json
+import re
+import selectors
+import socket
 import statistics
 import sys
 import tempfile
@@ -16,6 +19,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 from tests.benchmarks.bench_api import PROGRAM, Caller
 from tests.support.redis_server import redis_server
@@ -27,6 +32,9 @@ _ROUNDS = 6
 _SECONDS = 2.0
 _LINES = 100
 _RUNS = 40
+_LINES_BEFORE = 10
+_BETWEEN_LINES_S = 0.2
+_TIME = re.compile(rb'"text":"([0-9.]+)')
 _FOLLOWED = {
     "writes nothing": "import time; time.sleep(60)",
     "writes a line each second": "import time\nwhile True: print(time.time(), flush=True); time.sleep(1)",
@@ -42,6 +50,7 @@ for _ in range({_LINES}):
 def main(streams: int = STREAMS) -> None:
     """Print the figures."""
     _uploads_beside(streams)
+    _print_to_readers(streams)
     _latencies()
 
 
@@ -77,6 +86,41 @@ def _uploads(call: Caller) -> float:
         call("POST", "/api/upload", PROGRAM)
         number += 1
     return number / (time.perf_counter() - begin)
+
+
+def _print_to_readers(readers: int) -> None:
+    """Report the delay of a program's lines to all its readers, and what each delivery costs the server."""
+    with tempfile.TemporaryDirectory() as directory, served(environment(Path(directory))) as server:
+        port = urlsplit(server.url).port or 0
+        code = f"import time\nwhile True: print(time.time(), flush=True); time.sleep({_BETWEEN_LINES_S})"
+        with (
+            _running(Caller(port), code) as job_id,
+            selectors.DefaultSelector() as selector,
+            ExitStack() as stack,
+        ):
+            for _ in range(readers):
+                connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                connection.sendall(
+                    f"GET /api/jobs/{job_id}/output HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+                )
+                selector.register(connection, selectors.EVENT_READ)
+            _deliveries(selector, readers * _LINES_BEFORE)
+            process = psutil.Process(server.process.pid)
+            before = sum(process.cpu_times()[:2])
+            late = _deliveries(selector, readers * _LINES)
+            cost_us = 1e6 * (sum(process.cpu_times()[:2]) - before) / len(late)
+    _report(f"print to each of {readers} readers", late)
+    print(f"processor time of a delivery: {cost_us:.0f} us")
+
+
+def _deliveries(selector: selectors.BaseSelector, number: int) -> list[float]:
+    """Return the delays of so many lines, in milliseconds."""
+    late: list[float] = []
+    while len(late) < number:
+        for key, _events in selector.select():
+            data, now = key.fileobj.recv(65_536), time.time()
+            late += [1000 * (now - float(text)) for text in _TIME.findall(data)]
+    return late
 
 
 def _latencies() -> None:
@@ -122,8 +166,8 @@ def _end_to_answer(server: Server) -> float:
 
 def _report(name: str, milliseconds: list[float]) -> None:
     ordered = sorted(milliseconds)
-    median, high = statistics.median(ordered), ordered[int(0.95 * len(ordered))]
-    print(f"{name}: median {median:.1f} ms, 95th percentile {high:.1f} ms, of {len(ordered)}")
+    median, high, highest = (ordered[int(part * len(ordered))] for part in (0.5, 0.95, 0.99))
+    print(f"{name}: median {median:.1f} ms, p95 {high:.1f} ms, p99 {highest:.1f} ms, of {len(ordered)}")
 
 
 if __name__ == "__main__":

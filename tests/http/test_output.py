@@ -331,6 +331,31 @@ def test_who_leaves_is_forgotten_at_once(service: Service, program: Program, fol
     program.end()
 
 
+def test_readers_of_one_program_share_its_output(
+    service: Service, program: Program, followers: list[OutputListener]
+):
+    job_id = service.upload(execute=True)["job_id"]
+
+    with following(service, job_id) as first, following(service, job_id) as second:
+        for events in (first, second):
+            next(events)
+        program.write(b"one\n")
+        seen = [next(event for event in events if event["event"] == "output") for events in (first, second)]
+        with following(service, job_id) as late:
+            seen.append(next(event for event in late if event["event"] == "output"))
+            assert len(followers) == 1
+        program.write(b"two\n")
+        last = [next(event for event in events if event["event"] == "output") for events in (first, second)]
+
+    is_left = eventually(lambda: not followers)
+    program.end()
+
+    assert is_left
+    assert [_told(event) for event in seen] == [("stdout", 0, b"one\n")] * 3
+    assert [_told(event) for event in last] == [("stdout", 4, b"two\n")] * 2
+    assert len({event["id"] for event in seen}) == len({event["id"] for event in last}) == 1
+
+
 def test_who_reads_slowly_costs_a_bounded_amount(
     service: Service, program: Program, followers: list[OutputListener]
 ):
@@ -342,7 +367,8 @@ def test_who_reads_slowly_costs_a_bounded_amount(
         for _ in range(400):  # 25 MiB that nobody reads
             program.write(piece)
         (follower,) = followers
-        assert follower.__self__.weight <= 3 << 20
+        live = follower.__self__
+        assert max(live.kept.weight, *(reader.weight for reader in live.readers), 0) <= 3 << 20
         program.end(stdout=Output("…", 400 * len(piece), truncated=True))
         told = [_told(event) for event in events if event["event"] == "output"]
 

@@ -61,10 +61,19 @@ class Subscription:
 
     async def wait(self, seconds: float) -> bool:
         """Sleep until woken, or for so long; return whether it was woken."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+        was_woken = True
+
+        def time_out() -> None:
+            nonlocal was_woken
+            was_woken = False
+            self.woken.set()
+
+        if not self.woken.is_set():
+            timer = asyncio.get_running_loop().call_later(seconds, time_out)
+            try:
                 await self.woken.wait()
-        was_woken = self.woken.is_set()
+            finally:
+                timer.cancel()
         self.woken.clear()
         return was_woken
 
@@ -237,16 +246,22 @@ class JobNotifier:
         while True:
             await asyncio.sleep(_REAUTHENTICATE_S)
             turn = asyncio.Semaphore(_REAUTHENTICATED_AT_ONCE)
-            waiting = [one for listeners in self._subscriptions.values() for one in listeners]
-            await asyncio.gather(*(self._reauthenticate_one(one, turn) for one in waiting))
+            await asyncio.gather(
+                *(
+                    self._reauthenticate_one(one, one.reauthenticate, turn)
+                    for listeners in self._subscriptions.values()
+                    for one in listeners
+                    if one.reauthenticate is not None
+                )
+            )
 
     @staticmethod
-    async def _reauthenticate_one(subscription: Subscription, turn: asyncio.Semaphore) -> None:
-        if subscription.reauthenticate is None:
-            return
+    async def _reauthenticate_one(
+        subscription: Subscription, reauthenticate: Callable[[], Awaitable[object]], turn: asyncio.Semaphore
+    ) -> None:
         try:
             async with turn:
-                await subscription.reauthenticate()
+                await reauthenticate()
         except NotAuthenticated:
             subscription.is_refused = True
             subscription.woken.set()

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
@@ -12,6 +12,7 @@ from domain.execution import Execution, ExecutionResult, Output
 from domain.values import ExecutionId
 from entrypoints.http.streaming.server_sent_events import event
 
+_STREAMS = tuple(Stream)
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -48,6 +49,20 @@ class UsageEvent(Struct, kw_only=True):
     processes: int | None
 
 
+@dataclass(slots=True, eq=False)
+class LiveChunk:
+    """A chunk, and its event for all readers that have everything before it.
+
+    Attributes:
+        before: The execution and the positions of such a reader.
+        event: Its event; empty as long as none was made.
+    """
+
+    chunk: OutputChunk
+    before: tuple[object, ...] = ()
+    event: bytes = b""
+
+
 class OutputEventEncoder:
     """Encodes output as events that have each byte once, and keeps the position.
 
@@ -60,13 +75,13 @@ class OutputEventEncoder:
         self.execution_id: ExecutionId | None = None
         self._offset = offset or 0
         self._wants_all = offset is not None
-        self._sent = dict.fromkeys(Stream, 0)
+        self._sent = dict.fromkeys(_STREAMS, 0)
         self._resumed_id, self._resumed = _read_position(last_event_id)
 
     def begin(self, execution: Execution) -> bytes:
         """Begin with another execution."""
         self.execution_id = execution.id
-        self._sent = dict.fromkeys(Stream, self._offset)
+        self._sent = dict.fromkeys(_STREAMS, self._offset)
         self._offset = 0  # of another attempt, the caller has nothing yet
         if str(execution.id) == self._resumed_id:
             self._sent |= self._resumed
@@ -75,12 +90,12 @@ class OutputEventEncoder:
         started = ExecutionEvent(execution_id=str(execution.id), number=execution.number)
         return event("execution", started, self._position())
 
-    def encode(self, items: Iterable[OutputChunk | UsageSample]) -> bytes:
+    def encode(self, items: Iterable[LiveChunk | UsageSample]) -> bytes:
         """Encode the new bytes of chunks, and the last usage among them."""
         encoded, usage = [], b""
         for item in items:
-            if isinstance(item, OutputChunk):
-                encoded.append(self._encode(item))
+            if isinstance(item, LiveChunk):
+                encoded.append(self._encode_once(item))
             else:
                 usage = event("usage", UsageEvent(**asdict(item)))
         return b"".join([*encoded, usage])
@@ -100,6 +115,18 @@ class OutputEventEncoder:
     def is_complete(self, result: ExecutionResult) -> bool:
         """Whether every stream was encoded to its end."""
         return all(self._sent[stream] >= output.total_bytes for stream, output in _outputs(result))
+
+    def _encode_once(self, live: LiveChunk) -> bytes:
+        """Encode a chunk, or return what another reader has encoded that has the same output before it."""
+        chunk, before = live.chunk, (self.execution_id, *self._sent.values())
+        if live.event and live.before == before:
+            self._sent[chunk.stream] = chunk.offset + len(chunk.data)
+            return live.event
+        is_next = self._sent[chunk.stream] == chunk.offset
+        encoded = self._encode(chunk)
+        if is_next and not live.event:
+            live.before, live.event = before, encoded
+        return encoded
 
     def _encode(self, chunk: OutputChunk) -> bytes:
         begin = max(self._sent[chunk.stream], chunk.offset)
@@ -125,7 +152,7 @@ class OutputEventEncoder:
         return event("output", encoded, self._position())
 
     def _position(self) -> str:
-        return ":".join((str(self.execution_id), *(str(self._sent[stream]) for stream in Stream)))
+        return ":".join((str(self.execution_id), *map(str, self._sent.values())))
 
 
 def _outputs(result: ExecutionResult) -> tuple[tuple[Stream, Output], ...]:

@@ -1,0 +1,161 @@
+"""The live output of executions, from the feed's thread to their readers on the event loop."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Lock
+from typing import Self
+
+from adapters.common.bounded_buffer import BoundedBuffer
+from application.ports.output_feed import OutputChunk, OutputFeed, UsageSample
+from domain.values import ExecutionId
+from entrypoints.http.streaming.job_notifier import Subscription
+from entrypoints.http.streaming.output_events import LiveChunk, OutputEventEncoder
+
+_BUFFER_MAX_BYTES = 2 << 20
+# What is taken at once is encoded at once, which holds up everybody else.
+_TAKEN_BYTES = 64 << 10
+
+
+class LiveOutputs:
+    """The live output of the executions that have readers in this process, each followed once."""
+
+    def __init__(self, output_feed: OutputFeed) -> None:
+        self._output_feed = output_feed
+        self._followed: dict[ExecutionId, _Followed] = {}
+
+    async def join(self, execution_id: ExecutionId, reader: "Reader") -> None:
+        """Add a reader to an execution, which is followed from its first one to its last."""
+        followed = self._followed.get(execution_id)
+        if followed is None:
+            live = LiveOutput(asyncio.get_running_loop())
+            follow = asyncio.to_thread(self._output_feed.follow, execution_id, live.put)
+            followed = self._followed[execution_id] = _Followed(live, asyncio.create_task(follow))
+        followed.live.add(reader)
+        await asyncio.shield(followed.following)
+
+    def leave(self, execution_id: ExecutionId, reader: "Reader") -> None:
+        """Remove a reader. A subscription to the feed that is still being made ends once it is there."""
+        followed = self._followed.get(execution_id)
+        if followed is not None and followed.live.remove(reader):
+            del self._followed[execution_id]
+            followed.following.add_done_callback(_unfollow)
+
+
+class LiveOutput:
+    """The output of one execution, passed to all its readers, who are woken together.
+
+    Attributes:
+        kept: The latest of it, for readers who come later.
+        readers: The readers.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.kept: BoundedBuffer[LiveChunk | UsageSample] = BoundedBuffer(_BUFFER_MAX_BYTES)
+        self._loop = loop
+        self._lock = Lock()
+        self.readers: set[Reader] = set()
+        self._is_waking = False
+
+    def put(self, item: OutputChunk | UsageSample) -> None:
+        """Take a chunk or a usage, on any thread, and wake the readers."""
+        live, size = (LiveChunk(item), len(item.data)) if isinstance(item, OutputChunk) else (item, 0)
+        with self._lock:
+            self.kept.append(live, size)
+            for reader in self.readers:
+                reader.put(live, size)
+            is_waking, self._is_waking = self._is_waking, True
+        if not is_waking:
+            with suppress(RuntimeError):  # the loop has ended, and with it the readers
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def add(self, reader: "Reader") -> None:
+        """Add a reader, who has what is kept."""
+        with self._lock:
+            for live in self.kept:
+                reader.put(live, len(live.chunk.data) if isinstance(live, LiveChunk) else 0)
+            self.readers.add(reader)
+
+    def remove(self, reader: "Reader") -> bool:
+        """Remove a reader; return whether none is left."""
+        with self._lock:
+            self.readers.discard(reader)
+            return not self.readers
+
+    def _wake(self) -> None:
+        self._is_waking = False  # before they look: what comes from now on wakes them again
+        for reader in tuple(self.readers):
+            reader.subscription.woken.set()
+
+
+@dataclass(eq=False)
+class _Followed:
+    """An execution that is followed: its output, and the subscription to the feed, which is being made."""
+
+    live: LiveOutput
+    following: asyncio.Task[Callable[[], None]]
+
+
+def _unfollow(following: asyncio.Task[Callable[[], None]]) -> None:
+    if not following.cancelled() and following.exception() is None:
+        following.get_loop().run_in_executor(None, following.result())
+
+
+class Reader:
+    """A reader of the output of a job: of one execution at a time.
+
+    Chunks that arrive while its buffer is full are dropped; the gap shows in the offsets.
+    """
+
+    def __init__(self, outputs: LiveOutputs, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self._outputs = outputs
+        self._lock = Lock()
+        self._items: BoundedBuffer[LiveChunk | UsageSample] = BoundedBuffer(_BUFFER_MAX_BYTES)
+        self._execution_id: ExecutionId | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.leave()
+
+    @property
+    def weight(self) -> int:
+        """The memory that its buffer takes, in bytes, roughly; readers of one program share the chunks."""
+        return self._items.weight
+
+    @property
+    def is_live(self) -> bool:
+        """Whether output may still come."""
+        return self._execution_id is not None
+
+    def put(self, live: LiveChunk | UsageSample, size: int) -> None:
+        """Take a chunk or a usage, on any thread."""
+        with self._lock:
+            if self._items.has_room(size):
+                self._items.append(live, size)
+
+    def news(self, encoder: OutputEventEncoder) -> Iterator[bytes]:
+        """Yield the encoded new output."""
+        for items in iter(self._take, []):
+            if encoded := encoder.encode(items):
+                yield encoded
+
+    async def turn_to(self, execution_id: ExecutionId) -> None:
+        """Read the output of this execution, and of no other."""
+        self.leave()
+        self._items.clear()
+        self._execution_id = execution_id
+        await self._outputs.join(execution_id, self)
+
+    def leave(self) -> None:
+        """Read nothing. What has come stays to be read."""
+        if self._execution_id is not None:
+            self._outputs.leave(self._execution_id, self)
+            self._execution_id = None
+
+    def _take(self) -> list[LiveChunk | UsageSample]:
+        with self._lock:
+            return self._items.take(_TAKEN_BYTES)
