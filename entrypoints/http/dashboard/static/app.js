@@ -1,11 +1,16 @@
 // What every page does: keep itself fresh, say times in the reader's zone, and say when the server is gone.
 "use strict";
+// Makes an element with properties and children.
+const element = (name, properties = {}, ...children) => {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+};
+
 const copyText = async (content) => {
   if (navigator.clipboard) return navigator.clipboard.writeText(content);
   // Pages of http have no clipboard to write to, but may copy what is selected.
-  const area = document.createElement("textarea");
-  area.value = content;
-  area.className = "visually-hidden";
+  const area = element("textarea", { value: content, className: "visually-hidden" });
   document.body.append(area);
   area.select();
   const isCopied = document.execCommand("copy");
@@ -88,10 +93,8 @@ const copyText = async (content) => {
     return part ? part.querySelector("[data-fault]") : target;
   };
   const alertOf = (sentence) => {
-    const alert = document.createElement("div");
-    alert.className = "alert";
+    const alert = element("div", { className: "alert", textContent: sentence });
     alert.setAttribute("role", "alert");
-    alert.textContent = sentence;
     return alert;
   };
 

@@ -6,8 +6,7 @@
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   // A canvas does not know light-dark(): the colour is taken from an element that has it.
   const colour = (name) => {
-    const probe = document.createElement("span");
-    probe.className = `probe ${name}`;
+    const probe = element("span", { className: `probe ${name}` });
     document.body.append(probe);
     const value = getComputedStyle(probe).color;
     probe.remove();
@@ -69,14 +68,11 @@
   };
 
   const row = (cells, kind) => {
-    const made = document.createElement("tr");
-    made.append(...cells.map((content, index) => {
-      const cell = document.createElement(kind === "th" || index === 0 ? "th" : "td");
-      if (cell.tagName === "TH") cell.scope = kind === "th" ? "col" : "row";
-      cell.textContent = content;
-      return cell;
-    }));
-    return made;
+    const cell = (content, index) => {
+      if (kind !== "th" && index > 0) return element("td", {}, content);
+      return element("th", { scope: kind === "th" ? "col" : "row" }, content);
+    };
+    return element("tr", {}, ...cells.map(cell));
   };
 
   // The table is made where it is open: it has as many rows as the chart has points.

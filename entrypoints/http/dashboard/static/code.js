@@ -10,7 +10,6 @@
   const blocks = new Map();
 
   const fragment = (lines) => `#${lines.replace(/[^/:]+/g, encodeURIComponent)}`;
-  const element = (name, properties) => Object.assign(document.createElement(name), properties);
 
   class Block {
     constructor(pre) {

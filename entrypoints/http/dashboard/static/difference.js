@@ -116,13 +116,6 @@ const differenceTable = (() => {
   const MOST_ROWS = 2000;
   const MOST_CHARS = 2000;
 
-  const element = (name, className, content = "") => {
-    const made = document.createElement(name);
-    made.className = className;
-    made.append(content);
-    return made;
-  };
-
   // Of a line that takes the place of another, the part that differs.
   const marked = (line, other) => {
     const most = Math.min(line.length, other.length);
@@ -137,28 +130,28 @@ const differenceTable = (() => {
   };
 
   const shown = (line, other) => {
-    const cell = element("td", "line");
+    const cell = element("td", { className: "line" });
     let [begin, end] = other === undefined ? [line.length, line.length] : marked(line, other);
     const first = other === undefined ? 0 : Math.max(Math.min(begin, line.length - MOST_CHARS), 0);
     const last = Math.min(first + MOST_CHARS, line.length);
     [begin, end] = [Math.min(begin, last), Math.min(end, last)];
     if (first) cell.append("\u2026");
     cell.append(inert(line.slice(first, begin)));
-    if (end > begin) cell.append(element("mark", "", inert(line.slice(begin, end))));
+    if (end > begin) cell.append(element("mark", {}, inert(line.slice(begin, end))));
     cell.append(inert(line.slice(end, last)));
     if (last < line.length) cell.append("\u2026");
     return cell;
   };
 
   const row = (kind, sign, old, now, cell) => {
-    const made = element("tr", kind);
-    made.append(element("td", "n", old === null ? "" : `${old + 1}`), element("td", "n", now === null ? "" : `${now + 1}`),
-                element("td", "sign", sign), cell);
+    const made = element("tr", { className: kind });
+    made.append(element("td", { className: "n" }, old === null ? "" : `${old + 1}`), element("td", { className: "n" }, now === null ? "" : `${now + 1}`),
+                element("td", { className: "sign" }, sign), cell);
     return made;
   };
 
   const skipped = (count) => {
-    const cell = element("td", "line", text("lines_unchanged", { count }));
+    const cell = element("td", { className: "line" }, text("lines_unchanged", { count }));
     return row("skipped", "", null, null, cell);
   };
 
@@ -189,13 +182,13 @@ const differenceTable = (() => {
       same(line, last, now.length - old.length);
       if (last < old.length) rows.push(skipped(old.length - last));
     } else {
-      rows.push(row("skipped", "", null, null, element("td", "line", text("lines_left_out"))));
+      rows.push(row("skipped", "", null, null, element("td", { className: "line" }, text("lines_left_out"))));
     }
-    const table = element("table", "difference-lines");
-    const body = document.createElement("tbody");
+    const table = element("table", { className: "difference-lines" });
+    const body = element("tbody");
     body.append(...rows);
     table.append(body);
-    const region = element("div", "difference", table);
+    const region = element("div", { className: "difference" }, table);
     region.tabIndex = 0;
     region.setAttribute("role", "group");
     region.setAttribute("aria-label", label);

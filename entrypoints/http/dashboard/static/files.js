@@ -36,7 +36,6 @@
       }
     });
 
-    const element = (name, properties) => Object.assign(document.createElement(name), properties);
     const changed = () => form.dispatchEvent(new Event("input", { bubbles: true }));
     const about = (file) => {
       if (file.isArchive) return text("archive_extracted");
@@ -62,7 +61,7 @@
 
     const show = () => {
       list.replaceChildren(...files.map((file) => {
-        const item = element("li", {});
+        const item = element("li");
         const path = element("input", { value: file.path, className: "mono", autocomplete: "off", spellcheck: false });
         path.setAttribute("aria-label", text("path"));
         path.addEventListener("input", () => { file.path = path.value; });

@@ -103,11 +103,6 @@
     [["j", "\u2193"], text("key_next")], [["k", "\u2191"], text("key_previous")], [["Enter"], text("key_open")],
     [["x"], text("key_select")], [["/"], text("key_search")], [["?"], text("key_help")],
   ];
-  const element = (name, properties = {}, ...children) => {
-    const made = Object.assign(document.createElement(name), properties);
-    made.append(...children);
-    return made;
-  };
   const help = () => {
     const toggle = element("input", { type: "checkbox", checked: !localStorage.getItem(KEYS_OFF) });
     toggle.addEventListener("change", () => (toggle.checked ? localStorage.removeItem(KEYS_OFF) : localStorage.setItem(KEYS_OFF, "1")));

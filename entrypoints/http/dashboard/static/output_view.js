@@ -9,7 +9,6 @@ const [LiveView, ArchiveView] = (() => {
   const LARGEST_HEIGHT = 8e6;  // browsers end at some ten millions of pixels
   const AT_END_PX = 40;
 
-  const element = (name, className, properties = {}) => Object.assign(document.createElement(name), { className, ...properties });
   const folded = (text) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
   const weight = (row) => ROW_WEIGHT + RUN_WEIGHT * row.runs.length;
 
@@ -33,7 +32,7 @@ const [LiveView, ArchiveView] = (() => {
     const styles = runs.slice(0, STYLED_RUNS);
     const edges = [0, text.length, ...styles.map(([place]) => place), ...links.flatMap(({ begin, end }) => [begin, end]), ...found.flatMap((place) => [place, place + wanted.length])];
     const places = [...new Set(edges)].sort((one, other) => one - other);
-    const whole = element("span", "c");
+    const whole = element("span", { className: "c" });
     let style = 0, link = null, next = { style: 0, link: 0, found: 0 };
     for (let place = 0; place + 1 < places.length; place += 1) {
       const [begin, end] = [places[place], places[place + 1]];
@@ -42,11 +41,11 @@ const [LiveView, ArchiveView] = (() => {
       while (next.found < found.length && found[next.found] + wanted.length <= begin) next.found += 1;
       let piece = document.createTextNode(text.slice(begin, end));
       const wrap = (outer) => { outer.append(piece); piece = outer; };
-      if (style) wrap(element("span", Terminal.classes(style)));
-      if (next.found < found.length && found[next.found] <= begin) wrap(element("mark", ""));
+      if (style) wrap(element("span", { className: Terminal.classes(style) }));
+      if (next.found < found.length && found[next.found] <= begin) wrap(element("mark"));
       const over = links[next.link];
       if (over && over.begin <= begin) {
-        if (!link || link.begin !== over.begin) whole.append((link = { begin: over.begin, element: element("a", "position", { href: over.href }) }).element);
+        if (!link || link.begin !== over.begin) whole.append((link = { begin: over.begin, element: element("a", { className: "position", href: over.href }) }).element);
         link.element.append(piece);
       } else whole.append(piece);
     }
@@ -75,14 +74,14 @@ const [LiveView, ArchiveView] = (() => {
 
     make(row) {
       const { stream, line, continues } = row;
-      const made = element("div", `row ${stream}`);
-      if (continues || !line) made.append(element("span", "n"));
+      const made = element("div", { className: `row ${stream}` });
+      if (continues || !line) made.append(element("span", { className: "n" }));
       else {
-        const number = element("a", "n", { href: `${this.address}#${stream}-L${line}`, tabIndex: -1, ariaLabel: text("line_of", { stream, line }) });
+        const number = element("a", { className: "n", href: `${this.address}#${stream}-L${line}`, tabIndex: -1, ariaLabel: text("line_of", { stream, line }) });
         number.dataset.n = line;
         made.append(number);
       }
-      const at = element("span", "at");
+      const at = element("span", { className: "at" });
       if (row.at) at.dataset.at = clock(row.at);
       made.append(at, content(row, this.wanted));
       if (this.isMarked(row)) made.classList.add("marked");
@@ -273,8 +272,8 @@ const [LiveView, ArchiveView] = (() => {
     constructor(box, address, pages) {
       super(box, address);
       Object.assign(this, { pages, grown: null, rows: [], isUpdating: false, isDue: false, onFault: () => {} });
-      this.before = element("div", "space");
-      this.after = element("div", "space");
+      this.before = element("div", { className: "space" });
+      this.after = element("div", { className: "space" });
       this.makeRoomForNumbers();
     }
 

@@ -77,7 +77,6 @@
       return `${written}\n\u2026\n`;
     };
 
-    const element = (name, properties) => Object.assign(document.createElement(name), properties);
 
     const compare = async () => {
       // In the order in which they ran.
