@@ -20,7 +20,7 @@ from tests.support import prepared_program
 from tests.support.databases import make_tables
 from tests.support.no_tls import NO_TLS
 from tests.support.prepared_program import StartedProcess
-from tests.support.processes import PATIENCE_S
+from tests.support.processes import PATIENCE_S, pause
 
 PROGRAM = str(Path(sys.executable).with_name("service-server"))
 ROOT = Path(__file__).parents[2]
@@ -123,11 +123,12 @@ class ServiceProcess:
             self._process = _start(command, self._environment, directory, streams)
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
+        begin = time.monotonic()
         while not self._is_ready(self):
-            if not self.is_alive or time.monotonic() > deadline:
+            waited_s = time.monotonic() - begin
+            if not self.is_alive or waited_s > START_TIMEOUT_S:
                 raise AssertionError(f"{self._arguments} did not start:\n{self.output[-4_000:]}")
-            time.sleep(0.02)
+            pause(waited_s)
 
     def start(self) -> None:
         self.launch()

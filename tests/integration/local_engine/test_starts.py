@@ -46,11 +46,15 @@ def engines(tmp_path_factory):
     with ExitStack() as stack:
 
         def run(name, **settings):
-            return stack.enter_context(running_engine(tmp_path_factory.mktemp(name), **settings))
+            return stack.enter_context(running_engine(directory / name, **settings))
 
+        directory = tmp_path_factory.mktemp("engines")
         cold, warm = run("cold"), run("warm", warm_starts=1)
         plain = run("plain", isolated=False)
         java = _PROGRAMS["built by a compiler that waits"]
+        # Programs beside it would only keep the archive from being made.
+        warm.run(java)
+        assert eventually(lambda: any(directory.glob("warm/*.archive")))
         assert eventually(lambda: warm.run(java) and _is_compiler_ready(warm))
         yield {
             "cold": cold,

@@ -14,6 +14,7 @@ from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.main import service_server
 from entrypoints.container import build_container
 from tests.support.callers import a_caller
+from tests.support.databases import make_tables
 from tests.support.samples import a_job
 from tests.support.settings import settings_of
 
@@ -31,8 +32,10 @@ def data_dir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(data_dir):  # noqa: ARG001 - sets the environment
+def run(data_dir):
     """Run a command; return its output, or raise its error."""
+    data_dir.mkdir()
+    make_tables(data_dir)
 
     def run(*arguments):
         ran = CliRunner().invoke(service_server, arguments)
