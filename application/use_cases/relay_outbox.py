@@ -10,13 +10,15 @@ from application.ports.event_feed import EventFeed
 from application.ports.tracing import SpanKind, Tracing
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
-from domain.events import BatchSubmitted, JobCancelled, JobCompleted, JobRetried, JobStarted
+from domain.events import BatchSubmitted, JobCancelled, JobCompleted, JobRetried, JobStarted, JobSubmitted
 from domain.trace_context import TraceContext
 from domain.values import BatchId, MessageId
 
 # Events that leave an execution waiting for a worker. Older versions stored them in the outbox, also by the
 # last name.
 _WAKING = frozenset({JobStarted.__name__, JobRetried.__name__, "ExecutionRequested"})
+# Events without listeners: a job that was not known until now has none.
+_UNHEARD = frozenset({JobSubmitted.__name__})
 _ENDING = frozenset({JobCompleted.__name__, JobCancelled.__name__})
 
 # How many published messages are removed in one transaction, at the next sweep at the latest. A crash before
@@ -30,7 +32,7 @@ class RelayOutbox:
     * Messages of this process's commits are handed over after the commit. A sweep of the outbox finds the
       stale ones, left by a crash or by an outage of the queue.
     * A worker is woken for each event that leaves an execution waiting, and for a batch as many as its
-      executions need; every event goes to the event feed.
+      executions need; every event that can have a listener goes to the event feed.
     * A job's end may complete its batch.
     * Any number of processes may sweep at once: each reserves the messages that it fetches for itself.
     * A message may be published twice, and is published at least once, unless it may be lost.
@@ -112,7 +114,8 @@ class RelayOutbox:
             if waiting:
                 self._wake(waiting, [message.trace for message in messages if self._wake_ups(message)])
         finally:
-            self._event_feed.publish(messages)
+            if heard := [message for message in messages if message.name not in _UNHEARD]:
+                self._event_feed.publish(heard)
         in_batches = [message.body.get("batch_id") for message in messages if message.name in _ENDING]
         if ended := {BatchId(UUID(batch_id)) for batch_id in in_batches if batch_id is not None}:
             self._complete_batches(sorted(ended))
