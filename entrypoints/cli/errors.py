@@ -15,6 +15,10 @@ OS_FAULTS: Mapping[int, str] = {
     errno.ENOTDIR: "no_directory",
     errno.ENOSPC: "full",
     errno.EROFS: "read_only",
+    errno.ECONNREFUSED: "refused",
+    errno.EADDRINUSE: "address_in_use",
+    errno.EADDRNOTAVAIL: "no_address",
+    errno.ETIMEDOUT: "timed_out",
 }
 
 

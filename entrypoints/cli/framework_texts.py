@@ -11,7 +11,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
-from rich.text import Text
 
 from domain.catalogue.language import Language, language_of_environment
 from entrypoints.cli.help_texts import translated
@@ -19,6 +18,7 @@ from entrypoints.cli.help_texts import translated
 if TYPE_CHECKING:
     from rich.markdown import Markdown
     from rich.style import StyleType
+    from rich.text import Text
 
 # click's name for a type is also the metavar of its values, which is the same in every language.
 TYPE_NAMES = frozenset({"file", "directory", "path"})
@@ -71,6 +71,8 @@ class TranslatedFormatter(click.RichHelpFormatter):
 
     def rich_text(self, text: "str | Text | Markdown", style: "StyleType" = "") -> "Text | Markdown":
         """Return a text whose lines may also end where it has no spaces, as in Japanese."""
+        from rich.text import Text  # noqa: PLC0415 - only help needs it
+
         if isinstance(text, str):
             text = _LINE_MAY_END.sub(_BREAK, text)
         shown = super().rich_text(text, style)
@@ -92,7 +94,7 @@ class TranslatedFormatter(click.RichHelpFormatter):
         if context is not None and context.help_option_names:
             hint = translated("Try '{command} {option}' for help.")
             shown = hint.format(command=context.command_path, option=context.help_option_names[0])
-            self.config.errors_suggestion = self.highlighter(Text(shown))
+            self.config.errors_suggestion = self.highlighter(shown)
         super().write_error(e)
 
 

@@ -125,7 +125,7 @@ def _load(location: str) -> click.Command:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Without --server, a command works on this machine with the current settings.",
 )
-@click.version_option(package_name="service-server")
+@click.version_option(package_name="service-server", message="%(prog)s %(version)s")
 def service_server() -> None:
     """Upload code, run it, and read its result and log."""
 

@@ -30,6 +30,7 @@ RICH_WORDS = {
 # Words of click that nobody meets here: faults in a program, of Windows, and of functions that are not used.
 NOT_MET = {
     *("Value must be an iterable.", "Name '{name}' defined twice", "Choice({choices})"),
+    "%(prog)s, version %(version)s",
     "Could not determine name for option with declarations {decls!r}",
     (
         "No options defined but a name was passed ({name}). Did you mean to declare an argument instead? "

@@ -11,7 +11,7 @@ from entrypoints.cli.errors import Failure, sentence_of
     ("locale", "said"),
     [
         ("C.UTF-8", "cannot detect the language of a.txt; use --language"),
-        ("ko_KR.UTF-8", "a.txt의 언어를 알 수 없습니다. --language로 지정하세요"),
+        ("ko_KR.UTF-8", "a.txt의 언어를 알 수 없습니다. --language로 지정하십시오"),
         ("ja_JP.UTF-8", "a.txt の言語を判別できません。--language で指定してください"),
     ],
 )
