@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ class ServiceClient:
     @classmethod
     def on_socket(cls, path: str) -> Self:
         """Build a client of a server that listens on a Unix domain socket."""
-        transport = httpx.HTTPTransport(uds=path)
+        # An empty context: the usual one, with its authorities, takes a command 28 ms.
+        transport = httpx.HTTPTransport(uds=path, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         http = httpx.Client(base_url="http://localhost", transport=transport, timeout=_TIMEOUT)
         return cls(http, "the embedded service", may_lose_answers=False)
 
