@@ -48,7 +48,7 @@ def sources(tmp_path_factory):
     """The sources of the version before."""
     archive = subprocess.run(["git", "archive", PREVIOUS], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode != 0:
-        pytest.skip("the commit of the version before is not in this copy of the repository")
+        pytest.skip(f"commit {PREVIOUS} is not in this copy of the repository: git fetch --unshallow")
     directory = tmp_path_factory.mktemp("previous")
     subprocess.run(["tar", "-x", "-C", directory], input=archive.stdout, check=True)
     return directory

@@ -1,10 +1,20 @@
 """Batches of real programs, by the command line."""
 
 import json
+import sqlite3
+import subprocess
+from contextlib import closing, suppress
+from threading import Thread
 
+import httpx
 import pytest
 
+from tests.e2e.test_clocks import SOURCE
+from tests.e2e.test_locked_database import DATABASE
 from tests.support import service
+from tests.support.files import files_below
+from tests.support.no_tls import NO_TLS
+from tests.support.processes import eventually
 
 
 @pytest.fixture
@@ -95,3 +105,41 @@ def test_a_batch_is_cancelled_and_a_job_is_run_again(where, tmp_path):
     job_id = json.loads(piped.stdout)["job_id"]
     output("status", job_id, "--wait", "20", env=where)
     assert output("logs", job_id, env=where) == b"three\n"
+
+
+def test_the_code_of_a_batch_whose_process_was_killed_before_its_transaction_is_removed(tmp_path):
+    # Given a service with a job, and a database that takes no transaction
+    env, code = service.environment(tmp_path, SERVICE_SERVER_UNUSED_FILES_KEPT_HOURS="24"), tmp_path / "code"
+    bodies = [{"project": "p", "code": f"print({n})", "language": "python"} for n in range(5)]
+    with service.served(env) as server, closing(sqlite3.connect(tmp_path / DATABASE)) as other:
+        kept = server.upload("print('kept')")
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+
+        def post():
+            with suppress(httpx.TransportError):
+                httpx.post(f"{server.url}/api/batches", json={"jobs": bodies}, verify=NO_TLS, timeout=120)
+
+        # When the process is killed that has stored the code of a batch, and not its jobs
+        upload = Thread(target=post)
+        upload.start()
+        assert eventually(lambda: len(files_below(code)) == 1 + len(bodies))
+        server.process.kill()
+        upload.join()
+        other.execute("ROLLBACK")
+    # Then its code is there while it may be that of an upload, and no job is
+    assert service.run("purge", env=env).returncode == 0
+    assert len(files_below(code)) == 1 + len(bodies)
+    # And it is removed two days later, and the code of a job is not
+    library, offset = tmp_path / "settable_clock.so", tmp_path / "offset"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+    offset.write_text(str(2 * 86_400))
+    later = {"LD_PRELOAD": str(library), "SETTABLE_CLOCK": str(offset)}
+    with service.start("purge", env=env | later) as purge:
+        said, errors = purge.communicate(timeout=120)
+    assert purge.returncode == 0, errors
+    assert b"5" in said
+    (left,) = files_below(code)
+    assert left.name.startswith(kept["job_id"])
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as database:
+        assert database.execute("SELECT job_id FROM jobs").fetchall() == [(kept["job_id"],)]
