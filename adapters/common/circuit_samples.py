@@ -12,7 +12,7 @@ def circuit_samples() -> Iterable[Sample]:
     """Read the state of the circuits of this process, by the names of their dependencies."""
     are_open, openings = Counter[str](), Counter[str]()
     for breaker in breakers():
-        are_open[breaker.dependency] += not breaker.is_closed
+        are_open[breaker.dependency] += breaker.is_open
         openings[breaker.dependency] += breaker.openings
     for dependency in openings:
         yield Sample(CIRCUITS_OPEN, are_open[dependency], (dependency,))

@@ -170,3 +170,17 @@ def test_circuits_are_measured_by_their_dependency():
     found = {(sample.metric, *sample.labels): sample.value for sample in circuit_samples()}
     assert found[CIRCUITS_OPEN, first.dependency] == 1
     assert found[CIRCUIT_OPENINGS, second.dependency] == 2
+
+
+def test_a_circuit_that_would_let_a_trial_through_is_not_measured_as_open(clock):
+    breaker = CircuitBreaker("another dependency of this test", THRESHOLD, RESET_S, clock=clock)
+    for _ in range(THRESHOLD):
+        breaker.failed()
+
+    def is_open():
+        found = {(sample.metric, *sample.labels): sample.value for sample in circuit_samples()}
+        return found[CIRCUITS_OPEN, breaker.dependency]
+
+    assert is_open() == 1
+    clock.now += RESET_S + 0.1  # and no call is made
+    assert is_open() == 0
