@@ -48,7 +48,7 @@ def test_pages_say_why_nothing_runs(page: Page, cluster: Cluster):
     page.goto(job_page)
     expect(page.locator("#state")).to_contain_text("Queued for a free worker, number 1 in line")
     page.goto(first_page)
-    expect(page.locator("#waits")).to_contain_text("1 job queued. All 1 slots are in use.")
+    expect(page.locator("#waits")).to_contain_text("1 job queued. The only slot is in use.")
     expect(banner).to_have_text("")
 
     # The worker is paused; its lease ends.

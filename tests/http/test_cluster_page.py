@@ -58,7 +58,7 @@ def test_the_queue_is_a_table_of_what_runs_and_what_waits_and_why(busy: tuple[Se
     assert re.findall(r'badge (\w+)"', part) == ["running", "queued", "queued"]
     assert 'href="/dashboard/jobs/' in rows[0]
     assert "No. 1" in rows[1]
-    assert "All 1 slots are in use." in rows[1]
+    assert "The only slot is in use." in rows[1]
     assert "No. 2" in rows[2]
     assert 'id="queue"' in page
     assert "of 1 slots" in page
@@ -74,7 +74,7 @@ def test_the_first_page_says_why_jobs_wait(busy: tuple[Service, dict]):
     waits = service.http.get("/dashboard/waits").text
 
     assert 'hx-get="/dashboard/waits"' in service.http.get("/dashboard").text
-    assert "2 jobs queued. All 1 slots are in use." in waits
+    assert "2 jobs queued. The only slot is in use." in waits
     assert 'href="/dashboard/cluster"' in waits
 
 
@@ -85,7 +85,7 @@ def test_a_job_that_waits_names_the_cause(busy: tuple[Service, dict]):
     waiting = service.http.get(f"/api/jobs/{last}/timeline").json()["waiting"]
 
     assert (waiting["awaited"], waiting["place"]) == ("worker", 2)
-    assert (waiting["cause"], waiting["detail"]) == ("slots", "All 1 slots are in use.")
+    assert (waiting["cause"], waiting["detail"]) == ("slots", "The only slot is in use.")
 
 
 def test_a_job_at_its_tenants_bound_says_so_on_its_page(busy: tuple[Service, dict]):

@@ -58,5 +58,5 @@ def test_the_page_of_a_project_and_of_the_tenant_s_usage_show_the_policy_in_forc
 
     assert "Kept: ended jobs for 365 days, logs for 0.5 days, jobs never executed for good." in page.text
     usage = service.http.get("/dashboard/usage")
-    assert "Kept: ended jobs for good, logs for good, jobs never executed for good." in usage.text
+    assert "Ended jobs, logs and jobs never executed are kept for good." in usage.text
     service.http.put(PATH, json={}).raise_for_status()

@@ -7,12 +7,10 @@ from domain.catalogue.text import Text, text
 def retention_sentence(view: RetentionView) -> Text:
     """Return the policy in force as a sentence."""
     policy = view.in_force
-    return text(
-        "common.retention",
-        jobs=_kept(policy.jobs_days),
-        logs=_kept(policy.logs_days),
-        pending=_kept(policy.pending_days),
-    )
+    jobs, logs, pending = map(_kept, (policy.jobs_days, policy.logs_days, policy.pending_days))
+    if jobs == logs == pending:
+        return text("common.retention_of_all", days=jobs)
+    return text("common.retention", jobs=jobs, logs=logs, pending=pending)
 
 
 def _kept(days: float | str | None) -> Text:

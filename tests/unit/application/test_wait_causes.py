@@ -58,7 +58,7 @@ def test_a_job_behind_as_many_as_run_at_once_waits_for_a_slot(service: InMemoryS
     service.claim()
     job = service.start()
 
-    assert cause_of(service, job.job_id) == (WaitCause.SLOTS, "All 1 slots are in use.")
+    assert cause_of(service, job.job_id) == (WaitCause.SLOTS, "The only slot is in use.")
 
 
 def test_a_job_without_a_worker_says_so_and_has_no_estimate(service: InMemoryService):
