@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -220,7 +221,10 @@ class LocalEngine(ExecutionEngine):
         missing = isolation.missing()
         warning = None if isolation.is_isolated else text("engine.not_isolated")
         if missing:
-            names = " and ".join(guarantee.partition(":")[0] for guarantee in missing)
+            names = reduce(
+                lambda first, second: text("engine.not_found_both", first=first, second=second),
+                (each.values["guarantee"] for each in missing),
+            )
             warning = text("engine.partly_isolated", missing=names)
         return EngineDescription(
             name=self.name,

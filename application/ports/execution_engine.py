@@ -249,11 +249,11 @@ class EngineDescription:
 
     name: str
     is_isolated: bool | None = None
-    missing: Sequence[str] = ()
+    missing: Sequence[Text | str] = ()
     limits: Mapping[str, Text | str] = field(default_factory=dict)
     warning: Text | str | None = None
-    warm_start: str | None = None
-    control_groups: str | None = None
+    warm_start: Text | str | None = None
+    control_groups: Text | str | None = None
     addresses: Sequence[str] = ()
     measures_while_running: bool = False
 

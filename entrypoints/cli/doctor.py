@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 from importlib.metadata import version
+from itertools import zip_longest
 from typing import Any
 
 import rich_click as click
@@ -150,16 +151,23 @@ def _print_engine(engine: Json | None) -> None:
         False: text("doctor.isolated_no"),
         None: text("doctor.isolated_unknown"),
     }
+    missing = zip_longest(engine.get("missing_texts", ()), engine["missing"])
     print_fields(
         [
             (text("doctor.name"), engine["name"]),
             (text("doctor.isolated"), isolated[engine["isolated"]]),
-            (text("doctor.warm_start"), engine["warm_start"]),
-            (text("doctor.control_groups"), engine["control_groups"]),
-            (text("doctor.warning"), text_of(engine.get("warning_text")) or engine["warning"]),
-            *((text("doctor.missing"), guarantee) for guarantee in engine["missing"]),
+            (text("doctor.warm_start"), _sentence(engine, "warm_start")),
+            (text("doctor.control_groups"), _sentence(engine, "control_groups")),
+            (text("doctor.warning"), _sentence(engine, "warning")),
+            *((text("doctor.missing"), text_of(parts) or told) for parts, told in missing),
         ]
     )
     texts = engine.get("limit_texts", {})
     limits = [(name, text_of(texts.get(name)) or how) for name, how in engine["limits"].items()]
     print_table((Column.LIMIT, Column.ENFORCED), limits, is_part=True)
+
+
+def _sentence(engine: Json, name: str) -> Text | str | None:
+    """Return a field of an engine's description: in our language, or in English."""
+    told: str | None = engine[name]
+    return text_of(engine.get(f"{name}_text")) or told

@@ -15,6 +15,7 @@ from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_BOUNDS
 from entrypoints.http.presenter import reached_limit, sentence_of
+from entrypoints.http.schemas.jobs import SentenceResponse
 from entrypoints.http.schemas.timeline import (
     AllowedLimit,
     AttemptResponse,
@@ -82,11 +83,14 @@ def present_engine(state: EngineState) -> EngineResponse:
     return EngineResponse(
         name=description.name,
         isolated=_isolated(description),
-        missing=list(description.missing),
+        missing=list(map(str, description.missing)),
+        missing_texts=_sentences(description.missing),
         warning=_plain(description.warning),
         warning_text=sentence_of(description.warning),
-        warm_start=description.warm_start,
-        control_groups=description.control_groups,
+        warm_start=_plain(description.warm_start),
+        warm_start_text=sentence_of(description.warm_start),
+        control_groups=_plain(description.control_groups),
+        control_groups_text=sentence_of(description.control_groups),
         limits={name: str(how) for name, how in description.limits.items()},
         limit_texts={
             name: told
@@ -97,6 +101,12 @@ def present_engine(state: EngineState) -> EngineResponse:
         languages=list(map(present_language, state.languages)),
         queue=_queue(state.queue),
     )
+
+
+def _sentences(said: Sequence[Text | str]) -> list[SentenceResponse] | UnsetType:
+    """Show texts of the catalogue; absent unless all are."""
+    told = [each for each in map(sentence_of, said) if not isinstance(each, UnsetType)]
+    return told if len(told) == len(said) else UNSET
 
 
 def _plain(said: Text | str | None) -> str | None:

@@ -144,6 +144,11 @@ def test_advice_about_a_language_is_in_the_language_of_a_reader(tmp_path):
     assert str(advice) == ruby["unavailable_because"]
     assert advice.into(Language.KOREAN).startswith("Ruby: 이 컴퓨터에 설치되어 있지 않습니다: ")
     assert text_of(report["engine"]["warning_text"]).into(Language.KOREAN).startswith("프로그램이 격리되지")
+    beginnings = {"warm_start": "없음: 프로그램이 격리되지", "control_groups": "사용하지 않음: 프로그램이"}
+    for name, begins in beginnings.items():
+        told = text_of(report["engine"][f"{name}_text"])
+        assert str(told) == report["engine"][name]
+        assert told.into(Language.KOREAN).startswith(begins)
     limits = report["engine"]["limits"]
     texts = {name: str(text_of(parts)) for name, parts in report["engine"]["limit_texts"].items()}
     assert texts == limits

@@ -59,8 +59,8 @@ def _main() -> None:
     json.dump(
         {
             "trouble": None,
-            "control_groups": description.control_groups,
-            "missing": list(description.missing),
+            "control_groups": str(description.control_groups),
+            "missing": list(map(str, description.missing)),
             "stdout": result.stdout.text,
             "artifacts": {path: content.decode() for path, content in artifacts.items()},
             "message": result.error_message,

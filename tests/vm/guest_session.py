@@ -88,8 +88,8 @@ def _seen(engine: LocalEngine, kit: EngineUnderTest) -> _Seen:
     return _Seen(
         trouble=None,
         isolated=description.is_isolated,
-        control_groups=description.control_groups,
-        missing=description.missing,
+        control_groups=str(description.control_groups),
+        missing=list(map(str, description.missing)),
         within_limits=run("print(6 * 7)").stdout.text,
         greedy=run(_GREEDY).reason or "",
         greedy_together=run(_OF_MANY_PROCESSES, processes=16).reason or "",

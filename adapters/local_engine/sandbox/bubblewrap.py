@@ -54,7 +54,7 @@ from adapters.local_engine.sandbox.supervisor.scheduling import PROGRAM_NICE
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from adapters.local_engine.sandbox.user_share import UserShare
 from application.errors import DependencyUnavailable
-from domain.catalogue.text import Text, text
+from domain.catalogue.text import Text, said_by, text
 
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves unassigned.
 _FIRST_USER = 60_578
@@ -70,23 +70,9 @@ _ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
 
 _log = logging.getLogger("service_server.local_engine")
 
-_MEASURED = (
-    "control groups: memory and processor time are measured, and can be over a limit for a moment; of a "
-    "process whose parent ignores its end, the last of its processor time is not seen. They are"
-)
-_SHARED_USER = (
-    "a user id for each program: all share the service's, and with it the kernel's quotas of a user. They "
-    "may not watch files or pass descriptors, may open fewer files, and can make each other's pipes small. "
-    "There are no subordinate user ids:"
-)
 # A handler of dumps at a socket (core(5), Linux 6.16) gets them whatever RLIMIT_CORE is.
 _CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 _SOCKET = "@"
-_DUMPS = (
-    "dumps that stay with the program: the machine takes the memory of each one that crashes, whatever its "
-    "limits, at the socket of kernel.core_pattern. A file or a command there is not used for programs: "
-    "sysctl kernel.core_pattern=core. It is"
-)
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
     *("--unshare-cgroup", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv"),
@@ -113,7 +99,7 @@ class Bubblewrap(Isolation):
 
     name = "bubblewrap"
     is_isolated = True
-    control_groups = "not used: the engine has not been started"
+    control_groups = text("groups.unused", cause=text("groups.not_started"))
 
     def __init__(
         self,
@@ -134,7 +120,7 @@ class Bubblewrap(Isolation):
         self._proc_masks: tuple[tuple[str, str], ...] = ()
         self.users: UserRange | None = None
         self._subordinate_ids: SubordinateIds | None = None
-        self._no_subordinate_ids = ""
+        self._no_subordinate_ids: Text | str = ""
         self._filter = b""
         self._has_plans = launch_plan.is_known()
 
@@ -165,22 +151,28 @@ class Bubblewrap(Isolation):
         if self.cgroups is None:
             return False
         self.close()
-        self.control_groups = f"not used: no program starts in one: {trouble.rstrip('.')}; {remedy(UNIFIED)}"
+        cause = text("groups.not_entered", trouble=trouble.rstrip("."))
+        explained = text("groups.explained", cause=cause, remedy=remedy(UNIFIED))
+        self.control_groups = text("groups.unused", cause=explained)
         _log.warning("control groups are %s", self.control_groups)
         return True
 
-    def missing(self) -> Sequence[str]:
+    def missing(self) -> Sequence[Text]:
         """Return the guarantees that take something which the machine does not have."""
         if self._rootfs is None:
             return ()
         missing = []
         if self.cgroups is None:
-            missing.append(f"{_MEASURED} {self.control_groups}")
+            guarantee = text("engine.groups")
+            missing.append(text("engine.missing_groups", guarantee=guarantee, groups=self.control_groups))
         if self.users is None:
-            missing.append(f"{_SHARED_USER} {self._no_subordinate_ids}; or run the service as root")
+            guarantee, cause = text("engine.users"), self._no_subordinate_ids
+            missing.append(text("engine.missing_users", guarantee=guarantee, cause=cause))
         with suppress(OSError):  # of a container that does not show it
             pattern = _CORE_PATTERN.read_text().strip()
-            missing += [f"{_DUMPS} {pattern}"] if pattern.startswith(_SOCKET) else []
+            if pattern.startswith(_SOCKET):
+                guarantee = text("engine.dumps")
+                missing.append(text("engine.missing_dumps", guarantee=guarantee, pattern=pattern))
         return missing
 
     def limits(self) -> Mapping[str, Text]:
@@ -229,10 +221,11 @@ class Bubblewrap(Isolation):
         try:
             self.cgroups = discover(supervisor=supervisor)
         except CgroupsUnavailable as error:
-            self.control_groups = f"not used: {error}"
+            self.control_groups = text("groups.unused", cause=said_by(error))
             _log.warning("control groups are %s", self.control_groups)
         else:
-            self.control_groups = f"version {self.cgroups.version}, in {self.cgroups.memory}"
+            version, path = self.cgroups.version, self.cgroups.memory
+            self.control_groups = text("groups.used", version=version, path=path)
             _log.info("control groups: %s", self.control_groups)
         try:
             self._filter = seccomp.build(
@@ -377,7 +370,7 @@ class Bubblewrap(Isolation):
         try:
             self._subordinate_ids = SubordinateIds.find()
         except SubordinateIdsUnavailable as error:
-            self._no_subordinate_ids = str(error)
+            self._no_subordinate_ids = said_by(error)
             self._share = UserShare.of_shared_user(self._programs_at_once)
         else:
             self.users = self._user_range(_USERS_LOCK_OF_USER.format(user=os.geteuid()))

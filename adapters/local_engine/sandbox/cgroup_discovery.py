@@ -15,6 +15,7 @@ from adapters.local_engine.sandbox import unified_cgroups
 from adapters.local_engine.sandbox.files import lock_directory
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan, end, limit_shares
 from adapters.local_engine.sandbox.unified_cgroups import CONTROLLERS, PREFIX, CgroupsUnavailable
+from domain.catalogue.text import Text, text
 
 _log = logging.getLogger("service_server.local_engine")
 _PROCESSES = Path("/proc")
@@ -77,26 +78,20 @@ def _version(own: Mapping[str, Path]) -> int:
         return 1
     if "" in own:
         return UNIFIED
-    raise CgroupsUnavailable("no control groups of processes and memory are mounted on this machine")
+    raise CgroupsUnavailable(text("groups.not_mounted"))
 
 
-def remedy(version: int | None, code: int | None = None) -> str:
+def remedy(version: int | None, code: int | None = None) -> Text:
     """Return the remedy for control groups that cannot be used."""
     if code == errno.EROFS:
         if _SYSTEMD_RUNS.is_dir():
-            return "remove ProtectControlGroups= from the service's systemd unit"
-        return "mount /sys/fs/cgroup read-write in the service's container"
+            return text("groups.unprotect")
+        return text("groups.mount_writable")
     if version is None:
-        return "mount them at /sys/fs/cgroup"
+        return text("groups.mount")
     if version != UNIFIED:
-        return (
-            "run the service as root, or start the machine with cgroup version 2, which it can be delegated"
-        )
-    user = "" if os.geteuid() == 0 else "--user "
-    return (
-        f"start the service with 'systemd-run {user}--scope -p Delegate=yes service-server ...', "
-        "or set Delegate=yes in its systemd unit"
-    )
+        return text("groups.as_root")
+    return text("groups.start_delegated", user="" if os.geteuid() == 0 else "--user ")
 
 
 def _prepare_separate(own: Mapping[str, Path], name: str) -> CgroupPlan:
@@ -170,7 +165,8 @@ def _prepare_unified(own: Path, name: str, supervisor: Path | None) -> CgroupPla
             return _prepare_scope(name, supervisor)
         except CgroupsUnavailable as refused:
             cause = _explained(error, UNIFIED).cause
-            raise CgroupsUnavailable(f"{cause}, and no other: {refused.cause}", refused.remedy) from refused
+            both = text("groups.no_other", cause=cause, refused=refused.cause)
+            raise CgroupsUnavailable(both, refused.remedy) from refused
 
 
 def _share_out(base: Path, name: str) -> CgroupPlan:
@@ -189,10 +185,7 @@ def _prepare_scope(name: str, supervisor: Path) -> CgroupPlan:
     _systemd().start_scope(unit, int(supervisor.name))
     base = _own_directories(supervisor)[""]
     if base.name != unit:
-        raise CgroupsUnavailable(
-            "systemd's scope is not among the control groups that this service can see",
-            "remove ProtectControlGroups= from the service's systemd unit",
-        )
+        raise CgroupsUnavailable(text("groups.scope_unseen"), text("groups.unprotect"))
     _sweep(base.parent)
     return _share_out(base, name)
 
@@ -228,7 +221,7 @@ def _ensure_delegated(group: Path) -> None:
     is_of_a_user = group.stat().st_uid != 0
     is_of_a_manager = any(parent.name.startswith(_USER_MANAGER) for parent in group.parents)
     if not is_of_a_user or (is_of_a_manager and not _systemd().is_delegated(group.name)):
-        raise CgroupsUnavailable(f"systemd has not delegated {group}")
+        raise CgroupsUnavailable(text("groups.not_delegated", group=str(group)))
 
 
 def _systemd() -> ModuleType:

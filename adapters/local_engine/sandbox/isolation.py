@@ -31,7 +31,7 @@ class Isolation(ABC):
 
     name: str
     is_isolated: bool
-    control_groups: str
+    control_groups: Text
     limits_address_space = True
 
     def find_control_groups(self, supervisor: int | None) -> None:  # noqa: B027 - there are none
@@ -62,7 +62,7 @@ class Isolation(ABC):
         """Stop using control groups, since no program starts in one; return whether there were some."""
         return False
 
-    def missing(self) -> Sequence[str]:
+    def missing(self) -> Sequence[Text]:
         """Return the guarantees that this host does not give, each with its remedy."""
         return ()
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from threading import Lock
 
@@ -44,7 +45,7 @@ from application.errors import DependencyUnavailable
 from application.file_spool import FileSpool
 from application.ports.execution_engine import WarmStarts
 from application.ports.output_feed import OutputChunk, Stream
-from domain.catalogue.text import text
+from domain.catalogue.text import Text, text
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import Reason
 from domain.limits import Limits
@@ -193,21 +194,27 @@ class Sandbox:
         return starts
 
     @property
-    def warm_start(self) -> str:
+    def warm_start(self) -> Text:
         """The languages with a warm start, and the causes of missing ones."""
         if not self.isolation.is_isolated:
-            return "none: programs are not isolated"
+            return text("engine.warm_none", cause=text("groups.not_isolated"))
         if self._warm_starts == 0:
-            return "none: SERVICE_SERVER_WARM_STARTS is 0"
-        lines = map(self._warm_start_of, self._recipes)
-        return "; ".join(lines) or "none: no language that has one is installed"
+            return text("engine.warm_none", cause=text("engine.warm_off"))
+        if not self._recipes:
+            return text("engine.warm_none", cause=text("engine.warm_no_language"))
+        return reduce(
+            lambda first, second: text("engine.warm_both", first=first, second=second),
+            map(self._warm_start_of, self._recipes),
+        )
 
-    def _warm_start_of(self, recipe: InterpreterRecipe) -> str:
+    def _warm_start_of(self, recipe: InterpreterRecipe) -> Text:
         pool = self.interpreters.get(recipe.title)
         if pool is not None and pool.trouble is not None:
-            return f"{recipe.title}: none, {pool.trouble}"
-        since = "" if recipe.idle_s == math.inf else f" for {recipe.idle_s:.0f} s after a job"
-        return f"{recipe.title}: {self._warm_starts} ready{since}, each for one job"
+            return text("engine.warm_cold", title=recipe.title, trouble=pool.trouble)
+        title, ready = recipe.title, self._warm_starts
+        if recipe.idle_s == math.inf:
+            return text("engine.warm_ready", title=title, ready=ready)
+        return text("engine.warm_ready_for", title=title, ready=ready, seconds=round(recipe.idle_s))
 
     def run(
         self,

@@ -12,6 +12,7 @@ from typing import Self
 
 from adapters.local_engine.sandbox.program import SYSTEM_PATH
 from adapters.local_engine.sandbox.supervisor.privileges import ALL_USERS
+from domain.catalogue.text import Text, text
 
 _ETC = Path("/etc")
 _TOOLS = {"newuidmap": "subuid", "newgidmap": "subgid"}
@@ -65,9 +66,7 @@ class SubordinateIds:
         """
         for tool in _TOOLS:
             if _path(tool) is None:
-                raise SubordinateIdsUnavailable(
-                    f"{tool} is not installed; 'apt-get install uidmap' brings it"
-                )
+                raise SubordinateIdsUnavailable(text("engine.tool_missing", tool=tool))
         first = {file: _first_of_range(etc / file) for file in _TOOLS.values()}
         ids = cls(first["subuid"], first["subgid"])
         ids._try_out()
@@ -103,10 +102,10 @@ class SubordinateIds:
         with subprocess.Popen(trial, env={}, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own
             try:
                 if process.stdout is None or process.stdout.readline() != b"0\n":
-                    raise SubordinateIdsUnavailable("there is no user namespace for them")
+                    raise SubordinateIdsUnavailable(text("engine.no_namespace"))
                 self.map(process.pid)
             except OSError as error:
-                raise SubordinateIdsUnavailable(f"{error.strerror}{_remedy()}") from error
+                raise SubordinateIdsUnavailable(_explained(error)) from error
 
 
 def user_name() -> str:
@@ -134,20 +133,15 @@ def _first_of_range(file: Path) -> int:
         is_ours = owner in (user, str(os.geteuid()))
         if is_ours and first.isdecimal() and count.isdecimal() and int(count) >= ALL_USERS - 1:
             return int(first)
-    raise SubordinateIdsUnavailable(
-        f"{file} has no range of {ALL_USERS} ids for the user {user}; 'usermod --add-subuids 100000-165535 "
-        f"--add-subgids 100000-165535 {user}', as root, adds one"
-    )
+    raise SubordinateIdsUnavailable(text("engine.no_range", path=str(file), ids=ALL_USERS, user=user))
 
 
-def _remedy() -> str:
+def _explained(error: OSError) -> Text:
+    """Return the cause of ids that cannot be given, and the remedy."""
+    cause = str(error.strerror)
     if _is_restricted():
-        return (
-            "; NoNewPrivileges= of the service's systemd unit, or no-new-privileges of its container, keeps "
-            "newuidmap from it, and so do the options that imply it, CapabilityBoundingSet= and ProtectProc= "
-            "(docs/hosts.md)"
-        )
-    return "; newuidmap and newgidmap need their setuid bits, or their capabilities"
+        return text("engine.ids_restricted", error=cause)
+    return text("engine.ids_tools", error=cause)
 
 
 def _is_restricted() -> bool:

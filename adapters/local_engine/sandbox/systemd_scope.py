@@ -31,8 +31,9 @@ from jeepney.bus import get_bus
 from jeepney.io.blocking import DBusConnection, prep_socket
 
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
+from domain.catalogue.text import text
 
-_DELEGATE = "set Delegate=yes in the service's systemd unit"
+_DELEGATE = text("groups.delegate")
 _CONNECTED_WITHIN_S = 2.0
 _ANSWERED_WITHIN_S = 5.0
 
@@ -117,14 +118,13 @@ def _manager() -> Iterator["_Manager"]:
     except DBusErrorResponse as error:
         if error.name in _NO_MANAGER:
             raise _without_manager() from error
-        raise CgroupsUnavailable(f"systemd refuses: {_text(error)}", _DELEGATE) from error
+        raise CgroupsUnavailable(text("groups.refused", error=_text(error)), _DELEGATE) from error
     except TimeoutError as error:
-        raise CgroupsUnavailable(
-            f"systemd does not answer on the bus at {_shown(address)}", _DELEGATE
-        ) from error
+        raise CgroupsUnavailable(text("groups.bus_silent", bus=_shown(address)), _DELEGATE) from error
     except (OSError, AuthenticationError, ValueError) as error:
-        trouble = getattr(error, "strerror", None) or error
-        raise CgroupsUnavailable(f"the bus at {_shown(address)} fails: {trouble}", _DELEGATE) from error
+        trouble = str(getattr(error, "strerror", None) or error)
+        cause = text("groups.bus_fails", bus=_shown(address), error=trouble)
+        raise CgroupsUnavailable(cause, _DELEGATE) from error
 
 
 class _Manager:
@@ -161,9 +161,7 @@ class _Manager:
                 break
         result = self._wait_for("JobRemoved", job, until)[-1]
         if result != "done":
-            raise CgroupsUnavailable(
-                f"systemd's job to start {unit} ended as '{result}', which its journal explains", _DELEGATE
-            )
+            raise CgroupsUnavailable(text("groups.job_ended", unit=unit, result=result), _DELEGATE)
 
     def is_delegated(self, unit: str) -> bool:
         """Return whether the control group of a service or a scope is delegated."""
@@ -183,9 +181,7 @@ class _Manager:
             return
         user = "" if os.geteuid() == 0 else "--user "
         raise CgroupsUnavailable(
-            f"systemd {version} stops a scope when one program in it runs out of memory",
-            f"{_DELEGATE}, or start it with 'systemd-run {user}--pty --same-dir -p Delegate=yes "
-            "service-server ...'",
+            text("groups.stops_all", version=version), text("groups.delegate_or_start", user=user)
         )
 
     def _call(self, member: str, signature: str | None = None, body: tuple[Any, ...] = ()) -> Message:
@@ -242,10 +238,7 @@ def _ensure_same_process_ids(bus: _Bus) -> None:
     """
     (own,) = _ask(bus, message_bus.GetConnectionUnixProcessID(bus.unique_name)).body
     if own != os.getpid():
-        raise CgroupsUnavailable(
-            "systemd knows the processes of this service by other ids",
-            "start the service in systemd's own process namespace, or with a control group of its own",
-        )
+        raise CgroupsUnavailable(text("groups.other_ids"), text("groups.same_namespace"))
 
 
 def _address() -> str:
@@ -257,8 +250,7 @@ def _address() -> str:
     if os.geteuid() == 0:
         if not os.environ.get(_OF_THE_SYSTEM_BUS) and not _SYSTEM_BUS.exists():
             raise CgroupsUnavailable(
-                f"systemd's bus is missing ({_SYSTEM_BUS})",
-                f"'apt-get install dbus' brings it; or {_DELEGATE}",
+                text("groups.bus_missing", bus=str(_SYSTEM_BUS)), text("groups.install_bus")
             )
         return _socket_of(os.environ.get(_OF_THE_SYSTEM_BUS) or f"unix:path={_SYSTEM_BUS}")
     # systemd's own place comes first: an environment may be another user's, or a desktop's without systemd.
@@ -269,8 +261,7 @@ def _address() -> str:
         return _socket_of(os.environ[_OF_THE_USER_BUS])
     if (bus.parent / "systemd").exists():
         raise CgroupsUnavailable(
-            f"the bus of the user's systemd is missing ({bus})",
-            f"'apt-get install dbus-user-session' and a new login bring it; or {_DELEGATE}",
+            text("groups.user_bus_missing", bus=str(bus)), text("groups.install_user_bus")
         )
     raise _without_manager()
 
@@ -279,9 +270,7 @@ def _socket_of(bus: str) -> str:
     try:
         return str(get_bus(bus))
     except (RuntimeError, ValueError) as error:
-        raise CgroupsUnavailable(
-            f"the address of systemd's bus is not understood: {bus}", _DELEGATE
-        ) from error
+        raise CgroupsUnavailable(text("groups.bus_unknown", bus=bus), _DELEGATE) from error
 
 
 def _shown(address: str) -> str:
@@ -294,11 +283,8 @@ def _text(error: DBusErrorResponse) -> str:
 
 def _without_manager() -> CgroupsUnavailable:
     if os.geteuid() == 0:
-        return CgroupsUnavailable("no systemd answers on the system's bus", _DELEGATE)
+        return CgroupsUnavailable(text("groups.no_systemd"), _DELEGATE)
     user = str(os.geteuid())
     with suppress(KeyError):
         user = pwd.getpwuid(os.geteuid()).pw_name
-    return CgroupsUnavailable(
-        f"no systemd manager of the user {user} is running",
-        f"'loginctl enable-linger {user}', as root, starts one; or {_DELEGATE}",
-    )
+    return CgroupsUnavailable(text("groups.no_manager", user=user), text("groups.linger", user=user))

@@ -14,9 +14,12 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import reduce
 from pathlib import Path
+
+from domain.catalogue.text import Text, text
 
 CONTROLLERS = ("memory", "pids")
 # Not delegated to every service; without it each process has a share of its own.
@@ -40,8 +43,8 @@ class CgroupsUnavailable(Exception):
         remedy: The remedy; None if it is that of every cause.
     """
 
-    def __init__(self, cause: str, remedy: str | None = None) -> None:
-        super().__init__(cause if remedy is None else f"{cause}; {remedy}")
+    def __init__(self, cause: Text | str, remedy: Text | None = None) -> None:
+        super().__init__(cause if remedy is None else text("groups.explained", cause=cause, remedy=remedy))
         self.cause = cause
         self.remedy = remedy
 
@@ -59,13 +62,13 @@ def set_up(base: Path, name: str) -> Path:
         OSError: The kernel refuses; it is as it was then too.
     """
     if base.name == _OF_THE_FIRST_PROCESS:
-        raise CgroupsUnavailable(
-            f"{base} is the group of this machine's first process, which stays alone in it"
-        )
+        raise CgroupsUnavailable(text("groups.first_process", group=str(base)))
     if missing := set(CONTROLLERS) - set((base / "cgroup.controllers").read_text().split()):
-        raise CgroupsUnavailable(
-            f"the controllers of {' and '.join(sorted(missing))} are not delegated to {base}"
+        names: Iterable[Text | str] = sorted(missing)
+        controllers = reduce(
+            lambda first, second: text("engine.not_found_both", first=first, second=second), names
         )
+        raise CgroupsUnavailable(text("groups.controllers_missing", controllers=controllers, group=str(base)))
     with _locked(base):
         try:
             _hand_down(base)
@@ -125,7 +128,7 @@ def _hand_down(base: Path) -> None:
         else:
             return
         if time.monotonic() >= until:
-            raise CgroupsUnavailable(f"processes are started in {base} faster than they can be moved")
+            raise CgroupsUnavailable(text("groups.too_fast", group=str(base)))
         leaf = base / LEAF
         leaf.mkdir(exist_ok=True)
         _move_all(base, leaf, until)
@@ -165,10 +168,10 @@ def _move_all(source: Path, target: Path, until: float) -> None:
 
 
 def _move(pid: str, target: Path) -> None:
-    named = f"process {pid}"
+    named = text("groups.process", id=pid)
     try:
         if pid == "0":  # which, written, would stand for this process
-            named = "a process of another process namespace"
+            named = text("groups.foreign_process")
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
         (target / "cgroup.procs").write_text(pid)
     except OSError as error:
@@ -177,7 +180,7 @@ def _move(pid: str, target: Path) -> None:
             time.sleep(_RETRY_S)
             return
         raise CgroupsUnavailable(
-            f"{named} shares the service's control group and cannot be moved: {error.strerror}"
+            text("groups.not_movable", process=named, error=str(error.strerror))
         ) from error
 
 
@@ -192,7 +195,7 @@ def _locked(base: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= until:
-                    raise CgroupsUnavailable(f"another process holds the lock on {base}") from None
+                    raise CgroupsUnavailable(text("groups.locked", group=str(base))) from None
                 time.sleep(_RETRY_S)
             else:
                 break

@@ -31,7 +31,10 @@ class UnsandboxedProcess(Isolation):
 
     name = "plain child process"
     is_isolated = False
-    control_groups = "not used: programs are not isolated; set SERVICE_SERVER_SANDBOX=bubblewrap"
+    control_groups = text(
+        "groups.unused",
+        cause=text("groups.explained", cause=text("groups.not_isolated"), remedy=text("groups.isolate")),
+    )
 
     def __init__(self, area: WorkArea) -> None:
         self._area = area

@@ -14,6 +14,7 @@ from adapters.common.background import BackgroundThread
 from adapters.local_engine.sandbox.launcher import Connection
 from adapters.local_engine.sandbox.program import Program
 from application.ports.execution_engine import WarmStarts
+from domain.catalogue.text import Text, text
 
 _RETRY_AFTER_S = 5
 # On a busy machine, a job that has begun is alone for so long: most are short.
@@ -91,13 +92,13 @@ class WarmPool(Generic[P]):
         self._ready: deque[P] = deque()
         self._last_job = self._last_taken = 0.0
         self._last_wanted = -math.inf
-        self._trouble: str | None = None
+        self._trouble: Text | None = None
         self._hits = self._misses = 0
         self._thread = BackgroundThread("warm-pool", self._fill, self._wake)
         self._thread.start()
 
     @property
-    def trouble(self) -> str | None:
+    def trouble(self) -> Text | None:
         """The cause, if the last attempt to start one failed."""
         return self._trouble
 
@@ -158,11 +159,11 @@ class WarmPool(Generic[P]):
         try:
             prepared = self._recipe.prepare()
         except OSError as error:
-            self._pause(f"it does not become ready: {error.strerror or error}")
+            self._pause(text("engine.warm_not_ready", error=str(error.strerror or error)))
             return
         except Exception as error:  # noqa: BLE001 - there is no other thread to fill the pool
             _log.exception("%s could not be started ahead", self._recipe.title)
-            self._pause(f"it cannot be started: {type(error).__name__}")
+            self._pause(text("engine.warm_not_started", error=type(error).__name__))
             return
         self._report(None)
         with self._changed:
@@ -194,11 +195,11 @@ class WarmPool(Generic[P]):
         due = self._last_job + _LULL_S if self._is_busy() else self._last_taken + _HEAD_START_S
         return max(0.0, due - now)
 
-    def _pause(self, trouble: str) -> None:
+    def _pause(self, trouble: Text) -> None:
         self._report(trouble)
         self._thread.pause(_RETRY_AFTER_S)
 
-    def _report(self, trouble: str | None) -> None:
+    def _report(self, trouble: Text | None) -> None:
         if trouble != self._trouble:
             _log.warning("%s starts %s", self._recipe.title, f"cold: {trouble}" if trouble else "warm again")
         self._trouble = trouble

@@ -222,3 +222,12 @@ class EngineResponse(Struct, kw_only=True):
         dict[str, SentenceResponse] | UnsetType,
         Meta(description="`limits` for readers in other languages."),
     ] = UNSET
+    missing_texts: Annotated[
+        list[SentenceResponse] | UnsetType, Meta(description="`missing` for readers in other languages.")
+    ] = UNSET
+    warm_start_text: Annotated[
+        SentenceResponse | UnsetType, Meta(description="`warm_start` for readers in other languages.")
+    ] = UNSET
+    control_groups_text: Annotated[
+        SentenceResponse | UnsetType, Meta(description="`control_groups` for readers in other languages.")
+    ] = UNSET

@@ -94,7 +94,7 @@ def test_an_engine_whose_control_groups_cannot_be_entered_runs_programs_without_
     monkeypatch.delenv(CGROUPS_REQUIRED, raising=False)
 
     with isolated_engine(tmp_path) as kit:
-        assert kit.engine.describe().control_groups.startswith("not used: no program starts in one: ")
+        assert str(kit.engine.describe().control_groups).startswith("not used: no program starts in one: ")
         assert kit.run(Program(code="print(1)")).stdout == b"1\n"
 
 
@@ -179,7 +179,7 @@ def test_missing_guarantees_are_described_and_warned_of(tmp_path, monkeypatch, p
 
     assert description.is_isolated
     assert len(description.missing) == len(missing)
-    assert all(map(str.startswith, description.missing, missing)), description.missing
+    assert all(map(str.startswith, map(str, description.missing), missing)), description.missing
     assert str(description.warning or "").partition("other. ")[2] == warned_of
 
 

@@ -133,7 +133,7 @@ def test_a_machine_that_takes_dumps_at_a_socket_isolates_in_part(
 
     described = kit.engine.describe()
 
-    more = [each for each in described.missing if each not in before]
+    more = [str(each) for each in described.missing if each not in before]
     assert [each.endswith(f"sysctl kernel.core_pattern=core. It is {pattern}") for each in more] == [
         True
     ] * takes_dumps

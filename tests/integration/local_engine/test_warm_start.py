@@ -422,7 +422,7 @@ def test_a_killed_worker_leaves_none_waiting_and_the_next_one_removes_its_contro
 def test_it_says_whether_there_is_a_warm_start(tmp_path, options, said):
     engine = LocalEngine(MemoryObjectStore(), tmp_path, **options)
 
-    assert engine.describe().warm_start.split("; ")[0] == said
+    assert str(engine.describe().warm_start).split("; ")[0] == said
 
 
 def test_what_an_interpreter_says_that_does_not_take_its_job_is_not_the_jobs(tmp_path, monkeypatch):
@@ -455,7 +455,7 @@ def test_an_interpreter_that_cannot_wait_is_no_obstacle_and_says_why(tmp_path, m
     with ExitStack() as stack:
         kit = _engine(stack, tmp_path / "work", warm_starts=1)
 
-        assert eventually(lambda: "it would rather not" in kit.engine.describe().warm_start)
+        assert eventually(lambda: "it would rather not" in str(kit.engine.describe().warm_start))
         assert kit.run(Program(code="print(1)")).stdout == b"1\n"
 
 
