@@ -183,14 +183,16 @@ class DependencyUnavailable(ApplicationError):
 
     Attributes:
         dependency: Its name for an operator: database, object store, queue, engine, metrics.
-        detail: Why it is so.
+        cause: Why it is so.
+        detail: The same in English.
         retry_after_s: When it is worth trying again, in seconds.
     """
 
-    def __init__(self, dependency: str, detail: str, retry_after_s: int = 5) -> None:
-        super().__init__(text("problems.unavailable", dependency=dependency, detail=detail))
+    def __init__(self, dependency: str, cause: Text | str, retry_after_s: int = 5) -> None:
+        super().__init__(text("problems.unavailable", dependency=dependency, detail=cause))
         self.dependency = dependency
-        self.detail = detail
+        self.cause = cause
+        self.detail = str(cause)
         self.retry_after_s = retry_after_s
 
 

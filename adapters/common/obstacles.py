@@ -1,4 +1,7 @@
-"""Refusals of a host, with the cause and the setting that helps, by the table in obstacles.toml."""
+"""Refusals of a host, with the cause and the setting that helps, by the table in obstacles.toml.
+
+The sentences are those of the catalogue, under the names that the table has.
+"""
 
 import errno
 import os
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.common.host import CONTAINERS, Host
+from domain.catalogue.text import Text, text
 
 _TABLE = Path(__file__).with_name("obstacles.toml")
 # The error of a step that ended its process.
@@ -27,7 +31,7 @@ class Refusal:
     Attributes:
         step: Its name in the table.
         error: The name of the error's number, or KILLED.
-        subject: What was refused, if the table has no words for it.
+        subject: What was refused, if that is more than the step.
     """
 
     step: str
@@ -35,10 +39,10 @@ class Refusal:
     subject: str = ""
 
     @property
-    def message(self) -> str:
+    def message(self) -> Text | str:
         """The error in words."""
         if self.error == KILLED:
-            return "the process is killed"
+            return text("obstacles.killed")
         return os.strerror(getattr(errno, self.error, 0)).lower()
 
 
@@ -49,7 +53,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
     if _NO_THREAD in str(error) or isinstance(error, BlockingIOError | ChildProcessError):
         return Refusal("process", "EAGAIN")
     if isinstance(error, OSError) and error.errno in {errno.EROFS, errno.ENOSPC, errno.EDQUOT}:
-        return Refusal("file", error_name(error.errno), str(error.filename or "a file"))
+        return Refusal("file", error_name(error.errno), str(error.filename or ""))
     return None
 
 
@@ -58,7 +62,7 @@ def error_name(number: int | None) -> str:
     return errno.errorcode.get(number or 0, str(number))
 
 
-def explain(refusal: Refusal, host: Host | None = None) -> str:
+def explain(refusal: Refusal, host: Host | None = None) -> Text:
     """Return cause and remedy of a refusal on a host, as clauses without a full stop."""
     host = host or Host()
     table = _table()
@@ -66,12 +70,15 @@ def explain(refusal: Refusal, host: Host | None = None) -> str:
         words = _words(obstacle, refusal, host)
         remedy = _remedy(table["remedies"][obstacle["remedy"]], host)
         if words is not None and remedy is not None:
-            words["subject"] = refusal.subject or table["steps"][refusal.step]
-            return f"{obstacle['cause']}; {remedy}".format_map(words)
+            return text(
+                "groups.explained",
+                cause=text(f"obstacles.cause_{obstacle['cause']}", **words),
+                remedy=text(f"obstacles.remedy_{remedy}", **words),
+            )
     raise AssertionError("the last obstacle of the table applies to all")
 
 
-def _words(obstacle: Mapping[str, Any], refusal: Refusal, host: Host) -> dict[str, str] | None:
+def _words(obstacle: Mapping[str, Any], refusal: Refusal, host: Host) -> dict[str, Text | str] | None:
     """Return the values for an obstacle's words if it applies."""
     if refusal.step not in obstacle.get("steps", [refusal.step]):
         return None
@@ -84,9 +91,10 @@ def _words(obstacle: Mapping[str, Any], refusal: Refusal, host: Host) -> dict[st
         return None
     return {
         "step": refusal.step,
+        "subject": refusal.subject or text(f"obstacles.step_{refusal.step.replace(' ', '_')}"),
         "error": refusal.message,
         "value": value,
-        "unit": host.unit or "its unit",
+        "unit": host.unit or text("obstacles.its_unit"),
         "profile": host.apparmor_profile or "",
         "covered": _listed(host.covered_processes),
     }
@@ -97,8 +105,9 @@ def _remedy(remedies: Mapping[str, str], host: Host) -> str | None:
     return next((remedies[kind] for kind in kinds if kind in remedies), None)
 
 
-def _listed(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:_SHOWN_PATHS]) + (" and others" if len(paths) > _SHOWN_PATHS else "")
+def _listed(paths: Sequence[str]) -> Text | str:
+    shown = ", ".join(paths[:_SHOWN_PATHS])
+    return text("obstacles.and_others", paths=shown) if len(paths) > _SHOWN_PATHS else shown
 
 
 @cache

@@ -179,7 +179,7 @@ class LocalEngine(ExecutionEngine):
         self._turns = Turns()
         self._usage = ProcessorUsage()
         # None once it is ready.
-        self._trouble: str | None = "it has not been started"
+        self._trouble: Text | str | None = text("engine.not_started")
 
     @property
     def name(self) -> str:
@@ -195,7 +195,7 @@ class LocalEngine(ExecutionEngine):
         try:
             self.sandbox.open()
         except DependencyUnavailable as error:
-            self._trouble = error.detail
+            self._trouble = error.cause
             raise
         self._trouble = None
         self._toolchains.start()
@@ -210,7 +210,7 @@ class LocalEngine(ExecutionEngine):
 
     def stop(self) -> None:
         """Kill every program and release everything. An engine that was not started is no error."""
-        self._trouble = "it has been stopped"
+        self._trouble = text("engine.stopped")
         self._toolchains.stop()
         self._runtimes.stop()
         self.sandbox.close()

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cache
@@ -65,6 +66,7 @@ KINDS = {
     "webhook",
 }
 PROBLEM_KINDS = (*PROBLEM_TYPES.values(), *PROBLEM_TYPES_BY_STATUS.values(), VERSION, CODING)
+OBSTACLES = tomllib.loads((ROOT / "adapters/common/obstacles.toml").read_text(encoding="utf-8"))
 # Codes that are put together when they are needed: their beginning, and every end that there is.
 FAMILIES: Mapping[str, set[str]] = {
     "account.": set(keys.LIFETIMES),
@@ -84,6 +86,9 @@ FAMILIES: Mapping[str, set[str]] = {
     "job.waits_": set(Awaited),
     "limits.": set(STANDARD_BOUNDS),
     "outcomes.runner_": {failure.name for failure in FAILURES},
+    "obstacles.cause_": {obstacle["cause"] for obstacle in OBSTACLES["obstacles"]},
+    "obstacles.remedy_": {name for names in OBSTACLES["remedies"].values() for name in names.values()},
+    "obstacles.step_": {step.replace(" ", "_") for step in OBSTACLES["steps"]},
     "problems.kind_": KINDS,
     "problems.title_": {kind.name.replace("-", "_") for kind in PROBLEM_KINDS},
     "projects.sort_": set(ProjectOrder),

@@ -199,17 +199,12 @@ class Bubblewrap(Isolation):
     def open(self) -> None:
         """Prepare the files that sandboxes are made of."""
         if self._bwrap is None:
-            raise DependencyUnavailable(
-                "engine",
-                "programs cannot be isolated: bubblewrap is not installed ('apt-get install bubblewrap'); "
-                "SERVICE_SERVER_SANDBOX=off runs them without isolation, for development",
-            )
+            raise DependencyUnavailable("engine", text("engine.no_bubblewrap"))
         try:
             self._reaper = reaper.install(self._directory)
         except OSError as error:
-            raise DependencyUnavailable(
-                "engine", f"its work directory cannot be used: {error.strerror}"
-            ) from error
+            cause = text("engine.unusable_directory", cause=str(error.strerror))
+            raise DependencyUnavailable("engine", cause) from error
         self._find_users()
         self._rootfs = self._new_rootfs(self._bwrap, self._views())
         self._proc_masks = proc_masks(
@@ -232,9 +227,8 @@ class Bubblewrap(Isolation):
                 counts_memory=self.cgroups is not None, has_own_user=self.users is not None
             )
         except KeyError as error:
-            raise DependencyUnavailable(
-                "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
-            ) from error
+            cause = text("engine.no_seccomp", architecture=str(error))
+            raise DependencyUnavailable("engine", cause) from error
 
     def adopt(self, supervisor: int) -> None:
         """Put a supervisor that was started in the place of another into the scope of its predecessor."""

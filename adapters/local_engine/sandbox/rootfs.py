@@ -11,6 +11,7 @@ from pathlib import Path
 
 from adapters.local_engine.sandbox.supervisor.protocol import BOX, NOTHING, VIEW, Rootfs
 from application.errors import DependencyUnavailable
+from domain.catalogue.text import text
 
 # The sandbox's own directory for everything that can be written to, and where that is mounted.
 TEMPORARY = "/tmp"  # noqa: S108
@@ -214,11 +215,7 @@ def _hide(directories: Sequence[Path], others: Sequence[Path]) -> Iterator[str]:
     hidden = {directory.resolve() for directory in directories}
     for directory in hidden:
         if directory in shown:
-            raise DependencyUnavailable(
-                "engine",
-                f"programs have to see {directory}, so this service, its data (SERVICE_SERVER_DATA_DIR) and "
-                "its .env must be elsewhere",
-            )
+            raise DependencyUnavailable("engine", text("engine.must_be_seen", directory=str(directory)))
         if not shown.isdisjoint(directory.parents) and hidden.isdisjoint(directory.parents):
             yield from ("--perms", "0000", "--size", "4096", "--tmpfs", f"{VIEW}{directory}")
             yield from ("--remount-ro", f"{VIEW}{directory}")

@@ -53,9 +53,6 @@ from domain.limits import Limits
 _MIB = 1 << 20
 _COMPILERS_READY = 1
 
-_CANNOT_ISOLATE = "this machine does not let programs be isolated: "
-_INSTEAD = "; SERVICE_SERVER_SANDBOX=off runs programs without isolation, for development"
-
 
 class Sandbox:
     """Runs programs, as many at a time as `run` is called.
@@ -139,16 +136,16 @@ class Sandbox:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DependencyUnavailable("engine", f"no work directory: {_cause(error)}") from error
+            cause = text("engine.no_directory", cause=_cause(error))
+            raise DependencyUnavailable("engine", cause) from error
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.isolation.open()
             try:
                 self.pump = pump.install(self._directory)
             except OSError as error:
-                raise DependencyUnavailable(
-                    "engine", f"its work directory cannot be used: {_cause(error)}"
-                ) from error
+                cause = text("engine.unusable_directory", cause=_cause(error))
+                raise DependencyUnavailable("engine", cause) from error
             self.check()
             self.isolation.find_control_groups(self.supervisor.pid)
             if self.isolation.is_isolated:
@@ -168,7 +165,8 @@ class Sandbox:
         try:
             self.supervisor.start()
         except OSError as error:
-            raise DependencyUnavailable("engine", f"its supervisor cannot start: {_cause(error)}") from error
+            cause = text("engine.no_supervisor", cause=_cause(error))
+            raise DependencyUnavailable("engine", cause) from error
 
     def close(self) -> None:
         """Kill every program and release everything. One that is not open is no error."""
@@ -382,7 +380,7 @@ class Sandbox:
             trouble = self._trouble_of(NOTHING)
         if trouble:
             cause = explain(refusal) if refusal else trouble.rstrip(".")
-            raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE}{cause}{_INSTEAD}")
+            raise DependencyUnavailable("engine", text("engine.cannot_isolate", cause=cause))
         if self._bubblewrap is not None and (
             trouble := self._trouble_of(replace(NOTHING, starts_at_once=True))
         ):
@@ -403,9 +401,11 @@ def _collected(connection: Connection, wanted: WantedFiles) -> CollectedFiles:
     return collect(connection.received[0], wanted)
 
 
-def _cause(error: OSError) -> str:
+def _cause(error: OSError) -> Text | str:
     refusal = refusal_of(error)
-    return explain(refusal) if refusal else (error.strerror or "no reason is given").lower()
+    if refusal is not None:
+        return explain(refusal)
+    return error.strerror.lower() if error.strerror else text("engine.no_reason")
 
 
 def _compile_output(program: Program, output: CapturedOutput) -> Output | None:

@@ -83,16 +83,13 @@ class UnsandboxedProcess(Isolation):
     def open(self) -> None:
         """Make the directory of private directories."""
         if self._setpriv is None:
-            raise DependencyUnavailable(
-                "engine", "programs could outlive it: setpriv is not installed ('apt-get install util-linux')"
-            )
+            raise DependencyUnavailable("engine", text("engine.no_setpriv"))
         try:
             self._area.open()
             self._reaper = _runnable(reaper.install(self._area.path.parent))
         except OSError as error:
-            raise DependencyUnavailable(
-                "engine", f"its work directory cannot be used: {error.strerror}"
-            ) from error
+            cause = text("engine.unusable_directory", cause=str(error.strerror))
+            raise DependencyUnavailable("engine", cause) from error
 
     def _command_line(self, program: Program) -> list[str]:
         return launch_script(

@@ -54,3 +54,12 @@ def test_what_the_host_refuses_is_a_sentence_with_the_setting_that_helps(ends_wi
     assert capsys.readouterr().err == (
         "service-server: no further process or thread may be started; raise podPidsLimit of the kubelet\n"
     )
+
+
+def test_what_the_host_refuses_is_in_the_language_of_the_terminal(ends_with, monkeypatch, capsys):
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    assert ends_with(RuntimeError("can't start new thread")) == 3
+    assert capsys.readouterr().err == (
+        "service-server: 프로세스나 스레드를 더 시작할 수 없습니다. kubelet의 podPidsLimit 값을 늘리십시오\n"
+    )

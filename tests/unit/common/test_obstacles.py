@@ -7,6 +7,7 @@ import pytest
 from adapters.common import obstacles
 from adapters.common.host import Host, Place
 from adapters.common.obstacles import Refusal, explain, refusal_of
+from domain.catalogue.language import Language
 
 TABLE = tomllib.loads(Path(obstacles.__file__).with_suffix(".toml").read_text())
 STEPS = TABLE["steps"]
@@ -35,7 +36,7 @@ def host(tmp_path, place=Place.MACHINE, **files):
 @pytest.mark.parametrize("step", STEPS)
 def test_every_refusal_has_a_cause_and_a_remedy_on_every_host(tmp_path, step, place):
     for error in ("EPERM", "EACCES", "ENOSPC", "ENOSYS", "EINVAL", "EROFS", "EAGAIN", "KILLED"):
-        cause, _, remedy = explain(Refusal(step, error), host(tmp_path, place)).partition("; ")
+        cause, _, remedy = str(explain(Refusal(step, error), host(tmp_path, place))).partition("; ")
 
         assert cause
         assert remedy
@@ -44,7 +45,7 @@ def test_every_refusal_has_a_cause_and_a_remedy_on_every_host(tmp_path, step, pl
 
 def test_the_table_names_known_steps_and_remedies():
     for obstacle in TABLE["obstacles"]:
-        assert set(obstacle.get("steps", ())) <= STEPS.keys()
+        assert set(obstacle.get("steps", ())) <= set(STEPS)
         assert obstacle["remedy"] in TABLE["remedies"]
         assert all(hasattr(Host, fact) for fact in obstacle.get("when", ()))
     for remedies in TABLE["remedies"].values():
@@ -82,7 +83,7 @@ FILTERED = {"proc/self/status": "Seccomp:\t2\n"}
     ],
 )  # fmt: skip
 def test_causes_that_not_every_machine_can_have_are_named(tmp_path, files, refusal, cause):
-    assert cause in explain(refusal, host(tmp_path, **files))
+    assert cause in str(explain(refusal, host(tmp_path, **files)))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_causes_that_not_every_machine_can_have_are_named(tmp_path, files, refus
     ],
 )
 def test_a_remedy_is_that_of_the_kind_of_host(tmp_path, place, remedy):
-    assert remedy in explain(Refusal("user", "EPERM"), host(tmp_path, place, **FILTERED))
+    assert remedy in str(explain(Refusal("user", "EPERM"), host(tmp_path, place, **FILTERED)))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_remedy_is_that_of_the_kind_of_host(tmp_path, place, remedy):
     ],
 )
 def test_errors_of_the_host_become_sentences(tmp_path, error, words):
-    assert words in explain(refusal_of(error), host(tmp_path))
+    assert words in str(explain(refusal_of(error), host(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -118,3 +119,13 @@ def test_errors_of_the_host_become_sentences(tmp_path, error, words):
 )
 def test_other_errors_are_none_of_the_host(error):
     assert refusal_of(error) is None
+
+
+def test_cause_and_remedy_are_in_the_language_of_a_reader(tmp_path):
+    told = explain(Refusal("mnt", "KILLED"), host(tmp_path, Place.DOCKER, **FILTERED))
+
+    assert told.into(Language.JAPANESE) == (
+        "サービスの起動時に設定されたシステムコールのフィルター (seccomp) が禁止しています "
+        "(マウント名前空間: プロセスが強制終了されます)。"
+        "'--security-opt seccomp=deploy/containers/seccomp.json' を付けてコンテナを起動してください"
+    )
