@@ -221,7 +221,11 @@ DELETIONS_PENDING = Gauge(
 DEPENDENCY_UP = Gauge(
     "dependency_up", "1 if a part of the service answers this process, 0 if not.", (_DEPENDENCY,)
 )
-CIRCUITS_OPEN = Gauge("circuits_open", "Circuits that let no call through now.", (_DEPENDENCY,))
+CIRCUITS_OPEN = Gauge(
+    "circuits_open",
+    "Circuits that suspend calls, until one succeeds or five minutes after the last failure.",
+    (_DEPENDENCY,),
+)
 CIRCUIT_OPENINGS = Counter("circuit_openings", "Openings of circuits.", (_DEPENDENCY,))
 RETRIES = Counter("retries", "Calls and transactions that failed and were tried again.", (_DEPENDENCY,))
 DATABASE_CONNECTIONS = Gauge(

@@ -13,7 +13,9 @@ logger = logging.getLogger("service_server.circuits")
 
 # Short, so that a dependency that is back is noticed soon: a failed call takes about as long.
 RESET_S = 1.0
-
+# Metrics show an outage for so long after its last failed call: longer than calls are apart that are tried
+# again, and not for good, for it may be that no call follows that would show its end.
+OUTAGE_SHOWN_S = 300.0
 
 _breakers: "WeakSet[CircuitBreaker]" = WeakSet()
 _breakers_lock = Lock()
@@ -64,6 +66,7 @@ class CircuitBreaker:
         self._failures = 0
         self._next_trial_at = 0.0
         self._answered_at = 0.0
+        self._failed_at = 0.0
         self._cause = "it is out of reach"
         with _breakers_lock:
             _breakers.add(self)
@@ -79,6 +82,13 @@ class CircuitBreaker:
         """Whether no call may be made now, not even a trial."""
         with self._lock:
             return self._failures >= self._threshold and self._clock() < self._next_trial_at
+
+    @property
+    def shows_outage(self) -> bool:
+        """Whether calls have failed lately, and none has reached the dependency since."""
+        with self._lock:
+            is_recent = self._clock() < max(self._failed_at + OUTAGE_SHOWN_S, self._next_trial_at)
+            return self._failures >= self._threshold and is_recent
 
     @contextmanager
     def call(self) -> Iterator[None]:
@@ -138,6 +148,7 @@ class CircuitBreaker:
             was_closed = self._failures < self._threshold
             self._cause = cause or self._cause
             self._failures += 1
+            self._failed_at = self._clock()
             if rest_s is not None:
                 self._failures = max(self._failures, self._threshold)
                 self._next_trial_at = max(self._next_trial_at, self._clock() + rest_s)

@@ -3,7 +3,7 @@ from threading import Event
 
 import pytest
 
-from adapters.common.circuit_breaker import CircuitBreaker
+from adapters.common.circuit_breaker import OUTAGE_SHOWN_S, CircuitBreaker
 from adapters.common.circuit_samples import circuit_samples
 from application.errors import DependencyUnavailable
 from application.metrics import CIRCUIT_OPENINGS, CIRCUITS_OPEN
@@ -172,15 +172,44 @@ def test_circuits_are_measured_by_their_dependency():
     assert found[CIRCUIT_OPENINGS, second.dependency] == 2
 
 
-def test_a_circuit_that_would_let_a_trial_through_is_not_measured_as_open(clock):
+def measured_as_open(breaker):
+    found = {(sample.metric, *sample.labels): sample.value for sample in circuit_samples()}
+    return found[CIRCUITS_OPEN, breaker.dependency]
+
+
+@pytest.mark.parametrize("interval_s", [5, 60])
+def test_a_circuit_is_measured_as_open_at_each_scrape_of_an_outage_until_a_call_succeeds(clock, interval_s):
+    breaker = CircuitBreaker(f"called every {interval_s} s", reset_s=RESET_S, clock=clock)
+    scrapes = []
+    for second in range(1_800):
+        if second % interval_s == 0:
+            fail(breaker)
+        if second % 15 == 14:
+            scrapes.append(measured_as_open(breaker))
+        clock.now += 1
+    assert scrapes == [1] * 120
+
+    with breaker.call():
+        pass
+    assert measured_as_open(breaker) == 0
+
+
+def test_a_circuit_without_calls_is_not_measured_as_open_for_good(clock):
     breaker = CircuitBreaker("another dependency of this test", THRESHOLD, RESET_S, clock=clock)
     for _ in range(THRESHOLD):
         breaker.failed()
 
-    def is_open():
-        found = {(sample.metric, *sample.labels): sample.value for sample in circuit_samples()}
-        return found[CIRCUITS_OPEN, breaker.dependency]
+    clock.now += OUTAGE_SHOWN_S - 1
+    assert measured_as_open(breaker) == 1
+    clock.now += 1
+    assert measured_as_open(breaker) == 0
 
-    assert is_open() == 1
-    clock.now += RESET_S + 0.1  # and no call is made
-    assert is_open() == 0
+
+def test_a_circuit_that_is_to_rest_for_longer_is_measured_as_open_until_then(clock):
+    breaker = CircuitBreaker("a dependency that rests", clock=clock)
+    breaker.failed(rest_s=2 * OUTAGE_SHOWN_S)
+
+    clock.now += 2 * OUTAGE_SHOWN_S - 1
+    assert measured_as_open(breaker) == 1
+    clock.now += 1
+    assert measured_as_open(breaker) == 0
