@@ -16,7 +16,8 @@ from pymysql.converters import conversions
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from application.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
@@ -34,6 +35,7 @@ _ALIVE_FOR_S = 5.0
 _CLOSED_WITHIN_S = 0.5
 _LAST_USED = "last_used"
 _ONLY_READS = "only_reads"
+_READS = ("SELECT", "(SELECT", "WITH", "SHOW", "EXPLAIN", "PRAGMA")
 
 PyMysqlConnection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
 
@@ -107,7 +109,7 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         try:
             yield connection
         finally:
-            del lent.info[_ONLY_READS]
+            lent.info.pop(_ONLY_READS, None)  # a connection that was lost has lost it, too
 
 
 def pool_samples(engine: sa.Engine) -> Iterator[Sample]:
@@ -136,7 +138,33 @@ def long_timeouts(engine: sa.Engine) -> sa.Engine:
     )
 
 
-class SqliteDialect(SQLiteDialect_pysqlite):
+class _ReadsApart(DefaultDialect):
+    """A dialect that refuses writes on a connection of `reading`: a server would keep them."""
+
+    def do_execute(
+        self, cursor: object, statement: str, parameters: object, context: ExecutionContext | None = None
+    ) -> None:
+        """Execute a statement, once."""
+        _check(statement, context)
+        super().do_execute(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
+
+    def do_executemany(
+        self, cursor: object, statement: str, parameters: object, context: ExecutionContext | None = None
+    ) -> None:
+        """Execute a statement for several rows."""
+        _check(statement, context)
+        super().do_executemany(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
+
+
+def _check(statement: str, context: ExecutionContext | None) -> None:
+    """Check that a statement is a read, where there are only reads."""
+    if statement.startswith(_READS) or context is None:
+        return
+    if _ONLY_READS in context.root_connection.connection.info:
+        raise RuntimeError("a write where there are only reads")
+
+
+class SqliteDialect(_ReadsApart, SQLiteDialect_pysqlite):
     """SQLite with transactions that take the write lock at once: those that read first would lose updates.
 
     It begins them itself, since an engine with a listener for that looks for listeners of everything else, at
@@ -151,7 +179,7 @@ class SqliteDialect(SQLiteDialect_pysqlite):
             dbapi_connection.driver_connection.execute("BEGIN IMMEDIATE")
 
 
-class MysqlDialect(MySQLDialect_pymysql):
+class MysqlDialect(_ReadsApart, MySQLDialect_pymysql):
     """MySQL with connections that commit by themselves, and transactions that are begun.
 
     So a read is one round trip to the server: in a transaction, that would have to be rolled back.

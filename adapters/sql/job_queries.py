@@ -98,23 +98,15 @@ _VERSIONS = (
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
     .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
 )
-# One row, that there is one without owners too.
-_log = sa.select(
-    sa.exists().where(pending_deletions.c.digest == sa.bindparam("digest")).label("is_to_be_deleted")
-).subquery("log")
-_OWNERS_OF_LOG = sa.select(
-    _log.c.is_to_be_deleted,
-    jobs.c.job_id,
-    jobs.c.tenant,
-    jobs.c.project_id,
-    projects.c.status.label("project_status"),
-).select_from(
-    _log.outerjoin(
-        executions.join(jobs, jobs.c.job_id == executions.c.job_id).join(
-            projects, projects.c.project_id == jobs.c.project_id
-        ),
-        executions.c.log_key == sa.bindparam("key"),
-    )
+_OWNERS_OF_LOG = sa.union_all(
+    sa.select(jobs.c.job_id, jobs.c.tenant, jobs.c.project_id, projects.c.status.label("project_status"))
+    .join_from(executions, jobs, jobs.c.job_id == executions.c.job_id)
+    .join(projects, projects.c.project_id == jobs.c.project_id)
+    .where(executions.c.log_key == sa.bindparam("key")),
+    # A row without an owner, of a log that is to be deleted.
+    sa.select(sa.null(), sa.null(), sa.null(), sa.null())
+    .select_from(pending_deletions)
+    .where(pending_deletions.c.digest == sa.bindparam("digest")),
 )
 
 
@@ -288,7 +280,7 @@ class SqlJobQueries(JobQueries):
         found = self._rows(_OWNERS_OF_LOG, {"key": log_key.value, "digest": digest})
         rows = [row for row in found if row["job_id"] is not None]
         is_purged = any(row["project_status"] == ProjectStatus.PURGED for row in rows)
-        if is_purged or (not rows and found[0]["is_to_be_deleted"]):
+        if is_purged or (found and not rows):
             raise NotFound("log", log_key)
         return {
             LogOwner(tenant=TenantName(row["tenant"]), project_id=row["project_id"], job_id=row["job_id"])

@@ -24,6 +24,7 @@ from tests.support.processes import eventually
 JOBS = 400
 WARM_UP = 60
 CALLERS = 16
+_OTHER_ROUND_TRIPS = ("Com_commit", "Com_begin", "Com_rollback")
 _STATEMENTS = ("Com_select", "Com_insert", "Com_update", "Com_delete")
 _ENDED = (b"SUCCESS", b"FAILED", b"TIMEOUT", b"CANCELLED")
 
@@ -33,9 +34,14 @@ Run = Callable[[Caller], None]
 
 @dataclass(frozen=True)
 class Counts:
-    """Sums since the start of the processes. `cpu_ms` and `switches` are by the name of a process."""
+    """Sums since the start of the processes. `cpu_ms` and `switches` are by the name of a process.
+
+    Attributes:
+        round_trips: Statements, and the begins and ends of transactions.
+    """
 
     statements: int
+    round_trips: int
     commits: int
     redis: int
     cpu_ms: Mapping[str, float]
@@ -60,6 +66,7 @@ class Counted:
         status = self._status()
         return Counts(
             statements=sum(status.get(name, 0) for name in _STATEMENTS),
+            round_trips=sum(status.get(name, 0) for name in (*_STATEMENTS, *_OTHER_ROUND_TRIPS)),
             commits=status.get("Com_commit", 0),
             redis=self._redis_commands(),
             cpu_ms={name: _cpu_ms(process) for name, process in self._processes.items()},
@@ -127,6 +134,7 @@ def _report(title: str, counted: Counted, port: int, run: Run, callers: int, job
         print(
             f"    {(after.statements - before.statements) / done:6.1f} statements"
             f"  {(after.commits - before.commits) / done:6.1f} commits"
+            f"  {(after.round_trips - before.round_trips) / done:6.1f} round trips"
             f"  {(after.redis - before.redis) / done:6.1f} Redis commands"
         )
     for name in after.cpu_ms:

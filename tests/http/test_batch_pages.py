@@ -49,7 +49,7 @@ def test_a_batch_is_shown_and_cancelled(service: Service):
 
     answer = service.http.post(f"{url}/cancel", data={"csrf": token[1]}, follow_redirects=True)
 
-    assert re.search(r"Cancelled</span> 2", answer.text)
+    assert re.search(r'Cancelled</span> <span class="number">2<', answer.text)
     assert 'id="cancel"' not in answer.text
     assert service.http.get(f"{url}/state").text.lstrip().startswith("<div")
 

@@ -170,7 +170,7 @@ def store_waiting_jobs(engine, tenants):
         name = {"name": f"p-{number}", "live_name": f"{project.tenant}/p-{number}"}
         rows[tables.projects].append({**owner, **name, "project_id": number})
         rows[tables.jobs].append(job_values(job))
-        rows[tables.executions].append({**execution_values(execution), "tenant": project.tenant.value})
+        rows[tables.executions].append(execution_values(job, execution))
     with engine.begin() as connection:
         for table, of_table in rows.items():
             connection.execute(sa.insert(table), of_table)

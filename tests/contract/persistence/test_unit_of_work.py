@@ -81,6 +81,17 @@ def test_reading_waits_for_no_writer_and_sees_what_is_committed(store):
     assert seen == [job, None]
 
 
+@pytest.mark.parametrize("store", ["sqlite", "mariadb", "mysql"], indirect=True)
+def test_a_write_among_reads_is_refused(store):
+    with pytest.raises(RuntimeError, match="only reads"):
+        store.unit_of_work.read(lambda transaction: transaction.outbox.add([a_message()]))
+    with pytest.raises(RuntimeError, match="only reads"):
+        store.unit_of_work.read(lambda transaction: transaction.outbox.remove([a_message().id]))
+
+    store.run(lambda transaction: transaction.outbox.add([a_message()]))  # the next transaction may write
+    assert len(store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10))) == 1
+
+
 def test_the_relay_is_offered_what_was_added_and_only_after_the_commit(store):
     messages = [a_message(), a_message("JobStarted")]
 
