@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from application.errors import DependencyUnavailable
+from domain.catalogue.text import Text, said_by, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class DependencyHealth:
     name: str
     is_healthy: bool
     is_required: bool
-    detail: str | None
+    detail: Text | str | None
     took_ms: float
 
 
@@ -73,17 +74,16 @@ class CheckHealth:
         try:
             return self._running[name].result(max(deadline - time.monotonic(), 0))
         except TimeoutError:
-            detail = f"no answer within {self._timeout_s:g} s"
+            detail = text("problems.no_answer_within", seconds=f"{self._timeout_s:g}")
             return self._health(name, detail, self._timeout_s)
 
     def _check(self, name: str, check: Callable[[], None]) -> DependencyHealth:
-        begin = time.monotonic()
+        begin, detail = time.monotonic(), None
         try:
             check()
-            detail = None
         except DependencyUnavailable as error:
-            detail = str(error)
+            detail = said_by(error)
         return self._health(name, detail, time.monotonic() - begin)
 
-    def _health(self, name: str, detail: str | None, took_s: float) -> DependencyHealth:
+    def _health(self, name: str, detail: Text | str | None, took_s: float) -> DependencyHealth:
         return DependencyHealth(name, detail is None, name in self._required, detail, took_s * 1000)

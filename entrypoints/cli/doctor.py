@@ -86,7 +86,7 @@ def _plain(report: dict[str, Any]) -> dict[str, Any]:
 
 def _missing(report: dict[str, Any]) -> list[Text | str]:
     missing = [
-        dependency["detail"] or text("doctor.no_answer", name=dependency["name"])
+        _sentence(dependency, "detail") or text("doctor.no_answer", name=dependency["name"])
         for dependency in report["dependencies"]
         if not dependency["healthy"]
     ]
@@ -111,7 +111,7 @@ def _print(report: dict[str, Any]) -> None:
     _print_head(text("doctor.health"))
     print_table(
         (Column.PART, Column.HEALTHY, Column.UNHEALTHY_BECAUSE),
-        ((d["name"], yes_or_no(is_so=d["healthy"]), d["detail"]) for d in report["dependencies"]),
+        ((d["name"], yes_or_no(is_so=d["healthy"]), _sentence(d, "detail")) for d in report["dependencies"]),
         is_part=True,
     )
     _print_engine(report.get("engine"))
@@ -167,7 +167,7 @@ def _print_engine(engine: Json | None) -> None:
     print_table((Column.LIMIT, Column.ENFORCED), limits, is_part=True)
 
 
-def _sentence(engine: Json, name: str) -> Text | str | None:
-    """Return a field of an engine's description: in our language, or in English."""
-    told: str | None = engine[name]
-    return text_of(engine.get(f"{name}_text")) or told
+def _sentence(described: Json, name: str) -> Text | str | None:
+    """Return a field of a description: in our language, or in English."""
+    told: str | None = described[name]
+    return text_of(described.get(f"{name}_text")) or told

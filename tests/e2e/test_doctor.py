@@ -131,6 +131,24 @@ def test_the_report_is_in_the_language_of_the_terminal(tmp_path):
         assert words in told
 
 
+def test_what_is_missed_is_in_the_language_of_the_terminal(tmp_path):
+    env = service.environment(tmp_path, LC_ALL="ko_KR.UTF-8", EXECUTION_ENGINE_BASE_URL="http://127.0.0.1:1")
+    told = service.run("doctor", env=env).stdout.decode()
+    assert told.splitlines()[-1].startswith("사용할 수 없음(engine): ")
+
+
+def test_what_is_missed_has_a_sentence_for_readers_in_other_languages(tmp_path):
+    system = tmp_path / "bin"
+    system.mkdir()
+    (system / "python3").symlink_to(sys.executable)
+    report = doctor_of_a_system_with(system, service.environment(tmp_path, SERVICE_SERVER_SANDBOX="off"))
+
+    engine = next(part for part in report["dependencies"] if part["name"] == "engine")
+    assert str(text_of(engine["detail_text"])) == engine["detail"]
+    assert "setpriv がインストールされていません" in text_of(engine["detail_text"]).into(Language.JAPANESE)
+    assert engine["detail"] in report["missing"]
+
+
 def test_advice_about_a_language_is_in_the_language_of_a_reader(tmp_path):
     system = tmp_path / "bin"
     system.mkdir()

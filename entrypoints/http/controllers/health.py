@@ -10,6 +10,7 @@ from application.errors import DependencyUnavailable
 from application.use_cases.check_health import DependencyHealth
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
+from entrypoints.http.presenter import sentence_of
 from entrypoints.http.schemas.problem import Dependency
 
 
@@ -94,6 +95,7 @@ def _dependency(part: DependencyHealth) -> Dependency:
         name=part.name,
         healthy=part.is_healthy,
         required=part.is_required,
-        detail=part.detail,
+        detail=None if part.detail is None else str(part.detail),
+        detail_text=sentence_of(part.detail),
         took_ms=part.took_ms,
     )

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from entrypoints.http.schemas.jobs import SentenceResponse
+
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -15,6 +17,9 @@ class Dependency(Struct, kw_only=True):
     required: Annotated[bool, Meta(description="Whether no work is taken without it.", examples=[True])]
     detail: Annotated[str | None, Meta(description="Why not.", examples=[None])]
     took_ms: Annotated[float, Meta(examples=[0.4])]
+    detail_text: Annotated[
+        SentenceResponse | UnsetType, Meta(description="`detail` for readers in other languages.")
+    ] = UNSET
 
 
 class Fault(Struct, kw_only=True, omit_defaults=True):
