@@ -19,14 +19,14 @@ _BATCH = 200
 class ImmediateMessageRelay(MessageRelay):
     """Publishes the messages of a commit on the thread that made it, for a queue and a feed in this process.
 
-    A message that cannot be published stays in the outbox for the sweep.
+    Of messages that cannot be published, the outbox has the ones that may not be lost, for the sweep.
     """
 
     def __init__(self) -> None:
         self._relay: Callable[[Sequence[Message]], None] | None = None
 
     def offer(self, messages: Sequence[Message]) -> None:
-        """Publish messages; before `start` and after `stop` they are left to the sweep."""
+        """Publish messages, but before `start` and after `stop`."""
         relay = self._relay
         if relay is not None:
             _pass_on(relay, messages)
@@ -36,7 +36,7 @@ class ImmediateMessageRelay(MessageRelay):
         self._relay = relay
 
     def stop(self) -> None:
-        """Leave the messages to come to the sweep."""
+        """End publishing."""
         self._relay = None
 
 
@@ -45,7 +45,8 @@ class InProcessMessageRelay(MessageRelay):
 
     A queue and a feed outside of this process may not answer, and a commit's caller does not wait for them.
 
-    A message that cannot be published, or comes while the backlog is full, stays in the outbox for the sweep.
+    Of messages that cannot be published, or come while the backlog is full, the outbox has the ones that may
+    not be lost, for the sweep.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class InProcessMessageRelay(MessageRelay):
         self._relay: Callable[[Sequence[Message]], None]
 
     def offer(self, messages: Sequence[Message]) -> None:
-        """Take messages; before `start` and after `stop` they are left to the sweep."""
+        """Take messages, but before `start` and after `stop`."""
         if self._thread is None:
             return
         for message in messages[: max(_BACKLOG - self._backlog.qsize(), 0)]:
@@ -99,6 +100,11 @@ def _pass_on(relay: Callable[[Sequence[Message]], None], batch: Sequence[Message
     try:
         relay(batch)
     except DependencyUnavailable as error:
-        logger.warning("%d messages stay in the outbox: %s", len(batch), error, extra=outage_of(error))
-    except Exception:  # they are looked for in the outbox
-        logger.exception("%d messages stay in the outbox", len(batch))
+        logger.warning("%s: %s", _unpublished(batch), error, extra=outage_of(error))
+    except Exception:  # the sweep publishes them, and the reaper makes up for wake-ups
+        logger.exception(_unpublished(batch))
+
+
+def _unpublished(batch: Sequence[Message]) -> str:
+    lost = sum(message.may_be_lost for message in batch)
+    return f"messages not published: {len(batch) - lost} stay in the outbox, {lost} wake-ups are lost"

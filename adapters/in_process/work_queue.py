@@ -10,7 +10,7 @@ class InProcessWorkQueue(WorkQueue):
     """Wake-ups among the threads of this process.
 
     Args:
-        max_waiting: The length from which wake-ups are refused. Their events stay in the outbox.
+        max_waiting: The length from which wake-ups are refused.
     """
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:

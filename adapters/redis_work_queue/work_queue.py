@@ -19,7 +19,7 @@ class RedisWorkQueue(WorkQueue):
 
     Args:
         url: Address of Redis, with credentials if it wants any.
-        max_waiting: The length from which wake-ups are refused. Their events stay in the outbox.
+        max_waiting: The length from which wake-ups are refused.
     """
 
     takes_by_turns = True

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-# The length from which a queue refuses wake-ups; their events stay in the outbox.
+# The length from which a queue refuses wake-ups: it has enough of them.
 MAX_WAITING = 10_000
 
 

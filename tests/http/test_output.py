@@ -364,11 +364,11 @@ def test_who_reads_slowly_costs_a_bounded_amount(
 
     with following(service, job_id) as events:
         next(events)
-        for _ in range(400):  # 25 MiB that nobody reads
+        for _ in range(400):  # 25 MiB that are not read
             program.write(piece)
         (follower,) = followers
         live = follower.__self__
-        assert max(live.kept.weight, *(reader.weight for reader in live.readers), 0) <= 3 << 20
+        assert max(live.kept.weight, *(reader.items.weight for reader in live.readers), 0) <= 3 << 20
         program.end(stdout=Output("…", 400 * len(piece), truncated=True))
         told = [_told(event) for event in events if event["event"] == "output"]
 

@@ -14,7 +14,7 @@ from entrypoints.http.streaming.job_notifier import Subscription
 from entrypoints.http.streaming.output_events import LiveChunk, OutputEventEncoder
 
 _BUFFER_MAX_BYTES = 2 << 20
-# What is taken at once is encoded at once, which holds up everybody else.
+# What is taken at once is encoded at once, which holds up all other requests.
 _TAKEN_BYTES = 64 << 10
 
 
@@ -106,13 +106,16 @@ class Reader:
     """A reader of the output of a job: of one execution at a time.
 
     Chunks that arrive while its buffer is full are dropped; the gap shows in the offsets.
+
+    Attributes:
+        items: The output that it has not read yet.
     """
 
     def __init__(self, outputs: LiveOutputs, subscription: Subscription) -> None:
         self.subscription = subscription
         self._outputs = outputs
         self._lock = Lock()
-        self._items: BoundedBuffer[LiveChunk | UsageSample] = BoundedBuffer(_BUFFER_MAX_BYTES)
+        self.items: BoundedBuffer[LiveChunk | UsageSample] = BoundedBuffer(_BUFFER_MAX_BYTES)
         self._execution_id: ExecutionId | None = None
 
     def __enter__(self) -> Self:
@@ -122,11 +125,6 @@ class Reader:
         self.leave()
 
     @property
-    def weight(self) -> int:
-        """The memory that its buffer takes, in bytes, roughly; readers of one program share the chunks."""
-        return self._items.weight
-
-    @property
     def is_live(self) -> bool:
         """Whether output may still come."""
         return self._execution_id is not None
@@ -134,8 +132,8 @@ class Reader:
     def put(self, live: LiveChunk | UsageSample, size: int) -> None:
         """Take a chunk or a usage, on any thread."""
         with self._lock:
-            if self._items.has_room(size):
-                self._items.append(live, size)
+            if self.items.has_room(size):
+                self.items.append(live, size)
 
     def news(self, encoder: OutputEventEncoder) -> Iterator[bytes]:
         """Yield the encoded new output."""
@@ -146,7 +144,7 @@ class Reader:
     async def turn_to(self, execution_id: ExecutionId) -> None:
         """Read the output of this execution, and of no other."""
         self.leave()
-        self._items.clear()
+        self.items.clear()
         self._execution_id = execution_id
         await self._outputs.join(execution_id, self)
 
@@ -158,4 +156,4 @@ class Reader:
 
     def _take(self) -> list[LiveChunk | UsageSample]:
         with self._lock:
-            return self._items.take(_TAKEN_BYTES)
+            return self.items.take(_TAKEN_BYTES)
