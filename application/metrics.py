@@ -57,7 +57,14 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counter(Metric):
-    """A number that only grows while the process lives."""
+    """A number that only grows while the process lives.
+
+    Attributes:
+        begins_with: Values of each label whose series are there from the start, at 0. A counter of few series
+            has all of them.
+    """
+
+    begins_with: tuple[frozenset[str], ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +156,17 @@ QUOTA_REFUSALS = Counter(
     (_label("quota", QUOTA_NAMES | {"requests_per_s_of_key", "failed_keys_per_minute"}),),
 )
 
+# Why a job ends that its program is not to blame for: alerts are about the first job, too.
+FAULTS = frozenset(
+    {
+        Reason.ENGINE_ERROR,
+        Reason.ENGINE_UNAVAILABLE,
+        Reason.INTERNAL,
+        Reason.SECRETS_UNAVAILABLE,
+        Reason.STORAGE_ERROR,
+        Reason.WORKER_LOST,
+    }
+)
 JOBS_SUBMITTED = Counter("jobs_submitted", "Jobs that this process accepted.", (_LANGUAGE,))
 JOBS_ENDED = Counter(
     "jobs_ended",
@@ -158,6 +176,7 @@ JOBS_ENDED = Counter(
         _label("reason", ("none", *(reason.value for reason in Reason))),
         _LANGUAGE,
     ),
+    begins_with=(frozenset({JobStatus.FAILED}), FAULTS, frozenset({*LANGUAGES, OTHER})),
 )
 JOBS_RETRIED = Counter(
     "jobs_retried", "Executions that were lost, requeued or failed, and that another one replaced."

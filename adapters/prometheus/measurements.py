@@ -170,7 +170,9 @@ def _family(metric: Metric, values: Mapping[tuple[str, ...], float]) -> Family:
 
 
 def _begin_at_zero(metric: Counter, counter: prometheus.Counter) -> None:
-    """Show all series of a counter at once: a rate needs a value from before the first event."""
-    if metric.labels and series_of(metric) <= _FEW:
-        for values in product(*(sorted(label.values or ()) for label in metric.labels)):
-            counter.labels(*values)
+    """Show series of a counter at once: a rate needs a value from before the first event."""
+    begins_with = metric.begins_with
+    if series_of(metric) <= _FEW:
+        begins_with = tuple(label.values or frozenset() for label in metric.labels)
+    for values in product(*map(sorted, begins_with)) if begins_with else ():
+        counter.labels(*values)

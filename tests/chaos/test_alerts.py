@@ -36,7 +36,6 @@ RULES = (ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text()
 # Times of minutes in the rules, and the seconds that stand for them here.
 SHORTER = (
     (r"\[\d+m\]", "[6s]"),
-    (r"offset \d+m", "offset 6s"),
     (r"\bfor: \w+", "for: 0s"),
     (r"(age_seconds|lag_seconds)(.*) > \d+", r"\1\2 > 1"),
 )

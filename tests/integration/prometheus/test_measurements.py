@@ -77,6 +77,16 @@ def test_a_counter_of_few_series_begins_at_zero(measurements):
     assert found["leases_expired_total",] == 0
 
 
+@pytest.mark.parametrize("reason", sorted(metrics.FAULTS))
+def test_the_first_job_that_ends_for_a_fault_adds_to_a_counter_that_was_there(measurements, reason):
+    series = ("jobs_ended_total", ("language", "python"), ("reason", reason), ("status", "FAILED"))
+    assert samples(measurements)[series] == 0
+
+    measurements.count(metrics.JOBS_ENDED, "FAILED", reason, "python")
+
+    assert samples(measurements)[series] == 1
+
+
 def test_a_thousand_tenants_add_no_series(measurements):
     for number in range(1_000):
         measurements.count(metrics.HTTP_REQUESTS, f"GET /of/{number}", "2xx")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from application.metrics import METRICS, PREFIX, Counter, Histogram
+from application.metrics import FAULTS, METRICS, PREFIX, Counter, Histogram
 from tests.support.service import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -97,6 +97,11 @@ def test_each_alert_has_a_test_in_which_it_fires_and_one_in_which_it_is_gone():
         assert cleared == {"expr": "ALERTS", "eval_time": cleared["eval_time"], "exp_samples": []}
 
     assert fires == alerts().keys()
+
+
+def test_the_reasons_that_alerts_name_are_those_whose_counters_begin_at_zero():
+    named = re.findall(r'jobs_ended_total\{reason=~?"([^"]+)"', RULES.read_text())
+    assert {reason for reasons in named for reason in reasons.split("|")} == FAULTS
 
 
 def test_each_alert_has_a_severity_and_a_summary():
