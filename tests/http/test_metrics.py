@@ -31,7 +31,7 @@ from tests.support.keys import Keys, bearer
 from tests.support.memory.message_relay import MemoryMessageRelay
 from tests.support.samples import NOW, the_project
 
-# Of a process, whatever its callers do.
+# Of a process, for all that its callers do.
 MAX_SERIES = 5_000
 TENANTS, COUNTED = 1_000, 100_000
 
