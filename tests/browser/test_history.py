@@ -39,6 +39,24 @@ def test_an_update_leaves_the_keyboard_where_it_was(visitor: Visitor, focused: s
     expect(visitor.page.locator(focused)).to_be_focused()
 
 
+def test_an_update_of_another_part_does_not_answer_for_the_one_with_the_keyboard(visitor: Visitor):
+    visitor.upload(tags={"team": "blue"})
+    visitor.open_project()
+    tag = visitor.page.locator("a.tag[title='team:blue']")
+    tag.focus()
+    # Both parts are asked for; the other one ends first.
+    tag.evaluate("""(tag) => {
+      const part = tag.parentElement, other = document.createElement("div"), anew = part.cloneNode(true);
+      const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(`htmx:${name}`, { detail }));
+      tell("beforeSwap", { xhr: { status: 200 }, shouldSwap: true, target: part });
+      tell("afterSwap", { elt: other, target: other });
+      part.replaceWith(anew);
+      tell("afterSwap", { elt: anew, target: part });
+    }""")
+
+    expect(tag).to_be_focused()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "found"),
     [("state", "failed", 1), ("language", "bash", 1), ("state", "running", 0)],

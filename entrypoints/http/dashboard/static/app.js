@@ -113,14 +113,16 @@ const copyText = async (content) => {
   // A part that is read anew leaves the keyboard where it was. htmx sees to what has an id.
   const keyOf = ({ localName, name, value, textContent, attributes }) => [localName, name, value, attributes.href?.value, textContent].join("\n");
   document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    const { activeElement } = document;
-    if (!detail.shouldSwap || activeElement.id || !detail.target.contains(activeElement)) return;
-    const key = keyOf(activeElement), rank = [...detail.target.querySelectorAll(activeElement.localName)].filter((like) => keyOf(like) === key).indexOf(activeElement);
-    const restore = ({ detail: { elt } }) => {
+    const { activeElement } = document, { target } = detail;
+    if (!detail.shouldSwap || activeElement.id || !target.contains(activeElement)) return;
+    const key = keyOf(activeElement), rank = [...target.querySelectorAll(activeElement.localName)].filter((like) => keyOf(like) === key).indexOf(activeElement);
+    const restore = ({ detail: { elt, target: swapped } }) => {
+      if (swapped !== target) return;
+      document.body.removeEventListener("htmx:afterSwap", restore);
       const alike = [...elt.querySelectorAll(activeElement.localName)].filter((like) => keyOf(like) === key);
       if (document.activeElement === document.body) (alike[rank] || alike[0])?.focus({ preventScroll: true });
     };
-    document.body.addEventListener("htmx:afterSwap", restore, { once: true });
+    document.body.addEventListener("htmx:afterSwap", restore);
   });
   document.body.addEventListener("htmx:sendError", ({ detail }) => {
     if (isRefresh(detail)) return setLost(true);
