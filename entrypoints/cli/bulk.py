@@ -16,7 +16,7 @@ from entrypoints.cli.program_options import program_input, text_of
 from entrypoints.cli.terminal import json_option, note, print_json, say
 from entrypoints.cli.values import Tag
 
-# The API acts on so many jobs at once, unless its operator has set another number, which its refusal has.
+# The most jobs in one request; where the service takes fewer, its refusal says how many.
 _AT_ONCE = 100
 _TOO_MANY = "problems.jobs_at_once"
 _NOT_ENDED = (Phase.WAITING, Phase.BUILDING, Phase.RUNNING)
