@@ -205,6 +205,17 @@ def test_a_text_is_translated_and_written_as_prose_is(area):
                 assert sentence != english[name], f"{language} {area}.{name} is not translated"
 
 
+# Particles with two forms, of which the last letter of the word before them decides.
+_KOREAN_PARTICLE = re.compile(r"""(?<!\})\}['"`]*(?:은|는|이|가|을|를|과|와|으로|로|이나|나)(?![가-힣])""")
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_no_korean_particle_depends_on_the_end_of_a_value(area):
+    found = sentences(Language.KOREAN, area).values()
+
+    assert [form for sentence in found for form in forms(sentence) if _KOREAN_PARTICLE.search(form)] == []
+
+
 def test_every_code_that_is_used_exists_and_gets_the_values_of_its_placeholders():
     for place, code, values in all_uses():
         if values is None:

@@ -98,10 +98,10 @@ def test_an_import_that_is_killed_goes_on_and_its_jobs_are_listed(legacy, env, m
     assert scalar(mariadb, "SELECT count(*) FROM replacing.executions") == KEPT + USUAL - 2
     for word in SKIPPED:
         assert re.search(rf"^job .*: skipped: .*{word}", said, re.MULTILINE), (word, said)
-    assert "executions: skipped: 1 row belongs to no job" in said
+    assert "executions: skipped: 1 row without a job" in said
     assert "projects: these columns are not imported: owner" in said
-    assert "executions: an index on job_id would make this faster" in said
-    assert "jobs: an index" not in said
+    assert "executions: no index on job_id; with one, this would be faster" in said
+    assert "jobs: no index" not in said
     # And the service shows it
     with service.served(env) as server, server.http as http:
         assert_shown(http)
