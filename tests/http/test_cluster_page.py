@@ -61,7 +61,7 @@ def test_the_queue_is_a_table_of_what_runs_and_what_waits_and_why(busy: tuple[Se
     assert "The only slot is in use." in rows[1]
     assert "No. 2" in rows[2]
     assert 'id="queue"' in page
-    assert "of 1 slots" in page
+    assert "of 1 slot " in page
     assert "1 worker" in page
     assert "all slots are in use" in page
     again = service.http.get("/dashboard/cluster/queue", params={"seen": version})
