@@ -54,7 +54,7 @@ def test_a_language_that_is_missing_says_how_to_get_it(tmp_path):
     available = [language["name"] for language in languages if language["available"]]
     hints = [language["unavailable_because"] for language in languages if not language["available"]]
     assert (available, len(hints)) == (["python"], len(LANGUAGES) - 1)
-    assert all(re.search(r"'(apt-get|npm) install .+' brings it$", hint) for hint in hints)
+    assert all(re.search(r"install it with '(apt-get|npm) install .+'$", hint) for hint in hints)
 
 
 @pytest.mark.parametrize(

@@ -25,4 +25,4 @@ def test_no_more_programs_run_at_once_than_there_is_memory_for(tmp_path):
     assert [job["status"] for job in ended] == ["SUCCESS"] * JOBS
     times = [json.loads(job["data"]["result"]["stdout"]) for job in ended]
     assert max(sum(begin <= at < end for begin, end in times) for at, _ in times) <= 2
-    assert described.endswith("all programs at once may have 700 MiB, and others wait")
+    assert described.endswith("running programs share 700 MiB, and others wait")

@@ -177,7 +177,7 @@ def test_an_ordinary_user_has_them_where_they_are_delegated_and_is_told_how_wher
     engine = Engine(group, *become)
 
     assert said.startswith("not used: ")
-    assert "'loginctl enable-linger daemon', as root, starts one; or set Delegate=yes" in said
+    assert "as root, start one with 'loginctl enable-linger daemon', or set Delegate=yes" in said
     assert engine.says().startswith("version 2")
     assert engine.run(_GREEDY) == "memory_limit"
     engine.stop()

@@ -124,7 +124,7 @@ def test_a_unit_of_a_user_without_a_manager_learns_both_ways_out():
 
     assert engine.control_groups.startswith("not used: systemd has not delegated ")
     assert "no systemd manager of the user daemon is running" in engine.control_groups
-    assert "'loginctl enable-linger daemon', as root" in engine.control_groups
+    assert "as root, start one with 'loginctl enable-linger daemon'" in engine.control_groups
     assert engine.control_groups.endswith("or set Delegate=yes in the service's systemd unit")
     assert engine.run("print(1)") == "1"
     assert engine.control_groups in "".join(engine.stop())

@@ -94,7 +94,9 @@ def test_an_engine_whose_control_groups_cannot_be_entered_runs_programs_without_
     monkeypatch.delenv(CGROUPS_REQUIRED, raising=False)
 
     with isolated_engine(tmp_path) as kit:
-        assert str(kit.engine.describe().control_groups).startswith("not used: no program starts in one: ")
+        assert str(kit.engine.describe().control_groups).startswith(
+            "not used: no program can be started in a control group: "
+        )
         assert kit.run(Program(code="print(1)")).stdout == b"1\n"
 
 

@@ -107,7 +107,7 @@ def test_a_language_that_is_not_installed_is_refused_with_advice(bare, language)
 
     assert result.reason is Reason.ENGINE_UNAVAILABLE
     assert "is not installed on this machine" in result.error_message
-    assert "brings it" in result.error_message
+    assert "; on Debian, install it with '" in result.error_message
 
 
 @pytest.mark.parametrize("kit", ["isolated"], indirect=True)

@@ -46,7 +46,11 @@ def test_programs_of_a_user_with_subordinate_ids_have_a_user_each(directory):
     ("options", "count", "cause"),
     [
         (["--no-new-privs"], 65_536, "NoNewPrivileges= of the service's systemd unit"),
-        ([], 1_000, "/etc/subuid has no range of 65536 ids for the user nobody; 'usermod --add-subuids"),
+        (
+            [],
+            1_000,
+            "/etc/subuid has no range of 65536 ids for the user nobody; as root, add one with 'usermod ",
+        ),
     ],
 )
 def test_a_host_that_gives_a_user_no_ids_is_named_with_its_remedy(directory, options, count, cause):
@@ -90,6 +94,7 @@ def test_a_machine_without_the_tools_is_told_of_them(tmp_path, monkeypatch):
     monkeypatch.setattr(subordinate_ids, "SYSTEM_PATH", str(tmp_path))
 
     with pytest.raises(
-        SubordinateIdsUnavailable, match="newuidmap is not installed; 'apt-get install uidmap'"
+        SubordinateIdsUnavailable,
+        match="newuidmap is not installed; install it with 'apt-get install uidmap'",
     ):
         SubordinateIds.find()

@@ -27,7 +27,7 @@ RICH_WORDS = {
     *("Arguments", "Error", "Aborted."),
     *(r"\[default: {}]", r"\[env var: {}]", r"\[required]", r"\[deprecated]", r"\[deprecated: {}]"),
 }
-# Words of click that nobody meets here: faults in a program, of Windows, and of functions that are not used.
+# Words of click that this program never shows: of faults in a program, of Windows, and of unused functions.
 NOT_MET = {
     *("Value must be an iterable.", "Name '{name}' defined twice", "Choice({choices})"),
     "%(prog)s, version %(version)s",

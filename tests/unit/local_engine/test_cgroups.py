@@ -167,7 +167,7 @@ def test_the_group_of_the_first_process_is_left_alone(tmp_path, monkeypatch):
     own, process = _unified(tmp_path, "memory pids\n", path="/init.scope")
     (own / "init.scope").mkdir()
 
-    with pytest.raises(CgroupsUnavailable, match=r"init\.scope is the group of this machine's first process"):
+    with pytest.raises(CgroupsUnavailable, match=r"init\.scope is reserved for this machine's first process"):
         discover(process, "ours")
 
     assert list((own / "init.scope").iterdir()) == []
