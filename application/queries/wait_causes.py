@@ -147,6 +147,5 @@ def _explain_by_workers(execution: WaitingExecution, capacity: Capacity) -> Expl
     if not any(execution.queue in queues for queues in capacity.workers.values()):
         return ExplainedWait(WaitCause.NO_RUNTIME, text("waits.no_runtime", runtime=execution.queue))
     if capacity.claimed >= capacity.slots:
-        sentence = text("waits.slots", slots=capacity.slots)
-        return ExplainedWait(WaitCause.SLOTS, text("waits.only_slot") if capacity.slots == 1 else sentence)
+        return ExplainedWait(WaitCause.SLOTS, text("waits.slots", count=capacity.slots))
     return ExplainedWait(WaitCause.NEXT, text("waits.next"))

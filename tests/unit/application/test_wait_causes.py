@@ -29,9 +29,9 @@ def service(service: InMemoryService) -> InMemoryService:
     return service
 
 
-def beat(service: InMemoryService, *queues: str) -> None:
+def beat(service: InMemoryService, *queues: str, worker: str = "worker-1") -> None:
     service.unit_of_work.run(
-        lambda transaction: transaction.heartbeats.beat("worker-1", queues or ("python", "node"))
+        lambda transaction: transaction.heartbeats.beat(worker, queues or ("python", "node"))
     )
 
 
@@ -59,6 +59,16 @@ def test_a_job_behind_as_many_as_run_at_once_waits_for_a_slot(service: InMemoryS
     job = service.start()
 
     assert cause_of(service, job.job_id) == (WaitCause.SLOTS, "The only slot is in use.")
+
+
+def test_the_slots_of_several_workers_are_counted(service: InMemoryService):
+    beat(service, worker="worker-2")
+    for _ in range(2):
+        service.start()
+        service.claim()
+    job = service.start()
+
+    assert cause_of(service, job.job_id) == (WaitCause.SLOTS, "All 2 slots are in use.")
 
 
 def test_a_job_without_a_worker_says_so_and_has_no_estimate(service: InMemoryService):
