@@ -68,7 +68,7 @@ class Watched(Cluster):
             self.targets.append(f"127.0.0.1:{port}")
 
     def post(self, path, body=None):
-        """Send a request, whatever comes of it."""
+        """Send a request, and pass over a connection that breaks."""
         with suppress(httpx.TransportError):
             ask("POST", f"{self.urls[0]}{path}", json=body)
 

@@ -403,7 +403,7 @@ def test_a_batch_that_took_too_long_makes_the_next_one_half_as_large_at_most():
     pace = Pace(clock, lambda _s: None, target_s=0.02)
     for _ in range(40):
         large = pace.step("jobs", stepped(clock, 0.01))
-    # Just over, far over, and over again: no batch after the first one is over 50 ms, whatever it was before.
+    # Just over, far over, and over again: no batch after the first one is over 50 ms.
     assert large > 300
     slow = [pace.step("jobs", stepped(clock, 1.0)) for _ in range(2)]
     assert slow[1] <= min(slow[0] / 2, LONGEST_S * 1_000)
