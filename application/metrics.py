@@ -275,7 +275,17 @@ PURGED_ROWS = Counter(
     (
         _label(
             "kind",
-            ("jobs", "executions", "batches", "audit", "usage", "idempotency_keys", "sessions", "deliveries"),
+            (
+                "jobs",
+                "executions",
+                "cases",
+                "batches",
+                "audit",
+                "usage",
+                "idempotency_keys",
+                "sessions",
+                "deliveries",
+            ),
         ),
     ),
 )

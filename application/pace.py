@@ -25,6 +25,19 @@ FIRST, LARGEST = 10, 500
 _LONGEST_REST_S = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The outcome of a batch that may be full without having done all of its items.
+
+    Attributes:
+        done: How many items are done.
+        is_full: Whether it was as much work as a batch of its size has.
+    """
+
+    done: int
+    is_full: bool
+
+
 class Pace:
     """Sizes batches by the time that they take, and rests after each.
 
@@ -78,23 +91,25 @@ class Pace:
 
         return begun
 
-    def step(self, kind: str, work: Callable[[int], int]) -> int:
+    def step(self, kind: str, work: Callable[[int], int | Progress]) -> int:
         """Do a batch of one kind of work, and rest; return how much was done.
 
         Args:
             kind: The kind, whose batches are of a size of their own.
-            work: Is given the size of the batch, and returns how much of it is done.
+            work: Is given the size of the batch, and returns how much of it is done; all of it is a full one.
         """
         first = _BatchSize(min(FIRST, self._largest), self._target_s)
         size = self._learned.sizes.setdefault(kind, first)
         self._learned.begin = self._clock.monotonic()
-        done = work(size.items)
+        progress = work(size.items)
         took_s = self._clock.monotonic() - self._learned.begin
         if self._observe is not None:
             self._observe(took_s)
-        size.learn(took_s, self._target_s, self._largest, is_full=done >= size.items)
+        if isinstance(progress, int):
+            progress = Progress(progress, is_full=progress >= size.items)
+        size.learn(took_s, self._target_s, self._largest, is_full=progress.is_full)
         self._rest_after(took_s)
-        return done
+        return progress.done
 
     def read(self, work: Callable[[], T]) -> T:
         """Do work that locks no rows, and rest; return its outcome."""
@@ -104,7 +119,7 @@ class Pace:
         return found
 
     def batches(
-        self, kind: str, items: Sequence[T], work: Callable[[Sequence[T], int], int]
+        self, kind: str, items: Sequence[T], work: Callable[[Sequence[T], int], int | Progress]
     ) -> Iterator[int]:
         """Do work with all items, batch by batch; yield after each batch how many items are done.
 

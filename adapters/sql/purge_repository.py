@@ -364,7 +364,8 @@ class SqlPurgeRepository(PurgeRepository):
         if not codes:
             return Removed([], [], 0)
         ids = {"ids": sorted(codes)}
-        if case_limit is not None and (cases := self._remove_cases(codes, case_limit)):
+        cases = 0 if case_limit is None else self._remove_cases(codes, case_limit)
+        if cases == case_limit:
             return Removed([], [], 0, cases)
         in_batches = sorted(self._connection.execute(_BATCHES, ids).scalars())
         rows = self._connection.execute(_EXECUTIONS, ids).all()
@@ -383,13 +384,13 @@ class SqlPurgeRepository(PurgeRepository):
             raise ConcurrencyConflict("a job was removed by another transaction")
         note_deletions(self._connection, objects, purge_id)
         freed_bytes = bytes_of_code + sum(row.log_bytes or 0 for row in rows)
-        return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], freed_bytes)
+        return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], freed_bytes, cases)
 
     def _remove_cases(self, jobs_of: Collection[JobId], limit: int) -> int:
-        """Remove results of cases of jobs, so many; return how many, none if there are fewer."""
+        """Return how many results of cases jobs have, up to a limit; if it is reached, remove so many."""
         found = self._connection.execute(_CASES, {"ids": sorted(jobs_of), "limit": limit}).all()
         if len(found) < limit:
-            return 0
+            return len(found)
         last = found[-1]
         if whole := sorted({row.job_id for row in found} - {last.job_id}):
             self._connection.execute(_REMOVE_CASES, {"ids": whole})

@@ -65,13 +65,18 @@ class Removed:
     """The jobs of a batch whose rows are removed, their executions, and the stored bytes of all of them.
 
     Attributes:
-        cases: The number of results of cases that were removed in place of jobs, which are to follow.
+        cases: The number of their results of cases that are removed, as far as these have a limit.
     """
 
     jobs: Sequence[JobId]
     executions: Sequence[ExecutionId]
     freed_bytes: int
     cases: int = 0
+
+    @property
+    def is_slice(self) -> bool:
+        """Whether results of cases were removed in place of jobs, which are to follow."""
+        return bool(self.cases) and not self.jobs
 
 
 @dataclass(frozen=True, slots=True)

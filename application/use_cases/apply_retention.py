@@ -13,7 +13,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from application.metrics import PURGE_DURATION, PURGED_BYTES, PURGED_ROWS
-from application.pace import Pace
+from application.pace import Pace, Progress
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
@@ -45,7 +45,7 @@ _SWEEP_EVERY_S = 86_400.0
 # A turn is taken a little early, for the intervals of tasks vary.
 _EARLY = 0.9
 # The kinds that are rows of their own.
-_ROWS = frozenset({"jobs", "executions", "audit", "usage"})
+_ROWS = frozenset({"jobs", "executions", "cases", "audit", "usage"})
 _FIRST_ID = UUID(int=0)
 # An estimate counts so many jobs of a project and a status, and averages over so many.
 _COUNTED, _SAMPLED = 1_000_000, 200
@@ -232,7 +232,7 @@ class ApplyRetention:
         before = policy.kept_since(_FIGURES[due.status], self._clock.now())
         return before is not None and due.before <= before
 
-    def _remove_batch(self, due: _Due, ids: Sequence[JobId], size: int) -> int:
+    def _remove_batch(self, due: _Due, ids: Sequence[JobId], size: int) -> int | Progress:
         """Remove jobs, or first results of their cases; return how many of the jobs are done with."""
         entry_id, now = AuditEntryId(self._ids.new()), self._clock.now()
 
@@ -248,8 +248,8 @@ class ApplyRetention:
 
         removed = self._run(work)
         jobs, executions = len(removed.jobs), len(removed.executions)
-        self._count(jobs=jobs, executions=executions, bytes=removed.freed_bytes)
-        return 0 if removed.cases else len(ids)
+        self._count(jobs=jobs, executions=executions, cases=removed.cases, bytes=removed.freed_bytes)
+        return Progress(0, is_full=True) if removed.is_slice else len(ids)
 
     def _remove_logs(self, pace: Pace) -> None:
         policies = self._policies()

@@ -10,7 +10,7 @@ from itertools import compress
 from application.errors import CorruptRow
 from application.metrics import PURGE_DURATION, PURGED_BYTES, PURGED_OBJECTS, PURGED_ROWS
 from application.outbox_writer import OutboxWriter
-from application.pace import SOON, Pace
+from application.pace import SOON, Pace, Progress
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
@@ -117,19 +117,20 @@ class RemoveDeleted:
         self._cancel_running(purge)
         return self._pace.step("jobs", lambda size: self._remove_batch(purge, size))
 
-    def _remove_batch(self, purge: Purge, size: int) -> int:
+    def _remove_batch(self, purge: Purge, size: int) -> int | Progress:
         def work(transaction: Transaction) -> Removed:
             return transaction.purges.remove_jobs(purge, size, size * CASES_OF_A_JOB)
 
         removed = self._unit_of_work.run(self._pace.timed(work))
         self._measurements.count(PURGED_ROWS, "jobs", by=len(removed.jobs))
         self._measurements.count(PURGED_ROWS, "executions", by=len(removed.executions))
+        self._measurements.count(PURGED_ROWS, "cases", by=removed.cases)
         self._measurements.count(PURGED_BYTES, by=removed.freed_bytes)
         for execution_id in removed.executions:
             self._output_feed.close(execution_id)
         if removed.jobs:
             logger.info("purged %d jobs of %s", len(removed.jobs), purge)
-        return len(removed.jobs)
+        return Progress(0, is_full=True) if removed.is_slice else len(removed.jobs)
 
     def _cancel_running(self, purge: Purge) -> None:
         running = self._unit_of_work.read(

@@ -357,6 +357,7 @@ def test_results_of_many_cases_go_in_slices_and_their_jobs_after_them(store):
     assert remove(4) == Removed([], [], 0, 4)
     assert sorted(left()) == [0, 2]
     # And with two left, for which there is room, the jobs go
-    assert set(remove(4).jobs) == set(ids)
+    removed = remove(4)
+    assert (set(removed.jobs), removed.cases) == (set(ids), 2)
     assert left() == [0, 0]
     assert len(_results(store, kept)) == 3

@@ -203,15 +203,14 @@ class MemoryPurgeRepository(PurgeRepository):
         for row in [row for row in tables.case_ranges.values() if row.range.job_id in job_ids]:
             del tables.case_ranges[row.range.id]
 
-    def _remove_first_cases(self, ids: Collection[JobId], limit: int) -> bool:
-        """Remove so many results of cases of jobs, unless they have fewer."""
+    def _remove_first_cases(self, ids: Collection[JobId], limit: int) -> int:
+        """Return how many results of cases jobs have, up to a limit; if it is reached, remove so many."""
         results = self._tables.case_results
         found = sorted(key for key in results if key[0] in ids)[:limit]
-        if len(found) < limit:
-            return False
-        for key in found:
-            del results[key]
-        return True
+        if len(found) == limit:
+            for key in found:
+                del results[key]
+        return len(found)
 
     def remove_rows(
         self, jobs: Sequence[Job], purge_id: UUID | None = None, case_limit: int | None = None
@@ -220,8 +219,9 @@ class MemoryPurgeRepository(PurgeRepository):
         ids = {job.id for job in jobs}
         if not ids <= self._tables.jobs.keys():
             raise ConcurrencyConflict("a job was removed by another transaction")
-        if case_limit is not None and self._remove_first_cases(ids, case_limit):
-            return Removed([], [], 0, case_limit)
+        cases = 0 if case_limit is None else self._remove_first_cases(ids, case_limit)
+        if cases == case_limit:
+            return Removed([], [], 0, cases)
         rows = [row for row in self._tables.executions.values() if row.execution.job_id in ids]
         executions = [row.execution for row in rows]
         logs = [execution.result.log_key for execution in executions if execution.result is not None]
@@ -247,7 +247,9 @@ class MemoryPurgeRepository(PurgeRepository):
         self._add_deletions(objects, purge_id)
         log_bytes = sum(row.log_bytes for row in rows)
         freed_bytes = log_bytes + sum(job.spec.code_bytes for job in jobs)
-        return Removed([job.id for job in jobs], [execution.id for execution in executions], freed_bytes)
+        return Removed(
+            [job.id for job in jobs], [execution.id for execution in executions], freed_bytes, cases
+        )
 
     def _add_deletions(self, objects: Iterable[tuple[StoreName, ObjectKey]], purge_id: UUID | None) -> None:
         for store, key in objects:

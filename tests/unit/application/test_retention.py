@@ -6,7 +6,7 @@ import pytest
 from application.commands import UploadCodeCommand
 from application.errors import NotFound, StorageUnavailable
 from application.metrics import PURGED_ROWS
-from application.pace import FIRST, LONGEST_S, Pace
+from application.pace import FIRST, LONGEST_S, Pace, Progress
 from application.ports.purge_repository import CASES_OF_A_JOB, StoreName
 from application.use_cases import apply_retention
 from application.use_cases.apply_retention import RetentionRules
@@ -462,6 +462,26 @@ def test_items_that_a_batch_is_not_done_with_are_in_the_next_one_again():
     assert [items for items, _size in batches] == [[1, 2]] * 3
 
 
+def test_full_batches_that_are_done_with_no_item_make_larger_and_smaller_ones():
+    clock = MemoryClock()
+    pace = Pace(clock, lambda _s: None)
+    sizes = []
+
+    def work_of(ms):
+        def work(_items, size):
+            sizes.append(size)
+            clock.advance(size * ms / 1_000)
+            return Progress(0, is_full=True) if len(sizes) % 10 else 1
+
+        return work
+
+    assert sum(pace.batches("jobs", [1], work_of(0.1))) == 1
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 5 * FIRST
+    assert sum(pace.batches("jobs", [1], work_of(50))) == 1
+    assert sizes[-1] == 1
+
+
 def test_a_job_with_many_cases_goes_after_them_also_when_a_process_was_killed_between(service, monkeypatch):
     services = retaining(service, jobs_days=1)
     job = run(service)
@@ -493,7 +513,10 @@ def test_a_job_with_many_cases_goes_after_them_also_when_a_process_was_killed_be
     assert there(service, job) == [True]
     assert not service.database.tables.deletions
 
-    assert services.apply_retention()["jobs"] == 1
+    done = services.apply_retention()
+    assert (done["jobs"], done["cases"]) == (1, left[0])
+    # The slice before is in no figure: its process was killed before it counted it.
+    assert service.measurements.counted[PURGED_ROWS, ("cases",)] == left[0]
     assert there(service, job) == [False]
     assert not service.database.tables.case_results
     assert service.database.tables.deletions
@@ -507,5 +530,6 @@ def test_a_purge_removes_the_cases_of_a_job_in_slices(service):
     service.change_project(ANONYMOUS, job.project, ProjectTrigger.PURGE)
 
     assert service.remove_deleted() == 1
+    assert service.measurements.counted[PURGED_ROWS, ("cases",)] == FIRST * CASES_OF_A_JOB * 3
     assert not service.database.tables.jobs
     assert not service.database.tables.case_results
