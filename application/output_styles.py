@@ -1,14 +1,14 @@
 """The style of text at a place of an output, by the sequences before it (SGR, ECMA-48 8.3.117)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 _ESCAPE = b"\x1b"
 # Terminals leave longer sequences out, and so do pages.
 MAX_SEQUENCE_BYTES = 256
-# Of a picture in colours, the last ones of a block have an effect.
-_MAX_DIFFERENT = 256
+# Of a picture in colours, the last ones of a block have an effect, as many as have so many bytes in all.
+_MAX_FOLLOWED_BYTES = 4096
 _SEQUENCES = re.compile(rb"\x1b\[([0-9;:]{0,254})m")
 _FOREGROUND, _BACKGROUND = "foreground", "background"
 _COLOURS = {
@@ -26,7 +26,8 @@ _ENDS = {
     49: (_BACKGROUND,),
 }
 # The parameters of a colour by its kind: of a palette, or of red, green and blue.
-_VALUES = {5: 1, 2: 3}
+_PALETTE, _MIXED = 5, 2
+_VALUES = {_PALETTE: 1, _MIXED: 3}
 _EXTENDED = {38: _FOREGROUND, 48: _BACKGROUND, 58: ""}
 _MAX_VALUE = 255
 
@@ -45,7 +46,12 @@ class TextStyle:
     def read(self, text: bytes) -> None:
         """Follow the sequences of a text, in linear time."""
         # Of equal sequences the last one has the effect of all.
-        latest = list(islice(dict.fromkeys(reversed(_SEQUENCES.findall(text))), _MAX_DIFFERENT))
+        latest, followed = [], 0
+        for sequence in dict.fromkeys(reversed(_SEQUENCES.findall(text))):
+            followed += len(sequence) + 1
+            if followed > _MAX_FOLLOWED_BYTES:
+                break
+            latest.append(sequence)
         for sequence in reversed(latest):
             self._follow(iter(sequence.decode().split(";")))
 
@@ -64,7 +70,10 @@ class TextStyle:
                 self._set[slot] = code
 
     def _colour(self, number: int, code: str, rest: str, codes: Iterator[str]) -> None:
-        if not rest:
+        if rest:
+            if not _is_colour([int(value or 0) for value in rest.split(":")]):
+                return
+        else:
             kind = next(codes, "")
             count = _VALUES.get(int(kind.partition(":")[0] or 0), 0)
             values = list(islice(codes, count))
@@ -79,6 +88,14 @@ def with_sequence_begun(text: bytes, end: int) -> bytes:
     """Return a text up to a place, or up to the end of the sequence that begins before it."""
     following = text.find(_ESCAPE, end)
     return text if following < 0 else text[:following]
+
+
+def _is_colour(values: Sequence[int]) -> bool:
+    """Whether a colour in one parameter is whole: of a palette, or of three after the name of their space."""
+    kind, *given = values
+    count = _VALUES.get(kind, 0)
+    wanted = given[1 : count + 1] if kind == _MIXED and len(given) > count else given[:count]
+    return 0 < count == len(wanted) and max(wanted) <= _MAX_VALUE
 
 
 def _is_byte(value: str) -> bool:

@@ -105,11 +105,13 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         lent = connection.connection
         if isinstance(lent.driver_connection, sqlite3.Connection):
             lent.driver_connection.execute("BEGIN")
-        lent.info[_ONLY_READS] = True
+        lent.info[_ONLY_READS] = mark = object()
         try:
             yield connection
         finally:
-            lent.info.pop(_ONLY_READS, None)  # a connection that was lost has lost it, too
+            # A connection that was lost has lost its mark, and another thread may have set its own.
+            if lent.info.get(_ONLY_READS) is mark:
+                lent.info.pop(_ONLY_READS, None)
 
 
 def pool_samples(engine: sa.Engine) -> Iterator[Sample]:

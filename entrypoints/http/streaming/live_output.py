@@ -14,6 +14,7 @@ from entrypoints.http.streaming.job_notifier import Subscription
 from entrypoints.http.streaming.output_events import LiveChunk, OutputEventEncoder
 
 _BUFFER_MAX_BYTES = 2 << 20
+_KEPT_BYTES = 1 << 20
 # What is taken at once is encoded at once, which holds up all other requests.
 _TAKEN_BYTES = 64 << 10
 
@@ -52,7 +53,8 @@ class LiveOutput:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.kept: BoundedBuffer[LiveChunk | UsageSample] = BoundedBuffer(_BUFFER_MAX_BYTES)
+        # Without the events, which readers who come at once share.
+        self.kept: BoundedBuffer[OutputChunk | UsageSample] = BoundedBuffer(_KEPT_BYTES)
         self._loop = loop
         self._lock = Lock()
         self.readers: set[Reader] = set()
@@ -60,9 +62,9 @@ class LiveOutput:
 
     def put(self, item: OutputChunk | UsageSample) -> None:
         """Take a chunk or a usage, on any thread, and wake the readers."""
-        live, size = (LiveChunk(item), len(item.data)) if isinstance(item, OutputChunk) else (item, 0)
+        live, size = _live(item)
         with self._lock:
-            self.kept.append(live, size)
+            self.kept.append(item, size)
             for reader in self.readers:
                 reader.put(live, size)
             is_waking, self._is_waking = self._is_waking, True
@@ -73,8 +75,8 @@ class LiveOutput:
     def add(self, reader: "Reader") -> None:
         """Add a reader, who has what is kept."""
         with self._lock:
-            for live in self.kept:
-                reader.put(live, len(live.chunk.data) if isinstance(live, LiveChunk) else 0)
+            for item in self.kept:
+                reader.put(*_live(item))
             self.readers.add(reader)
 
     def remove(self, reader: "Reader") -> bool:
@@ -84,9 +86,15 @@ class LiveOutput:
             return not self.readers
 
     def _wake(self) -> None:
-        self._is_waking = False  # before they look: what comes from now on wakes them again
+        with self._lock:
+            self._is_waking = False  # before they look: what comes from now on wakes them again
         for reader in tuple(self.readers):
             reader.subscription.woken.set()
+
+
+def _live(item: OutputChunk | UsageSample) -> tuple[LiveChunk | UsageSample, int]:
+    """Return an item as readers have it, and the bytes of its data."""
+    return (LiveChunk(item), len(item.data)) if isinstance(item, OutputChunk) else (item, 0)
 
 
 @dataclass(eq=False)
@@ -141,10 +149,14 @@ class Reader:
             if encoded := encoder.encode(items):
                 yield encoded
 
-    async def turn_to(self, execution_id: ExecutionId) -> None:
-        """Read the output of this execution, and of no other."""
+    def forget(self) -> None:
+        """Read nothing, and forget what has come."""
         self.leave()
         self.items.clear()
+
+    async def turn_to(self, execution_id: ExecutionId) -> None:
+        """Read the output of this execution, and of no other."""
+        self.forget()
         self._execution_id = execution_id
         await self._outputs.join(execution_id, self)
 

@@ -131,7 +131,9 @@ async def _turn_to_latest(details: JobDetails, encoder: OutputEventEncoder, read
     if execution is None or execution.id == encoder.execution_id:
         return b""
     begun = encoder.begin(execution)
-    if not details.job.status.is_terminal:
+    if details.job.status.is_terminal:
+        reader.forget()  # of an earlier execution
+    else:
         await reader.turn_to(execution.id)
     return begun
 

@@ -34,6 +34,11 @@ from application.output_styles import TextStyle
         ("38:5:1", "38:5:1"),
         ("48:2::1:2:3;1", "48:2::1:2:3;1"),
         ("31 38;5;999", "31"),
+        ("31 38:5", "31"),
+        ("31 38:5:256", "31"),
+        ("31 38:2:1:2", "31"),
+        ("38:2:1:2:3", "38:2:1:2:3"),
+        ("31 38:9:1", "31"),
         ("31 38;2;1", "31"),
         ("31 38;9;1", "31;1"),
         ("58;5;1", ""),
@@ -76,6 +81,15 @@ def test_sequences_that_all_differ_take_no_time_to_speak_of():
     content = OutputBytes(
         b"".join(b"\x1b[38;2;%d;%d;%dm" % (n >> 16, n >> 8 & 255, n & 255) for n in range(400_000))
     )
+    began = time.process_time()
+
+    index_lines(content)
+
+    assert time.process_time() - began < 3
+
+
+def test_long_sequences_that_all_differ_take_no_time_to_speak_of():
+    content = OutputBytes(b"".join(b"\x1b[%d%sm" % (n, b";" * 240) for n in range(64_000)))
     began = time.process_time()
 
     index_lines(content)
