@@ -134,7 +134,7 @@ def test_a_machine_that_takes_dumps_at_a_socket_isolates_in_part(
     described = kit.engine.describe()
 
     more = [str(each) for each in described.missing if each not in before]
-    assert [each.endswith(f"sysctl kernel.core_pattern=core. It is {pattern}") for each in more] == [
+    assert [each.endswith(f"sysctl kernel.core_pattern=core. Now it is {pattern}") for each in more] == [
         True
     ] * takes_dumps
     assert ("dumps that stay with the program" in str(described.warning or "")) == takes_dumps

@@ -120,9 +120,9 @@ def test_a_prefix_is_another_version_beside_the_first(tmp_path, described):
         ("language = 'python'\nshell = 'x'", "'shell' is not known"),
         ("language = 'python'\nview = 'x'", "'view' is no list"),
         ("language = 'python'\nview = [1]", "'view' has a value that is no text"),
-        ("language = 'python'\nview = ['usr']", "not a directory by its absolute path"),
-        ("language = 'python'\nview = ['/']", "no program may see"),
-        ("language = 'python'\nview = ['/dev/shm']", "have a /dev of their own"),
+        ("language = 'python'\nview = ['usr']", "must be the absolute path of a directory"),
+        ("language = 'python'\nview = ['/']", "programs must not see"),
+        ("language = 'python'\nview = ['/dev/shm']", "programs have their own /dev"),
         (
             "language = 'python'\npaths = { python3 = '/nowhere/python3' }",
             "python3 is not at /nowhere/python3",

@@ -235,7 +235,7 @@ def test_a_user_whose_systemd_is_not_running_learns_how_to_start_it(machine, mon
         "no systemd manager of the user nobody is running; "
         "as root, start one with 'loginctl enable-linger nobody'" in refusal
     )
-    assert refusal.endswith("; or set Delegate=yes in the service's systemd unit")
+    assert refusal.endswith(", or set Delegate=yes in the service's systemd unit")
 
 
 def test_a_user_whose_systemd_has_no_bus_learns_which_package_brings_it(machine, tmp_path, monkeypatch):
