@@ -196,8 +196,8 @@ class EngineResponse(Struct, kw_only=True):
     isolated: Annotated[
         Isolated,
         Meta(
-            description="Whether programs are kept from the machine and from each other; `partly`: they can "
-            "take from each other what the host does not divide; null: the engine does not say."
+            description="Whether programs are isolated from the machine and from each other; `partly`: "
+            "they can use up resources that they share on the host; null: the engine does not say."
         ),
     ]
     missing: Annotated[
