@@ -135,14 +135,14 @@ def test_a_job_of_one_file_has_no_entry_and_no_files(service: Service):
 def test_what_cannot_be_taken_is_refused_with_its_place_and_nothing_is_stored(
     service: Service, given, field, sentence
 ):
-    before = service.http.get("/api/jobs").json()
+    before = service.stored()
 
     problem = assert_problem(service.http.post("/api/upload", json=JOB | given), 422)
 
     (fault,) = problem["errors"]
     assert field in (fault.get("pointer") or fault.get("parameter"))
     assert sentence in fault["detail"]
-    assert service.http.get("/api/jobs").json() == before
+    assert service.stored() == before
 
 
 def test_a_number_of_files_is_still_the_limit_of_that_name(service: Service):
