@@ -76,6 +76,11 @@ class Pace:
         self._observe = observe
         self._learned = _Learned()
 
+    def begin(self) -> None:
+        """Begin a pass: batches that have become small begin anew, for what disturbed them may be over."""
+        for size in self._learned.sizes.values():
+            size.items = max(size.items, min(FIRST, self._largest))
+
     def hurried(self) -> "Pace":
         """Return a pace with the same sizes of batches, and rests that are as long as the work."""
         pace = copy(self)

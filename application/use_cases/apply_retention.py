@@ -130,6 +130,7 @@ class ApplyRetention:
             DependencyUnavailable: The database or an object store is out of reach.
         """
         before = self.removed.copy()
+        self._pace.begin()
         pace = self._pace.hurried() if at_once else self._pace
         self._remove_jobs(pace)
         self._remove_logs(pace)

@@ -439,6 +439,18 @@ def test_a_disturbed_batch_is_followed_by_small_ones_that_grow_slowly():
     assert sum(took_s > LONGEST_S for took_s in times) <= 1
 
 
+def test_a_pass_begins_anew_with_batches_that_have_become_small():
+    clock = MemoryClock()
+    pace = Pace(clock, lambda _s: None, target_s=0.02)
+    for _ in range(10):
+        pace.step("jobs", stepped(clock, 100))
+    assert pace.step("jobs", stepped(clock, 100)) == 1
+
+    pace.begin()
+
+    assert pace.step("jobs", stepped(clock, 0.1)) == FIRST
+
+
 def test_batches_that_were_not_full_and_reads_make_none_larger():
     clock = MemoryClock()
     pace = Pace(clock, lambda _s: None)
