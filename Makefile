@@ -55,6 +55,12 @@ test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine th
 test-images: .venv/.dev ## Build the images, run compose.yaml and the attacks in them, with podman, as root
 	$(BIN)/pytest -rA --no-header tests/images/check_images.py
 
+.PHONY: test-alerts
+test-alerts: GOAL = test
+test-alerts: packages .venv/.dev ## Do the things that alerts are about, and have a Prometheus see them: minutes, on a machine that is free
+	@$(BIN)/python -m tests.support.mysql
+	$(BIN)/pytest -rA --no-header tests/chaos/check_alerts.py
+
 .PHONY: soak
 soak: GOAL = test
 soak: packages .venv/.dev ## Kill, freeze and race fifty times as much as `test` does: 10,000 jobs, 50,000 races

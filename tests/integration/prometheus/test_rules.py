@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from application.metrics import FAULTS, METRICS, PREFIX, Counter, Histogram
+from tests.chaos.check_alerts import NOT_DONE, THINGS
 from tests.support.service import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -119,3 +120,10 @@ def test_each_metric_is_in_the_dashboard_or_in_an_alert():
     }
     # For a look at the text, and for queries of one's own.
     assert unused <= {"http_responses", "outbox_messages", "purged_bytes", "warm_sandboxes_ready"}
+
+
+def test_the_thing_that_an_alert_is_about_is_done_or_a_reason_says_why_not():
+    named = {f"ServiceServer{name}" for _things, names in THINGS for name in names}
+    named |= {f"ServiceServer{name}" for name in NOT_DONE}
+    [group] = yaml.safe_load(RULES.read_text())["groups"]
+    assert named == {rule["alert"] for rule in group["rules"]}
