@@ -229,6 +229,7 @@ def test_words_that_the_catalogue_lacks_stay_english(monkeypatch):
 @pytest.mark.usefixtures("restored")
 def test_where_the_language_is_english_the_framework_is_as_it_comes(monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setattr(sys.modules["click.exceptions"], "_", gettext.gettext)  # as in a new process
     CliRunner().invoke(service_server, ["jobz"])
     assert sys.modules["click.exceptions"]._ is gettext.gettext
 

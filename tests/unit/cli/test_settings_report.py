@@ -79,6 +79,7 @@ def test_hosts_and_origins_that_can_be_found_are_taken(monkeypatch, variable, va
 
 
 def test_secrets_are_masked_and_the_rest_is_shown(monkeypatch):
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
     monkeypatch.setenv("AWS_RDS_PASSWORD", "hunter2")
     monkeypatch.setenv("AWS_RDS_HOST", "database")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:hunter2@objects:9000")

@@ -109,7 +109,7 @@ def test_a_port_that_is_taken_stops_the_start_with_the_settings_name(tmp_path):
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         settings = settings_of(data_dir=tmp_path, metrics_port=taken.getsockname()[1])
         with (
-            pytest.raises(Failure, match="already in use; see SERVICE_SERVER_METRICS_PORT"),
+            pytest.raises(Failure, match="already in use; SERVICE_SERVER_METRICS_PORT chooses another port"),
             serving_metrics(settings, PrometheusMeasurements("1")),
         ):
             pass
