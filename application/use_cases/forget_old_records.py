@@ -33,6 +33,7 @@ class ForgetOldRecords:
         """Remove every record that is old enough; return how many."""
         before = self._clock.now() - self._kept
         total = 0
+        self._pace.begin()
         while forgotten := self._pace.step("records", lambda size: self._forget_batch(before, size)):
             total += forgotten
         return total

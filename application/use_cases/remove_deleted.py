@@ -91,6 +91,7 @@ class RemoveDeleted:
         """
         if not self._unit_of_work.read(lambda transaction: transaction.purges.has_work()):
             return 0
+        self._pace.begin()
         removed = 0
         for _ in range(self._max_batches):
             purge = self._unit_of_work.run(lambda transaction: transaction.purges.take(self._worker, _IDLE_S))

@@ -39,6 +39,7 @@ class RemoveUnusedBlobs:
     def __call__(self) -> int:
         """Remove every blob that is due; return the stored bytes that were theirs."""
         freed: list[int] = []
+        self._pace.begin()
         while self._pace.step("files", lambda size: self._remove_batch(size, freed)):
             pass
         if freed_bytes := sum(freed):

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from domain.catalogue.language import Language
+from domain.catalogue.text import text
 from domain.quota import UNLIMITED, Quota
 from domain.tenant import DEFAULT_TENANT
 from tests.http.support import Service, poll, serving
@@ -113,6 +116,20 @@ def test_without_a_worker_the_first_page_says_what_to_start(busy: tuple[Service,
     assert 'class="alert warning"' in waits
     assert "No worker is running. Start one with: service-server worker" in waits
     assert "no worker is running" in page
+
+
+@pytest.mark.parametrize("language", Language)
+def test_pages_say_in_the_readers_language_why_a_runtime_is_missing(
+    busy: tuple[Service, dict], monkeypatch, language: Language
+):
+    service, _batch = busy
+    project = service.http.get("/api/projects").json()[0]["project_id"]
+    cause = text("engine.not_installed", language="php", missing="php", install="apt-get install php-cli")
+    monkeypatch.setitem(service.engine.unavailable, "php", cause)
+
+    for path in ("/dashboard/cluster", f"/dashboard/projects/{project}"):
+        page = service.http.get(path, headers={"Accept-Language": language}).raise_for_status().text
+        assert cause.into(language) in unescape(page)
 
 
 def history(service: Service, minutes: int) -> dict:

@@ -12,6 +12,7 @@ from application.ports.execution_engine import (
     LanguageSupport,
     no_builds,
 )
+from domain.catalogue.text import Text
 from domain.execution import ExecutionResult, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
@@ -98,7 +99,7 @@ class ScriptedEngine(ExecutionEngine):
         self.is_quick = False
         self.paused: frozenset[str] = frozenset()
         self.lacking: frozenset[str] = frozenset()
-        self.unavailable: dict[str, str] = {}
+        self.unavailable: dict[str, Text | str] = {}
 
     @property
     def name(self) -> str:

@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+from application.pace import FIRST
 from application.use_cases.forget_old_records import ForgetOldRecords
 
 DAY_S = 86_400
@@ -30,3 +31,20 @@ def test_messages_are_remembered_for_so_many_days_and_then_forgotten(service):
     # Then those of today are still known
     assert not receive(service, "late")
     assert receive(service, "0")
+
+
+def test_a_slow_pass_leaves_no_small_batches_to_the_next_one(service):
+    # Given a database that a batch took ten seconds of
+    sizes: list[int] = []
+
+    def forget(_transaction, _before, size):
+        sizes.append(size)
+        service.clock.advance(10)
+        return size if len(sizes) == 1 else 0
+
+    forget_slowly = ForgetOldRecords(service.unit_of_work, service.clock, forget, kept=timedelta(days=7))
+    # When the records are swept twice
+    forget_slowly()
+    forget_slowly()
+    # Then the second time begins as the first one did
+    assert sizes == [FIRST, 1, FIRST]
