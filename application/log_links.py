@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+from functools import lru_cache
 from urllib.parse import quote
 
 from application.ports.clock import Clock
@@ -14,6 +15,8 @@ _CONTEXT = b"service-server log link 1"
 # Links that are made within a minute are the same, so that answers with them can be compared.
 _STEP_S = 60
 _MAX_DIGITS = 12
+# Of lists that are asked for again, as the dashboard does.
+_KEPT_LINKS = 4_096
 
 
 class LogLinks:
@@ -30,12 +33,17 @@ class LogLinks:
         self._base_url = base_url.rstrip("/")
         self._expiry_s = expiry_s
         self._clock = clock
+        self._link = lru_cache(_KEPT_LINKS)(self._make)
 
     def url(self, log_key: ObjectKey) -> str:
         """Return a link to a log."""
         expires = -(-(int(self._clock.now().timestamp()) + self._expiry_s) // _STEP_S) * _STEP_S
+        return self._link(log_key, expires)
+
+    def _make(self, log_key: ObjectKey, expires: int) -> str:
         signature = self._signature(log_key, expires)
-        quoted = quote(log_key.value, safe="")
+        # By segments: a text that is unreserved throughout is quoted in a single step.
+        quoted = "%2F".join(quote(segment, safe="") for segment in log_key.value.split("/"))
         return f"{self._base_url}{LINK_PATH}?log_key={quoted}&expires={expires}&signature={signature}"
 
     def is_valid(self, log_key: ObjectKey, expires: str, signature: str) -> bool:
@@ -48,5 +56,5 @@ class LogLinks:
 
     def _signature(self, log_key: ObjectKey, expires_at: int) -> str:
         signed = f"{expires_at}\n{log_key}".encode("utf-8", "surrogatepass")
-        digest = hmac.digest(self._key, signed, hashlib.sha256)
+        digest = hmac.digest(self._key, signed, "sha256")
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -22,6 +22,7 @@ PROJECT_NAME_MAX_CHARS = 255
 _LONGEST_UNNORMALIZED = 4 * PROJECT_NAME_MAX_CHARS
 # An S3 key holds at most 1,024 bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects").
 OBJECT_KEY_MAX_BYTES = 1024
+_NO_SEGMENTS = frozenset({"", ".", ".."})
 # An emoji's wish to be shown in colour, which keyboards add. It is no character of its own.
 _EMOJI_PRESENTATION = "\N{VARIATION SELECTOR-16}"
 # What counts as printable and shows nothing: Default_Ignorable_Code_Point (Unicode Character Database,
@@ -113,7 +114,7 @@ class ObjectKey:
             raise InvalidValue("key", text("problems.object_key_characters"))
         if len(self.value.encode()) > OBJECT_KEY_MAX_BYTES:
             raise InvalidValue("key", text("problems.object_key_length", maximum=OBJECT_KEY_MAX_BYTES))
-        if "\\" in self.value or any(segment in {"", ".", ".."} for segment in self.value.split("/")):
+        if "\\" in self.value or not _NO_SEGMENTS.isdisjoint(self.value.split("/")):
             raise InvalidValue("key", text("problems.object_key_segments"))
 
     def __str__(self) -> str:

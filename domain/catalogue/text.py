@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from domain.catalogue.language import Language
@@ -16,6 +16,8 @@ from domain.catalogue.language import Language
 Sentence = str | Mapping[str, str]
 
 _FILES = Path(__file__).parent
+# More than a language has.
+_KEPT_CODES = 4_096
 _CODE = re.compile(r"[a-z_]+\.[a-z0-9_]+", re.ASCII)
 
 
@@ -38,7 +40,7 @@ class Text:
 
     def template(self, language: Language) -> str:
         """Return the format string of the text in a language."""
-        found = sentences(language, self.area)[self.name]
+        found = _sentence(language, self.code)
         if isinstance(found, str):
             return found
         count = self.values["count"]
@@ -60,16 +62,6 @@ class Text:
     def plain_values(self) -> dict[str, object]:
         """The values as JSON has them: numbers, strings, and the parts of texts."""
         return {name: _plain(value) for name, value in self.values.items()}
-
-    @property
-    def area(self) -> str:
-        """The part of the code before the dot."""
-        return self.code.partition(".")[0]
-
-    @property
-    def name(self) -> str:
-        """The part of the code after the dot."""
-        return self.code.partition(".")[2]
 
 
 def text(code: str, /, **values: object) -> Text:
@@ -101,6 +93,12 @@ def text_of(parts: object) -> Text | None:
     except (LookupError, OSError, TypeError, ValueError):
         return None
     return found
+
+
+@lru_cache(_KEPT_CODES)
+def _sentence(language: Language, code: str) -> Sentence:
+    area, _dot, name = code.partition(".")
+    return sentences(language, area)[name]
 
 
 @cache

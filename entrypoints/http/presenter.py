@@ -96,14 +96,15 @@ class Presenter:
     def job(self, view: JobView, message: str | None = None) -> JobResponse:
         """Show a job; the default message describes its state."""
         execution, phase, run_started_at = view.execution, view.phase, view.run_started_at
-        result = None if execution is None else self._result(view.job_id, view.code_key, execution)
+        job_id, notes = str(view.job_id), notes_of(execution)
+        result = None if execution is None else self._result(job_id, view.code_key, execution, notes)
         if result is not None and view.cases:
             result.cases = [case_result(case) for case in view.cases]
         ended = None if execution is None else execution.result
         is_deferred = execution is not None and execution.deferred_since is not None
-        status = explain(view.state, view.reason, ended, is_deferred=is_deferred)
+        status = explain(State.of(view.status, phase), view.reason, ended, is_deferred=is_deferred)
         return JobResponse(
-            job_id=str(view.job_id),
+            job_id=job_id,
             project=view.project,
             code_key=view.code_key,
             status=view.status,
@@ -124,7 +125,7 @@ class Presenter:
                 tags=dict(view.tags),
                 phase=phase,
                 run_started_at=run_started_at,
-                notes=notes_of(execution),
+                notes=notes,
                 result=result or UNSET,
             ),
         )
@@ -153,14 +154,15 @@ class Presenter:
             **{name: getattr(shown, name) for name in JobResponse.__struct_fields__},
             spec=_specification(details.job.spec),
             executions=[
-                self._execution(details.job.id, details.job.spec.code_key.value, execution)
+                self._execution(str(details.job.id), details.job.spec.code_key.value, execution)
                 for execution in details.executions
             ],
             reruns=[str(job_id) for job_id in reruns] or UNSET,
             batch_id=UNSET if details.job.batch_id is None else str(details.job.batch_id),
         )
 
-    def _execution(self, job_id: JobId, code_key: str, execution: Execution) -> ExecutionResponse:
+    def _execution(self, job_id: str, code_key: str, execution: Execution) -> ExecutionResponse:
+        notes = notes_of(execution)
         return ExecutionResponse(
             execution_id=str(execution.id),
             number=execution.number,
@@ -171,16 +173,18 @@ class Presenter:
             started_at=execution.started_at,
             ended_at=execution.ended_at,
             delayed_until=execution.delayed_until or UNSET,
-            notes=notes_of(execution),
-            result=self._result(job_id, code_key, execution),
+            notes=notes,
+            result=self._result(job_id, code_key, execution, notes),
         )
 
-    def _result(self, job_id: JobId, code_key: str, execution: Execution) -> ExecutionResult | None:
+    def _result(
+        self, job_id: str, code_key: str, execution: Execution, notes: list[NoteResponse]
+    ) -> ExecutionResult | None:
         result = execution.result
         if result is None:
             return None
         return ExecutionResult(
-            job_id=str(job_id),
+            job_id=job_id,
             status=result.status,
             reason=result.reason,
             stdout=result.stdout.text,
@@ -200,7 +204,7 @@ class Presenter:
             error_text=sentence_of(result.error),
             completed_at=execution.ended_at,
             compile_output=None if result.compile_output is None else result.compile_output.text,
-            notes=notes_of(execution),
+            notes=notes,
             artifacts=artifacts_of(job_id, result) or UNSET,
             **_sums(result.cases),
         )
@@ -268,7 +272,7 @@ def _specification(spec: JobSpec) -> JobSpecification:
     return JobSpecification(**own, **other)
 
 
-def artifacts_of(job_id: JobId, result: Result) -> list[ArtifactResponse]:
+def artifacts_of(job_id: JobId | str, result: Result) -> list[ArtifactResponse]:
     """Show the files that a program wrote."""
     return [
         ArtifactResponse(
