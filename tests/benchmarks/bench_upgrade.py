@@ -53,10 +53,11 @@ def _measure(engine: sa.Engine, jobs: int) -> bool:
     waits: dict[str, float] = dict.fromkeys(_STATEMENTS, 0.0)
 
     def repeat(table: str) -> None:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with engine.connect() as connection:
             while not is_over.is_set():
                 begin = time.monotonic()
                 connection.exec_driver_sql(_STATEMENTS[table])
+                connection.commit()
                 waits[table] = max(waits[table], time.monotonic() - begin)
 
     threads = [threading.Thread(target=repeat, args=(table,)) for table in _STATEMENTS]
