@@ -14,7 +14,11 @@ depends_on = None
 # Its last job's time, in the index of its jobs.
 _FILL = """
 UPDATE projects SET active_at = COALESCE(
-    (SELECT MAX(jobs.created_at) FROM jobs WHERE jobs.project_id = projects.project_id), created_at
+    (
+        SELECT jobs.created_at FROM jobs WHERE jobs.project_id = projects.project_id
+        ORDER BY jobs.created_at DESC LIMIT 1
+    ),
+    created_at
 )
 """
 
