@@ -96,10 +96,10 @@ test("a colour that was set long before a page is known there", async () => {
 });
 
 // A program's output that comes in parts of any size, and the same once it is archived.
-const grown = (written, largest) => {
+const grown = (written, sizeAt) => {
   const bytes = Buffer.from(written), output = OutputPages.growing(["stdout", "stderr"]);
   for (let place = 0, size; place < bytes.length; place += size) {
-    size = 1 + random(largest);
+    size = sizeAt(place);
     output.append("stdout", new Uint8Array(bytes.subarray(place, place + size)), place);
   }
   return output;
@@ -108,15 +108,21 @@ const grown = (written, largest) => {
 for (const [name, make] of Object.entries(OUTPUTS)) {
   test(`${name} are the same rows while they come`, async () => {
     const written = make(), parts = (rows) => rows.map(({ line, text, begin, end, continues }) => [line, text, begin, end, continues]);
-    const { streams } = grown(written, 40000);
+    const { streams } = grown(written, () => 1 + random(40000));
     assert.deepEqual(parts(await allRows(streams.stdout)), parts(await allRows(streamOf(written))));
   });
 }
 
+// Parts of a few bytes for 64 before and after the beginning of each block, and one part for those between.
+const smallWhereBlocksMeet = (place) => {
+  const inBlock = place % BLOCK, isNear = inBlock < 64 || inBlock >= BLOCK - 64;
+  return isNear ? 1 + random(3) : BLOCK - 64 - inBlock;
+};
+
 test("a colour is known at the beginning of each page of what comes, however it comes", async () => {
   for (const before of [10, ...Array.from({ length: 10 }, (_none, place) => BLOCK - 8 + place)]) {
     const written = `${"x".repeat(before)}\u001b[1;31m${"still red\n".repeat(30000)}`;
-    const { stdout } = grown(written, 3).streams;
+    const { stdout } = grown(written, smallWhereBlocksMeet).streams;
     for (const page of [2, 3, 4]) {
       const rows = await stdout.rows(page);
       assert.deepEqual([...new Set(rows.map(({ runs }) => runs.map(([, style]) => Terminal.classes(style)).join()))], ["bold fg-1"]);
