@@ -16,9 +16,9 @@ _APART = (
 # Units that take long begin, so that all processes end at about the same time. Others follow them, and those
 # of the unit tests come last, of which each takes seconds.
 _FIRST = (
-    *("tests/chaos", "tests/chaos/test_races.py", "tests/chaos/test_standard_settings.py"),
-    *("tests/chaos/test_drain.py", "tests/e2e/test_deletion.py", "tests/integration/sql", "tests/contract"),
-    *("tests/contract/persistence", "tests/http", "tests/http/test_same_answers.py", "tests/browser"),
+    *("tests/http", "tests/chaos", "tests/browser", "tests/contract", "tests/contract/persistence"),
+    *("tests/chaos/test_races.py", "tests/chaos/test_standard_settings.py", "tests/chaos/test_drain.py"),
+    *("tests/e2e/test_deletion.py", "tests/integration/sql", "tests/http/test_same_answers.py"),
     *("tests/attack", "tests/conformance/test_ordinary_programs.py", "tests/generated_clients"),
 )
 _LAST = ("tests/architecture", "tests/unit")
