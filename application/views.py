@@ -129,12 +129,14 @@ class JobDetails:
     """A job and its executions, the latest last.
 
     Attributes:
+        has_reruns: Whether other jobs run it again.
         cases: The results of its cases so far, where they were read too.
     """
 
     job: Job
     project: ProjectName
     executions: tuple[Execution, ...]
+    has_reruns: bool = False
     cases: Sequence[CaseResult] = ()
 
     @property

@@ -31,7 +31,7 @@ from adapters.sql.mapping import (
 )
 from adapters.sql.pending_deletions import deletion_digest
 from adapters.sql.project_repository import MAX_ID
-from adapters.sql.tables import executions, job_tags, jobs, pending_deletions, projects
+from adapters.sql.tables import executions, job_reruns, job_tags, jobs, pending_deletions, projects
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.errors import NotFound
 from application.ports.job_queries import JobQueries
@@ -79,7 +79,12 @@ _STATUS = (
     .where(jobs.c.job_id == sa.bindparam("id"), is_reached)
 )
 _DETAILS = (
-    sa.select(projects.c.name.label("project_name"), *JOB_COLUMNS, *EXECUTION_COLUMNS)
+    sa.select(
+        projects.c.name.label("project_name"),
+        sa.exists().where(job_reruns.c.rerun_of == jobs.c.job_id).label("has_reruns"),
+        *JOB_COLUMNS,
+        *EXECUTION_COLUMNS,
+    )
     .select_from(jobs)
     .join(projects, projects.c.project_id == jobs.c.project_id)
     .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
@@ -158,6 +163,7 @@ class SqlJobQueries(JobQueries):
             job=to_job(rows[0]),
             project=ProjectName(rows[0]["project_name"]),
             executions=tuple(found),
+            has_reruns=bool(rows[0]["has_reruns"]),
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:

@@ -4,8 +4,9 @@ All text is compared byte by byte: the tables' collation is utf8mb4_bin on MySQL
 """
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,6 +16,10 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 BYTES_PER_CHAR = 4  # UTF-8 at its longest
+T = TypeVar("T")
+# Types give SQLAlchemy the function that reads a value, not `process_result_value`, which it calls by another
+# one: a row has some twenty such values.
+Read: TypeAlias = Callable[[Any], T | None]
 
 
 def symbol(length: int) -> sa.String:
@@ -29,6 +34,20 @@ encode_json = json.JSONEncoder(separators=(",", ":")).encode
 _JSON = msgspec.json.Decoder()
 # Bytes of any length; MySQL's own LargeBinary has 64 KiB.
 LongBytes = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+
+
+def _read_uuid(value: str | None) -> UUID | None:
+    return None if value is None else UUID(value)
+
+
+def _read_time(value: datetime | str | None) -> datetime | None:
+    if value is None:
+        return None
+    return datetime.fromisoformat(value) if isinstance(value, str) else value.replace(tzinfo=UTC)
+
+
+def _read_json(value: str | None) -> object:
+    return None if value is None else decode_json(value)
 
 
 class Guid(TypeDecorator[UUID]):
@@ -47,9 +66,9 @@ class Guid(TypeDecorator[UUID]):
         """Put a value in its form in the database."""
         return None if value is None else str(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> UUID | None:  # noqa: ARG002
-        """Read a value from its form in the database."""
-        return None if value is None else UUID(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Read[UUID]:  # noqa: ARG002 (SQLAlchemy's)
+        """Return what reads a value from its form in the database."""
+        return _read_uuid
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -69,11 +88,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         naive = value.astimezone(UTC).replace(tzinfo=None)
         return naive.isoformat(timespec="microseconds") + "Z" if dialect.name == "sqlite" else naive
 
-    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Read a value from its form in the database."""
-        if value is None:
-            return None
-        return datetime.fromisoformat(value) if isinstance(value, str) else value.replace(tzinfo=UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Read[datetime]:  # noqa: ARG002
+        """Return what reads a value from its form in the database."""
+        return _read_time
 
 
 class LongText(TypeDecorator[str]):
@@ -110,9 +127,9 @@ class Json(TypeDecorator[Any]):
         """Put a value in its form in the database."""
         return encode_json(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002
-        """Read a value from its form in the database."""
-        return None if value is None else decode_json(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Read[Any]:  # noqa: ARG002
+        """Return what reads a value from its form in the database."""
+        return _read_json
 
 
 def decode_json(text: str) -> object:

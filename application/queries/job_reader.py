@@ -119,6 +119,8 @@ class JobReader:
 
     def reruns(self, details: JobDetails) -> Sequence[JobId]:
         """Return the jobs that run a job again, the latest first; of very many the latest."""
+        if not details.has_reruns:
+            return ()
         job_id = details.job.id
         return self._unit_of_work.read(lambda transaction: transaction.jobs.reruns(job_id, _RERUNS_SHOWN))
 

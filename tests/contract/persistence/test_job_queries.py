@@ -141,6 +141,14 @@ def test_details_are_the_job_and_its_executions_the_latest_last(store):
     )
 
 
+def test_details_tell_whether_a_job_was_run_again(store):
+    first = a_job(store)
+    again = a_job(store, rerun_of=first.id)
+
+    assert store.queries.details(ANONYMOUS, first.id).has_reruns
+    assert not store.queries.details(ANONYMOUS, again.id).has_reruns
+
+
 def test_details_of_a_job_that_never_ran_have_no_executions(store):
     job = a_job(store)
 

@@ -82,6 +82,7 @@ class MemoryJobQueries(JobQueries):
             job=job,
             project=tables.projects[job.project_id].name,
             executions=tuple(executions),
+            has_reruns=any(other.spec.rerun_of == job.id for other in tables.jobs.values()),
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
