@@ -67,7 +67,7 @@ class Guid(TypeDecorator[UUID]):
         return None if value is None else str(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Read[UUID]:  # noqa: ARG002 (SQLAlchemy's)
-        """Return what reads a value from its form in the database."""
+        """Return the function that reads a value from its form in the database."""
         return _read_uuid
 
 
@@ -89,7 +89,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return naive.isoformat(timespec="microseconds") + "Z" if dialect.name == "sqlite" else naive
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Read[datetime]:  # noqa: ARG002
-        """Return what reads a value from its form in the database."""
+        """Return the function that reads a value from its form in the database."""
         return _read_time
 
 
@@ -128,7 +128,7 @@ class Json(TypeDecorator[Any]):
         return encode_json(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Read[Any]:  # noqa: ARG002
-        """Return what reads a value from its form in the database."""
+        """Return the function that reads a value from its form in the database."""
         return _read_json
 
 
