@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from threading import Lock
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -32,6 +32,8 @@ from application.ports.measurements import Exposition, Measurements, Sample
 logger = logging.getLogger("service_server.metrics")
 
 Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
+Kept = TypeVar("Kept", prometheus.Counter, prometheus.Histogram)
+_Series: TypeAlias = tuple[Metric, tuple[str, ...]]
 _NAMESPACE = PREFIX.removesuffix("_")
 # The name of a label of exemplars, by the conventions of OpenMetrics and OpenTelemetry.
 _TRACE_ID = "trace_id"
@@ -74,6 +76,8 @@ class PrometheusMeasurements(Measurements):
             for metric in METRICS
             if isinstance(metric, Histogram)
         }
+        self._counted: dict[_Series, prometheus.Counter] = {}
+        self._observed: dict[_Series, prometheus.Histogram] = {}
         self._registry.register(_Collector(self._collect))
         prometheus.ProcessCollector(_NAMESPACE, registry=self._registry)
         build = prometheus.Gauge(
@@ -83,14 +87,12 @@ class PrometheusMeasurements(Measurements):
 
     def count(self, metric: Counter, *labels: str, by: float = 1.0) -> None:
         """Add to a counter."""
-        counter = self._counters[metric]
-        (counter.labels(*self._known(metric, labels)) if labels else counter).inc(by)
+        self._one_of(self._counted, self._counters[metric], metric, labels).inc(by)
 
     def observe(self, metric: Histogram, value: float, *labels: str) -> None:
         """Add a value to a histogram."""
-        histogram = self._histograms[metric]
         trace_id = current_trace_id()
-        (histogram.labels(*self._known(metric, labels)) if labels else histogram).observe(
+        self._one_of(self._observed, self._histograms[metric], metric, labels).observe(
             value, None if trace_id is None else {_TRACE_ID: trace_id}
         )
 
@@ -104,6 +106,18 @@ class PrometheusMeasurements(Measurements):
             text = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
             return Exposition(text, openmetrics.CONTENT_TYPE_LATEST)
         return Exposition(prometheus.generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4)
+
+    def _one_of(
+        self, used: dict[_Series, Kept], family: Kept, metric: Metric, labels: tuple[str, ...]
+    ) -> Kept:
+        """Return a series of a metric: one that was used before, without the library's look at its labels."""
+        found = used.get((metric, labels))
+        if found is None:
+            known = self._known(metric, labels)
+            found = family.labels(*known) if labels else family
+            if known == labels:
+                used[metric, labels] = found
+        return found
 
     def _known(self, metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the values of labels, with OTHER for those that they do not have."""
