@@ -97,7 +97,8 @@ PROJECT_COLUMNS = _named(
     projects.c.active_at,
 )
 
-JOB_COLUMNS = _named(
+# All that there is to read of a job but one of the version before 0009, which has no specification.
+SPECIFIED_JOB_COLUMNS = _named(
     jobs.c.job_id,
     jobs.c.tenant,
     jobs.c.project_id,
@@ -111,7 +112,8 @@ JOB_COLUMNS = _named(
     jobs.c.batch_id,
     jobs.c.spec,
     jobs.c.stdin,
-) + tuple(
+)
+JOB_COLUMNS = SPECIFIED_JOB_COLUMNS + tuple(
     # Only where there is no specification: beside it, they would be decoded in vain.
     sa.case((jobs.c.spec.is_(None), jobs.c[name])).label(f"job_{name}")
     for name in _COPIED

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 import sqlalchemy as sa
 
+from adapters.sql.job_repository import SqlJobRepository
 from application.commands import UploadCodeCommand
 from application.errors import CorruptRow
 from domain.job_lifecycle import JobStatus, Reason
@@ -164,9 +165,11 @@ def test_a_job_of_the_version_before_is_read_from_its_columns(container):
     written = container.services().job_reader.get(ANONYMOUS, job_id).job
     change(container, job_id, {"spec": None})
     # When it is read, then it is the same, but for the size of its code, which that version did not keep
-    assert container.services().job_reader.get(ANONYMOUS, job_id).job == replace(
-        written, spec=replace(written.spec, code_bytes=0)
-    )
+    kept = replace(written, spec=replace(written.spec, code_bytes=0))
+    assert container.services().job_reader.get(ANONYMOUS, job_id).job == kept
+    # And it is the same when it is read as a claim reads it
+    with container.database().connect() as connection:
+        assert SqlJobRepository(connection).get_all_of_any_tenant([job_id]) == {job_id: kept}
     assert {name: getattr(written.spec, name) for name in options} == {
         **options,
         "limits": STANDARD_LIMITS.resolve({"timeout_ms": 1_000}),
