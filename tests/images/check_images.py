@@ -22,6 +22,9 @@ from tests.support.certificate import self_signed
 from tests.support.keys import bearer
 from tests.support.no_tls import NO_TLS
 
+# The first test waits until all images are built.
+pytestmark = pytest.mark.timeout(3_600)
+
 _BASE = "localhost/debian:trixie-slim"
 _STAND_INS = Path(__file__).parent / "stand_ins"
 _S3 = {
