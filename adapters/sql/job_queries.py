@@ -21,6 +21,7 @@ from adapters.sql.job_pages import (
 from adapters.sql.mapping import (
     EXECUTION_COLUMNS,
     JOB_COLUMNS,
+    SPECIFIED_JOB_COLUMNS,
     is_reached,
     reach,
     to_execution,
@@ -82,7 +83,7 @@ _DETAILS = (
     sa.select(
         projects.c.name.label("project_name"),
         sa.exists().where(job_reruns.c.rerun_of == jobs.c.job_id).label("has_reruns"),
-        *JOB_COLUMNS,
+        *SPECIFIED_JOB_COLUMNS,
         *EXECUTION_COLUMNS,
     )
     .select_from(jobs)
@@ -90,6 +91,8 @@ _DETAILS = (
     .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
     .where(jobs.c.job_id == sa.bindparam("id"), is_reached)
 )
+# Of the version before 0009: the columns that it has in place of a specification cost each read of a job.
+_UNSPECIFIED = sa.select(*JOB_COLUMNS).where(jobs.c.job_id == sa.bindparam("id"))
 _VERSIONS = (
     sa.select(
         jobs.c.job_id,
@@ -154,13 +157,15 @@ class SqlJobQueries(JobQueries):
     def details(self, caller: Caller, job_id: JobId) -> JobDetails | None:
         """Return a job and its executions, or None if the caller reaches none of that id."""
         rows = self._rows(_DETAILS, {"id": job_id, **reach(caller)})
-        if not rows:
+        is_specified = not rows or rows[0]["job_spec"] is not None
+        job_rows = rows if is_specified else self._rows(_UNSPECIFIED, {"id": job_id})
+        if not job_rows:
             return None
         found = [to_execution(row) for row in rows if row["execution_id"] is not None]
         # Sorted here: the database would write the few rows, with all their output, to a table first.
         found.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
-            job=to_job(rows[0]),
+            job=to_job(job_rows[0]),
             project=ProjectName(rows[0]["project_name"]),
             executions=tuple(found),
             has_reruns=bool(rows[0]["has_reruns"]),
