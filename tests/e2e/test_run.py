@@ -89,7 +89,7 @@ def test_a_build_that_takes_too_long_says_so(at_server, program):
 
     assert ran.returncode == 1
     assert b"build_limit" in ran.stderr
-    assert b"build_timeout_ms" in ran.stderr
+    assert b"300 ms" in ran.stderr
 
 
 def test_a_program_that_a_signal_ends_has_the_shell_s_exit_code(at_server, program):
