@@ -335,7 +335,9 @@ def explanation(job: Json) -> Text | None:
         return None
     told, limit = text_of(result.get("error_text")), result.get("limit")
     sentence: Text | str = told or result.get("error_message") or job["message"]
-    if limit and reason in set(Reason) and not (told and told.code == _WITH_REMARK):
+    # A build has several limits of one reason: the sentence that is told names the one that it exceeded.
+    has_one_limit = reason in set(Reason) - {Reason.BUILD_LIMIT}
+    if limit and has_one_limit and not (told and told.code == _WITH_REMARK):
         measured, allowed = (limit_figure(limit["name"], limit[figure]) for figure in ("measured", "allowed"))
         exceeded = text(f"job.explain_{reason}")
         sentence = text("cli.limit_measured", sentence=exceeded, measured=measured, allowed=allowed)

@@ -89,6 +89,7 @@ def test_a_build_that_takes_too_long_says_so(at_server, program):
 
     assert ran.returncode == 1
     assert b"build_limit" in ran.stderr
+    assert b"build_timeout_ms" in ran.stderr
     assert b"300 ms" in ran.stderr
 
 
