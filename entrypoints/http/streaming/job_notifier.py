@@ -54,6 +54,9 @@ class Subscription:
     seen: JobVersion | None = None
     reauthenticate: Callable[[], Awaitable[object]] | None = None
     is_refused: bool = False
+    _due: float = 0.0
+    _timer: asyncio.TimerHandle | None = None
+    _has_timed_out: bool = False
 
     def wants(self, event: str | None) -> bool:
         """Whether an event wakes it, or a close, which has no name."""
@@ -61,21 +64,30 @@ class Subscription:
 
     async def wait(self, seconds: float) -> bool:
         """Sleep until woken, or for so long; return whether it was woken."""
-        was_woken = True
-
-        def time_out() -> None:
-            nonlocal was_woken
-            was_woken = False
-            self.woken.set()
-
-        if not self.woken.is_set():
-            timer = asyncio.get_running_loop().call_later(seconds, time_out)
-            try:
-                await self.woken.wait()
-            finally:
-                timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + seconds
+        # A timer costs more than what most wake-ups are for, so that one which is early is moved on.
+        if self._timer is None or self._timer.when() > self._due:
+            self.stop()
+            self._timer = loop.call_at(self._due, self._time_out, loop)
+        await self.woken.wait()
         self.woken.clear()
+        was_woken, self._has_timed_out = not self._has_timed_out, False
         return was_woken
+
+    def stop(self) -> None:
+        """Cancel the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_out(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop.time() < self._due:
+            self._timer = loop.call_at(self._due, self._time_out, loop)
+        else:
+            self._timer = None
+            self._has_timed_out = True
+            self.woken.set()
 
 
 class RecentJobs:
@@ -190,6 +202,7 @@ class JobNotifier:
         try:
             yield subscription
         finally:
+            subscription.stop()
             release()
             self._of_tenants -= Counter([caller.tenant.name])
             listeners.remove(subscription)

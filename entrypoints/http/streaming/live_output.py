@@ -11,7 +11,7 @@ from adapters.common.bounded_buffer import BoundedBuffer
 from application.ports.output_feed import OutputChunk, OutputFeed, UsageSample
 from domain.values import ExecutionId
 from entrypoints.http.streaming.job_notifier import Subscription
-from entrypoints.http.streaming.output_events import LiveChunk, OutputEventEncoder
+from entrypoints.http.streaming.output_events import LiveChunk, OutputEventEncoder, usage_event
 
 _BUFFER_MAX_BYTES = 2 << 20
 _KEPT_BYTES = 1 << 20
@@ -92,9 +92,9 @@ class LiveOutput:
             reader.subscription.woken.set()
 
 
-def _live(item: OutputChunk | UsageSample) -> tuple[LiveChunk | UsageSample, int]:
+def _live(item: OutputChunk | UsageSample) -> tuple[LiveChunk | bytes, int]:
     """Return an item as readers have it, and the bytes of its data."""
-    return (LiveChunk(item), len(item.data)) if isinstance(item, OutputChunk) else (item, 0)
+    return (LiveChunk(item), len(item.data)) if isinstance(item, OutputChunk) else (usage_event(item), 0)
 
 
 @dataclass(eq=False)
@@ -123,7 +123,7 @@ class Reader:
         self.subscription = subscription
         self._outputs = outputs
         self._lock = Lock()
-        self.items: BoundedBuffer[LiveChunk | UsageSample] = BoundedBuffer(_BUFFER_MAX_BYTES)
+        self.items: BoundedBuffer[LiveChunk | bytes] = BoundedBuffer(_BUFFER_MAX_BYTES)
         self._execution_id: ExecutionId | None = None
 
     def __enter__(self) -> Self:
@@ -137,8 +137,8 @@ class Reader:
         """Whether output may still come."""
         return self._execution_id is not None
 
-    def put(self, live: LiveChunk | UsageSample, size: int) -> None:
-        """Take a chunk or a usage, on any thread."""
+    def put(self, live: LiveChunk | bytes, size: int) -> None:
+        """Take a chunk or an encoded usage, on any thread."""
         with self._lock:
             if self.items.has_room(size):
                 self.items.append(live, size)
@@ -166,6 +166,6 @@ class Reader:
             self._outputs.leave(self._execution_id, self)
             self._execution_id = None
 
-    def _take(self) -> list[LiveChunk | UsageSample]:
+    def _take(self) -> list[LiveChunk | bytes]:
         with self._lock:
             return self.items.take(_TAKEN_BYTES)

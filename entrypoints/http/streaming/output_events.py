@@ -90,14 +90,14 @@ class OutputEventEncoder:
         started = ExecutionEvent(execution_id=str(execution.id), number=execution.number)
         return event("execution", started, self._position())
 
-    def encode(self, items: Iterable[LiveChunk | UsageSample]) -> bytes:
-        """Encode the new bytes of chunks, and the last usage among them."""
+    def encode(self, items: Iterable[LiveChunk | bytes]) -> bytes:
+        """Encode the new bytes of chunks, and append the last of the encoded usages among them."""
         encoded, usage = [], b""
         for item in items:
             if isinstance(item, LiveChunk):
                 encoded.append(self._encode_once(item))
             else:
-                usage = event("usage", UsageEvent(**asdict(item)))
+                usage = item
         return b"".join([*encoded, usage])
 
     def encode_rest(self, result: ExecutionResult) -> bytes:
@@ -153,6 +153,11 @@ class OutputEventEncoder:
 
     def _position(self) -> str:
         return ":".join((str(self.execution_id), *map(str, self._sent.values())))
+
+
+def usage_event(sample: UsageSample) -> bytes:
+    """Encode a usage, which all readers are sent alike."""
+    return event("usage", UsageEvent(**asdict(sample)))
 
 
 def _outputs(result: ExecutionResult) -> tuple[tuple[Stream, Output], ...]:
