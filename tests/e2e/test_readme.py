@@ -103,9 +103,9 @@ def test_it_says_of_isolation_what_the_engine_says(server, tmp_path):
         with server.http as http:
             return http.get("/api/engine").json()["isolated"]
 
-    assert "Programs that run on this machine are each kept in a sandbox" in README.read_text()
+    assert "Each program runs in its own sandbox" in README.read_text()
     assert is_isolated(server)
-    assert "`SERVICE_SERVER_SANDBOX=off` runs them all\n> the same, **not isolated**" in README.read_text()
+    assert "`SERVICE_SERVER_SANDBOX=off` runs them anyway,\n> **not isolated**" in README.read_text()
     with service.served(service.environment(tmp_path, SERVICE_SERVER_SANDBOX="off")) as trusting:
         assert not is_isolated(trusting)
 
