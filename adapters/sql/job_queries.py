@@ -32,7 +32,7 @@ from adapters.sql.mapping import (
 )
 from adapters.sql.pending_deletions import deletion_digest
 from adapters.sql.project_repository import MAX_ID
-from adapters.sql.tables import executions, job_reruns, job_tags, jobs, pending_deletions, projects
+from adapters.sql.tables import executions, job_reruns, job_tags, jobs, pending_deletions, projects, tenants
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.errors import NotFound
 from application.ports.job_queries import JobQueries
@@ -51,7 +51,7 @@ from domain.caller import Caller
 from domain.job_lifecycle import JobStatus, phase_of
 from domain.project import ProjectStatus
 from domain.submission import is_tag_name
-from domain.tenant import TenantName
+from domain.tenant import TenantName, TenantStatus
 from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
 # How many keys a page walks through at most where its filters have no index together. Walking through so many
@@ -107,12 +107,19 @@ _VERSIONS = (
     .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
 )
 _OWNERS_OF_LOG = sa.union_all(
-    sa.select(jobs.c.job_id, jobs.c.tenant, jobs.c.project_id, projects.c.status.label("project_status"))
+    sa.select(
+        jobs.c.job_id,
+        jobs.c.tenant,
+        jobs.c.project_id,
+        projects.c.status.label("project_status"),
+        tenants.c.status.label("tenant_status"),
+    )
     .join_from(executions, jobs, jobs.c.job_id == executions.c.job_id)
     .join(projects, projects.c.project_id == jobs.c.project_id)
+    .outerjoin(tenants, tenants.c.tenant == jobs.c.tenant)
     .where(executions.c.log_key == sa.bindparam("key")),
     # A row without an owner, of a log that is to be deleted.
-    sa.select(sa.null(), sa.null(), sa.null(), sa.null())
+    sa.select(sa.null(), sa.null(), sa.null(), sa.null(), sa.null())
     .select_from(pending_deletions)
     .where(pending_deletions.c.digest == sa.bindparam("digest")),
 )
@@ -290,8 +297,11 @@ class SqlJobQueries(JobQueries):
         digest = deletion_digest(StoreName.LOG, log_key.value)
         found = self._rows(_OWNERS_OF_LOG, {"key": log_key.value, "digest": digest})
         rows = [row for row in found if row["job_id"] is not None]
-        is_purged = any(row["project_status"] == ProjectStatus.PURGED for row in rows)
-        if is_purged or (found and not rows):
+        is_gone = any(
+            row["project_status"] == ProjectStatus.PURGED or row["tenant_status"] == TenantStatus.DELETED
+            for row in rows
+        )
+        if is_gone or (found and not rows):
             raise NotFound("log", log_key)
         return {
             LogOwner(tenant=TenantName(row["tenant"]), project_id=row["project_id"], job_id=row["job_id"])

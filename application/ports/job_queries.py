@@ -56,5 +56,5 @@ class JobQueries(ABC):
         """Return the jobs whose executions have a log of that key: at most one, but by an engine's fault.
 
         Raises:
-            NotFound: The log is of a job that is deleted, or of a purged project.
+            NotFound: The log is of a job that is deleted, of a purged project, or of a deleted tenant.
         """

@@ -3,16 +3,16 @@ from uuid import uuid4
 
 import pytest
 
-from application.errors import ConcurrencyConflict
+from application.errors import ConcurrencyConflict, NotFound
 from application.ports.purge_repository import Purge, Removed, StoreName, purge_of_project
 from application.views import Cursor, JobFilter
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectTrigger
-from domain.tenant import DEFAULT_TENANT, TenantName
+from domain.tenant import DEFAULT_TENANT, TenantName, TenantTrigger
 from domain.values import ObjectKey, ProjectName
 from tests.contract.persistence.test_idempotency_keys import ANSWER, a_record
-from tests.support.callers import ANONYMOUS, a_caller
+from tests.support.callers import ANONYMOUS, a_caller, a_tenant
 from tests.support.samples import LATER, NOW, a_job, a_project, a_running_job, a_session, an_api_key, end
 
 IDLE_S = 60
@@ -243,6 +243,26 @@ def test_a_purge_of_a_tenant_removes_its_projects_and_nobody_else_s(store):
     assert store.run(lambda transaction: transaction.sessions.find(session.digest)) is None
     assert ours.id in listed(store)
     assert DEFAULT_TENANT in {project.tenant for project in all_projects(store)}
+
+
+def test_a_log_of_a_purged_project_has_no_owner_any_more(store):
+    an_ended_job(store)
+    purge(store)
+
+    with pytest.raises(NotFound):
+        store.queries.owners_of_log(ObjectKey("logs/a.json"))
+
+
+def test_a_log_of_a_deleted_tenant_has_no_owner_any_more(store):
+    acme = a_tenant("acme")
+    store.run(lambda transaction: transaction.tenants.add(acme))
+    job, _execution = an_ended_job(store, caller=a_caller("acme"))
+    assert [owner.job_id for owner in store.queries.owners_of_log(ObjectKey("logs/a.json"))] == [job.id]
+
+    store.run(lambda transaction: transaction.tenants.replace(acme, acme.apply(TenantTrigger.DELETE)))
+
+    with pytest.raises(NotFound):
+        store.queries.owners_of_log(ObjectKey("logs/a.json"))
 
 
 def test_an_object_is_one_process_s_to_delete_until_it_is_lost(store):

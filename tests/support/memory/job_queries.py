@@ -19,6 +19,7 @@ from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job
 from domain.project import ProjectStatus
+from domain.tenant import TenantStatus
 from domain.values import JobId, ObjectKey, ProjectId
 from tests.support.memory.database import MemoryDatabase, Tables, is_reached
 
@@ -69,8 +70,12 @@ class MemoryJobQueries(JobQueries):
             if row.execution.result is not None and row.execution.result.log_key == log_key
         ]
         noted = {(stored.deletion.store, stored.deletion.key) for stored in tables.deletions.values()}
-        is_purged = any(tables.projects[job.project_id].status is ProjectStatus.PURGED for job in owners)
-        if is_purged or (not owners and (StoreName.LOG, log_key) in noted):
+        is_gone = any(
+            tables.projects[job.project_id].status is ProjectStatus.PURGED
+            or (job.tenant in tables.tenants and tables.tenants[job.tenant].status is TenantStatus.DELETED)
+            for job in owners
+        )
+        if is_gone or (not owners and (StoreName.LOG, log_key) in noted):
             raise NotFound("log", log_key)
         return [LogOwner(tenant=job.tenant, project_id=job.project_id, job_id=job.id) for job in owners]
 
