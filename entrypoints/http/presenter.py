@@ -44,9 +44,11 @@ from entrypoints.http.schemas.jobs import (
 
 Shown = TypeVar("Shown")
 
-# In JSON a quotation mark within a string is escaped, so this is never part of one.
-_SIGNED = re.compile(rb'"logs_url":"[^"]*+"')
-_SECRET = re.compile(rb',"callback_secret":"[^"]*+"')
+# In JSON a quotation mark within a string is escaped, so these are never part of one. What callers name, such
+# as tags, is matched first, and kept.
+_NAMED_BY_CALLERS = rb'("(?:tags|env)":\{(?:"(?:[^"\\]++|\\.)*"[:,]?)*\})'
+_SIGNED = re.compile(_NAMED_BY_CALLERS + rb'|"logs_url":"[^"]*+"')
+_SECRET = re.compile(_NAMED_BY_CALLERS + rb'|,"callback_secret":"[^"]*+"')
 # Of an execution whose engine hides the exit code.
 _WITHOUT_EXIT_CODE: Mapping[JobStatus | Reason, Text] = {
     JobStatus.SUCCESS: text("job.explain_success_without_exit_code"),
@@ -218,7 +220,7 @@ def tagged(shown: Shown) -> Response[Shown]:
 
     The tag is weak: it leaves the signed URL out, which is new each time.
     """
-    content = _SIGNED.sub(b"", msgspec.json.encode(shown))
+    content = _SIGNED.sub(rb"\1", msgspec.json.encode(shown))
     return Response(
         shown, headers={"ETag": entity_tag(content, weak=True), "Cache-Control": "private, no-cache"}
     )
@@ -226,12 +228,12 @@ def tagged(shown: Shown) -> Response[Shown]:
 
 def without_links(body: bytes) -> bytes:
     """Return an answer in JSON without its links to logs."""
-    return _SIGNED.sub(b'"logs_url":null', body)
+    return _SIGNED.sub(lambda found: found[1] or b'"logs_url":null', body)
 
 
 def without_secret(body: bytes) -> bytes:
     """Return an answer in JSON without the secret of a callback, which is shown once."""
-    return _SECRET.sub(b"", body)
+    return _SECRET.sub(rb"\1", body)
 
 
 def explain(

@@ -520,6 +520,20 @@ def test_an_answer_is_given_again_without_links_to_logs_to_a_key_that_reads_none
     assert again.content == first.content
 
 
+def test_tags_that_are_named_as_links_and_secrets_are_in_the_answer_that_is_given_again(service: Service):
+    tags = {"a": '"}', "callback_secret": "red", "logs_url": "blue", "z": "\\"}
+    request, key = ("/api/upload", {"json": {**UPLOAD, "tags": tags}}), new_key()
+    first = send(service, request, key)
+    path, options = request
+    writer = new_api_key(service, scopes=frozenset({Scope.JOBS_WRITE}))
+    headers = {"Authorization": f"Bearer {writer}", IDEMPOTENCY_KEY_HEADER: key}
+
+    for again in (send(service, request, key), service.http.post(path, headers=headers, **options)):
+        assert is_replay(again)
+        assert again.json() == first.json()
+    assert first.json()["data"]["tags"] == tags
+
+
 def test_an_answer_is_not_given_again_without_a_good_key(service: Service):
     request, key = ("/api/upload", {"json": UPLOAD}), new_key()
     assert send(service, request, key).status_code == 200
