@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pymysql
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from adapters.sql.tls import SharingConnection
 from application.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
 from application.ports.measurements import Sample
 
@@ -188,6 +189,10 @@ class MysqlDialect(_ReadsApart, MySQLDialect_pymysql):
     """
 
     supports_statement_cache = True
+
+    def connect(self, *arguments: Any, **options: Any) -> DBAPIConnection:  # noqa: ANN401 - PyMySQL's own
+        """Connect to the server."""
+        return cast("DBAPIConnection", SharingConnection(*arguments, **options))
 
     def do_begin(self, dbapi_connection: DBAPIConnection) -> None:
         """Begin a transaction, unless there are only reads."""

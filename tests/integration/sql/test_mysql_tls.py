@@ -77,3 +77,24 @@ def test_each_connection_has_a_password_of_its_own_where_they_are_good_for_a_whi
     for is_good in (True, False, True):
         assert reached(store.unit_of_work) is is_good
         store.engine.dispose()
+
+
+@pytest.mark.parametrize("has_file", [False, True])
+def test_connections_share_what_takes_long_to_prepare(url, certificate, open_store, has_file):
+    engine = open_store(url, DatabaseOptions(tls_ca=str(certificate) if has_file else None)).engine
+    with engine.connect() as first, engine.connect() as second:
+        contexts = [each.connection.driver_connection.ctx for each in (first, second)]
+
+    assert contexts[0] is contexts[1]
+
+
+def test_the_file_of_an_authority_that_is_replaced_is_read_again(url, certificate, tmp_path, open_store):
+    file = tmp_path / "authority.pem"
+    file.write_bytes(certificate.read_bytes())
+    store = open_store(url, DatabaseOptions(tls_ca=str(file)))
+    assert reached(store.unit_of_work)
+
+    self_signed(file)
+    store.engine.dispose()
+
+    assert not reached(store.unit_of_work)
