@@ -5,6 +5,7 @@ runs the program's `main` from its beginning. Only the modules are there already
 """
 
 import atexit
+import gc
 import json
 import os
 import select
@@ -174,6 +175,7 @@ def _main() -> None:
     for _name, location, _summary in main.COMMANDS:
         import_module(f"entrypoints.cli.{location.partition('.')[0]}")
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a fork would lack the other threads"
+    gc.freeze()  # a fork would copy all that its collector of garbage looks at
     if _fork_on_demand(asking):
         main.main()
 
