@@ -638,6 +638,11 @@ class Settings(BaseSettings):
         return not self.asks_for_keys and (is_public or not self.is_on_loopback)
 
     @property
+    def max_form_bytes(self) -> int:
+        """The size of a body that brings files."""
+        return max(self.max_upload_mb << 20, self.max_body_bytes)
+
+    @property
     def link_key_bytes(self) -> bytes | None:
         """The key of signed links; None for one that is made in the data directory."""
         return None if self.link_key is None else _link_key(self.link_key)

@@ -24,6 +24,7 @@ class Topology:
         uses_runners: Programs run on HTTP runners, rather than in this process's sandbox.
         mode: Executions that this process runs.
         checks_engine: The engine's health counts: an API beside workers leaves their sandbox to them.
+        starts_engine: The engine is made ready: a command about jobs that it does not run needs none.
         posts_webhooks: The process posts events to webhooks, as each one does that stays.
     """
 
@@ -32,6 +33,7 @@ class Topology:
     uses_runners: bool
     mode: WorkerMode
     checks_engine: bool
+    starts_engine: bool
     posts_webhooks: bool
 
     @classmethod
@@ -47,11 +49,11 @@ class Topology:
         return cls._of(settings, WorkerMode.ALL)
 
     @classmethod
-    def of_command(cls, settings: Settings, *, runs_programs: bool) -> "Topology":
+    def of_command(cls, settings: Settings, *, runs_programs: bool, asks_engine: bool = False) -> "Topology":
         """Topology of a single command, which leaves other processes' work alone."""
         is_standalone = runs_programs and settings.redis_url is None
         mode = WorkerMode.OWN if is_standalone else WorkerMode.NONE
-        return cls._of(settings, mode, posts_webhooks=False)
+        return cls._of(settings, mode, starts_engine=runs_programs or asks_engine, posts_webhooks=False)
 
     @classmethod
     def _of(
@@ -60,6 +62,7 @@ class Topology:
         mode: WorkerMode,
         *,
         checks_engine: bool = True,
+        starts_engine: bool = True,
         posts_webhooks: bool = True,
     ) -> "Topology":
         return cls(
@@ -68,6 +71,7 @@ class Topology:
             uses_runners=settings.uses_runners,
             mode=mode,
             checks_engine=checks_engine,
+            starts_engine=starts_engine,
             posts_webhooks=posts_webhooks,
         )
 

@@ -37,7 +37,7 @@ def submit(*, path: Path, project: str, wait: bool, as_json: bool, server: str |
     A file has {"jobs": [...]} or one job per line, each like the body of POST /api/upload.
     """
     jobs = list(_of_directory(path, project)) if path.is_dir() else _of_file(path)
-    with connect(server, runs=wait) as client:
+    with connect(server, runs=wait, asks_engine=True) as client:
         batch = client.post("/api/batches", {"jobs": jobs})
         if wait:
             batch = _ended(client, batch)

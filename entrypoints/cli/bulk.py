@@ -79,7 +79,7 @@ def rerun(
         changes["stdin"] = text_of(program_input(stdin))
     if args:
         changes["args"] = list(args)
-    with connect(server) as client:
+    with connect(server, asks_engine=True) as client:
         chosen = _chosen(client, job_ids, filters, _ENDED)
         if not _is_one(job_ids):
             confirm(text("cli.rerun_jobs", count=len(chosen)), is_sure=is_sure or not chosen)

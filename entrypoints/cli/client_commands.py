@@ -46,7 +46,7 @@ def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None
 def execute(*, job_id: str, stdin: str | None, as_json: bool, server: str | None) -> None:
     """Execute an uploaded job, and do not wait for it to end."""
     body = None if stdin is None else {"stdin": text_of(program_input(stdin))}
-    with connect(server) as client:
+    with connect(server, asks_engine=True) as client:
         job = client.post(f"/api/execute/{segment(job_id)}", body)
     if as_json:
         print_json(job)
@@ -60,7 +60,7 @@ def execute(*, job_id: str, stdin: str | None, as_json: bool, server: str | None
 @server_option
 def languages(*, as_json: bool, server: str | None) -> None:
     """List the supported languages."""
-    with connect(server) as client:
+    with connect(server, asks_engine=True) as client:
         listed = known_languages(client)
     if as_json:
         print_json(listed)

@@ -65,12 +65,13 @@ def _api_key() -> KeyText | None:
 
 
 @contextmanager
-def connect(server: str | None, *, runs: bool = False) -> Iterator[ServiceClient]:
+def connect(server: str | None, *, runs: bool = False, asks_engine: bool = False) -> Iterator[ServiceClient]:
     """Connect to a server or, if none is named, to the same service inside this process.
 
     Args:
         server: The URL of a server.
         runs: Whether the service inside this process runs the programs that this process uploads.
+        asks_engine: Whether it is asked about its engine, and whether that takes a program.
     """
     if server is not None:
         client = ServiceClient.at(server, _api_key())
@@ -81,7 +82,7 @@ def connect(server: str | None, *, runs: bool = False) -> Iterator[ServiceClient
         return
     from entrypoints.cli.embedded import serve_embedded  # noqa: PLC0415 - loads the service, whole
 
-    with serve_embedded(runs=runs) as client:
+    with serve_embedded(runs=runs, asks_engine=asks_engine) as client:
         yield client
 
 

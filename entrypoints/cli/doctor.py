@@ -44,7 +44,7 @@ def command(*, as_json: bool, server: str | None) -> None:
         report["settings"] = _settings(settings)
         report["warnings"] = list(warnings(settings, os.environ))
     try:
-        with connect(server) as client:
+        with connect(server, asks_engine=True) as client:
             report |= {
                 "dependencies": client.health(),
                 "engine": client.get("/api/engine"),

@@ -25,7 +25,7 @@ _PARENT_MAX_BYTES = 103 - len(f"/{_PREFIX}12345678/api")
 
 
 @contextmanager
-def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
+def serve_embedded(*, runs: bool, asks_engine: bool) -> Iterator[ServiceClient]:
     """Serves the API to this process alone, on a socket in a directory that only its user may enter.
 
     It is a standalone runner: it leaves other processes' work alone, and with Redis, where workers run
@@ -34,7 +34,7 @@ def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
     settings = load_settings().model_copy(update={"auth": AuthMode.OFF, "drain_s": 0})
     # What goes wrong is told once, as the API's answer.
     configure_logging(settings.log_level if settings.debug else "CRITICAL")
-    topology = Topology.of_command(settings, runs_programs=runs)
+    topology = Topology.of_command(settings, runs_programs=runs, asks_engine=asks_engine)
     container = build_container(settings, load_limits(), topology)
     app = create_app(settings, container.limit_policy(), container.ports(), container.services())
     background = running(container.background_services(), topology, container.schema())

@@ -204,7 +204,7 @@ def upload(
     """Upload the program in FILE with the arguments after `--`, and print the job id; `execute` runs it."""
     given_stdin = program_input(stdin)
     job, contents = program.upload(file, args, given_stdin)
-    with connect(server) as client:
+    with connect(server, asks_engine=True) as client:
         uploaded = client.upload(job, contents, _as_file(job, given_stdin))
     _print_job(uploaded, as_json=as_json)
 
@@ -214,7 +214,7 @@ def _as_file(job: Json, stdin: bytes) -> bytes | None:
 
 
 def _detach(send: Callable[[ServiceClient], Json], server: str | None, *, as_json: bool) -> None:
-    with connect(server) as client:
+    with connect(server, asks_engine=True) as client:
         job = client.post(f"/api/execute/{send(client)['job_id']}")
     _print_job(job, as_json=as_json)
     explain_waiting(server)

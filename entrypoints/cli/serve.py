@@ -24,6 +24,7 @@ from entrypoints.cli.terminal import aligned
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.http.site import Site
 from entrypoints.settings import Settings, variable
 from entrypoints.settings_check import OPEN_TO_ALL, warnings
 from entrypoints.topology import Topology
@@ -64,7 +65,8 @@ def command(host: str | None, port: int | None) -> None:
             running(container.background_services(), topology, container.schema()),
             serving_metrics(settings, container.measurements()),
         ):
-            app = create_app(settings, container.limit_policy(), container.ports(), services)
+            site = Site.of(settings, services)
+            app = create_app(settings, container.limit_policy(), container.ports(), services, site)
             _Server(app, settings, container.engine()).run(sockets=[listener])
 
 

@@ -5,9 +5,9 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.types import ASGIApp
@@ -38,11 +38,8 @@ from entrypoints.http.controllers.tenants import TenantsController
 from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.controllers.webhooks import JobDeliveriesController, WebhooksController
 from entrypoints.http.cut_waits import WAIT_HEADER, report_cut_wait
-from entrypoints.http.dashboard.engine import EngineBanner
-from entrypoints.http.dashboard.pages import Pages
-from entrypoints.http.dashboard.router import dashboard_router, error_answer, first_page
 from entrypoints.http.dependencies import build_api, keyed_caller
-from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
+from entrypoints.http.errors import problem_response
 from entrypoints.http.idempotency import REPLAYED_HEADER, IdempotencyMiddleware
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, AnyRequest, JsonRequest
 from entrypoints.http.keys_in_urls import refuse_key_in_query
@@ -53,8 +50,12 @@ from entrypoints.http.query_names import check_query_names, note_query_names
 from entrypoints.http.rate_limits import LIMIT_HEADER, POLICY_HEADER, RequestRates
 from entrypoints.http.request_context import REQUEST_ID_HEADER
 from entrypoints.http.request_metrics import RequestMeter
+from entrypoints.http.routing import OwnRouter
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.settings import Settings
+
+if TYPE_CHECKING:
+    from entrypoints.http.site import Site
 
 _CONTROLLERS = (
     JobsController,
@@ -80,15 +81,10 @@ def create_app(
     limit_policy: LimitPolicy,
     ports: Ports,
     services: Services,
+    site: "Site | None" = None,
 ) -> Litestar:
-    """Builds the HTTP API."""
+    """Builds the HTTP API, with the pages of a site if it is to have some."""
     api = build_api(settings=settings, limit_policy=limit_policy, ports=ports, services=services)
-    pages = Pages(
-        environment_name=settings.environment,
-        asks_for_keys=settings.asks_for_keys,
-        is_open_to_all=settings.is_open_to_all,
-        engine_banner=EngineBanner(services.check_health, services.cluster_reader),
-    )
     cors = _cors(settings)
 
     meter = RequestMeter(ports.measurements)
@@ -99,20 +95,20 @@ def create_app(
 
     app = Litestar(
         [
-            Router("/api", route_handlers=_CONTROLLERS, middleware=[idempotent]),
-            Router(
+            OwnRouter("/api", route_handlers=_CONTROLLERS, middleware=[idempotent]),
+            OwnRouter(
                 "/api",
                 route_handlers=[ExecutionsController, CaseSetsController],
                 middleware=[idempotent],
-                request_max_body_size=max(settings.max_upload_mb << 20, settings.max_body_bytes),
+                request_max_body_size=settings.max_form_bytes,
             ),
-            Router(
+            OwnRouter(
                 "/api",
                 route_handlers=[CompletionsController],
                 middleware=[idempotent],
                 request_max_body_size=settings.max_report_bytes,
             ),
-            Router(
+            OwnRouter(
                 "/api",
                 route_handlers=[BatchesController],
                 middleware=[idempotent],
@@ -120,11 +116,7 @@ def create_app(
             ),
             HealthController,
             read_metrics,
-            files_router(),
-            read_document,
-            reference_page,
-            first_page,
-            dashboard_router(pages, max(settings.max_upload_mb << 20, settings.max_body_bytes)),
+            *(site.routes if site else ()),
         ],
         after_exception=[meter.refused],
         before_request=_check_request,
@@ -135,11 +127,11 @@ def create_app(
             "api": Provide(lambda: api, sync_to_thread=False),
             "caller": Provide(keyed_caller),
         },
-        exception_handlers={Exception: error_answer},
+        exception_handlers={Exception: site.answer_error if site else problem_response},
         lifespan=[_lifespan(settings.http_threads, api.notifier)],
         logging_config=None,
         middleware=[CallerMiddleware],
-        openapi_config=openapi_config(version("service-server")),
+        openapi_config=site.documentation if site else None,
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
     )
@@ -174,7 +166,7 @@ def create_app(
     )
     app.state.max_wait_s = settings.max_wait_s
     app.state.notifier = api.notifier
-    app.state.pages = pages
+    app.state.pages = site.pages if site else None
     app.state.session_cookies = api.session_cookies
     app.state.request_rates = RequestRates(ports.rate_limiter)
     app.state.webhook_verifier = api.webhook_verifier

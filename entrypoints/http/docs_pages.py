@@ -15,6 +15,7 @@ from litestar.static_files import create_static_files_router
 from entrypoints.http.callers import SCOPE
 from entrypoints.http.conditional import entity_tag
 from entrypoints.http.openapi_document import OpenApiDocument
+from entrypoints.http.routing import OwnRouter
 
 _FILES = Path(__file__).parent / "static" / "docs"
 # Nothing from elsewhere, and nothing inline. Swagger UI draws its icons from data URLs.
@@ -117,6 +118,7 @@ def files_router() -> Router:
         name="docs-files",
         cache_control=CacheControlHeader(max_age=86_400, public=True),
         resolve_symlinks=False,
+        router_class=OwnRouter,
         before_request=_refuse_unknown_file,
         opt={SCOPE: None},
     )

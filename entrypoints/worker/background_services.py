@@ -110,7 +110,8 @@ class BackgroundServices:
         self._schema = schema
         self._close = close
         self._stopping = ThreadPoolExecutor(_STOPPING_THREADS, thread_name_prefix="stop-execution")
-        parts = (ports.event_feed, ports.output_feed, ports.cluster_metrics, ports.engine)
+        engines = [ports.engine] if topology.starts_engine else []
+        parts = (ports.event_feed, ports.output_feed, ports.cluster_metrics, *engines)
         self._parts = [part for part in parts if isinstance(part, Background)]
         self._tasks = [
             PeriodicTask(name, action, every_s) for name, action, every_s in self._periodic_tasks()

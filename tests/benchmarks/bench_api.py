@@ -25,6 +25,7 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.http.site import Site
 from tests.benchmarks import bare_handler
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -190,7 +191,8 @@ def _service(directory: Path, **settings_given: object) -> Iterator[Litestar]:
     background = container.background_services()
     background.start()
     try:
-        yield create_app(settings, STANDARD_LIMITS, container.ports(), container.services())
+        services = container.services()
+        yield create_app(settings, STANDARD_LIMITS, container.ports(), services, Site.of(settings, services))
     finally:
         background.stop()
 

@@ -19,6 +19,7 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.http.site import Site
 from tests.benchmarks.bench_api import PROGRAM, Caller
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -110,7 +111,9 @@ def _serve(
     background.start()
     Thread(target=answer, daemon=True).start()
     try:
-        app = create_app(settings, STANDARD_LIMITS, container.ports(), container.services())
+        services = container.services()
+        site = Site.of(settings, services)
+        app = create_app(settings, STANDARD_LIMITS, container.ports(), services, site)
         HttpServer(app).run([listener])
     finally:
         background.stop()

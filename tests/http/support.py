@@ -19,6 +19,7 @@ from domain.values import JobId
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.http.site import Site
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from tests.http.api_document import ApiDocument
 from tests.support.databases import make_tables
@@ -108,7 +109,9 @@ def serving(
     container.engine.override(engine)
     container.cluster_metrics.override(FixedMetrics())
     prepare(container)
-    app = create_app(environment, container.limit_policy(), container.ports(), container.services())
+    services = container.services()
+    site = Site.of(environment, services)
+    app = create_app(environment, container.limit_policy(), container.ports(), services, site)
     server = HttpServer(app, environment.trusted_proxies)
     background = container.background_services()
     background.start()

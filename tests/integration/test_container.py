@@ -9,6 +9,8 @@ from adapters.cloudwatch import cluster_metrics
 from application.services import Ports
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
+from entrypoints.http.app import create_app
+from entrypoints.http.site import Site
 from tests.support.settings import settings_of
 
 AWS = {
@@ -94,3 +96,17 @@ def test_a_part_is_made_once(tmp_path):
 
     assert container.services() is container.services()
     assert container.ports().unit_of_work is container.unit_of_work()
+
+
+def test_without_a_site_an_application_has_the_api_alone(tmp_path):
+    settings = settings_of(data_dir=tmp_path)
+    container = build_container(settings, STANDARD_LIMITS)
+    arguments = (settings, STANDARD_LIMITS, container.ports(), container.services())
+
+    alone, whole = create_app(*arguments), create_app(*arguments, Site.of(settings, container.services()))
+
+    paths = [{route.path for route in app.routes} for app in (alone, whole)]
+    of_pages = {path for path in paths[1] if path.startswith(("/dashboard", "/docs"))}
+    assert paths[1] - paths[0] == of_pages | {"/", "/redoc", "/openapi.json"}
+    assert not paths[0] & of_pages
+    container.database().dispose()

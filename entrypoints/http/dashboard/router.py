@@ -33,6 +33,7 @@ from entrypoints.http.dashboard.waits import read_waits
 from entrypoints.http.dashboard.webhooks import WebhooksPages
 from entrypoints.http.errors import problem_response, problem_texts
 from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.routing import OwnRouter
 
 _ROOT = "/dashboard"
 _NOT_FOUND = 404
@@ -69,8 +70,8 @@ def dashboard_router(pages: Pages, max_upload_bytes: int) -> Router:
         pages: Renders them.
         max_upload_bytes: The size of a form with files; other bodies are as large as any others.
     """
-    with_files = Router("/", route_handlers=_WITH_FILES, request_max_body_size=max_upload_bytes)
-    return Router(
+    with_files = OwnRouter("/", route_handlers=_WITH_FILES, request_max_body_size=max_upload_bytes)
+    return OwnRouter(
         _ROOT,
         route_handlers=[*_PAGES, with_files],
         dependencies={"pages": Provide(lambda: pages, sync_to_thread=False)},
