@@ -1,1 +1,1 @@
-"""Waiting for jobs and streaming their events and output, without a thread for each client."""
+"""Waits for jobs and streams of their events and output, without a thread for each client."""

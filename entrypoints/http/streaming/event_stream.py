@@ -14,14 +14,14 @@ from entrypoints.http.streaming.judged_cases import JudgedCases
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.timeline_presenter import present_entry
 
-# A cancelled program's worker says that it has stopped it: how long that is waited for, and asked how often.
+# How long to wait for the worker to confirm that it stopped a cancelled program, and how often to check.
 _PROOF_S = 3.0
 _PROOF_EVERY_S = 0.25
 _NOTHING = (-1, -1)
 
 
 class EventStreams:
-    """Streams the steps of jobs, each once and in order, from events and from the database."""
+    """Streams the state changes of jobs, each once and in order, from events and from the database."""
 
     def __init__(self, notifier: JobNotifier, job_reader: JobReader) -> None:
         self._notifier = notifier
@@ -31,11 +31,11 @@ class EventStreams:
     def follow(
         self, caller: Caller, details: JobDetails, presenter: Presenter, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
-        """Return server-sent events about a job, of which `details` may be out of date.
+        """Return server-sent events about a job, whose `details` may be out of date.
 
         Raises:
             Overloaded: Too many streams are open.
-            QuotaExceeded: Too many of the caller's tenant are.
+            QuotaExceeded: Too many streams of the caller's tenant are open.
         """
         self._notifier.check(caller)
         return until_deleted(self._follow(caller, details, presenter, last_event_id))
@@ -67,7 +67,7 @@ class EventStreams:
             yield b"".join(map(_state, news)) + event("end", end)
 
     async def _proven(self, caller: Caller, details: JobDetails, subscription: Subscription) -> JobDetails:
-        """Wait a moment for the confirmation that a cancelled program was stopped."""
+        """Wait briefly for the confirmation that a cancelled program was stopped."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PROOF_S
         while _is_being_stopped(details) and loop.time() < deadline and not self._notifier.is_closed:
@@ -77,7 +77,7 @@ class EventStreams:
 
 
 def read_position(event_id: str | None) -> tuple[int, int]:
-    """Parse an event's id; a foreign one counts as none."""
+    """Parse an event's id; an unknown format counts as no id."""
     attempt, dot, rank = (event_id or "").partition(".")
     if not dot or not all(text.isascii() and text.isdecimal() for text in (attempt, rank)):
         return _NOTHING

@@ -1,4 +1,4 @@
-"""Wake-ups of the handlers that wait for changes of jobs."""
+"""Wake-ups for the handlers that wait for changes of jobs."""
 
 import asyncio
 import logging
@@ -23,29 +23,29 @@ from entrypoints.http.request_context import reauthenticate
 
 logger = logging.getLogger("service_server.http")
 
-# Events are hints and may be lost: how often the database is asked what has changed, once for all who wait.
+# Events may be lost, so one query at this interval looks for changes on behalf of all waiting handlers.
 _RECHECK_S = 1.0
 _RETRY_AFTER_S = 5
-# How often the callers who wait are authenticated again, and how many of them at once.
+# How often waiting callers are authenticated again, and how many of them concurrently.
 _REAUTHENTICATE_S = 1.0
 _REAUTHENTICATED_AT_ONCE = 8
 ENDS = frozenset({"JobCompleted", "JobCancelled", "BatchCompleted"})
-# As many jobs as end between a start and its caller's listening, and far more.
+# Far more jobs than end between the start of a job and its caller's subscription to it.
 _ENDED_KEPT = 4_096
 ReadVersions = Callable[[Collection[JobId]], Mapping[JobId, JobVersion]]
 
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """Subscription of one waiting handler to the changes of a job.
+    """One waiting handler's subscription to the changes of a job.
 
     Attributes:
-        events: The names of the events that wake it; None for all.
+        events: The names of the events that wake the handler; None for all.
         woken: Set on a wake-up.
-        changed: Whether the job may have changed since the handler last cleared this.
-        seen: The version of the job that the handler knows, or was woken for.
-        reauthenticate: Finds the handler's caller anew, or raises NotAuthenticated; None if it needs no key.
-        is_refused: Whether the caller is no longer let in, so that the handler is to end.
+        changed: Whether the job may have changed since the handler last cleared this flag.
+        seen: The version of the job that the handler has read or was woken for.
+        reauthenticate: Authenticates the caller again, or raises NotAuthenticated; None if no key is needed.
+        is_refused: Whether the caller has lost its access, so the handler must end.
     """
 
     events: Collection[str] | None = None
@@ -59,14 +59,14 @@ class Subscription:
     _has_timed_out: bool = False
 
     def wants(self, event: str | None) -> bool:
-        """Whether an event wakes it, or a close, which has no name."""
+        """Whether an event wakes the handler. A close of the notifier has no name, and always does."""
         return event is None or self.events is None or event in self.events
 
     async def wait(self, seconds: float) -> bool:
-        """Sleep until woken, or for so long; return whether it was woken."""
+        """Sleep until woken or timed out; return whether it was woken."""
         loop = asyncio.get_running_loop()
         self._due = loop.time() + seconds
-        # A timer costs more than what most wake-ups are for, so that one which is early is moved on.
+        # Most waits end by a wake-up, and a timer is expensive: a timer that fires too early is moved on.
         if self._timer is None or self._timer.when() > self._due:
             self.stop()
             self._timer = loop.call_at(self._due, self._time_out, loop)
@@ -91,7 +91,7 @@ class Subscription:
 
 
 class RecentJobs:
-    """The ids of the jobs that were added last. Safe to use from several threads."""
+    """The ids of the jobs that were added last. Thread-safe."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -99,7 +99,7 @@ class RecentJobs:
         self._lock = Lock()
 
     def add(self, job_id: str) -> None:
-        """Add a job in place of the one that was added first."""
+        """Add a job; when full, drop the oldest."""
         with self._lock:
             self._ids[job_id] = None
             if len(self._ids) > self._number:
@@ -112,13 +112,13 @@ class RecentJobs:
 class JobNotifier:
     """Wakes the handlers that wait for jobs, from one subscription to the event feed.
 
-    Lost events are made up for by one query for all waiting handlers, once a second. A handler
-    whose caller is no longer let in is woken to end.
+    Once a second, one query for all waiting handlers makes up for lost events. A handler whose caller has
+    lost its access is woken so that it ends.
 
     Args:
-        max_listeners: Subscriptions at once.
-        max_per_address: Subscriptions of one address at once; None for all.
-        recheck_s: Seconds between two looks for changes of which no event was heard.
+        max_listeners: Concurrent subscriptions.
+        max_per_address: Concurrent subscriptions of one address; None for no limit.
+        recheck_s: Seconds between two queries for changes whose event was lost.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class JobNotifier:
         await asyncio.to_thread(self._unsubscribe)
 
     def close(self) -> None:
-        """End all waits and streams: their handlers answer with the current state."""
+        """End all waits and streams; their handlers respond with the current state."""
         self.is_closed = True
         for job_id in tuple(self._subscriptions):
             self._wake(job_id)
@@ -169,8 +169,8 @@ class JobNotifier:
         """Check that a caller may wait for a job, or open a stream.
 
         Raises:
-            Overloaded: As many callers wait as may at once, in total or of its address.
-            QuotaExceeded: As many of its tenant's wait in this process as may.
+            Overloaded: Too many callers wait, in total or from the caller's address.
+            QuotaExceeded: Too many callers of its tenant wait in this process.
         """
         self.capacity.check()
         used, allowed = self._of_tenants[caller.tenant.name], caller.tenant.quota.streams
@@ -181,11 +181,11 @@ class JobNotifier:
     def listen(
         self, caller: Caller, job_id: JobId | BatchId, events: Collection[str] | None = None
     ) -> Iterator[Subscription]:
-        """Subscribe to a job or a batch, or to some events of it, for as long as the context lasts.
+        """Subscribe to a job or a batch, or to some of its events, while the context lasts.
 
-        A job that ended a moment ago wakes its subscription at once. A batch has no version, so that its
-        subscription is woken by each look for changes too. A caller whose tenant has got no room for it since
-        `check` is refused.
+        A job that ended a moment ago wakes its subscription at once. A batch has no version, so every query
+        for changes wakes its subscription too. The subscription is refused if the tenant's quota was used up
+        since `check`.
         """
         used, allowed = self._of_tenants[caller.tenant.name], caller.tenant.quota.streams
         subscription = Subscription(
@@ -197,7 +197,7 @@ class JobNotifier:
         listeners.append(subscription)
         release = self.capacity.take()
         self._of_tenants[caller.tenant.name] += 1
-        if str(job_id) in self._ended:  # looked at now that what comes is heard
+        if str(job_id) in self._ended:  # checked after subscribing, so that no end is missed
             subscription.woken.set()
         try:
             yield subscription
@@ -210,7 +210,7 @@ class JobNotifier:
                 del self._subscriptions[str(job_id)]
 
     def number_of(self, tenant: TenantName) -> int:
-        """Return how many subscriptions the callers of a tenant have in this process."""
+        """Return the number of subscriptions of a tenant's callers in this process."""
         return self._of_tenants[tenant]
 
     def listened(self) -> list[JobId]:
@@ -218,7 +218,7 @@ class JobNotifier:
         return [JobId(UUID(job_id)) for job_id in tuple(self._subscriptions)]
 
     def _hear(self, message: Message) -> None:
-        """Receive an event on the feed's thread, and wake the subscriptions to it on the loop."""
+        """Receive an event on the feed's thread, and wake its subscriptions on the event loop."""
         job_id = message.body.get("job_id") or message.body.get("batch_id")
         if not isinstance(job_id, str):
             return
@@ -226,7 +226,7 @@ class JobNotifier:
             self._ended.add(job_id)
         listeners = tuple(self._subscriptions.get(job_id, ()))
         if self._loop is not None and any(listener.wants(message.name) for listener in listeners):
-            with suppress(RuntimeError):  # the loop has ended, and with it all who waited
+            with suppress(RuntimeError):  # the loop has ended, and all waits with it
                 self._loop.call_soon_threadsafe(self._wake, job_id, message.name)
 
     def _wake(self, job_id: str, event: str | None = None) -> None:
@@ -252,7 +252,7 @@ class JobNotifier:
                 error,
                 extra=outage_of(error),
             )
-        except Exception:  # everybody's waiting must outlive a bug in one round of it
+        except Exception:  # a bug in one check must not end all waits
             logger.exception("checking jobs for changes failed")
 
     async def _reauthenticate(self) -> None:
@@ -285,14 +285,14 @@ class JobNotifier:
                 error,
                 extra=outage_of(error),
             )
-        except Exception:  # the other callers are to be authenticated all the same
+        except Exception:  # the other callers must still be authenticated
             logger.exception("authenticating a caller who waits failed")
 
     def _compare(self, asked: Collection[JobId], versions: Mapping[JobId, JobVersion]) -> None:
         for job_id in asked:
             version = versions.get(job_id)
             for subscription in self._subscriptions.get(str(job_id), ()):
-                # A job without a version was deleted, and is looked for until its listeners have noticed.
+                # A deleted job has no version: its listeners are woken each time, until they notice.
                 if version is None or subscription.seen != version:
                     subscription.seen = version
                     subscription.changed = True
@@ -300,7 +300,7 @@ class JobNotifier:
 
 
 async def until_deleted(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Yield the events of a job, and end when it is deleted; a client that comes back gets a 404."""
+    """Yield the events of a job, and end when it is deleted; a client that reconnects gets a 404."""
     async with aclosing(events):
         try:
             async for piece in events:
@@ -312,10 +312,10 @@ async def until_deleted(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[b
 async def read_anew(
     job_reader: JobReader, caller: Caller, known: JobDetails, subscription: Subscription
 ) -> JobDetails:
-    """Read a job again, or return the known one while the database is out of reach.
+    """Read a job again, or return the known details while the database is unavailable.
 
     Raises:
-        NotFound: It was deleted.
+        NotFound: The job was deleted.
     """
     subscription.changed = False
     try:

@@ -1,4 +1,4 @@
-"""Requests that wait for a job's end (`wait=`)."""
+"""Requests that wait for the end of a job (`wait=`)."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -22,13 +22,13 @@ Shown = TypeVar("Shown")
 
 
 class JobWaiter:
-    """Waits for jobs and batches to end, without a thread: the database is read after a wake-up.
+    """Waits for jobs and batches to end, without a thread: it reads the database after each wake-up.
 
-    The response is made on the thread that read the job, because it may call the log store.
+    The response is made on the thread that read the job, because making it may call the log store.
 
     Args:
-        caller: Who waits.
-        receive: Reports the disconnection of the client, which ends the wait.
+        caller: The caller that waits.
+        receive: Receives the client's disconnect, which ends the wait.
         max_wait_s: The longest wait.
     """
 
@@ -51,19 +51,19 @@ class JobWaiter:
     async def until_ended(
         self, named: JobId | str, seconds: float, show: Callable[[JobStatusView], Shown]
     ) -> Shown:
-        """Show the status of a job once it has ended, or after some seconds.
+        """Show the status of a job once the job has ended, or after some seconds.
 
         Args:
-            named: Its id, or the beginning of it.
+            named: The job's id, or a prefix of it.
             seconds: The longest wait.
-            show: Returns the answer.
+            show: Makes the response.
 
         Raises:
             NotFound: There is no such job.
-            AmbiguousJobId: There are several.
-            DependencyUnavailable: The database is out of reach.
-            Overloaded: As many wait as may.
-            QuotaExceeded: As many of the caller's tenant wait as may.
+            AmbiguousJobId: Several ids have this prefix.
+            DependencyUnavailable: The database is unavailable.
+            Overloaded: Too many callers wait.
+            QuotaExceeded: Too many callers of the tenant wait.
             NotAuthenticated: The caller's key was revoked meanwhile.
         """
 
@@ -82,9 +82,9 @@ class JobWaiter:
 
         Raises:
             NotFound: There is no such batch.
-            DependencyUnavailable: The database is out of reach.
-            Overloaded: As many wait as may.
-            QuotaExceeded: As many of the caller's tenant wait as may.
+            DependencyUnavailable: The database is unavailable.
+            Overloaded: Too many callers wait.
+            QuotaExceeded: Too many callers of the tenant wait.
             NotAuthenticated: The caller's key was revoked meanwhile.
         """
 
@@ -102,8 +102,8 @@ class JobWaiter:
     ) -> Shown | None:
         """Show a job that was just started once it has ended, or after some seconds.
 
-        Returns None if there is nothing newer: no wait was asked for, the job was deleted, the database is
-        out of reach, too many clients wait, or the caller's key was revoked meanwhile.
+        Returns None if there is nothing newer: no wait was requested, the job was deleted, the database is
+        unavailable, too many clients wait, or the caller's key was revoked meanwhile.
         """
         if seconds <= 0 or started.status is not JobStatus.RUNNING:
             return None
@@ -125,7 +125,7 @@ class JobWaiter:
         *,
         is_known: bool,
     ) -> T:
-        """Read the job or the batch after each wake-up, and first of all unless its state is known."""
+        """Read the job or the batch after each wake-up, and also at first unless its state is known."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
         self._notifier.check(self._caller)
@@ -146,7 +146,7 @@ class JobWaiter:
 
     @contextmanager
     def _departure(self, subscription: Subscription) -> Iterator[Callable[[], bool]]:
-        """Wake the subscription when the client disconnects; yield the check for that."""
+        """Wake the subscription when the client disconnects; yield a check whether it has."""
         leaving = asyncio.create_task(self._until_left(subscription))
         try:
             yield leaving.done

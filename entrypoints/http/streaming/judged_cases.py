@@ -1,4 +1,4 @@
-"""The results of jobs' cases, as streams of events have them: read for all streams of a job together."""
+"""The results of jobs' cases in event streams; all streams of a job share one read."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from entrypoints.http.presenter import case_result
 from entrypoints.http.schemas.jobs import CaseResult
 from entrypoints.http.streaming.server_sent_events import event
 
-# All results are read each time: at most so often, and no more than a part of the time is spent on it.
+# Each read reads all results, so the pause after a read is at least this, and 9 times as long as the read.
 _EVERY_S = 0.25
 _PAUSES_PER_READ = 9
 
 
 class CasesEvent(Struct, kw_only=True):
-    """The results that have come since the last event of this kind."""
+    """The results since the last event of this kind."""
 
     total: int
     done: int
@@ -34,7 +34,7 @@ class _Results:
     """The results of a job's cases so far.
 
     Attributes:
-        reads: How often they were read.
+        reads: The number of times that they were read.
     """
 
     def __init__(self, job_reader: JobReader) -> None:
@@ -46,11 +46,11 @@ class _Results:
         self._next_at = 0.0
 
     async def refresh(self, caller: Caller, job_id: JobId, *, has_ended: bool) -> float:
-        """Read them, if they may be read again; return the seconds until then if not.
+        """Read the results if their pause is over; otherwise return the seconds until then.
 
         Raises:
             NotFound: The job was deleted.
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         loop = asyncio.get_running_loop()
         async with self._reading:
@@ -68,14 +68,14 @@ class _Results:
 
 
 class JudgedCases:
-    """The results of all jobs whose events are streamed."""
+    """The case results of all jobs whose events are streamed."""
 
     def __init__(self, job_reader: JobReader) -> None:
         self._job_reader = job_reader
         self._of_jobs: WeakValueDictionary[JobId, _Results] = WeakValueDictionary()
 
     def of(self, caller: Caller, job_id: JobId) -> "NewCases":
-        """Return the results of a job that a new stream has not sent yet."""
+        """Return the results of a job that a new stream has yet to send."""
         results = self._of_jobs.get(job_id)
         if results is None:
             results = self._of_jobs[job_id] = _Results(self._job_reader)
@@ -86,7 +86,7 @@ class NewCases:
     """The results of a job's cases that a stream has not sent yet.
 
     Attributes:
-        due_in_s: The seconds after which there may be more; None if an event follows each change.
+        due_in_s: Seconds until there may be more results; None if an event announces each change.
     """
 
     def __init__(self, results: _Results, caller: Caller) -> None:
@@ -97,7 +97,7 @@ class NewCases:
         self._seen = 0
 
     async def take(self, details: JobDetails) -> bytes:
-        """Return an event with them; nothing if there are none."""
+        """Return an event with the new results, or nothing if there are none."""
         cases, job = details.job.spec.cases, details.job
         self.due_in_s = None
         if cases is None or len(self._sent) == cases.total:

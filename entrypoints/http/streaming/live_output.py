@@ -1,4 +1,4 @@
-"""The live output of executions, from the feed's thread to their readers on the event loop."""
+"""The live output of executions, passed from the feed's thread to its readers on the event loop."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -15,19 +15,19 @@ from entrypoints.http.streaming.output_events import LiveChunk, OutputEventEncod
 
 _BUFFER_MAX_BYTES = 2 << 20
 _KEPT_BYTES = 1 << 20
-# What is taken at once is encoded at once, which holds up all other requests.
+# Bytes that are taken and encoded in one step, which blocks the event loop.
 _TAKEN_BYTES = 64 << 10
 
 
 class LiveOutputs:
-    """The live output of the executions that have readers in this process, each followed once."""
+    """The live output of the executions that have readers in this process; each is followed once."""
 
     def __init__(self, output_feed: OutputFeed) -> None:
         self._output_feed = output_feed
         self._followed: dict[ExecutionId, _Followed] = {}
 
     async def join(self, execution_id: ExecutionId, reader: "Reader") -> None:
-        """Add a reader to an execution, which is followed from its first one to its last."""
+        """Add a reader to an execution, which is followed as long as it has readers."""
         followed = self._followed.get(execution_id)
         if followed is None:
             live = LiveOutput(asyncio.get_running_loop())
@@ -37,7 +37,7 @@ class LiveOutputs:
         await asyncio.shield(followed.following)
 
     def leave(self, execution_id: ExecutionId, reader: "Reader") -> None:
-        """Remove a reader. A subscription to the feed that is still being made ends once it is there."""
+        """Remove a reader. If the feed's subscription is still being made, it ends once it is complete."""
         followed = self._followed.get(execution_id)
         if followed is not None and followed.live.remove(reader):
             del self._followed[execution_id]
@@ -45,15 +45,15 @@ class LiveOutputs:
 
 
 class LiveOutput:
-    """The output of one execution, passed to all its readers, who are woken together.
+    """The output of one execution, passed to all its readers, which are woken together.
 
     Attributes:
-        kept: The latest of it, for readers who come later.
+        kept: The latest output, for readers that join later.
         readers: The readers.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Without the events, which readers who come at once share.
+        # Without encoded events: readers that join together share them.
         self.kept: BoundedBuffer[OutputChunk | UsageSample] = BoundedBuffer(_KEPT_BYTES)
         self._loop = loop
         self._lock = Lock()
@@ -61,7 +61,7 @@ class LiveOutput:
         self._is_waking = False
 
     def put(self, item: OutputChunk | UsageSample) -> None:
-        """Take a chunk or a usage, on any thread, and wake the readers."""
+        """Take a chunk or a usage sample on any thread, and wake the readers."""
         live, size = _live(item)
         with self._lock:
             self.kept.append(item, size)
@@ -69,37 +69,37 @@ class LiveOutput:
                 reader.put(live, size)
             is_waking, self._is_waking = self._is_waking, True
         if not is_waking:
-            with suppress(RuntimeError):  # the loop has ended, and with it the readers
+            with suppress(RuntimeError):  # the loop has ended, and the readers with it
                 self._loop.call_soon_threadsafe(self._wake)
 
     def add(self, reader: "Reader") -> None:
-        """Add a reader, who has what is kept."""
+        """Add a reader, and give it the kept output."""
         with self._lock:
             for item in self.kept:
                 reader.put(*_live(item))
             self.readers.add(reader)
 
     def remove(self, reader: "Reader") -> bool:
-        """Remove a reader; return whether none is left."""
+        """Remove a reader; return whether it was the last one."""
         with self._lock:
             self.readers.discard(reader)
             return not self.readers
 
     def _wake(self) -> None:
         with self._lock:
-            self._is_waking = False  # before they look: what comes from now on wakes them again
+            self._is_waking = False  # before the readers look: later output wakes them again
         for reader in tuple(self.readers):
             reader.subscription.woken.set()
 
 
 def _live(item: OutputChunk | UsageSample) -> tuple[LiveChunk | bytes, int]:
-    """Return an item as readers have it, and the bytes of its data."""
+    """Return the item in the form that readers take, and the size of its data in bytes."""
     return (LiveChunk(item), len(item.data)) if isinstance(item, OutputChunk) else (usage_event(item), 0)
 
 
 @dataclass(eq=False)
 class _Followed:
-    """An execution that is followed: its output, and the subscription to the feed, which is being made."""
+    """A followed execution: its output, and the task that subscribes to the feed."""
 
     live: LiveOutput
     following: asyncio.Task[Callable[[], None]]
@@ -111,12 +111,12 @@ def _unfollow(following: asyncio.Task[Callable[[], None]]) -> None:
 
 
 class Reader:
-    """A reader of the output of a job: of one execution at a time.
+    """Reads a job's output, from one execution at a time.
 
-    Chunks that arrive while its buffer is full are dropped; the gap shows in the offsets.
+    Chunks that arrive while its buffer is full are dropped; the offsets show the gap.
 
     Attributes:
-        items: The output that it has not read yet.
+        items: The unread output.
     """
 
     def __init__(self, outputs: LiveOutputs, subscription: Subscription) -> None:
@@ -138,7 +138,7 @@ class Reader:
         return self._execution_id is not None
 
     def put(self, live: LiveChunk | bytes, size: int) -> None:
-        """Take a chunk or an encoded usage, on any thread."""
+        """Take a chunk or an encoded usage sample on any thread."""
         with self._lock:
             if self.items.has_room(size):
                 self.items.append(live, size)
@@ -150,18 +150,18 @@ class Reader:
                 yield encoded
 
     def forget(self) -> None:
-        """Read nothing, and forget what has come."""
+        """Stop reading, and discard the unread output."""
         self.leave()
         self.items.clear()
 
     async def turn_to(self, execution_id: ExecutionId) -> None:
-        """Read the output of this execution, and of no other."""
+        """Read the output of this execution only."""
         self.forget()
         self._execution_id = execution_id
         await self._outputs.join(execution_id, self)
 
     def leave(self) -> None:
-        """Read nothing. What has come stays to be read."""
+        """Stop reading. Unread output is kept."""
         if self._execution_id is not None:
             self._outputs.leave(self._execution_id, self)
             self._execution_id = None

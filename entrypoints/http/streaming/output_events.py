@@ -1,4 +1,4 @@
-"""The events of a job's output stream, and the position in it."""
+"""The events of a job's output stream, and the position in the stream."""
 
 import base64
 from collections.abc import Iterable
@@ -17,19 +17,19 @@ _REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 class ExecutionEvent(Struct, kw_only=True):
-    """The output of an execution begins: that of an earlier one is void."""
+    """The output of an execution begins; output of an earlier execution is void."""
 
     execution_id: str
     number: int
 
 
 class OutputEvent(Struct, kw_only=True, omit_defaults=True):
-    """Bytes of a stream: as text where they are UTF-8, and as base64 where they are not.
+    """Bytes of a stream: as text if they are valid UTF-8, otherwise as base64.
 
     Attributes:
         offset: The position of the first byte in its stream; bytes in a gap before it were lost.
-        at: When the service received them, where that is known.
-        exact: False for a text that stands for more or other bytes, which the log has.
+        at: The time at which the service received the bytes, if known.
+        exact: False if the text replaces bytes or leaves some out; the log has all of them.
     """
 
     stream: Stream
@@ -41,7 +41,7 @@ class OutputEvent(Struct, kw_only=True, omit_defaults=True):
 
 
 class UsageEvent(Struct, kw_only=True):
-    """What a program uses while it runs; null where its engine does not know."""
+    """A program's usage while it runs; null for figures that its engine does not know."""
 
     execution_time_ms: int
     cpu_time_ms: int
@@ -51,11 +51,11 @@ class UsageEvent(Struct, kw_only=True):
 
 @dataclass(slots=True, eq=False)
 class LiveChunk:
-    """A chunk, and its event for all readers that have everything before it.
+    """A chunk, and its encoded event, shared by the readers at the same position.
 
     Attributes:
-        before: The execution and the positions of such a reader.
-        event: Its event; empty as long as none was made.
+        before: The execution and the positions of these readers.
+        event: The encoded event; empty until a reader has encoded it.
     """
 
     chunk: OutputChunk
@@ -64,11 +64,11 @@ class LiveChunk:
 
 
 class OutputEventEncoder:
-    """Encodes output as events that have each byte once, and keeps the position.
+    """Encodes output as events that contain each byte once, and keeps the position.
 
     Args:
         last_event_id: The id of the last event that the client received; the stream resumes after it.
-        offset: The position in each stream to begin at, without such an id.
+        offset: The position in each stream at which to begin if there is no such id.
     """
 
     def __init__(self, last_event_id: str | None, offset: int | None = None) -> None:
@@ -79,10 +79,10 @@ class OutputEventEncoder:
         self._resumed_id, self._resumed = _read_position(last_event_id)
 
     def begin(self, execution: Execution) -> bytes:
-        """Begin with another execution."""
+        """Start the output of another execution."""
         self.execution_id = execution.id
         self._sent = dict.fromkeys(_STREAMS, self._offset)
-        self._offset = 0  # of another attempt, the caller has nothing yet
+        self._offset = 0  # the caller has no output of later attempts yet
         if str(execution.id) == self._resumed_id:
             self._sent |= self._resumed
             self._wants_all = True
@@ -91,7 +91,7 @@ class OutputEventEncoder:
         return event("execution", started, self._position())
 
     def encode(self, items: Iterable[LiveChunk | bytes]) -> bytes:
-        """Encode the new bytes of chunks, and append the last of the encoded usages among them."""
+        """Encode the new bytes of chunks, followed by the last encoded usage sample among the items."""
         encoded, usage = [], b""
         for item in items:
             if isinstance(item, LiveChunk):
@@ -101,11 +101,11 @@ class OutputEventEncoder:
         return b"".join([*encoded, usage])
 
     def encode_rest(self, result: ExecutionResult) -> bytes:
-        """Encode the rest of the output, as far as the result has it inline."""
+        """Encode the rest of the output as far as the result contains it."""
         return b"".join(self._encode_rest(stream, output) for stream, output in _outputs(result))
 
     def missing(self, result: ExecutionResult) -> list[tuple[Stream, int]]:
-        """Return the incomplete streams and the position in each."""
+        """Return the incomplete streams, with the position in each."""
         return [
             (stream, self._sent[stream])
             for stream, output in _outputs(result)
@@ -117,7 +117,7 @@ class OutputEventEncoder:
         return all(self._sent[stream] >= output.total_bytes for stream, output in _outputs(result))
 
     def _encode_once(self, live: LiveChunk) -> bytes:
-        """Encode a chunk, or return what another reader has encoded that has the same output before it."""
+        """Encode a chunk, or return the event that another reader at the same position has encoded."""
         chunk, before = live.chunk, (self.execution_id, *self._sent.values())
         if live.event and live.before == before:
             self._sent[chunk.stream] = chunk.offset + len(chunk.data)
@@ -156,7 +156,7 @@ class OutputEventEncoder:
 
 
 def usage_event(sample: UsageSample) -> bytes:
-    """Encode a usage, which all readers are sent alike."""
+    """Encode a usage sample; all readers receive the same bytes."""
     return event("usage", UsageEvent(**asdict(sample)))
 
 
@@ -165,7 +165,7 @@ def _outputs(result: ExecutionResult) -> tuple[tuple[Stream, Output], ...]:
 
 
 def _read_position(event_id: str | None) -> tuple[str | None, dict[Stream, int]]:
-    """Parse an event's id; a foreign one counts as none."""
+    """Parse an event's id; an unknown format counts as no id."""
     execution_id, *offsets = (event_id or "").split(":")
     if len(offsets) != len(Stream) or not all(text.isascii() and text.isdecimal() for text in offsets):
         return None, {}

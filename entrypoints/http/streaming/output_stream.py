@@ -1,4 +1,4 @@
-"""The stream of a job's output, live and then from its log."""
+"""The stream of a job's output: live, then from its log."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -18,12 +18,12 @@ from entrypoints.http.streaming.output_events import LiveChunk, OutputEventEncod
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, chunked, event
 from entrypoints.http.streaming.spooled_body import SpooledBody
 
-# Output and events may come by different ways: how long the last output may be later than the end.
+# Output and events may travel by different routes: how much later than the end output may arrive.
 _LAST_OUTPUT_S = 0.5
 
 
 class Archive:
-    """Reads the rest of an output from its log."""
+    """Reads the rest of a job's output from its log."""
 
     def __init__(
         self, read_output: ReadOutput, log_limiter: StorageLimiter, spool_space: SharedBudget
@@ -35,10 +35,10 @@ class Archive:
     async def rest(
         self, caller: Caller, job_id: JobId, stream: Stream, begin: int
     ) -> AsyncIterator[OutputChunk]:
-        """Yield the output from an offset on; nothing while the log is out of reach.
+        """Yield the output from an offset on; nothing while the log is unavailable.
 
         Raises:
-            Overloaded: Other logs are being read.
+            Overloaded: Too many logs are being read.
         """
 
         def read() -> SpooledBody:
@@ -56,9 +56,9 @@ class Archive:
 
 
 class OutputStreams:
-    """Streams the output of running programs, and at last the status of the job.
+    """Streams the output of running programs, then the status of the job.
 
-    It follows events, and the database where events are lost. A client that leaves ends its stream at once.
+    It follows events, and reads the database in case events are lost. A stream ends when its client leaves.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class OutputStreams:
         last_event_id: str | None,
         offset: int | None = None,
     ) -> AsyncIterator[bytes]:
-        """Return server-sent events about a job, of which `details` may be out of date.
+        """Return server-sent events about a job, whose `details` may be out of date.
 
         Raises:
             Overloaded: Too many streams are open.
-            QuotaExceeded: Too many of the caller's tenant are.
+            QuotaExceeded: Too many streams of the caller's tenant are open.
         """
         self._notifier.check(caller)
         encoder = OutputEventEncoder(last_event_id, offset)
@@ -112,7 +112,7 @@ class OutputStreams:
                 async for missed in self._missed(caller, details, encoder):
                     yield missed
             except Overloaded:
-                return  # without the end, a reader comes back for the rest
+                return  # without an end event, the reader reconnects for the rest
             yield event("end", await asyncio.to_thread(presenter.status, details.status))
 
     async def _missed(
@@ -132,7 +132,7 @@ async def _turn_to_latest(details: JobDetails, encoder: OutputEventEncoder, read
         return b""
     begun = encoder.begin(execution)
     if details.job.status.is_terminal:
-        reader.forget()  # of an earlier execution
+        reader.forget()  # output of an earlier execution
     else:
         await reader.turn_to(execution.id)
     return begun
@@ -141,7 +141,7 @@ async def _turn_to_latest(details: JobDetails, encoder: OutputEventEncoder, read
 async def _last_output(
     details: JobDetails, encoder: OutputEventEncoder, reader: Reader, subscription: Subscription
 ) -> AsyncIterator[bytes]:
-    """Wait a moment for late output, and complete it from the result."""
+    """Wait briefly for late output, then complete the output from the result."""
     execution = details.latest
     if execution is None or execution.result is None:
         return

@@ -6,12 +6,12 @@ from contextlib import aclosing
 import msgspec
 
 MEDIA_TYPE = "text/event-stream"
-# Proxies must pass events on as they come.
+# Proxies must forward events without buffering.
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-# Comments keep a connection alive through proxies that end those that are quiet.
+# Comments keep the connection open through proxies that close idle ones.
 HEARTBEAT = b": alive\n\n"
 HEARTBEAT_S = 10.0
-# What is sent at once: the copying of it holds up everybody else.
+# Bytes that are sent in one step, which blocks the event loop while they are copied.
 _CHUNK_BYTES = 64 << 10
 
 
@@ -22,7 +22,7 @@ def event(name: str, data: object, event_id: str | None = None) -> bytes:
 
 
 async def chunked(events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """Yield the same bytes in small chunks, so that many clients are served side by side."""
+    """Yield the same bytes in small chunks, so that many clients are served concurrently."""
     async with aclosing(events):
         async for piece in events:
             for begin in range(0, len(piece), _CHUNK_BYTES):

@@ -13,24 +13,24 @@ from entrypoints.http.concurrency import SharedBudget
 from entrypoints.http.conditional import entity_tag
 
 _SMALL_BYTES = 256 << 10
-# As much an answer counts at least, for it has a file of its own, of which there are only so many.
+# Each spooled body counts as at least this much space, because open files are limited too.
 _COUNTED_BYTES = 8 << 20
 _PIECE_BYTES = 64 << 10
 
 
 class SpooledBody:
-    """Body of a response: in memory if it is small, in a temporary file if not.
+    """The body of a response: in memory if it is small, otherwise in a temporary file.
 
     Args:
-        content: All of it.
-        space: Where it is kept if it is not.
+        content: The whole body.
+        space: The budget for temporary files, from which a large body takes its size.
 
     Attributes:
-        size: In bytes.
-        tag: The content's entity tag, if it is to have one.
+        size: The size in bytes.
+        tag: The content's entity tag; empty unless `is_tagged`.
 
     Raises:
-        Overloaded: There is no space for it.
+        Overloaded: There is no space for the body.
     """
 
     def __init__(self, content: bytes, space: SharedBudget, *, is_tagged: bool = False) -> None:
@@ -42,12 +42,12 @@ class SpooledBody:
             held = ExitStack()
             self._release = finalize(self, held.close)
             held.callback(space.reserve(max(self.size, _COUNTED_BYTES)))
-            self._file = held.enter_context(TemporaryFile())  # noqa: SIM115 - so it is
+            self._file = held.enter_context(TemporaryFile())  # noqa: SIM115 - closed by the stack
             self._file.write(content)
             self._file.seek(0)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the content, and release its space."""
+        """Yield the content, then release its space."""
         if self._file is None:
             yield self._small
             return
@@ -60,7 +60,7 @@ class SpooledBody:
     def response(
         self, media_type: str, headers: Mapping[str, str] | None = None, status_code: int = 200
     ) -> Response[bytes] | Stream:
-        """Return the answer with this content."""
+        """Return a response with this content."""
         if self._file is None:
             return Response(self._small, status_code=status_code, media_type=media_type, headers=headers)
         return Stream(
