@@ -10,7 +10,7 @@ from domain.case_set import CaseSetReference, parse_case_set_reference
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from entrypoints.cli.client import Json, segment
-from entrypoints.cli.columns import Column
+from entrypoints.cli.columns import Column, yes_or_no
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.input_files import read_bytes
@@ -108,8 +108,9 @@ def _reference(given: str) -> CaseSetReference:
         raise Failure(text("cli.about", subject="NAME", detail=error.detail), ExitCode.USAGE) from error
 
 
-def _row(case: Json) -> list[str]:
-    return ["" if case[name] is None else str(case[name]) for name in _CASE_COLUMNS]
+def _row(case: Json) -> list[object]:
+    row = {**case, "hidden": yes_or_no(is_so=case["hidden"])}
+    return [row[name] for name in _CASE_COLUMNS]
 
 
 def _zipped(directory: Path) -> bytes:

@@ -169,11 +169,11 @@ class UploadFormReader:
         self._segment = segment
         if segment.name == JOB:
             if self._has_job:
-                raise UnreadableBody(f"the part '{JOB}' is there twice")
+                raise UnreadableBody(f"the part '{JOB}' occurs twice")
             self._job, self._has_job = bytearray(), True
         elif segment.name in {FILES, ARCHIVE, STDIN}:
             if segment.name != FILES and any(part.name == segment.name for part in self._parts):
-                raise UnreadableBody(f"the part '{segment.name}' is there twice")
+                raise UnreadableBody(f"the part '{segment.name}' occurs twice")
             if segment.name == FILES and not segment.filename:
                 raise UnreadableBody(f"a part '{FILES}' has no filename, which is the file's path")
             self._file = self._spool.begin()

@@ -83,7 +83,7 @@ def test_a_fault_is_told_with_its_place(where, tmp_path):
     ran = service.run("batch", "submit", str(tmp_path / "jobs.jsonl"), env=where)
 
     assert ran.returncode == 2
-    assert b"1 of the jobs cannot be accepted, and so none is; job 0: unsupported language" in ran.stderr
+    assert b"1 of the jobs cannot be accepted, so none of them was; job 0: unsupported language" in ran.stderr
 
 
 def test_a_batch_is_cancelled_and_a_job_is_run_again(where, tmp_path):

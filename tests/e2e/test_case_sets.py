@@ -57,6 +57,7 @@ def test_cases_from_a_directory_are_judged_by_a_checker(env, server, cases):
     assert "double" in command("list", "demo")
     shown = json.loads(command("show", "demo", "double@1", "--json"))
     assert [case["name"] for case in shown["cases"]] == ["1", "2", "10"]
+    assert command("show", "demo", "double@1").splitlines()[-1].split("\t")[:3] == ["10", "1.0", "no"]
 
     upload = {
         "project": "demo",

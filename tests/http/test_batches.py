@@ -87,7 +87,7 @@ def test_every_fault_has_the_index_of_its_job_and_nothing_is_stored(service: Ser
 
     problem = assert_problem(answer, 422)
     assert problem["type"].endswith("batch-refused")
-    assert problem["detail"] == "7 of the jobs cannot be accepted, and so none is"
+    assert problem["detail"] == "7 of the jobs cannot be accepted, so none of them was"
     assert [(fault["index"], fault["pointer"]) for fault in problem["errors"]] == [
         (1, "/jobs/1/code"),
         (2, "/jobs/2/language"),

@@ -180,7 +180,7 @@ def test_a_form_without_the_visitors_token_changes_nothing(
     response = visitor.post(f"{project_url}/run", data=form)
 
     assert response.status_code == 403
-    assert "load the page anew" in response.text
+    assert "reload the page" in response.text
     assert service.stored() == before
 
 

@@ -103,7 +103,7 @@ def test_a_job_of_one_file_has_no_entry_and_no_files(service: Service):
     [
         ({"files": listed({"../x": b""})}, "files", "'../x': a path has no empty, '.' or '..' segment"),
         ({"files": listed({"/etc/x": b""})}, "files", "relative"),
-        ({"files": listed({"a": b"", "A": b""})}, "files", "'A' and 'a' cannot both be there"),
+        ({"files": listed({"a": b"", "A": b""})}, "files", "'A' and 'a' cannot be used together"),
         ({"files": [{"path": "a"}]}, "files", "one of 'content', a text, and 'content_base64'"),
         ({"files": [{"path": "a", "content": "", "content_base64": ""}]}, "files", "one of"),
         ({"files": [{"path": "a", "content_base64": "%%"}]}, "files", "'a' is not Base64"),
@@ -123,7 +123,7 @@ def test_a_job_of_one_file_has_no_entry_and_no_files(service: Service):
             "stdin_file",
             "place",
         ),
-        ({"code": "x", "files": 20, "max_files": 20}, "max_files", "is given as 'files' as well"),
+        ({"code": "x", "files": 20, "max_files": 20}, "max_files", "is also given as 'files'"),
         ({"code": "x", "files": listed({"a": b"x" * (2 << 20)}), "disk_mb": 1}, "disk_mb", "take 3 MiB"),
         (
             {"code": "x", "files": listed({str(n): b"" for n in range(16)}), "max_files": 16},
@@ -164,10 +164,10 @@ def test_the_bytes_of_stdin_are_stored_and_their_size_is_shown(service: Service)
     [
         ([part("files", "a", b"")], "the part 'job' is missing"),
         ([("job", (None, "{", "application/json"))], "input data was truncated"),
-        ([*form()["files"], *form()["files"]], "the part 'job' is there twice"),
+        ([*form()["files"], *form()["files"]], "the part 'job' occurs twice"),
         ([*form()["files"], part("other", "a", b"")], "'other' is no part of an upload"),
         ([*form()["files"], part("files", "", b"")], "has no filename"),
-        ([*form()["files"], part("stdin", "a", b""), part("stdin", "b", b"")], "'stdin' is there twice"),
+        ([*form()["files"], part("stdin", "a", b""), part("stdin", "b", b"")], "'stdin' occurs twice"),
     ],
 )
 def test_a_multipart_body_that_cannot_be_read_is_refused(service: Service, parts, sentence):

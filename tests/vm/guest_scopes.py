@@ -63,7 +63,7 @@ class Engine:
         """Stop it, and return the lines of its log but for the one of each ordinary user's engine."""
         _, log = self._process.communicate(timeout=60)
         assert self._process.returncode == 0
-        return [line for line in log.splitlines() if "programs are isolated in part" not in line]
+        return [line for line in log.splitlines() if "programs are only partly isolated" not in line]
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)

@@ -188,7 +188,7 @@ def test_an_answer_with_another_state_is_refused(
     provider: ScriptedProvider, client: OidcIdentityProvider, state: str
 ):
     answer = answered(provider, client, state=state)
-    with pytest.raises(SignInRefused, match="not to this sign-in"):
+    with pytest.raises(SignInRefused, match="does not belong to this sign-in"):
         client.identify(ATTEMPT, answer)
     assert "POST /token" not in provider.requests
 

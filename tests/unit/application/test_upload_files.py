@@ -28,7 +28,7 @@ def test_an_engine_that_takes_one_text_refuses_files_at_the_upload(service, monk
     languages = [replace(support, takes_files=False) for support in service.engine.languages()]
     monkeypatch.setattr(service.engine, "languages", lambda: languages)
 
-    with pytest.raises(Unprocessable, match="takes one text and nothing beside it") as refused:
+    with pytest.raises(Unprocessable, match="takes a single source file") as refused:
         service.upload(**given)
 
     assert refused.value.field == field

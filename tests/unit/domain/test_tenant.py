@@ -43,7 +43,7 @@ def test_only_an_active_tenant_starts_and_changes_things():
     a_tenant(TenantStatus.ACTIVE).ensure_active()
     for status in (TenantStatus.SUSPENDED, TenantStatus.DELETED):
         with pytest.raises(
-            TenantTransitionRefused, match=f"tenant 'acme' is {status}: it reads and cancels, and starts"
+            TenantTransitionRefused, match=f"tenant 'acme' is {status}: it can read and cancel, but not start"
         ):
             a_tenant(status).ensure_active()
 

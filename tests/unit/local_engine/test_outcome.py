@@ -212,7 +212,7 @@ def test_the_signal_of_a_file_that_is_too_large_comes_with_the_limit_that_it_may
     message = classify(_seen({"exit_code": None, "signal": signal.SIGXFSZ})).error_message
 
     assert message == (
-        "The program was ended by SIGXFSZ, as one is that writes a file larger than the 32 MiB allowed."
+        "The program was ended by SIGXFSZ, which means that it wrote a file larger than the 32 MiB allowed."
     )
 
 
