@@ -1,1 +1,1 @@
-"""The mechanisms that adapters share, each once. No adapter is in here, so entrypoints may use it too."""
+"""Mechanisms shared by several adapters. This package contains no adapter, so entrypoints may use it too."""

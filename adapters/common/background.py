@@ -1,4 +1,4 @@
-"""Threads that repeat a step, or a task at intervals, until they are stopped."""
+"""Background threads: one repeats a step until it is stopped, one runs a task at intervals."""
 
 import logging
 import random
@@ -14,9 +14,9 @@ logger = logging.getLogger("service_server.background")
 
 BACKOFF = RetryPolicy.exponential(0.05, 1.0)
 _JITTER = 0.1
-# Seconds that a round may take that is under way when its task is to end.
+# Seconds that `stop` waits for the round in progress.
 _LAST_ROUND_S = 2.0
-# Seconds after which a task is retried that a dependency kept from being done.
+# Seconds until a task is retried after a dependency was unavailable.
 _RETRY_S = 0.5
 
 
@@ -25,15 +25,16 @@ def _nothing() -> None:
 
 
 class BackgroundThread:
-    """A thread that repeats a step until it is stopped, and outlives every failure of the step.
+    """A thread that repeats a step until it is stopped, even if the step fails.
 
-    The first failure in a row is logged, and each is followed by a back-off.
+    Each failure is followed by a back-off. If a dependency is unavailable, only the first of several
+    consecutive failures is logged.
 
     Args:
         name: The name of the thread, and its subject in the log.
-        step: One round of the work. It may wait, as long as `wake` ends the wait.
-        wake: Ends the wait of a step that is under way, when the thread is to stop.
-        backoff: The delays after failures in a row.
+        step: One round of the work. It may block if `wake` can unblock it.
+        wake: Unblocks the current step when the thread is asked to stop.
+        backoff: The delays after consecutive failures.
     """
 
     def __init__(
@@ -53,12 +54,12 @@ class BackgroundThread:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether no other step is to begin."""
+        """Whether the thread was asked to stop; no further step begins."""
         return self._stopping.is_set()
 
     @property
     def is_alive(self) -> bool:
-        """Whether a step is under way, or more are to begin."""
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     def start(self) -> None:
@@ -66,25 +67,25 @@ class BackgroundThread:
         self._thread.start()
 
     def interrupt(self) -> None:
-        """Prevent further steps, and end the waits of the present one."""
+        """Ask the thread to stop, and unblock the current step."""
         self._stopping.set()
         self._wake()
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """Interrupt the thread, and wait until its present step ends, at most for the timeout."""
+        """Interrupt the thread, and wait up to `timeout_s` for its current step to end."""
         self.interrupt()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def pause(self, seconds: float) -> None:
-        """Wait on the thread for some time, or until it is to stop."""
+        """Block the calling thread for `seconds`, or until this thread is asked to stop."""
         self._stopping.wait(seconds)
 
     def _run(self) -> None:
         while not self.is_stopping:
             try:
                 self._step()
-            except Exception as error:  # noqa: BLE001 - without this thread, its work is not done any more
+            except Exception as error:  # noqa: BLE001 - no other thread does this work
                 self._back_off(error)
             else:
                 if self._failures is not None:
@@ -103,15 +104,15 @@ class BackgroundThread:
 
 
 class PeriodicTask(BackgroundThread):
-    """A task that is done at once and then again and again.
+    """A task that runs at once and then at intervals.
 
-    The interval varies by a tenth, so that many processes do not act in step. After a round for which a
-    dependency was out of reach, the next one comes soon: much may be due when it is back.
+    The interval varies by a tenth, so that many processes do not run the task at the same moment. If a
+    dependency is unavailable, the task is retried soon: much work may be due when the dependency returns.
 
     Args:
         name: The name of the thread, and its subject in the log.
         action: The task.
-        every_s: Seconds between two rounds.
+        every_s: Seconds between the end of one round and the start of the next.
     """
 
     def __init__(self, name: str, action: Callable[[], object], every_s: float) -> None:
@@ -123,11 +124,11 @@ class PeriodicTask(BackgroundThread):
 
     @property
     def since_round_s(self) -> float:
-        """Seconds since a round ended, done or failed; before the first one, since the task was made."""
+        """Seconds since the last round ended, even in failure, or since the task was created."""
         return time.monotonic() - self._round_ended_at
 
     def stop(self, timeout_s: float | None = _LAST_ROUND_S) -> None:
-        """End when the present round does, or return when that takes too long."""
+        """Stop the task, and wait up to `timeout_s` for the round in progress to end."""
         super().stop(timeout_s)
 
     def _round(self) -> None:
@@ -135,7 +136,7 @@ class PeriodicTask(BackgroundThread):
             self._action()
         except DependencyUnavailable:
             raise
-        except Exception:  # it is done again at its time
+        except Exception:  # the next round tries again
             logger.exception("%s failed", self.name)
         finally:
             self._round_ended_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""A bounded buffer of output, from which the oldest gives way."""
+"""A bounded buffer of output that drops its oldest items."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,19 +6,21 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# Memory that an item takes beside its data, so that a flood of single bytes is bounded too.
+# Memory that an item takes in addition to its data. Counting it bounds a flood of single bytes too.
 ITEM_OVERHEAD_BYTES = 256
 
 
 class BoundedBuffer(Generic[T]):
-    """The latest items of a flow of output; the oldest give way. Its user locks it.
+    """The latest items of a stream of output; the oldest are dropped.
+
+    The buffer is not thread-safe.
 
     Attributes:
-        weight: The memory that it takes, in bytes, roughly.
-        appended: The number of items that were ever appended.
+        weight: The approximate memory in use, in bytes.
+        appended: The total number of items appended so far, including dropped ones.
 
     Args:
-        max_bytes: The most that it may weigh.
+        max_bytes: The maximum weight.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -34,11 +36,11 @@ class BoundedBuffer(Generic[T]):
         return (item for item, _weight in self._items)
 
     def has_room(self, size: int) -> bool:
-        """Whether an item with `size` bytes of data can be added without dropping others."""
+        """Whether an item with `size` bytes of data fits without dropping others."""
         return self.weight + size + ITEM_OVERHEAD_BYTES <= self._max_bytes
 
     def append(self, item: T, size: int) -> None:
-        """Add an item with `size` bytes of data; drop the oldest ones that it leaves no room for."""
+        """Append an item with `size` bytes of data, and drop the oldest items that exceed the limit."""
         weight = size + ITEM_OVERHEAD_BYTES
         self._items.append((item, weight))
         self.weight += weight
@@ -47,7 +49,7 @@ class BoundedBuffer(Generic[T]):
             self._pop()
 
     def take(self, enough_bytes: int) -> list[T]:
-        """Remove and return the oldest items, until they weigh `enough_bytes` or none is left."""
+        """Remove and return the oldest items, until they weigh `enough_bytes` or the buffer is empty."""
         taken, rest = [], self.weight - enough_bytes
         while self._items and self.weight > rest:
             taken.append(self._pop())

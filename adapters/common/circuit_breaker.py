@@ -11,10 +11,10 @@ from application.errors import DependencyUnavailable
 
 logger = logging.getLogger("service_server.circuits")
 
-# Short, so that a dependency that is back is noticed soon: a failed call takes about as long.
+# Short, so that a dependency's return is noticed soon; a failed call takes about as long.
 RESET_S = 1.0
-# Metrics show an outage for so long after its last failed call: longer than calls are apart that are tried
-# again, and not for good, for it may be that no call follows that would show its end.
+# Metrics show an outage for this long after the last failed call. This is longer than the time between
+# retries, but finite: there may be no later call to show that the outage is over.
 OUTAGE_SHOWN_S = 300.0
 
 _breakers: "WeakSet[CircuitBreaker]" = WeakSet()
@@ -28,22 +28,23 @@ def breakers() -> "Collection[CircuitBreaker]":
 
 
 class CircuitBreaker:
-    """Keeps calls from a dependency that is out of reach. Safe to use from several threads.
+    """Prevents calls to a dependency that is unavailable. Thread-safe.
 
-    After `threshold` failures in a row the circuit is open; then one call in every `reset_s` seconds is let
-    through on trial, and its answer closes the circuit. A trial that only reaches the dependency lets the
-    others follow, on probation: the next failure opens the circuit again, the next answer closes it. So a
-    trial that runs for minutes holds no other call up.
+    After `threshold` consecutive failures the circuit opens. One trial call is then let through every
+    `reset_s` seconds, and an answer to it closes the circuit. A trial that has connected to the dependency,
+    but has no answer yet, lets other calls through on probation: the next failure reopens the circuit, and
+    the next answer closes it. A trial that runs for minutes therefore delays no other call.
 
     Args:
-        dependency: The name of the dependency to an operator.
-        threshold: The number of failures in a row that open the circuit.
+        dependency: The name of the dependency, as shown to operators.
+        threshold: The number of consecutive failures that open the circuit.
         reset_s: Seconds between trials.
-        failure: The error of a call that failed; any other outcome shows that the dependency answers.
-        refusal: Builds the error that `call` raises instead of calling, from the cause of the last failure.
+        failure: The error that counts as a failure; any other outcome shows that the dependency answers.
+        refusal: Builds the error that `call` raises while the circuit is open, from the cause of the last
+        failure.
 
     Attributes:
-        openings: How often the circuit has been opened.
+        openings: The number of times that the circuit has opened.
     """
 
     def __init__(
@@ -73,26 +74,26 @@ class CircuitBreaker:
 
     @property
     def is_closed(self) -> bool:
-        """Whether calls pass freely; if not, the next one that is admitted is a trial."""
+        """Whether calls pass freely; if not, the next admitted call is a trial."""
         with self._lock:
             return self._failures < self._threshold
 
     @property
     def is_open(self) -> bool:
-        """Whether no call may be made now, not even a trial."""
+        """Whether no call is admitted now, not even a trial."""
         with self._lock:
             return self._failures >= self._threshold and self._clock() < self._next_trial_at
 
     @property
     def shows_outage(self) -> bool:
-        """Whether calls have failed lately, and none has reached the dependency since."""
+        """Whether calls have failed recently, and none has reached the dependency since."""
         with self._lock:
             is_recent = self._clock() < max(self._failed_at + OUTAGE_SHOWN_S, self._next_trial_at)
             return self._failures >= self._threshold and is_recent
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Make a call within the context, and note its outcome.
+        """Guard a call made within the context, and record its outcome.
 
         Raises:
             DependencyUnavailable: The circuit is open.
@@ -104,7 +105,7 @@ class CircuitBreaker:
             yield
         except self._failure as error:
             with self._lock:
-                is_outdated = began_at < self._answered_at  # it is about an outage that is over
+                is_outdated = began_at < self._answered_at  # the failure belongs to an outage that is over
             if not is_outdated:
                 self.failed(cause=error.detail)
             raise
@@ -115,7 +116,7 @@ class CircuitBreaker:
             self.answered()
 
     def admits(self) -> bool:
-        """Whether a call may be made now."""
+        """Whether a call may be made now. Admitting a trial postpones the next trial by `reset_s`."""
         with self._lock:
             if self._failures < self._threshold:
                 return True
@@ -126,23 +127,23 @@ class CircuitBreaker:
             return True
 
     def reached(self) -> None:
-        """Note that a call has a connection to the dependency."""
+        """Record that a call has connected to the dependency."""
         with self._lock:
             self._lower_to(min(self._failures, self._threshold - 1))
 
     def answered(self) -> None:
-        """Note that the dependency has answered."""
+        """Record that the dependency has answered."""
         with self._lock:
             self._lower_to(0)
             self._answered_at = self._clock()
 
     def failed(self, rest_s: float | None = None, cause: str | None = None) -> None:
-        """Note that the dependency could not be reached, or had no room.
+        """Record that the dependency could not be reached or had no capacity.
 
         Args:
-            rest_s: Seconds for which the dependency wants to be left alone: the circuit opens at once, for
-                that long.
-            cause: The cause, for the callers that are refused.
+            rest_s: Seconds for which the dependency asked not to be called: the circuit opens at once for
+                that time.
+            cause: The cause, shown to callers that are refused.
         """
         with self._lock:
             was_closed = self._failures < self._threshold
@@ -159,7 +160,7 @@ class CircuitBreaker:
                 logger.info("circuit open: calls to the %s are suspended", self.dependency)
 
     def trip(self) -> None:
-        """Open the circuit: the dependency is known to be out of reach."""
+        """Open the circuit, because the dependency is known to be unavailable."""
         self.failed(self._reset_s)
 
     def _lower_to(self, failures: int) -> None:

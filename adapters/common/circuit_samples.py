@@ -9,9 +9,9 @@ from application.ports.measurements import Sample
 
 
 def circuit_samples() -> Iterable[Sample]:
-    """Read the state of the circuits of this process, by the names of their dependencies.
+    """Yield the state of this process's circuits, by the name of the dependency.
 
-    A circuit counts as open between trials, too: a scrape seldom falls into the second after one.
+    A circuit that admits a trial still counts as open: a scrape would otherwise often miss an outage.
     """
     are_open, openings = Counter[str](), Counter[str]()
     for breaker in breakers():

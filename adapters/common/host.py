@@ -1,4 +1,4 @@
-"""The kind of host that this process runs on, and its bounds, by the traces that hosts leave."""
+"""Detection of the kind of host that this process runs on, and of the host's restrictions."""
 
 import os
 import re
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-# A unit of systemd's that is a service, in the path of a control group. User managers are no service here.
+# A systemd service unit in the path of a control group. User managers do not count as services.
 _SERVICE = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/|\n|$)")
 _OF_PODMAN = re.compile(r" \S*-containers/[0-9a-f]{64}/userdata/\S+ /etc/host")
 _OF_DOCKER = re.compile(r" \S*/containers/[0-9a-f]{64}/host\S* /etc/host")
 _HIERARCHICAL = re.compile(r"^hierarchical_memory_limit (\d+)", re.MULTILINE)
-# Directories of /proc that are empty but for what is mounted there: that covers nothing.
+# Directories of /proc that exist only as mount points: a mount there covers nothing.
 _MOUNT_POINTS = frozenset({"/proc/fs/nfsd", "/proc/sys/fs/binfmt_misc"})
 _FILTERED = "2"
 _CONFINED = re.compile(r"(\S+) \((?:enforce|kill|prompt)\)")
 
 
 class Place(StrEnum):
-    """Kinds of hosts, each with a way of its own to grant something."""
+    """Kinds of hosts. Each has its own way to grant a permission or a resource."""
 
     FARGATE = "fargate"
     ECS = "ecs"
@@ -37,11 +37,11 @@ CONTAINERS = frozenset(Place) - {Place.UNIT, Place.MACHINE}
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The files and variables in which a host shows its kind and its bounds.
+    """The files and environment variables that reveal the host's kind and its restrictions.
 
     Args:
-        root: The directory in which /proc and /run are.
-        env: The environment.
+        root: The directory that contains /proc and /run.
+        env: The environment variables.
     """
 
     root: Path = Path("/")
@@ -49,17 +49,17 @@ class Host:
 
     @property
     def place(self) -> Place:
-        """The kind of host: the innermost that leaves traces."""
+        """The kind of host: the innermost one that is detected."""
         return next(place for place, has_traces in _TRACES if has_traces(self))
 
     @property
     def manager(self) -> str:
-        """The name that a container's manager gives itself; empty outside of one."""
+        """The name of the container manager; empty outside a container."""
         return self.text("run/systemd/container") or self.env.get("container", "")
 
     @property
     def unit(self) -> str | None:
-        """The service of systemd's that this process is part of; None outside of one."""
+        """The systemd service that this process belongs to; None outside a service."""
         if "INVOCATION_ID" not in self.env:
             return None
         found = _SERVICE.search(self.text("proc/self/cgroup"))
@@ -67,12 +67,12 @@ class Host:
 
     @property
     def has_seccomp_filter(self) -> bool:
-        """Whether a filter of system calls, which this process was started with, is in force."""
+        """Whether a seccomp filter applies to this process."""
         return self._status.get("Seccomp") == _FILTERED
 
     @property
     def apparmor_profile(self) -> str | None:
-        """The AppArmor profile that confines this process."""
+        """The AppArmor profile that confines this process; None if none does."""
         found = _CONFINED.match(
             self.text("proc/self/attr/apparmor/current") or self.text("proc/self/attr/current")
         )
@@ -85,18 +85,18 @@ class Host:
 
     @property
     def is_root(self) -> bool:
-        """Whether this process is root, if only of its namespace."""
+        """Whether this process runs as root, possibly only within its user namespace."""
         return os.geteuid() == 0
 
     @property
     def is_chroot(self) -> bool:
-        """Whether the root directory is none of a file system, as chroot(2) leaves it."""
+        """Whether the root directory is no mount point, as after chroot(2)."""
         mounts = self._mount_points
         return bool(mounts) and "/" not in mounts
 
     @property
     def covered_processes(self) -> Sequence[str]:
-        """The places below /proc that other mounts cover, or /proc itself if it shows processes alone."""
+        """The paths below /proc that other mounts cover; also /proc itself if it has `subset=pid`."""
         lines = [line.split() for line in self.text("proc/self/mountinfo").splitlines()]
         covers = dict.fromkeys(words[4] for words in lines if words[4].startswith("/proc/"))
         is_part = any(words[4] == "/proc" and "subset=pid" in words[-1] for words in lines)
@@ -104,9 +104,9 @@ class Host:
 
     @property
     def memory_limit_mb(self) -> int | None:
-        """The least limit of memory of this process's control group and the ones around it, in mebibytes.
+        """The lowest memory limit of this process's control group and of its ancestors, in mebibytes.
 
-        None where there is none, or none below the memory of the machine.
+        None if there is no limit below the memory of the machine.
         """
         limits = [int(limit) >> 20 for limit in self._memory_limits() if limit.isdecimal()]
         machine_kb = re.search(r"^MemTotal: +(\d+)", self.text("proc/meminfo"), re.MULTILINE)
@@ -123,7 +123,7 @@ class Host:
                     yield self.text(f"{directory}/memory.max")
 
     def _groups(self, controller: str) -> Iterator[tuple[Path, Path]]:
-        """Yield the group of a controller, or of version 2 for "", and where its hierarchy is mounted."""
+        """Yield the group of a controller ("" for cgroup v2), and the mount point of its hierarchy."""
         for line in self.text("proc/self/mountinfo").splitlines():
             before, _, after = line.partition(" - ")
             root, mount = before.split()[3:5]
@@ -142,11 +142,11 @@ class Host:
                 yield path
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of this name."""
+        """Whether a file of this name exists."""
         return (self.root / name).exists()
 
     def text(self, name: str) -> str:
-        """Return the text of a file, stripped; empty if it cannot be read."""
+        """Return the stripped text of a file, or an empty string if the file cannot be read."""
         with suppress(OSError, UnicodeDecodeError):
             return (self.root / name).read_text().strip("\0\n ")
         return ""
@@ -167,7 +167,7 @@ _TRACES: Sequence[tuple[Place, Callable[[Host], bool]]] = (
     (Place.KUBERNETES, lambda host: "KUBERNETES_SERVICE_HOST" in host.env),
     (Place.PODMAN, lambda host: host.manager == Place.PODMAN or host.has("run/.containerenv")),
     (Place.DOCKER, lambda host: host.manager == Place.DOCKER or host.has(".dockerenv")),
-    # With a read-only root, these two leave no other trace than the files that they bring in.
+    # With a read-only root, these two are detectable only by the files that they mount.
     (Place.PODMAN, lambda host: bool(_OF_PODMAN.search(host.text("proc/self/mountinfo")))),
     (Place.DOCKER, lambda host: bool(_OF_DOCKER.search(host.text("proc/self/mountinfo")))),
     (Place.CONTAINER, lambda host: bool(host.manager)),

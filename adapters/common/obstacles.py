@@ -1,6 +1,6 @@
-"""Refusals of a host, with the cause and the setting that helps, by the table in obstacles.toml.
+"""Explanations of operations that the host refuses: the cause, and the setting that helps.
 
-The sentences are those of the catalogue, under the names that the table has.
+The table is obstacles.toml. It names the sentences, which are in the catalogue.
 """
 
 import errno
@@ -16,11 +16,12 @@ from adapters.common.host import CONTAINERS, Host
 from domain.catalogue.text import Text, text
 
 _TABLE = Path(__file__).with_name("obstacles.toml")
-# The error of a step that ended its process.
+# The error of a step whose process was killed.
 KILLED = "KILLED"
 _CONTAINER, _ANY = "container", "any"
 _SHOWN_PATHS = 3
-# Python's words for a thread that the kernel refuses and a directory that is missing; they have no number.
+# Python's messages when the kernel refuses a thread, and when no temporary directory exists; these errors
+# have no errno.
 _NO_THREAD, _NO_TEMPORARY = "can't start new thread", "No usable temporary directory"
 
 
@@ -29,9 +30,9 @@ class Refusal:
     """A step that failed.
 
     Attributes:
-        step: Its name in the table.
-        error: The name of the error's number, or KILLED.
-        subject: What was refused, if that is more than the step.
+        step: The name of the step in the table.
+        error: The name of the errno, or KILLED.
+        subject: The refused file or object, if there is more to name than the step.
     """
 
     step: str
@@ -47,7 +48,7 @@ class Refusal:
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
-    """Return the refusal of the host's that an error is about; None for any other error."""
+    """Return the host's refusal that caused an error; None for any other error."""
     if _NO_TEMPORARY in str(error):
         return Refusal("temporary", "ENOENT")
     if _NO_THREAD in str(error) or isinstance(error, BlockingIOError | ChildProcessError):
@@ -58,12 +59,12 @@ def refusal_of(error: BaseException) -> Refusal | None:
 
 
 def error_name(number: int | None) -> str:
-    """Return the name of an error's number."""
+    """Return the name of an errno."""
     return errno.errorcode.get(number or 0, str(number))
 
 
 def explain(refusal: Refusal, host: Host | None = None) -> Text:
-    """Return cause and remedy of a refusal on a host, as clauses without a full stop."""
+    """Return the cause and the remedy of a refusal on a host, as clauses without a full stop."""
     host = host or Host()
     table = _table()
     for obstacle in table["obstacles"]:
@@ -79,7 +80,7 @@ def explain(refusal: Refusal, host: Host | None = None) -> Text:
 
 
 def _words(obstacle: Mapping[str, Any], refusal: Refusal, host: Host) -> dict[str, Text | str] | None:
-    """Return the values for an obstacle's words if it applies."""
+    """Return the values for the placeholders of an obstacle's texts; None if the obstacle does not apply."""
     if refusal.step not in obstacle.get("steps", [refusal.step]):
         return None
     if refusal.error not in obstacle.get("errors", [refusal.error]):

@@ -1,4 +1,4 @@
-"""Bytes that stay in memory while they are few, and overflow to a file."""
+"""A byte buffer that moves from memory to a temporary file when it grows large."""
 
 import logging
 import tempfile
@@ -12,14 +12,13 @@ IN_MEMORY_BYTES = 256 << 10
 
 
 class OverflowFile:
-    """Bytes in memory, or in a file without a name once there are many; closing it forgets them.
+    """Bytes in memory, or in an unnamed temporary file once they exceed a limit. Closing discards them.
 
-    Where the disk has no room for them they stay in memory: a full disk costs memory, which the limits of
-    output bound, and no output.
+    If the disk is full, the bytes stay in memory: no output is lost, and the output limits bound the memory.
 
     Args:
-        max_in_memory: The most bytes in memory, as long as the disk has room.
-        directory: The directory of the file; None for the system's own.
+        max_in_memory: The maximum number of bytes in memory while the disk has room.
+        directory: The directory of the file; None for the system's temporary directory.
     """
 
     def __init__(self, max_in_memory: int = IN_MEMORY_BYTES, directory: Path | None = None) -> None:
@@ -31,7 +30,7 @@ class OverflowFile:
         self._may_use_disk = True
 
     def write(self, data: bytes) -> None:
-        """Add bytes at the end."""
+        """Append bytes."""
         if self._is_in_memory and self._may_use_disk and self._size + len(data) > self._max_in_memory:
             self._move_to_disk()
         if not self._is_in_memory:
@@ -45,22 +44,22 @@ class OverflowFile:
         self._size += len(data)
 
     def read(self, begin: int, end: int) -> bytes:
-        """Return the bytes from one offset to another. Nothing is written after that."""
+        """Return the bytes from offset `begin` to `end`. Nothing may be written afterwards."""
         self._stream.seek(begin)
         return self._stream.read(max(end - begin, 0))
 
     def rewound(self) -> IO[bytes]:
-        """Return a stream of all the bytes, at its start. Nothing is written after that."""
+        """Return a stream of all the bytes, positioned at its start. Nothing may be written afterwards."""
         self._stream.seek(0)
         return self._stream
 
     def close(self) -> None:
-        """Forget the bytes."""
+        """Discard the bytes."""
         self._stream.close()
 
     def _move_to_disk(self) -> None:
         try:
-            # Without a buffer, so that bytes that were written are known to be there.
+            # Unbuffered, so that a write that returns has reached the file.
             file: IO[bytes] = tempfile.TemporaryFile(buffering=0, dir=self._directory)  # noqa: SIM115 - kept
         except OSError as error:
             self._stay_in_memory(error)
@@ -75,7 +74,7 @@ class OverflowFile:
             self._stream, self._is_in_memory = file, False
 
     def _move_to_memory(self, error: OSError) -> None:
-        """Move the bytes back from the disk, without the ones that were not written whole."""
+        """Move the bytes back from the disk, without those of the incomplete write."""
         with self._stream as file:
             file.seek(0)
             self._stream = BytesIO(file.read()[: self._size])
@@ -83,7 +82,7 @@ class OverflowFile:
         self._stay_in_memory(error)
 
     def _stay_in_memory(self, error: OSError) -> None:
-        logger.warning("output stays in memory, for the disk does not take it: %s", error.strerror)
+        logger.warning("output stays in memory because it cannot be written to disk: %s", error.strerror)
         self._may_use_disk = False
 
 

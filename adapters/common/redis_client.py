@@ -1,4 +1,4 @@
-"""The one way to Redis (6.2 or later, or Valkey): its time-outs, and its errors as sentences."""
+"""Redis clients (Redis 6.2 or later, or Valkey) with common timeouts, and errors translated to sentences."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from redis.retry import Retry
 
 from application.errors import DependencyUnavailable
 
-# Redis answers in under a millisecond; one that takes this long is as good as gone.
+# Redis answers in under a millisecond; a server that takes this long counts as unavailable.
 ANSWER_WITHIN_S = 1.0
 
 _UNUSABLE = "Redis does not answer, or not as it should"
@@ -25,9 +25,9 @@ _FAULTS: Mapping[type[redis.RedisError], str] = {
 
 
 def connect(url: str, block_s: float = 0.0) -> redis.Redis:
-    """Build a client that connects when it is first used, for commands that block for up to `block_s`.
+    """Build a client for commands that block for up to `block_s`. It connects on first use.
 
-    A connection that turns out to be closed is opened anew once, which is all that a restart of Redis needs.
+    A closed connection is reopened once, which is enough after a restart of Redis.
     """
     return redis.Redis.from_url(
         url,
@@ -40,7 +40,11 @@ def connect(url: str, block_s: float = 0.0) -> redis.Redis:
 
 @contextmanager
 def redis_errors(dependency: str) -> Iterator[None]:
-    """Turn every error of Redis into DependencyUnavailable of the part that uses it, with the cause."""
+    """Translate every Redis error into DependencyUnavailable, with the cause.
+
+    Args:
+       dependency: The part of the service that uses Redis.
+    """
     try:
         yield
     except redis.RedisError as error:
@@ -48,7 +52,7 @@ def redis_errors(dependency: str) -> Iterator[None]:
 
 
 def _sentence(error: redis.RedisError) -> str:
-    if isinstance(error, redis.ResponseError):  # the exceptions of some of them are those of a connection
+    if isinstance(error, redis.ResponseError):  # redis-py raises some refusals as connection errors
         words = str(error)
         found = next((text for word, text in _REFUSALS.items() if words.startswith(word)), None)
         if found is not None:

@@ -9,13 +9,13 @@ EXAMPLE = "http://host:8080/run"
 
 @dataclass(frozen=True, slots=True)
 class RunnerAddress:
-    """The three addresses of one runner: to run a program, to be asked for its health, and to cancel a job.
+    """The three addresses of one runner: to run a program, to check its health, and to cancel a job.
 
     Attributes:
-        base_url: The address that it shares with runners of other languages; None if it has one of its own.
+        base_url: The address shared with runners of other languages; None if the runner has its own address.
 
     Raises:
-        ValueError: The address to run programs is not one. It is not repeated: it may hold a password.
+        ValueError: `run_url` is invalid. The message does not repeat it, since it may contain a password.
     """
 
     run_url: str
@@ -30,7 +30,7 @@ class RunnerAddress:
         )
         if not is_plain or not parts.path.strip("/"):
             raise ValueError(f"a runner's address must be like {EXAMPLE}")
-        _ = parts.port  # raises ValueError where it is no number
+        _ = parts.port  # raises ValueError if it is not a number
         (parts.hostname or "").encode("idna")
 
     @classmethod
@@ -41,18 +41,18 @@ class RunnerAddress:
 
     @classmethod
     def of(cls, run_url: str) -> Self:
-        """Build the addresses of a runner from that of its `/run`: the others stand beside it."""
+        """Build the addresses of a runner from its `/run` address; the others have the same parent path."""
         url = run_url.rstrip("/")
         parent = url.rpartition("/")[0]
         return cls(url, f"{parent}/health", f"{parent}/cancel")
 
     @property
     def shown(self) -> str:
-        """The address that operators know, which they have set: without a user and a password."""
+        """The address that the operator has configured, without user name and password."""
         parts = urlsplit(self.base_url or self.run_url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def is_tls(self) -> bool:
-        """Whether the runner is spoken to in TLS."""
+        """Whether the runner is reached over TLS."""
         return self.run_url.startswith("https:")

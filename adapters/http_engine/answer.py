@@ -1,4 +1,4 @@
-"""From the bytes of an answer to the fields that are believed: tolerant in form, strict in content."""
+"""Parsing of runners' answers: tolerant of the format, strict about the values."""
 
 import json
 import math
@@ -17,11 +17,11 @@ from domain.errors import InvalidValue
 from domain.execution import ResourceUsage
 from domain.values import ObjectKey
 
-# Python's literals are read character by character, and only as far as older runners answer.
+# Python literals are parsed character by character, so only answers of this size are.
 LITERAL_MAX_BYTES = 64 << 10
-# The largest figure of a runner: a larger one is no measurement, and fits no column.
+# The largest figure accepted from a runner: a larger one is no measurement, and fits no column.
 MAX_FIGURE = 2**31 - 1
-# Signed on POSIX; on Windows unsigned, as in 0xC0000005 for an access violation.
+# Signed on POSIX; unsigned on Windows, for example 0xC0000005 for an access violation.
 _EXIT_CODES = range(-(2**31), 2**32)
 LOG_PREFIX = "logs/"
 
@@ -31,10 +31,11 @@ _OUTCOME_FIELDS = {"stdout", "stderr", "exit_code"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerAnswer:
-    """A runner's answer about a program that has ended. A field that it did not give credibly is None.
+    """A runner's answer about a program that has ended. A field is None if its value is missing or not
+    credible.
 
     Attributes:
-        is_exit_code_readable: Whether the exit code is missing or a number that is in range.
+        is_exit_code_readable: Whether the exit code is missing, or a number in range.
     """
 
     stdout: bytes
@@ -47,9 +48,12 @@ class RunnerAnswer:
 
 @contextmanager
 def reading(size: int) -> Iterator[None]:
-    """Have something of this size in memory, when no other thread has anything that is large.
+    """Let only one thread at a time read a large answer.
 
-    An answer takes up to ten times its bytes while it is read.
+    Reading takes up to ten times the memory of the answer.
+
+    Args:
+       size: The size of the answer in bytes.
     """
     if size <= IN_MEMORY_BYTES:
         yield
@@ -62,7 +66,7 @@ def believe(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerAns
     """Return the credible part of an answer's fields.
 
     Raises:
-        MayHaveStarted: They are no outcome of a program, or that of another one.
+        MayHaveStarted: The fields are no outcome of a program, or the outcome of another job.
     """
     if not _OUTCOME_FIELDS & fields.keys():
         error = error_in(fields)
@@ -85,21 +89,21 @@ def believe(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerAns
 
 
 def names_one_of(fields: Mapping[str, Any], names: Collection[str]) -> bool:
-    """Whether an answer has one of these fields, by which it is known to be about a job."""
+    """Whether an answer has one of these fields, which identify its job."""
     return any(fields.get(name) is not None for name in names)
 
 
 def error_in(fields: Mapping[str, Any]) -> str | None:
-    """Return the error that an answer has instead of an outcome; None if it has none."""
+    """Return the error that an answer has in place of an outcome; None if there is none."""
     error = fields.get("error")
     return error if isinstance(error, str) and not _OUTCOME_FIELDS & fields.keys() else None
 
 
 def parse(body: bytes) -> Mapping[str, Any]:
-    """Return the fields of an answer.
+    """Parse an answer to its fields.
 
     Raises:
-        MayHaveStarted: It cannot be read.
+        MayHaveStarted: The answer cannot be parsed.
     """
     document = body.decode("utf-8-sig", "replace")
     for read in (json.loads, _literal):
@@ -113,7 +117,7 @@ def parse(body: bytes) -> Mapping[str, Any]:
 
 
 def to_utf8(text: str) -> bytes:
-    """Encode a text as UTF-8; a half of a surrogate pair that has no other half becomes U+FFFD."""
+    """Encode a text as UTF-8; unpaired surrogates become U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -127,13 +131,13 @@ def _literal(text: str) -> object:
 
 
 def _bytes(value: object) -> bytes:
-    if isinstance(value, bytes):  # of a Python literal
+    if isinstance(value, bytes):  # from a Python literal
         return to_utf8(value.decode("utf-8", "replace"))
     return b"" if value is None else to_utf8(str(value))
 
 
 def _number(value: object) -> float | None:
-    """Read a figure; runners send some as text."""
+    """Parse a figure; some runners send figures as strings."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

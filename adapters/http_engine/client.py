@@ -1,6 +1,6 @@
-"""Requests to runners: one pool of connections, bounded answers, and failures by their effect.
+"""HTTP client for runners, with a connection pool and a limit on the size of answers.
 
-They go on with the current trace.
+Failures are distinguished by whether the program may have started. Requests carry the current trace context.
 """
 
 import ssl
@@ -23,30 +23,30 @@ from application.log_context import trace_context
 from application.ports.tracing import NO_TRACING, SpanKind, Tracing
 from domain.catalogue.text import text
 
-# Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
-# request leaves on a connection that is being closed: it would be unknown whether it had arrived.
+# Idle connections are closed before the runners' servers close them (Node.js: 5 s, gunicorn: 2 s). A request
+# sent on a connection that the server is closing might or might not have arrived.
 IDLE_CONNECTION_S = 1.0
-# Of an answer about a failure, no more is read than a runner may need to name its cause.
+# The maximum that is read of an error answer: enough for a runner to name the cause.
 FAILURE_BYTES = 64 << 10
 
-# More are no number of seconds that anybody waits for.
+# A longer number of seconds is cut to this many digits.
 _DIGITS = 9
 _HEADERS = (
     ("Accept", "application/json"),
-    ("Accept-Encoding", "identity"),  # so that the cap holds for the unpacked bytes too
+    ("Accept-Encoding", "identity"),  # without compression, the size limit bounds the decoded bytes too
     ("User-Agent", "service-server"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer of an engine, to be closed.
+    """An engine's answer. The caller must close it.
 
     Attributes:
-        body: The part of its content that was read, from the start.
-        size: The bytes of it.
-        is_whole: False where more came than was read.
-        retry_after_s: Seconds for which the engine asks to be left alone; None if it does not.
+        body: The content, up to the size limit.
+        size: The size of `body` in bytes.
+        is_whole: Whether the whole content was read.
+        retry_after_s: The seconds of the `Retry-After` header; None without one.
     """
 
     status: int
@@ -64,11 +64,11 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is one of the 2xx."""
+        """Whether the status is 2xx."""
         return self.status // 100 == 2  # noqa: PLR2004 - RFC 9110, 15: the first digit is the class
 
     def with_body(self, pieces: Iterable[bytes], max_bytes: int, place: OverflowFile) -> Self:
-        """Read the body as far as `max_bytes`, to a place that is closed with the answer."""
+        """Return the answer with up to `max_bytes` of the body, read into `place`, which it then owns."""
         size = 0
         for piece in pieces:
             place.write(piece[: max_bytes - size])
@@ -79,14 +79,14 @@ class Answer:
 
 
 class EngineClient:
-    """One pool of connections to a runner. Safe to use from several threads. Follows no redirect.
+    """A thread-safe HTTP client for one runner. It follows no redirects.
 
     Args:
-        connect_timeout_s: Seconds that a connection may take to be made.
-        max_answer_bytes: The most that is read of an outcome.
-        max_idle_connections: The most connections that wait for the next request.
-        spool_directory: The directory of answers that are too large for memory.
-        tls: The authorities of servers; None where no address is of TLS.
+        connect_timeout_s: The timeout for a connection, in seconds.
+        max_answer_bytes: The maximum that is read of a successful answer.
+        max_idle_connections: The maximum number of idle connections in the pool.
+        spool_directory: The directory for answers that are too large for memory.
+        tls: The TLS context; None if no address uses TLS.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class EngineClient:
         self._spool_directory = spool_directory
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls,
-            max_connections=None,  # callers are bounded already; waiting here could not be stopped
+            max_connections=None,  # callers are limited already, and a wait here could not be stopped
             max_keepalive_connections=max_idle_connections,
             keepalive_expiry=IDLE_CONNECTION_S,
             network_backend=DeadlineBackend(),
@@ -114,12 +114,12 @@ class EngineClient:
         """Send one request and read its answer.
 
         Raises:
-            NothingStarted: The request never left.
-            MayHaveStarted: It did, and no whole answer came back.
-            DeadlineExceeded: It did, and the time is up.
+            NothingStarted: The request was not sent.
+            MayHaveStarted: The request was sent, but no complete answer was received.
+            DeadlineExceeded: The request was sent, and the deadline has passed.
             RequestStopped: The request was stopped.
         """
-        # Spaces as %20: a runner may decode the query as a URI's and not as a form's.
+        # Spaces are encoded as %20: a runner may decode the query as a URI and not as a form.
         query = urlencode(params, safe="/", quote_via=quote)
         deadline.begin_request()
         try:
@@ -173,7 +173,7 @@ class EngineClient:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Read the header (RFC 9110, 10.2.3): a number of seconds, or a date; None if it is neither."""
+    """Parse `Retry-After` (RFC 9110, 10.2.3), a number of seconds or a date; None if it is neither."""
     if value is None:
         return None
     if value.isascii() and value.strip().isdigit():

@@ -1,4 +1,4 @@
-"""The engine that has HTTP runners run programs."""
+"""An execution engine that runs programs on HTTP runners."""
 
 import logging
 import ssl
@@ -40,7 +40,7 @@ logger = logging.getLogger("service_server.engine")
 
 DEFAULT_LANGUAGES = ("python", "node", "java")
 CONNECT_TIMEOUT_S = 3.0
-# How long a request may take that runs no program: /health and /cancel.
+# The timeout for requests that run no program: /health and /cancel.
 CONTROL_TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 32 << 20
 INLINE_BYTES = 64 << 10
@@ -67,44 +67,46 @@ class _Running:
 
 
 class HttpEngine(ExecutionEngine):
-    """Runs programs on HTTP runners, which fetch the code by its key and answer when it has ended.
+    """Runs programs on HTTP runners, which fetch the code by its key and answer when the program has ended.
 
-    A request is sent again only where the program cannot have started: when no byte of it left (refused,
-    unreachable, unresolved, an open circuit) or the engine has no room (429, 503). A program that could
-    not be started in a few tries is reported as that, and may wait. Any other 5xx, a connection that breaks
-    and an answer that cannot be read leave it open whether the program ran: it is reported as lost by the
-    engine. So one execution starts its program once, and a job's attempts can be counted.
-    `observer.started()` is called before the first byte leaves, for only the engine
-    knows the events after that.
+    A request is retried only if the program cannot have started: no byte was sent (connection refused, host
+    unreachable, name not resolved, circuit open), or the engine has no capacity (429, 503). If the program
+    cannot be started after a few attempts, the execution is reported as not started, and may be deferred.
+    After any other 5xx, a broken connection or an unreadable answer, it is unknown whether the program ran;
+    the execution is reported as lost by the engine. Thus an execution starts its program at most once, and a
+    job's attempts can be counted. `observer.started()` is called before the first byte is sent, because
+    afterwards only the engine knows what happens.
 
-    Each address of a runner has its own connections, circuit, health and cancellation: a runner that is away
-    keeps no other language from running.
+    Each runner address has its own connections, circuit breaker, health check and cancellation. An
+    unavailable runner does not affect other languages.
 
-    Runners know jobs and not executions: asked to stop a job, they stop all that they run of it. So they are
-    asked by `cancel` alone, and not when the time is up: the job may have another execution by then.
+    Runners know jobs and not executions: a request to stop a job stops every execution of it. Therefore only
+    `cancel` sends this request. A timeout does not, because the job may have another execution by then.
 
-    All tries together have the job's wall time. A runner takes nothing but the code: a job with arguments or
-    environment variables is refused, for without them it would be another program; one with stdin, which
-    existing clients send, runs without it, with a note on it.
+    All attempts together share the job's wall time limit. A runner accepts only the code. A job with
+    arguments or environment variables is refused, because it would be a different program without them. A job
+    with stdin, which existing clients send, runs without stdin and gets a note.
 
     Args:
-        base_url: The address that runners share which have none of their own; None if all have.
-        languages: The languages that there is a runner for at the shared address.
-        run_urls: The full addresses of `/run` of runners with an address of their own, by language.
-        connect_timeout_s: Seconds that a connection may take to be made.
-        control_timeout_s: Seconds that a request may take that runs no program: health and cancellation.
-        max_answer_bytes: The most that is read of one answer.
-        inline_bytes: The most that a result carries of each stream.
-        max_idle_connections: The most connections to a runner that are kept open for the next request.
-        retries: The delays before a request is sent again.
-        breaker_threshold: The failures in a row that open a runner's circuit.
-        breaker_reset_s: Seconds between trials then.
-        spool_directory: The directory of answers that are too large for memory; None for the system's own.
-        on_retry: Called when a request is to be sent again.
-        tracing: The traces that requests are spans of.
+        base_url: The address shared by all runners that are not in `run_urls`; None if there are no such
+        runners.
+        languages: The languages with a runner at the shared address.
+        run_urls: The full `/run` addresses of runners with their own address, by language.
+        connect_timeout_s: The timeout for a connection, in seconds.
+        control_timeout_s: The timeout for requests that run no program (health and cancellation), in seconds.
+        max_answer_bytes: The maximum that is read of one answer.
+        inline_bytes: The maximum size of each output stream in a result.
+        max_idle_connections: The maximum number of idle connections to each runner.
+        retries: The delays between attempts.
+        breaker_threshold: The number of consecutive failures that open a runner's circuit.
+        breaker_reset_s: Seconds between trials while a circuit is open.
+        spool_directory: The directory for answers that are too large for memory; None for the system's
+            temporary directory.
+        on_retry: Called before each retry.
+        tracing: Records a span for each request.
 
     Raises:
-        ValueError: An address is not one, or there is none.
+        ValueError: An address is invalid, or there is none.
         InvalidValue: A language is unknown.
     """
 
@@ -127,7 +129,7 @@ class HttpEngine(ExecutionEngine):
         tracing: Tracing = NO_TRACING,
     ) -> None:
         addresses = _addresses(base_url, languages, run_urls or {})
-        # One for all connections: reading the certificates takes longer than a handshake.
+        # All connections share one context: loading the certificates takes longer than a handshake.
         tls = _tls(addresses.values())
 
         def runner(address: RunnerAddress) -> Runner:
@@ -155,16 +157,16 @@ class HttpEngine(ExecutionEngine):
 
     @property
     def name(self) -> str:
-        """The engine's name, for people."""
+        """The engine's display name."""
         return "http"
 
     @property
     def claim_implies_start(self) -> bool:
-        """Whether a claim is a start: there is nothing to do before a request is sent."""
+        """Whether claiming an execution also starts it. True: nothing precedes the request."""
         return True
 
     def languages(self) -> Sequence[LanguageSupport]:
-        """Return the languages that there is a runner for. Runners do not give their versions."""
+        """Return the languages that have a runner, without versions: runners do not report them."""
         return self._languages
 
     def unreachable_languages(self) -> frozenset[str]:
@@ -176,13 +178,13 @@ class HttpEngine(ExecutionEngine):
         return frozenset(language for language, runner in self._runners.items() if runner.is_resting)
 
     def describe(self) -> EngineDescription:
-        """Describe which limits are watched from here; the confinement of programs is the runners' own."""
+        """Describe which limits this engine enforces; the runners isolate programs in their own way."""
         limits = {field.name: text("engine.left_to_runner") for field in fields(Limits)} | _WATCHED
         addresses = tuple(dict.fromkeys(runner.address.shown for runner in self._runners.values()))
         return EngineDescription(name=self.name, limits=limits, addresses=addresses)
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
-        """Have a program run; None if the engine has taken it with a 202 and will report its end."""
+        """Run a program on its runner; return None if the runner answers 202 and reports the end later."""
         runner = self._runners.get(request.spec.language.name)
         if runner is None:
             observer.start_failed()
@@ -201,9 +203,9 @@ class HttpEngine(ExecutionEngine):
             return outcome.stopped(self._reply(running))
 
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Stop waiting for an execution, and ask its runner to stop it, which not every runner can.
+        """Stop waiting for an execution, and ask its runner to stop it. Not every runner supports this.
 
-        All runners are asked about an execution that is not waited for here: its runner is not known.
+        If this process does not wait for the execution, its runner is unknown, so all runners are asked.
         """
         with self._lock:
             running = self._running.get(execution_id)
@@ -226,10 +228,10 @@ class HttpEngine(ExecutionEngine):
             running.deadline.stop()
 
     def check(self) -> None:
-        """Ask every runner for its health, all at once.
+        """Check the health of all runners concurrently.
 
         Raises:
-            DependencyUnavailable: Some cannot be reached, are late or not well.
+            DependencyUnavailable: A runner is unreachable, too slow or unhealthy.
         """
         runners = self._distinct()
         with ThreadPoolExecutor(len(runners), thread_name_prefix="runner-health") as pool:
@@ -246,12 +248,12 @@ class HttpEngine(ExecutionEngine):
             raise DependencyUnavailable("engine", ", ".join(away))
 
     def start(self) -> None:
-        """Log which limits are watched and which are not."""
+        """Log which limits are enforced and which are not."""
         for limit, how in self.describe().limits.items():
             logger.info("limit %s: %s", limit, how)
 
     def stop(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the idle connections."""
         for runner in self._distinct():
             runner.close()
 
@@ -266,12 +268,12 @@ class HttpEngine(ExecutionEngine):
                 del self._running[execution_id]
 
     def _reply(self, running: _Running) -> CancelReply:
-        """Return the runner's reply about a program that is not waited for any more."""
+        """Return the runner's reply to the cancellation of a program that is no longer waited for."""
         if not running.deadline.has_begun:
             return CancelReply.NOT_SENT
         if not running.is_being_cancelled:
             return CancelReply.NOT_ASKED
-        running.has_reply.wait(2 * self._control_timeout_s)  # the thread that asks has as long as once
+        running.has_reply.wait(2 * self._control_timeout_s)  # the cancelling thread takes up to half of that
         return running.reply
 
     def _ask_all_to_stop(self, execution_id: ExecutionId, job_id: JobId) -> None:

@@ -1,9 +1,9 @@
-"""The failures of engines to give an outcome, by whether the program may have had effects.
+"""Errors of engines that gave no outcome, by whether the program may have run.
 
 EngineError
-├── NothingStarted    the program was not started: the engine may be asked again
-├── MayHaveStarted    it may have run: asking again may run it a second time
-├── EngineRefused     the engine does not want the request: asking again is of no use
+├── NothingStarted    the program was not started: a retry is safe
+├── MayHaveStarted    the program may have run: a retry may run it a second time
+├── EngineRefused     the engine rejected the request: a retry is of no use
 └── NotRecorded       the start could not be recorded, so the request was not sent
 """
 
@@ -11,7 +11,7 @@ from domain.job_lifecycle import Reason
 
 
 class EngineError(Exception):
-    """The engine gave no outcome. The message is for the job's owner, a sentence without its full stop."""
+    """The engine gave no outcome. The message, a sentence without a full stop, is for the job's owner."""
 
     reason = Reason.ENGINE_ERROR
 
@@ -27,10 +27,10 @@ class MayHaveStarted(EngineError):
 
 
 class EngineRefused(EngineError):
-    """The engine does not want the request."""
+    """The engine rejected the request."""
 
 
 class NotRecorded(EngineError):
-    """The start of the program could not be recorded, so it was not sent."""
+    """The start of the program could not be recorded, so the request was not sent."""
 
     reason = Reason.INTERNAL

@@ -1,6 +1,6 @@
-"""Failures that a runner reports as its own, and that the program or its code causes each time it is run.
+"""Failures that a runner reports as errors of its own, but that the program or its code causes every time.
 
-Runners answer 500 for them. They are outcomes: to run the program again would end the same way.
+Runners answer 500 for them. They count as outcomes: running the program again would end the same way.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,9 @@ class _Failure:
     """A kind of failure: its marks in an error, and its meaning for the job.
 
     Attributes:
-        marks: Texts, in lower case, that all stand in the error, in this order.
-        name: That of the text for the job's owner, which may have the number behind the last mark.
+        marks: Lower-case texts that the error contains, all of them and in this order.
+        name: The name of the catalogue text for the job's owner. The text may include the number that follows
+            the last mark.
     """
 
     marks: tuple[str, ...]
@@ -33,7 +34,7 @@ class _Failure:
         return JobStatus.TIMEOUT if self.reason is Reason.WALL_TIME_LIMIT else JobStatus.FAILED
 
 
-# In the words of Python's subprocess, codecs, json and boto3, of Node's child_process, and of javac.
+# Error messages of Python's subprocess, codecs, json and boto3, of Node's child_process, and of javac.
 FAILURES = (
     _Failure(
         ("command ", " timed out after "),
@@ -89,7 +90,7 @@ FAILURES = (
 
 
 def recognise(error: str) -> ExecutionResult | None:
-    """Return the outcome that an error of a runner stands for; None if the runner itself may have failed."""
+    """Return the outcome that a runner's error stands for; None if the runner itself may have failed."""
     line = error_line(error)
     lower = line.lower()
     for failure in FAILURES:
@@ -110,7 +111,7 @@ def _end_of_marks(text: str, marks: tuple[str, ...]) -> int | None:
 
 
 def _number_at(text: str, begin: int) -> str:
-    """Return the number that stands in a text; empty if there is none."""
+    """Return the number that begins at an offset of a text, or an empty string if there is none."""
     end = begin
     while end < min(len(text), begin + _MAX_DIGITS) and text[end] in "-.0123456789":
         end += 1

@@ -1,4 +1,4 @@
-"""The error messages of engines, made fit to be shown."""
+"""Engines' error messages, sanitized for display."""
 
 import json
 import re
@@ -23,20 +23,20 @@ _MEMBERS = ("error", "detail", "message")
 
 
 def error_of(answer: Answer) -> str:
-    """Return the whole text of an engine's error; empty if it is not meant for people."""
-    if "html" in answer.content_type:  # the page of some proxy
+    """Return the full text of an engine's error, or an empty string if the answer is an HTML page."""
+    if "html" in answer.content_type:  # the error page of a proxy
         return ""
     answer.body.seek(0)
     return _text_of(answer.body.read().decode("utf-8", "replace"))
 
 
 def error_message(answer: Answer) -> str:
-    """Return an engine's error in one line without addresses; empty if it is not meant for people."""
+    """Return an engine's error in one line without addresses, or an empty string if it has no text."""
     return shown(error_line(error_of(answer)))
 
 
 def error_line(text: str) -> str:
-    """Return the line of an error that names it: Python ends the trace of an error with the error."""
+    """Return the line that names the error: the last line of a Python traceback, else the first line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return ""
@@ -44,7 +44,7 @@ def error_line(text: str) -> str:
 
 
 def shown(line: str) -> str:
-    """Return a line as it may be shown: short, printable, without the names of machines or a full stop."""
+    """Return a line that is safe to show: short, printable, without host names and without a full stop."""
     masked = _WHERE.sub("…", line[: 4 * MAX_CHARS])
     printable = "".join(char if char.isprintable() else " " for char in masked).rstrip(". ")
     return printable if len(printable) <= MAX_CHARS else printable[: MAX_CHARS - 1] + "…"

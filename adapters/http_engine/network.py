@@ -1,7 +1,7 @@
-"""Network streams that keep to the deadline of the request they serve.
+"""Network streams that enforce the deadline of the current request.
 
-The time-outs of an HTTP client are for one read each: a peer that sends a byte now and then is never late.
-Here each wait gets the time that is left of the deadline, and ends at once when the request is stopped.
+The timeouts of an HTTP client apply to each read: a peer that sends a byte now and then never exceeds them.
+Here each wait gets the time that remains until the deadline, and ends at once when the request is stopped.
 """
 
 import ssl
@@ -19,7 +19,7 @@ _current: ContextVar[RequestDeadline] = ContextVar("service_server_request_deadl
 
 @contextmanager
 def bound_to(deadline: RequestDeadline) -> Iterator[None]:
-    """Bind the network streams that this thread uses to a deadline."""
+    """Apply a deadline to the network streams that this thread uses."""
     token = _current.set(deadline)
     try:
         yield
@@ -28,17 +28,17 @@ def bound_to(deadline: RequestDeadline) -> Iterator[None]:
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A connection, lent by the pool to one request after another."""
+    """A pooled connection, which serves one request after another."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline bounds it
-        """Read the bytes that have come, or wait for some until the deadline."""
+        """Read the available bytes, or wait for some until the deadline."""
         with self._waiting() as left_s:
             data = self._stream.read(max_bytes, left_s)
         if not data:
-            _current.get().left_s()  # a stopped request reads the end of the stream
+            _current.get().left_s()  # a request that was stopped reads the end of the stream
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
@@ -81,7 +81,7 @@ class DeadlineStream(httpcore.NetworkStream):
 class DeadlineBackend(httpcore.SyncBackend):
     """Opens connections within the deadlines of the requests that need them.
 
-    Names are resolved by the system, whose resolver has time-outs of its own and cannot be interrupted.
+    The system's resolver resolves names. It has its own timeouts and cannot be interrupted.
     """
 
     def connect_tcp(

@@ -1,4 +1,4 @@
-"""The outcomes of executions, from a runner's answer, its silence, or its reply to a cancellation."""
+"""Builders of engine reports from a runner's answer, a timeout, or the reply to a cancellation."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -15,16 +15,16 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
 _MIB = 1 << 20
-# Where Node's runner cuts a stream: the default `maxBuffer` of its child processes.
+# The length at which the Node.js runner truncates a stream: the default `maxBuffer` of child processes.
 CUT_BYTES = 1 << 20
 _CUT_CHARACTER = "\N{REPLACEMENT CHARACTER}".encode()
 _MAX_CUT_BYTES = 3
-# Of a server that knows no such address, or no such method.
+# Statuses of a server that does not know the address or the method.
 _UNKNOWN_TO_IT = frozenset({404, 405, 501})
 
 
 class CancelReply(Enum):
-    """A runner's reply to the request to stop a program, as a sentence."""
+    """A runner's reply to the request to stop a program. The value is a sentence for the job's owner."""
 
     NOT_SENT = text("outcomes.not_sent")
     NOT_ASKED = text("outcomes.not_asked")
@@ -35,14 +35,14 @@ class CancelReply(Enum):
 
     @classmethod
     def of_status(cls, status: int) -> "CancelReply":
-        """Read the status of a runner's answer."""
+        """Return the reply that a status stands for."""
         if status in _UNKNOWN_TO_IT:
             return cls.NOT_SUPPORTED
         return cls.ACCEPTED if status // 100 == 2 else cls.REFUSED  # noqa: PLR2004 - RFC 9110, 15: the class
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """The remarks on the execution that follow from the reply."""
+        """The notes on the execution that follow from the reply."""
         if self is CancelReply.NOT_SUPPORTED:
             return (Note.CANCEL_NOT_SUPPORTED,)
         return () if self in {CancelReply.NOT_SENT, CancelReply.ACCEPTED} else (Note.MAY_RUN_ON,)
@@ -54,8 +54,8 @@ def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, directory: P
     Args:
         answer: The runner's answer.
         limits: The job's limits.
-        inline_bytes: The most that the result carries of each stream.
-        directory: The directory of streams that are too large for memory, until they are in the log.
+        inline_bytes: The maximum size of each stream in the result.
+        directory: The directory for streams that are too large for memory, until they are in the log.
     """
     status, reason, message, limit = _classify(answer, limits)
     result = ExecutionResult(
@@ -89,7 +89,7 @@ def _notes(answer: RunnerAnswer) -> Iterator[Note]:
 
 
 def _was_cut(data: bytes) -> bool:
-    """Whether a stream ends where runners cut it; a character that the cut went through is U+FFFD by then."""
+    """Whether a stream ends where runners truncate it; a character that was cut in two appears as U+FFFD."""
     if len(data) == CUT_BYTES:
         return True
     whole = data.removesuffix(_CUT_CHARACTER)
@@ -118,13 +118,13 @@ def _classify(
 
 
 def too_large(max_bytes: int) -> EngineReport:
-    """Build the report of a program whose answer is more than is read."""
+    """Build the report of a program whose answer exceeds the size limit."""
     message = text("outcomes.answer_too_large", allowed=max_bytes // _MIB)
     return EngineReport(ExecutionResult.failed(Reason.OUTPUT_LIMIT, message))
 
 
 def out_of_time(elapsed_s: float, limits: Limits, remark: Text | None = None) -> EngineReport:
-    """Build the report of a program that the engine gave no answer for in time."""
+    """Build the report of a program for which the engine gave no answer in time."""
     allowed = limits.timeout_ms
     message = text("outcomes.no_answer", limit=duration(allowed))
     return EngineReport(

@@ -1,7 +1,7 @@
-"""Reads the answers of older runners: the literal of a Python dictionary, as `str(answer)` writes it.
+"""Parser for the answers of older runners: the literal of a Python dictionary, as printed by `str(answer)`.
 
-Python's own reader builds a syntax tree first, which takes hundreds of times the memory of its text and as
-much stack as the text is deep. This one goes over the text once, as deep as answers are.
+`ast.literal_eval` builds a syntax tree first. The tree takes hundreds of times the memory of the text, and
+its stack grows with the nesting of the text. This parser reads the text in one pass, with a limit on nesting.
 """
 
 import ast
@@ -17,17 +17,17 @@ _CONSTANTS: Mapping[str, object] = {
     "-inf": float("-inf"),
 }
 _QUOTES = frozenset("'\"")
-# Behind a value that has no mark of its own at its end.
+# Characters that end a value without a closing delimiter of its own.
 _ENDS = frozenset(",:]})")
 _LONGEST_NUMBER = 400
 _CLOSING = {"{": "}", "[": "]", "(": ")"}
 
 
 def read_literal(text: str) -> object:
-    """Read a literal of strings, bytes, numbers, constants, and dictionaries, lists and tuples of them.
+    """Parse a literal of strings, bytes, numbers, constants, and dictionaries, lists and tuples of them.
 
     Raises:
-        ValueError: It is something else, or deeper than answers are.
+        ValueError: The text is no such literal, or is nested too deeply.
     """
     reader = _Reader(text)
     value = reader.value(_DEEPEST)
@@ -37,21 +37,21 @@ def read_literal(text: str) -> object:
 
 
 class _Reader:
-    """Goes over a text from its start to its end."""
+    """Reads a text from start to end."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._place = 0
 
     def next_sign(self) -> str:
-        """Return the next character that is no blank, without taking it; empty at the end."""
+        """Skip whitespace and return the next character without consuming it; empty at the end."""
         text = self._text
         while self._place < len(text) and text[self._place].isspace():
             self._place += 1
         return text[self._place : self._place + 1]
 
     def value(self, depth: int) -> object:
-        """Take a value, in which others may be as deep as that."""
+        """Consume a value that may contain up to `depth` levels of nested values."""
         sign = self.next_sign()
         if sign in _CLOSING and depth > 0:
             return self._dictionary(depth - 1) if sign == "{" else self._sequence(_CLOSING[sign], depth - 1)
@@ -91,7 +91,7 @@ class _Reader:
             place += 2 if char == "\\" else 1
         self._place = place + 1
         try:
-            return ast.literal_eval(self._text[begin : self._place])  # one string: a tree of one node
+            return ast.literal_eval(self._text[begin : self._place])  # a single node
         except SyntaxError as error:
             raise ValueError("a string cannot be read") from error
 

@@ -1,4 +1,4 @@
-"""The reader of the reports that runners send when a delegated execution has ended."""
+"""Reader of the reports that runners send when a delegated execution has ended."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,13 +19,14 @@ from domain.limits import Limits
 
 
 class RunnerReportReader(EngineReportReader):
-    """Reads reports in the form of a runner's answer; one with an `error` instead of an outcome is a failure.
+    """Reads reports that have the format of a runner's answer, or an `error` in place of an outcome.
 
-    A report must name its job, by its id, the execution's, or the key of its code.
+    A report must identify its job: by the job's id, the execution's id, or the key of the code.
 
     Args:
-        inline_bytes: The most that a result carries of each stream.
-        spool_directory: The directory of streams that are too large for memory; None for the system's own.
+        inline_bytes: The maximum size of each stream in a result.
+        spool_directory: The directory for streams that are too large for memory; None for the system's
+            temporary directory.
     """
 
     def __init__(self, inline_bytes: int, spool_directory: Path | None = None) -> None:
@@ -47,7 +48,8 @@ class RunnerReportReader(EngineReportReader):
 
     def _read(self, fields: Mapping[str, Any], expected: Mapping[str, str], limits: Limits) -> EngineReport:
         if not names_one_of(fields, expected):
-            # The signature does not cover the address: without this, a report could be sent to another job's.
+            # The signature does not cover the URL: without this check, a report could be sent to another
+            # job's URL.
             raise InvalidValue("report", f"must say whose it is: {' or '.join(expected)}")
         error = error_in(fields)
         if error is not None:

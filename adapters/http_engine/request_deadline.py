@@ -1,4 +1,4 @@
-"""The time that all requests about one execution have together, and their end by another thread."""
+"""A deadline shared by all requests of one execution, which another thread can stop."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ class RequestStopped(Exception):
 
 
 class DeadlineExceeded(Exception):
-    """The requests have used up their time."""
+    """The deadline of the requests has passed."""
 
 
 def _nothing(_is_first: bool) -> None:  # noqa: FBT001 - never passed by name
@@ -20,18 +20,18 @@ def _nothing(_is_first: bool) -> None:  # noqa: FBT001 - never passed by name
 
 
 class RequestDeadline:
-    """A deadline over one or more requests in a row, and the handle to stop them from another thread.
+    """A deadline for one or more successive requests, and a handle to stop them from another thread.
 
     One thread sends the requests; any thread may stop them.
 
     Args:
-        timeout_s: Seconds that the requests may take together, from now.
-        before_sending: Called on the sending thread before the first byte of each request leaves, with True
-            for the first request.
+        timeout_s: Seconds that all requests together may take, from now.
+        before_sending: Called on the sending thread before the first byte of each request is sent; its
+            argument is True for the first request.
 
     Attributes:
-        has_sent: Whether a byte of the present request may have left.
-        has_begun: Whether a byte of any request may have left.
+        has_sent: Whether a byte of the current request may have been sent.
+        has_begun: Whether a byte of any request may have been sent.
     """
 
     def __init__(self, timeout_s: float, before_sending: Callable[[bool], None] = _nothing) -> None:
@@ -50,11 +50,11 @@ class RequestDeadline:
         return monotonic() - self._began
 
     def left_s(self) -> float:
-        """Return the seconds that are left, always more than zero.
+        """Return the seconds that remain, always more than zero.
 
         Raises:
             RequestStopped: The requests were stopped.
-            DeadlineExceeded: There are none.
+            DeadlineExceeded: The deadline has passed.
         """
         if self._stopped.is_set():
             raise RequestStopped
@@ -64,11 +64,11 @@ class RequestDeadline:
         return left
 
     def begin_request(self) -> None:
-        """Note that another request begins, of which no byte has left."""
+        """Record that a new request begins and nothing of it has been sent."""
         self.has_sent = False
 
     def begin_sending(self) -> None:
-        """Note that bytes of the present request are about to leave."""
+        """Record that bytes of the current request are about to be sent."""
         if not self.has_sent:
             is_first, self.has_begun = not self.has_begun, True
             self._before_sending(is_first)
@@ -76,7 +76,7 @@ class RequestDeadline:
             self.has_sent = True
 
     def pause(self, seconds: float) -> bool:
-        """Wait; return False at once if the time would be up before the end of it.
+        """Wait for `seconds`; return False at once if the deadline would pass meanwhile.
 
         Raises:
             RequestStopped: The requests were stopped.
@@ -88,7 +88,7 @@ class RequestDeadline:
         return True
 
     def stop(self) -> None:
-        """End the present request at once, and have every later step raise RequestStopped."""
+        """End the current request at once, and make every later step raise RequestStopped."""
         self._stopped.set()
         with self._lock:
             if self._socket is not None:
@@ -96,10 +96,11 @@ class RequestDeadline:
 
     @contextmanager
     def waiting_on(self, sock: socket.socket) -> Iterator[float]:
-        """Let `stop` reach the socket that the sending thread is about to wait on; give the seconds left.
+        """Register the socket that the sending thread waits on, for `stop` to shut down; yield the seconds
+        left.
 
-        The socket is given up before its thread goes on, so `stop` never meets one that was closed, whose
-        number another connection may bear by then.
+        The socket is unregistered before the sending thread continues. Thus `stop` never shuts down a closed
+        socket, whose file descriptor another connection may have by then.
         """
         with self._lock:
             self._socket = sock
@@ -111,6 +112,6 @@ class RequestDeadline:
 
 
 def _shut_down(sock: socket.socket) -> None:
-    with suppress(OSError):  # the other side was quicker
-        # Not SSLSocket's own method: it takes the TLS object away from the thread that is reading with it.
+    with suppress(OSError):  # the peer has already closed the connection
+        # Not SSLSocket.shutdown: it removes the TLS object that the reading thread still uses.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""One runner: its requests, their retries, and its circuit breaker."""
+"""A client of one runner, with retries and a circuit breaker."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -32,24 +32,24 @@ from domain.values import ExecutionId, JobId
 logger = logging.getLogger("service_server.engine")
 
 PIECE_BYTES = 64 << 10
-# A runner that wants to be left alone for longer is asked all the same.
+# The maximum honored `Retry-After`, in seconds.
 MAX_REST_S = 300.0
 
 _ACCEPTED = 202
 _SERVER_ERROR = 500
-# RFC 9110, 15.6.4, and RFC 6585, 4: the server has no room for the request now, and has not begun it.
+# RFC 9110, 15.6.4, and RFC 6585, 4: the server has no capacity for the request and has not begun it.
 _NO_ROOM = frozenset({429, 503})
-# A gateway's words for a server behind it that cannot be reached, or did not answer: RFC 9110, 15.6.
+# A gateway's status when the server behind it is unreachable or does not answer: RFC 9110, 15.6.
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
 _NOT_FOUND = 404
 _NOT_IMPLEMENTED = 501
-# Under these a program that reads stdin which a runner does not close waits for ever.
+# In these languages, a program that reads stdin waits forever if the runner does not close stdin.
 _WAIT_FOR_STDIN = frozenset({"node", "java"})
 _NO_STDIN = text("outcomes.no_stdin")
 
 
 class Runner:
-    """One runner: asks it to run a program, again where that is safe, and reads the answer.
+    """A runner: sends it requests to run programs, retries them where that is safe, and reads the answers.
 
     Attributes:
         address: The addresses of its requests.
@@ -78,18 +78,18 @@ class Runner:
 
     @property
     def is_away(self) -> bool:
-        """Whether it has not been reached since its circuit opened."""
+        """Whether the runner has not been reached since its circuit opened."""
         return not self._breaker.is_closed
 
     @property
     def is_resting(self) -> bool:
-        """Whether nothing is to be sent to it now, not even on trial."""
+        """Whether its circuit admits no request now, not even a trial."""
         return self._breaker.is_open
 
     def deadline(self, request: ExecutionRequest, observer: ExecutionObserver) -> RequestDeadline:
-        """Begin the time of a program, whose observer is called before the first byte leaves.
+        """Start the deadline of a program, whose observer is called before the first byte is sent.
 
-        A start that the observer cannot record is none: nothing is sent then, and `run` reports it.
+        If the observer cannot record the start, nothing is sent, and `run` reports the failure.
         """
 
         def before_sending(is_first: bool) -> None:  # noqa: FBT001 - never passed by name
@@ -107,7 +107,7 @@ class Runner:
     def run(
         self, request: ExecutionRequest, observer: ExecutionObserver, deadline: RequestDeadline
     ) -> EngineReport | None:
-        """Have a program run; return None if the engine will report its end.
+        """Run a program; return None if the engine will report its end later.
 
         Raises:
             RequestStopped: The request was stopped.
@@ -135,7 +135,7 @@ class Runner:
                 return outcome.failed(error.reason, _message(error, tries), is_lost=is_lost)
 
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> CancelReply:
-        """Ask the runner to stop all that it runs of a job, and return its reply."""
+        """Ask the runner to stop every execution of a job, and return its reply."""
         url = f"{self.address.cancel_url}/{job_id}"
         try:
             status = self._control("POST", url, {"execution_id": str(execution_id)})
@@ -148,13 +148,15 @@ class Runner:
         return reply
 
     def check(self) -> None:
-        """Ask whether the runner can be reached. Runs no program.
+        """Check that the runner is reachable, without running a program.
 
-        Any answer below 500 shows it. Behind path routing there may be no `/health`: then `/run` is asked
-        without a key, which a runner answers with 400, and a gateway with 502, 503 or 504 if it is away.
+        Any answer below 500 counts as reachable. With path-based routing, `/health` may not exist. The check
+        then requests `/run` without a key: a runner answers 400, and a gateway answers 502, 503 or 504 if the
+        runner is unavailable.
 
         Raises:
-            NothingStarted: It cannot. The message is fit to follow a name.
+            NothingStarted: The runner is unreachable or unhealthy. The message reads as a predicate after its
+            name.
         """
         try:
             status = self._control("GET", self.address.health_url, {})
@@ -168,7 +170,7 @@ class Runner:
             raise NothingStarted(f"answers {status}")
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the idle connections."""
         self._client.close()
 
     def _try(
@@ -225,10 +227,11 @@ class Runner:
         return answer
 
     def _admit(self) -> None:
-        """Pass where the circuit is closed, and on trial where the runner is known to be back.
+        """Admit a program if the circuit is closed, or as a trial if the runner is known to be reachable
+        again.
 
-        A program is not sent into an outage: neither a gateway's error nor a connection that breaks shows
-        whether it was run.
+        During an outage no program is sent, because neither a gateway error nor a broken connection shows
+        whether the program ran.
         """
         is_trial = not self._breaker.is_closed
         if not self._breaker.admits():
@@ -238,14 +241,14 @@ class Runner:
             raise NothingStarted(text("outcomes.not_responding"))
 
     def _suspect(self) -> None:
-        """Keep other programs from a runner that broke off, if it is away."""
+        """Open the circuit after a broken request if the runner is unreachable."""
         try:
             self.check()
         except NothingStarted:
             self._breaker.trip()
 
     def _is_reachable(self) -> bool:
-        """Ask the runner on the way that programs take; without a key it runs nothing, and answers 400."""
+        """Check the route that programs take: without a key, `/run` runs nothing and answers 400."""
         try:
             return self._control("GET", self.address.run_url, {}) not in _GATEWAY_ERRORS
         except (EngineError, DeadlineExceeded):
@@ -261,7 +264,7 @@ class Runner:
         return report
 
     def _control(self, method: str, url: str, params: Mapping[str, str]) -> int:
-        """Send a request that runs no program; return the answer's status."""
+        """Send a request that runs no program, and return the status of the answer."""
         with self._client.send(method, url, params, RequestDeadline(self._control_timeout_s)) as answer:
             return answer.status
 
@@ -289,7 +292,7 @@ def _message(error: EngineError, tries: int) -> Text:
 
 
 def _show(answer: RunnerAnswer, observer: ExecutionObserver) -> None:
-    """Pass on all output of a program to its followers."""
+    """Send all output of a program to its observer."""
     for stream, data in ((Stream.STDOUT, answer.stdout), (Stream.STDERR, answer.stderr)):
         for offset in range(0, len(data), PIECE_BYTES):
             observer.output(OutputChunk(stream, offset, data[offset : offset + PIECE_BYTES]))
