@@ -31,8 +31,9 @@ _OUTCOME_FIELDS = {"stdout", "stderr", "exit_code"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerAnswer:
-    """A runner's answer about a program that has ended. A field is None if its value is missing or not
-    credible.
+    """A runner's answer about a program that has ended.
+
+    A field is None if its value is missing or not credible.
 
     Attributes:
         is_exit_code_readable: Whether the exit code is missing, or a number in range.

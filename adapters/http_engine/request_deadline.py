@@ -96,11 +96,11 @@ class RequestDeadline:
 
     @contextmanager
     def waiting_on(self, sock: socket.socket) -> Iterator[float]:
-        """Register the socket that the sending thread waits on, for `stop` to shut down; yield the seconds
-        left.
+        """Register the socket that the sending thread waits on, and yield the seconds left.
 
-        The socket is unregistered before the sending thread continues. Thus `stop` never shuts down a closed
-        socket, whose file descriptor another connection may have by then.
+        `stop` shuts the registered socket down. The socket is unregistered before the sending thread
+        continues, so that `stop` never reaches a closed socket, whose file descriptor another connection may
+        have by then.
         """
         with self._lock:
             self._socket = sock

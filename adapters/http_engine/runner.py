@@ -227,8 +227,7 @@ class Runner:
         return answer
 
     def _admit(self) -> None:
-        """Admit a program if the circuit is closed, or as a trial if the runner is known to be reachable
-        again.
+        """Admit a program if the circuit is closed, or as a trial if the runner is reachable again.
 
         During an outage no program is sent, because neither a gateway error nor a broken connection shows
         whether the program ran.
