@@ -111,7 +111,7 @@ class OutputCache:
         try:
             outputs = loaded.converted(_spooled)
         except OSError as error:
-            logger.warning("an output is not kept for its next reader: %s", error.strerror)
+            logger.warning("output is not cached: %s", error.strerror)
             return loaded.converted(OutputBytes)
         with self._lock:
             self._entries[log_key] = _Entry(outputs, size, self._clock.monotonic() + _KEPT_S)

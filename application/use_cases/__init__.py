@@ -1,1 +1,1 @@
-"""Commands: one class a file, named for its act and called to perform it."""
+"""Commands: one class per file, named after its action and called to perform it."""

@@ -25,7 +25,7 @@ from domain.values import JobId
 
 
 class JobAction(StrEnum):
-    """An act on each of many jobs."""
+    """An action on each of many jobs."""
 
     CANCEL = "cancel"
     RERUN = "rerun"
@@ -35,7 +35,7 @@ class JobAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FilteredJobs:
-    """The jobs that meet a filter, of a project if one is named."""
+    """The jobs that match a filter, optionally in one project."""
 
     wanted: JobFilter
     project: str | None = None
@@ -43,11 +43,11 @@ class FilteredJobs:
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """The end of an act on one job.
+    """The result of an action on one job.
 
     Attributes:
-        job_id: Its id; the text that was to name it, if none or several are so named.
-        job: The job afterwards, or the new one of a rerun; None if it was deleted or nothing was done.
+        job_id: The job's id, or the given text if it matches no job or more than one.
+        job: The job afterwards, or the new job of a rerun; None if it was deleted or nothing was done.
         error: The refusal, if nothing was done.
     """
 
@@ -58,21 +58,21 @@ class ActionResult:
 
 @dataclass(frozen=True, slots=True)
 class ActionResults:
-    """The results of one call, and the cursor of the next one, if more jobs may meet the filter."""
+    """The results of one call, and the cursor of the next call if more jobs may match the filter."""
 
     results: Sequence[ActionResult]
     next: Cursor | None = None
 
 
 class ActOnJobs:
-    """Cancels, reruns, deletes or tags the jobs of a list or of a filter, so many at most in one call.
+    """Cancels, reruns, deletes or tags the jobs of a list or a filter, up to a maximum per call.
 
-    * Each job has a transaction, an audit entry and the rules of the use case for one job. A job that is
-      refused holds up no other.
-    * A filter finds jobs from before the call: the new jobs of a rerun are not found by it. It takes the
-      scope to read jobs.
-    * Under an idempotency key, each job is run again once.
-    * Once the database or a store is out of reach, the rest of the jobs is not tried.
+    * Each job has its own transaction and audit entry, and follows the rules of the use case for one job. A
+      refused job does not affect the others.
+    * A filter matches only jobs created before the call, so it never matches the new jobs of a rerun. It
+      requires the scope to read jobs.
+    * Under an idempotency key, each job is rerun once.
+    * If the database or a store becomes unavailable, the remaining jobs are not tried.
     """
 
     def __init__(
@@ -112,17 +112,17 @@ class ActOnJobs:
 
         Args:
             caller: The caller.
-            action: The act.
-            jobs: Their ids, or beginnings of these; or a filter.
-            tags: The change of their tags, for TAG alone.
-            changes: The changes of the new jobs, for RERUN alone.
+            action: The action.
+            jobs: Job ids or prefixes of them, or a filter.
+            tags: The change of their tags, for TAG only.
+            changes: The changes to the new jobs, for RERUN only.
 
         Raises:
-            InvalidValue: There are too many ids, or none; or the filter's limit or project is none; or tags
-                are missing, or given for another act, or changes are.
-            ScopeMissing: The caller may not read jobs, and gives a filter.
-            DependencyUnavailable: The database is out of reach; nothing was done.
-            Repeated: The request came under its idempotency key before, and is in work or answered.
+            InvalidValue: The number of ids, the filter's limit or its project is invalid; or tags are
+                missing; or tags or changes are given for another action.
+            ScopeMissing: The caller gives a filter and may not read jobs.
+            DependencyUnavailable: The database is unavailable; nothing was done.
+            Repeated: A request with the same idempotency key is in progress or was answered.
         """
         act = self._one(action, tags, changes)
         self._check(caller, jobs)
@@ -154,7 +154,7 @@ class ActOnJobs:
             raise InvalidValue("ids", text("problems.jobs_at_once", maximum=self._max_jobs, count=len(jobs)))
 
     def _begin(self, caller: Caller) -> datetime:
-        """Record the request's key, if it has one; return when the request began, the first time it came."""
+        """Record the request's idempotency key, if any; return when the request was first received."""
         now = self._clock.now()
         if caller.idempotency is None:
             return now
@@ -166,7 +166,7 @@ class ActOnJobs:
     def _one(
         self, action: JobAction, tags: TagChange | None, changes: Changes | None
     ) -> Callable[[Caller, JobId], JobView | None]:
-        """Return the act on one job."""
+        """Return the action on one job."""
         if (action is JobAction.TAG) != (tags is not None):
             raise InvalidValue("tags", text("problems.tag_change_only"))
         if changes is not None and action is not JobAction.RERUN:
@@ -188,7 +188,7 @@ class ActOnJobs:
         job: ActionResult,
         act: Callable[[Caller, JobId], JobView | None],
     ) -> ActionResult:
-        if isinstance(job.job_id, str):  # names no job, or several
+        if isinstance(job.job_id, str):  # the text matches no job, or several
             return job
         try:
             repeats = action is JobAction.RERUN
@@ -199,7 +199,7 @@ class ActOnJobs:
 
 
 def _for_one(caller: Caller, job_id: JobId) -> Caller:
-    """Return a caller whose request is under a key of its own for each job."""
+    """Return the caller with an idempotency key that is specific to one job."""
     request = caller.idempotency
     if request is None:
         return caller

@@ -1,4 +1,4 @@
-"""Command: remove jobs, logs and records that are older than their policies keep them."""
+"""Command: remove jobs, logs and records that their retention policies no longer keep."""
 
 import logging
 import random
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("service_server.retention")
 
-# The figure of a policy that goes for jobs of a status. RUNNING ones are kept.
+# The field of a policy that applies to jobs of each status. RUNNING jobs are always kept.
 _FIGURES: Mapping[JobStatus, str] = {
     JobStatus.PENDING: "pending_days",
     **{status: "jobs_days" for status in JobStatus if status.is_terminal},
@@ -39,27 +39,27 @@ _FIGURES: Mapping[JobStatus, str] = {
 _PROJECTS_AT_ONCE = 500
 _WALKED_AT_ONCE = 1_000
 _OBJECTS_AT_ONCE = 500
-# The chain's start moves with an entry of its own: rarely.
+# Rarely: each time the start of the audit chain moves, an entry is added.
 _AUDIT_EVERY_S = _USAGE_EVERY_S = 3_600.0
 _SWEEP_EVERY_S = 86_400.0
-# A turn is taken a little early, for the intervals of tasks vary.
+# A periodic step may run slightly early, because the intervals of tasks vary.
 _EARLY = 0.9
-# The kinds that are rows of their own.
+# The kinds counted as rows.
 _ROWS = frozenset({"jobs", "executions", "cases", "audit", "usage"})
 _FIRST_ID = UUID(int=0)
-# An estimate counts so many jobs of a project and a status, and averages over so many.
+# An estimate counts at most this many jobs per project and status, and averages over this many.
 _COUNTED, _SAMPLED = 1_000_000, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRules:
-    """The service's own part of retention.
+    """The retention rules of the service itself.
 
     Attributes:
-        default: The policy of owners that have none.
-        audit_days: The days for which entries of the audit log are kept; None for good.
-        usage_days: The same of sums of usage by day.
-        orphans_kept: The age from which an object is removed that no row refers to.
+        default: The policy of owners that have no policy.
+        audit_days: The days for which audit entries are kept; None to keep them forever.
+        usage_days: The days for which daily sums of usage are kept; None to keep them forever.
+        orphans_kept: The age from which an object without a row is removed.
     """
 
     default: Retention = NO_RETENTION
@@ -70,7 +70,7 @@ class RetentionRules:
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """Jobs of a project and a status that are from before a time."""
+    """The jobs of a project and a status that are older than a given time."""
 
     tenant: TenantName
     project: ProjectId
@@ -79,26 +79,27 @@ class _Due:
 
 
 class ApplyRetention:
-    """Removes jobs, logs and records that are older than their policies keep them.
+    """Removes jobs, logs and records that their retention policies no longer keep.
 
-    * A job goes with its executions, tags, results, deliveries and references to files, in a transaction
-      that notes its code and logs to be deleted; `RemoveDeleted` deletes these. A RUNNING job is kept.
-    * Of jobs with many cases, results go before, in transactions of their own. A process that is killed then
-      leaves such a job with fewer of them, and another goes on with it.
-    * A log that goes before its job leaves the result, which names no log any more.
-    * The audit log loses its first entries. The chain is verified from the last of them on, whose link an
-      entry of the log records.
-    * An object that no row refers to, and that an upload may not have under way any more, is noted to be
-      deleted.
-    * Transactions are small, and there are rests between them. Any number of processes work on it; each
-      leaves to the others the rows that they have locked. One that is killed leaves nothing undone.
-    * The audit log has an entry for each transaction, with which the stored bytes are the tenant's again.
+    * A job is removed with its executions, tags, results, deliveries and references to files, in a
+      transaction that also records the keys of its code and logs; `RemoveDeleted` deletes these objects. A
+      RUNNING job is kept.
+    * If a job has many cases, their results are removed first, in separate transactions. If the process is
+      killed in between, the job is left with fewer results, and another process continues.
+    * If a log is removed before its job, the result stays and no longer names the log.
+    * The audit log loses its oldest entries. Verification of the chain then starts after the last removed
+      entry, whose link is recorded in an audit entry.
+    * An object is recorded for deletion if no row refers to it and it is too old to belong to an upload in
+      progress.
+    * Transactions are small, with pauses between them. Any number of processes may run at the same time; each
+      skips the rows that another has locked. A killed process leaves nothing half done.
+    * Each transaction adds an audit entry, which credits the freed bytes to the tenant.
 
     Args:
         stores: The stores whose objects without a row are removed.
 
     Attributes:
-        removed: How many jobs, logs and other things this process has removed, by their kind.
+        removed: How many jobs, logs and other things this process has removed, by kind.
     """
 
     def __init__(
@@ -121,13 +122,13 @@ class ApplyRetention:
         self.removed: Counter[str] = Counter()
 
     def __call__(self, *, at_once: bool = False) -> Mapping[str, int]:
-        """Remove all that is due, until `stop` is called; return the numbers that went, by kind.
+        """Remove everything that is due, until `stop` is called; return the numbers removed, by kind.
 
         Args:
-            at_once: Whether to rest less, and to do also things that another process has done lately.
+            at_once: Whether to pause less, and to repeat periodic steps that another process did recently.
 
         Raises:
-            DependencyUnavailable: The database or an object store is out of reach.
+            DependencyUnavailable: The database or an object store is unavailable.
         """
         before = self.removed.copy()
         self._pace.begin()
@@ -143,17 +144,17 @@ class ApplyRetention:
         return done
 
     def stop(self) -> None:
-        """End the work that is under way after its present step, and its rests."""
+        """Stop after the current step, and end any pause."""
         self._stopping.set()
 
     def estimate(self) -> Mapping[str, int]:
         """Return the numbers of rows, objects and bytes that are due, by kind, without removing any.
 
-        Jobs are counted up to a million of each project and status; the things that belong to them, and
-        bytes, are extrapolated from the oldest of them. Objects without a row are looked for in the stores.
+        At most a million jobs are counted per project and status; their executions, tags, objects and bytes
+        are extrapolated from the oldest jobs. Objects without a row are looked up in the stores.
 
         Raises:
-            DependencyUnavailable: The database or an object store is out of reach.
+            DependencyUnavailable: The database or an object store is unavailable.
         """
         found: Counter[str] = Counter()
         for due in self._due(self._policies()):
@@ -174,7 +175,7 @@ class ApplyRetention:
         return self._unit_of_work.read(lambda t: t.retention.policies(self._rules.default))
 
     def _due(self, policies: Policies) -> Iterator[_Due]:
-        """Yield the projects and statuses that have jobs which may be due."""
+        """Yield the projects and statuses that may have jobs that are due."""
         if not any(policies.figures(name) - {FOREVER} for name in set(_FIGURES.values())):
             return
         after = ProjectId(0)
@@ -183,7 +184,7 @@ class ApplyRetention:
         ):
             after = page[-1][0]
             due = list(self._due_among(page, policies))
-            random.shuffle(due)  # so that processes are seldom at the same one
+            random.shuffle(due)  # so that processes rarely work on the same project
             yield from due
 
     def _due_among(
@@ -225,7 +226,7 @@ class ApplyRetention:
                     break
 
     def _is_still_due(self, due: _Due) -> bool:
-        """Whether the policy is as short as it was: a run may take long, and its owner may change it."""
+        """Whether the policy is still as short: a run may take long, and the owner may change the policy."""
         policies = self._unit_of_work.read(
             lambda t: t.retention.policies(self._rules.default, due.tenant, due.project)
         )
@@ -234,7 +235,7 @@ class ApplyRetention:
         return before is not None and due.before <= before
 
     def _remove_batch(self, due: _Due, ids: Sequence[JobId], size: int) -> int | Progress:
-        """Remove jobs, or first results of their cases; return how many of the jobs are done with."""
+        """Remove jobs, or some results of their cases first; return how many of the jobs are finished."""
         entry_id, now = AuditEntryId(self._ids.new()), self._clock.now()
 
         def work(transaction: Transaction) -> Removed:
@@ -259,10 +260,10 @@ class ApplyRetention:
                 self._walk_logs(pace, days)
 
     def _walk_logs(self, pace: Pace, days: float) -> None:
-        """Remove logs that are kept for so many days, from where an earlier walk ended.
+        """Remove logs that are kept for this many days, continuing where an earlier walk ended.
 
-        Policies that are set meanwhile count from the next page on. The walk goes on to its end all the same,
-        and the next one begins anew: so no owner holds up the others by setting a policy again and again.
+        A policy set during the walk applies from the next page on. The walk still continues to its end and
+        the next one starts over, so that an owner who sets policies repeatedly does not delay the others.
         """
         name = f"{LOG_WALKS}{days} of {self._rules.default.logs_days}"
         before = self._clock.now() - timedelta(days=days)
@@ -378,7 +379,7 @@ class ApplyRetention:
         return self._unit_of_work.read(lambda t: t.retention.unowned(store, keys))
 
     def _run(self, work: Callable[[Transaction], T]) -> T:
-        """Run the transaction of a batch."""
+        """Run the transaction of a batch, and measure its duration."""
         return self._unit_of_work.run(self._pace.timed(work))
 
     def _count(self, **removed: int) -> None:
@@ -388,7 +389,7 @@ class ApplyRetention:
         self._measurements.count(PURGED_BYTES, by=removed.get("bytes", 0))
 
     def _is_due(self, name: str, every_s: float, *, at_once: bool) -> bool:
-        """Return whether a thing that one process of all does at times is this one's to do now."""
+        """Return whether this process should run a step that all processes share, and claim it if so."""
         now = self._clock.now()
         return self._unit_of_work.run(
             lambda t: t.retention.take_turn(name, now, 0 if at_once else every_s * _EARLY)
@@ -396,7 +397,7 @@ class ApplyRetention:
 
 
 def _pages(store: ObjectStore, before: datetime) -> Iterator[Mapping[ObjectKey, int]]:
-    """Yield the sizes of a store's objects from before a time, some at once."""
+    """Yield a store's objects that are older than a given time, with their sizes, in pages."""
     objects = store.stored_before(before)
     while page := {one.key: one.size for one in islice(objects, _OBJECTS_AT_ONCE)}:
         yield page

@@ -23,12 +23,12 @@ _CANCELLED_AT_ONCE = 50
 
 
 class CancelBatch:
-    """Ends the jobs of a batch that have not ended.
+    """Cancels the jobs of a batch that have not ended.
 
-    * The wish is recorded first, and then the jobs are cancelled, some in each transaction. What a killed
-      process leaves, `CompleteBatches` goes on with.
-    * Each job is cancelled as `CancelJob` does it. One that ends meanwhile keeps its outcome.
-    * A batch that has ended stays as it is.
+    * The cancellation is recorded first; then the jobs are cancelled, a few per transaction. If the process
+      is killed, `CompleteBatches` continues.
+    * Each job is cancelled by the rules of `CancelJob`. A job that ends in the meantime keeps its outcome.
+    * A batch that has ended is not changed.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class CancelBatch:
 
         Raises:
             NotFound: There is no such batch.
-            DependencyUnavailable: The database is out of reach; if that is so from the middle on, the rest
-                is cancelled later.
+            DependencyUnavailable: The database is unavailable. If it fails midway, the remaining jobs are
+                cancelled later.
         """
         now = self._clock.now()
 
@@ -78,7 +78,7 @@ class CancelBatch:
         return self._batch_reader.get(caller, batch_id)
 
     def cancel_jobs(self, batch: Batch) -> int:
-        """Cancel the jobs that have not ended, until none is left; return how many."""
+        """Cancel all jobs that have not ended; return how many."""
         cancelled = 0
         while some := self._unit_of_work.run(lambda transaction: self._cancel_some(transaction, batch)):
             cancelled += some
@@ -92,7 +92,7 @@ class CancelBatch:
         cancelled = 0
         for job_id, job in sorted(jobs.items()):
             if isinstance(job, CorruptRow):
-                logger.warning("%s; job %s ends when its lease does", job, job_id)
+                logger.warning("%s; job %s ends when its lease expires", job, job_id)
             elif not job.status.is_terminal:
                 cancel(transaction, self._outbox_writer, job, now)
                 cancelled += 1

@@ -16,11 +16,10 @@ from domain.values import JobId
 
 
 class CancelJob:
-    """Ends a job that has not ended.
+    """Cancels a job that has not ended.
 
-    * A waiting execution ends with it.
-    * A claimed execution is stopped by its worker, which learns of it from the event, or from its next
-      renewal of the lease.
+    * A waiting execution ends with the job.
+    * The worker of a claimed execution stops it when it receives the event or next renews the lease.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class CancelJob:
 
         Raises:
             NotFound: There is no such job.
-            JobTransitionRefused: It has ended already.
+            JobTransitionRefused: The job has already ended.
         """
         now = self._clock.now()
 
@@ -62,10 +61,10 @@ class CancelJob:
 
 
 def cancel(transaction: Transaction, outbox_writer: OutboxWriter, job: Job, now: datetime) -> Job:
-    """Cancel a job and end its execution; return the job as it is then.
+    """Cancel a job and end its execution; return the cancelled job.
 
     Raises:
-        JobTransitionRefused: It has ended already.
+        JobTransitionRefused: The job has already ended.
     """
     running = job.current_execution_id
     execution = None if running is None else transaction.executions.get(running)

@@ -24,13 +24,13 @@ _ACTS = {
 class ChangeProject:
     """Archives, restores, deletes or purges a project.
 
-    * An archived project keeps its history and takes no new work; running jobs run to their end.
-    * A deleted project is gone from every list and its name is free again; its jobs can still be read by
-      their ids.
-    * A purged project is gone with its jobs at once, for every caller, and `RemoveDeleted` removes them. One
-      that was deleted before is purged by its id.
-    * A project cannot be deleted or purged while one of its jobs runs.
-    * A suspended tenant changes no project.
+    * An archived project keeps its history and takes no new work; running jobs continue to their end.
+    * A deleted project no longer appears in any list, and its name can be used again; its jobs can still be
+      read by their ids.
+    * A purged project and its jobs are hidden from every caller at once, and `RemoveDeleted` removes them. A
+      project that is already deleted is purged by its id.
+    * A project cannot be deleted or purged while one of its jobs is running.
+    * A suspended tenant cannot change projects.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator) -> None:
@@ -39,14 +39,14 @@ class ChangeProject:
         self._ids = ids
 
     def __call__(self, caller: Caller, name_or_id: str, trigger: ProjectTrigger) -> Project:
-        """Return the project as it is then.
+        """Apply the trigger; return the changed project.
 
         Raises:
-            InvalidValue: The reference to the project can be neither a name nor an id.
+            InvalidValue: The reference is neither a valid name nor a valid id.
             NotFound: There is no such project.
-            ProjectTransitionRefused: Its status forbids the trigger.
+            ProjectTransitionRefused: The project's status forbids the trigger.
             TenantTransitionRefused: The tenant is suspended.
-            Conflict: It is to be deleted or purged, and has a running job.
+            Conflict: The trigger is DELETE or PURGE, and the project has a running job.
         """
         reference = parse_project_reference(name_or_id)
         now, purge_id = self._clock.now(), self._ids.new()
@@ -58,7 +58,7 @@ class ChangeProject:
                 raise NotFound("project", reference)
             after = before.apply(trigger)
             transaction.projects.replace(before, after)
-            # Looked at last, when others wait for the project: what they started before is seen.
+            # Checked last, once the row is locked: jobs started before that are visible.
             if not after.is_live and transaction.projects.has_running_jobs(before.id):
                 raise Conflict(text("problems.project_has_jobs", name=before.name))
             if after.status is ProjectStatus.PURGED:

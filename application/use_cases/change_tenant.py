@@ -14,8 +14,8 @@ _ACTS = {TenantTrigger.SUSPEND: Act.TENANT_SUSPEND, TenantTrigger.RESUME: Act.TE
 class ChangeTenant:
     """Suspends or resumes a tenant that is not deleted.
 
-    * A suspended tenant reads and cancels, and starts nothing. Programs that run, run to their end.
-    * Executions of a suspended tenant go on waiting; workers are woken for them when it is resumed.
+    * A suspended tenant can read and cancel but start nothing. Running programs continue to their end.
+    * Executions of a suspended tenant keep waiting; workers are woken for them when the tenant is resumed.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class ChangeTenant:
         self._wake_workers = wake_workers
 
     def __call__(self, caller: Caller, name: TenantName, trigger: TenantTrigger) -> Tenant:
-        """Return the tenant as it is then.
+        """Apply the trigger; return the changed tenant.
 
         Args:
             caller: The caller.
@@ -35,9 +35,9 @@ class ChangeTenant:
 
         Raises:
             NotFound: There is no such tenant.
-            TenantTransitionRefused: It is deleted.
-            Conflict: It would be active beside another tenant, and the engine does not isolate their programs
-                from each other.
+            TenantTransitionRefused: The tenant is deleted.
+            Conflict: Another tenant is active, and the engine does not isolate the programs of tenants from
+                each other.
         """
 
         def work(transaction: Transaction) -> Tenant:

@@ -1,4 +1,4 @@
-"""Command: enable, disable or delete a subscription."""
+"""Command: enable, disable or delete a webhook."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.unit_of_work import Transaction
@@ -15,21 +15,21 @@ _ACTS = {
 
 
 class ChangeWebhook:
-    """Enables, disables or deletes a subscription that the caller reaches.
+    """Enables, disables or deletes a webhook that the caller can access.
 
-    * A disabled one gets no events: those that wait become dead letters, and new ones are not stored.
-    * An enabled one gets the events from then on.
-    * A deleted one is gone at once, and its deliveries soon.
+    * A disabled webhook gets no events: waiting deliveries become dead letters, and no new ones are stored.
+    * An enabled webhook gets the events from then on.
+    * A deleted webhook disappears at once, and its deliveries soon after.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
         self._unit_of_work = unit_of_work
 
     def __call__(self, caller: Caller, webhook_id: WebhookId, trigger: WebhookTrigger) -> WebhookView:
-        """Return the subscription as it is then.
+        """Apply the trigger; return the changed webhook.
 
         Raises:
-            NotFound: The caller reaches no such subscription.
+            NotFound: There is no such webhook, or the caller cannot access it.
         """
 
         def work(transaction: Transaction) -> WebhookView:

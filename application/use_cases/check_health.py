@@ -12,10 +12,12 @@ from domain.catalogue.text import Text, said_by, text
 
 @dataclass(frozen=True, slots=True)
 class DependencyHealth:
-    """Whether a part of the service answers, why not, and how long it took, in milliseconds.
+    """Whether a dependency of the service responds.
 
     Attributes:
-        is_required: Whether the service can take no work without the part.
+        is_required: Whether the service can take no work without the dependency.
+        detail: Why it does not respond.
+        took_ms: How long the check took, in milliseconds.
     """
 
     name: str
@@ -26,10 +28,10 @@ class DependencyHealth:
 
 
 class CheckHealth:
-    """Ask every part of the service whether it answers: all at once, each with a short time to do so.
+    """Checks all dependencies of the service in parallel, each with a short timeout.
 
-    The answer is kept for a moment, so that being asked often costs nothing. Work is taken as long as the
-    required parts answer; without the others it waits, or fails with a reason that names the part.
+    The result is cached briefly, so that frequent requests are cheap. The service takes work as long as the
+    required dependencies respond; while another is down, work waits or fails with a reason that names it.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class CheckHealth:
         self._kept_until = 0.0
 
     def __call__(self) -> Sequence[DependencyHealth]:
-        """Return the health of each part."""
+        """Return the health of each dependency."""
         with self._lock:
             if time.monotonic() >= self._kept_until:
                 self._kept = self._ask()
@@ -59,14 +61,14 @@ class CheckHealth:
 
     @property
     def last(self) -> Sequence[DependencyHealth]:
-        """The last answer, however old; empty before the first."""
+        """The last result, however old; empty before the first check."""
         return self._kept
 
     def _ask(self) -> Sequence[DependencyHealth]:
         deadline = time.monotonic() + self._timeout_s
         for name, check in self._checks.items():
             asked = self._running.get(name)
-            if asked is None or asked.done():  # one that hangs is not asked again
+            if asked is None or asked.done():  # a check that hangs is not started again
                 self._running[name] = self._pool.submit(self._check, name, check)
         return [self._answer(name, deadline) for name in self._checks]
 

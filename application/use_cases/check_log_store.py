@@ -6,9 +6,9 @@ from application.ports.unit_of_work import UnitOfWork
 
 
 class CheckLogStore:
-    """Find out whether the log store answers, and whether it has the log of all that has ended.
+    """Checks that the log store responds and that no ended execution waits for its log to be stored.
 
-    A store that is full answers, and takes no logs: results wait for it then.
+    A full store responds but takes no logs, so that results wait.
     """
 
     def __init__(self, log_store: ObjectStore, unit_of_work: UnitOfWork) -> None:
@@ -16,16 +16,16 @@ class CheckLogStore:
         self._unit_of_work = unit_of_work
 
     def __call__(self) -> None:
-        """Ask both.
+        """Check both.
 
         Raises:
-            StorageUnavailable: The store does not answer, or the logs of executions wait to be stored.
+            StorageUnavailable: The store does not respond, or logs of executions wait to be stored.
         """
         self._log_store.check()
         try:
             waiting = self._unit_of_work.read(lambda transaction: transaction.executions.awaiting_storage())
         except DependencyUnavailable:
-            return  # another part's trouble
+            return  # reported by the check of the database
         if waiting:
             logs = (
                 "the log of 1 execution waits" if waiting == 1 else f"the logs of {waiting} executions wait"

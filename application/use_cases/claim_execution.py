@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An execution that this worker holds, and its job.
+    """An execution claimed by this worker, and its job.
 
     Attributes:
-        execution: As it was claimed, with its start if the engine starts programs at once.
-        asked: When the claim was begun, by this machine's monotonic clock: it is no older than that.
+        execution: The execution as claimed, with its start if a claim implies it.
+        asked: The time before the claim, by this machine's monotonic clock; the lease began at or after it.
     """
 
     job: Job
@@ -46,14 +46,14 @@ class _Caller(Generic[T]):
 
 
 class ClaimBatcher(Generic[T]):
-    """Coalesces the claims that several threads want at the same moment into one.
+    """Coalesces claims that several threads request at the same time into one.
 
-    A thread that comes alone is served at once. Threads that come meanwhile wait, and the first of them then
-    claims for all of them: the more there is to do, the less of it is done singly.
+    A thread that comes alone is served at once. Threads that come during a claim wait, and the first of them
+    then claims for all of them, so that a busy process makes fewer, larger claims.
 
     Args:
-        claim: Takes the number of claims that are wanted, and returns so many at most. It is never called
-            twice at once.
+        claim: Takes the number of requested claims, and returns at most that many. It is never called
+            concurrently.
     """
 
     def __init__(self, claim: Callable[[int], Sequence[T]]) -> None:
@@ -64,13 +64,13 @@ class ClaimBatcher(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """The number of threads that wait for the claim in work."""
+        """The number of threads that wait for the claim in progress."""
         return len(self._waiting)
 
     def next(self) -> T | None:
         """Return a claim, or None if there were too few.
 
-        Raises the error of `claim` for this thread; the others have their own try.
+        Raises the error of `claim` in this thread only; the other threads try again themselves.
         """
         caller: _Caller[T] = _Caller()
         with self._lock:
@@ -95,7 +95,7 @@ class ClaimBatcher(Generic[T]):
             self._pass_on([one for one in served if one is not caller])
 
     def _pass_on(self, others: Sequence[_Caller[T]]) -> None:
-        """Wake the callers that were served, and the first of the others, which serves them."""
+        """Wake the threads that were served, and one of the others, which then claims for the rest."""
         with self._lock:
             self._waiting = [one for one in others if not one.is_served] + self._waiting
             self._is_busy = bool(self._waiting)
@@ -107,19 +107,18 @@ class ClaimBatcher(Generic[T]):
 class ClaimExecution:
     """Claims the next waiting execution for this worker, under a lease.
 
-    * Tenants come in turn: next is the one of which the fewest executions run. Of a tenant the most urgent
-      execution comes first, and of equal ones the oldest.
-    * No more executions of a tenant run at once than its quota allows, and none of a tenant that is not
-      active.
-    * Threads that claim at the same moment share one transaction.
-    * An execution whose job is gone, or is a corrupt row, is ended, so that it blocks no other.
-    * Languages whose engine is away are left waiting; all of them, while there are several active tenants and
-      the engine does not isolate their programs from each other.
-    * A claim whose commit was not answered is looked up until the database is back: no other process would
-      run it before its lease expires.
+    * Tenants take turns: the one with the fewest running executions is next. Within a tenant the most urgent
+      execution comes first, and among equally urgent ones the oldest.
+    * A tenant never runs more executions at once than its quota allows, and none unless it is active.
+    * Threads that claim at the same time share one transaction.
+    * An execution whose job is missing or is a corrupt row is ended, so that it blocks no other.
+    * Executions in languages whose engine is unavailable are left waiting. All are left waiting while several
+      tenants are active and the engine does not isolate the programs of tenants from each other.
+    * A claim whose commit got no answer is looked up until the database responds, because no other process
+      would run the execution before the lease expires.
 
     Attributes:
-        batcher: The threads that claim at the same moment.
+        batcher: Coalesces the claims of several threads.
     """
 
     def __init__(
@@ -145,20 +144,20 @@ class ClaimExecution:
         self.batcher = ClaimBatcher(self.claim_next)
 
     def __call__(self, only: ExecutionId | None = None) -> Claim | None:
-        """Claim the next waiting execution, or one only; return None if there is none.
+        """Claim the next waiting execution, or only the given one; return None if there is none.
 
         Raises:
-            DependencyUnavailable: The database is out of reach; nothing is claimed.
+            DependencyUnavailable: The database is unavailable; nothing is claimed.
         """
         if only is None:
             return self.batcher.next()
         return next(iter(self._claim_only(only)), None)
 
     def claim_next(self, limit: int) -> Sequence[Claim]:
-        """Claim the next waiting executions, so many at most, in one transaction.
+        """Claim up to `limit` waiting executions in one transaction.
 
         Raises:
-            DependencyUnavailable: The database is out of reach; nothing is claimed.
+            DependencyUnavailable: The database is unavailable; nothing is claimed.
         """
         starts, languages = self._engine.claim_implies_start, self._separation.startable_languages()
         after = self._served_last

@@ -17,11 +17,10 @@ logger = logging.getLogger("service_server.jobs")
 class CompleteBatches:
     """Completes each batch once, when the last of its jobs has ended.
 
-    * It is called after the commit of a job's end, for its batch. Of two jobs that end at the same time, the
-      one that commits last sees that both have ended; that the batch is completed is written once, together
-      with the event.
-    * A sweep finds the batches that were missed: an end was recorded by a process of an earlier version, or
-      a job was deleted before it ended. It also goes on with cancellations that a killed process left.
+    * It is called with a job's batch after the commit of the job's end. If two jobs end at the same time, the
+      later commit sees that both have ended. The completion is written once, together with its event.
+    * A sweep finds the batches that were missed because a process of an earlier version recorded an end, or a
+      job was deleted before it ended. It also continues cancellations that a killed process left unfinished.
     """
 
     def __init__(
@@ -41,18 +40,18 @@ class CompleteBatches:
         self._batch = batch
 
     def __call__(self, batch_ids: Collection[BatchId]) -> int:
-        """Complete the batches of which no job goes on; return how many there were.
+        """Complete the given batches that have no unfinished job; return how many were completed.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         return sum(self._complete(batch_id) for batch_id in batch_ids)
 
     def sweep(self) -> int:
-        """Go on with cancellations, and complete the batches that were missed; return how many.
+        """Continue cancellations, and complete the batches that were missed; return how many were completed.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         for batch in self._unit_of_work.read(lambda t: t.batches.being_cancelled(self._batch)):
             if cancelled := self._cancel_batch.cancel_jobs(batch):

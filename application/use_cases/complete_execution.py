@@ -25,21 +25,21 @@ logger = logging.getLogger("service_server.executions")
 
 @dataclass(frozen=True, slots=True)
 class MessageKey:
-    """Identity of the message that a result came with: its sender, and the sender's id of it."""
+    """The identity of the message that reported a result: its sender, and the sender's id of it."""
 
     source: str
     message_id: str
 
 
 class CompleteExecution:
-    """Record how an execution ended, and end its job with it.
+    """Records how an execution ended, and ends its job accordingly.
 
-    * A job that is to be run again for this reason goes on instead: another execution follows after a delay,
-      as long as the job has attempts left.
-    * The first result of a job's current execution counts. One that comes late, twice, or from an execution
-      that has been replaced changes nothing and is no error.
-    * A job that was cancelled stays so; the output of its program until then is kept with the execution.
-    * The usage is recorded with the result that is kept, once.
+    * If the job is to be retried for this reason and has attempts left, it continues instead: another
+      execution follows after a delay.
+    * The first result of a job's current execution counts. A late or duplicate result, or one of an execution
+      that was replaced, changes nothing and is not an error.
+    * A cancelled job stays cancelled; the output that its program produced before is kept with the execution.
+    * The usage is recorded once, with the result that is kept.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class CompleteExecution:
         Args:
             execution_id: The execution.
             result: How it ended.
-            message: The message that reports it. One that was processed before makes the result a duplicate,
-                whether it is the same or not.
-            claimed: The job as it was when the execution was claimed. If it still is so, which its
-                replacement finds out, nothing has to be read.
-            ended_at: When it ended, by the process that ran it; now, if that is not known.
+            message: The message that reports the result. If it was processed before, the result counts as a
+                duplicate, even if it differs.
+            claimed: The job as it was at the claim. If the job has not changed since, which its replacement
+                verifies, nothing has to be read.
+            ended_at: When the execution ended, as measured by the process that ran it; now, if unknown.
             log_bytes: The size of its log in the log store.
 
         Raises:
@@ -86,7 +86,8 @@ class CompleteExecution:
         """
         now = ended_at or self._clock.now()
         entry_id, next_id = AuditEntryId(self._ids.new()), ExecutionId(self._ids.new())
-        # A cancellation has changed the job, and a retry takes its execution. After a conflict, it is read.
+        # The job is read if a cancellation may have changed it, if a retry needs its execution, or after a
+        # conflict.
         must_read = (
             claimed is None or result.status is JobStatus.CANCELLED or result.reason in claimed.spec.retry_on
         )
@@ -147,24 +148,24 @@ class CompleteExecution:
     def _is_new(
         transaction: Transaction, execution_id: ExecutionId, message: MessageKey, now: datetime
     ) -> bool:
-        # With the execution's id, for an engine may count its messages for each execution.
+        # Includes the execution id, because an engine may number its messages per execution.
         return transaction.inbox.add(message.source, f"{execution_id}/{message.message_id}", now)
 
 
 def refer_to_artifacts(
     transaction: Transaction, job: Job, execution_id: ExecutionId, result: ExecutionResult
 ) -> Usage:
-    """Have an execution own the files that its program wrote; return the use that they add.
+    """Make an execution the owner of the files that its program wrote; return the usage that they add.
 
     Raises:
-        StorageUnavailable: One was removed since it was stored, hours ago.
+        StorageUnavailable: A file was removed in the hours since it was stored.
     """
     blobs = {file.blob for file in result.artifacts}
     return Usage(stored_bytes=transaction.blobs.refer(job.tenant, execution_id, blobs)) if blobs else NO_USAGE
 
 
 def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> tuple[Job, Execution] | None:
-    """Return an execution and its job if the execution is its current one and has no result yet.
+    """Return an execution and its job if it is the job's current execution and has no result yet.
 
     Raises:
         NotFound: There is no such execution.

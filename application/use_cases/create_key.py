@@ -21,17 +21,17 @@ from domain.values import parse_project_reference
 
 
 class CreateKey:
-    """Creates a key and returns its text, which is stored nowhere.
+    """Creates a key and returns its text, which is not stored.
 
-    * A caller gives no scope that it lacks.
-    * A caller of one project gives keys of that project only. The project of a key is one that the caller
-      reaches and that is not deleted.
-    * A caller whose key has a limit of requests a second gives no key a higher one.
-    * A caller without ADMIN whose key expires gives no key that expires later.
-    * A key of another tenant is given by ADMIN only, and a deleted tenant gets none.
-    * The first key, of the set-up, is made only where no key with ADMIN was made before, also if that one is
-      revoked by now.
-    * A tenant has a bounded number of keys. Keys that are revoked or expired make room, the oldest first.
+    * A caller cannot grant a scope that it lacks.
+    * A caller restricted to one project creates keys for that project only. The key's project must be
+      accessible to the caller and not deleted.
+    * A caller whose key has a limit of requests per second cannot create a key with a higher limit.
+    * A caller without ADMIN whose key expires cannot create a key that expires later.
+    * Only ADMIN creates keys of another tenant; a deleted tenant gets no keys.
+    * The first key, made during setup, is created only if no key with ADMIN was ever created, even if that
+      key is revoked by now.
+    * The number of keys per tenant is limited. The oldest revoked or expired keys are removed to make room.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator, max_keys: int) -> None:
@@ -46,9 +46,9 @@ class CreateKey:
         Raises:
             ScopeMissing: The caller lacks a scope of the key, or ADMIN for another tenant.
             InvalidValue: A value breaks its rule, or the expiry has passed or is too late.
-            NotFound: There is no such tenant, or the caller reaches no such project.
+            NotFound: There is no such tenant, or no such project that the caller can access.
             TenantTransitionRefused: The tenant is deleted.
-            Conflict: The tenant has as many active keys as it may have, or the first key is not the first.
+            Conflict: The tenant has the maximum number of active keys, or the first key was already created.
         """
         now = self._clock.now()
         key_id, text = KeyId(self._ids.new()), KeyText.generate()
@@ -84,12 +84,12 @@ class CreateKey:
 
 
 def lock_tenant(transaction: Transaction, caller: Caller, name: TenantName | None) -> Caller:
-    """Lock a tenant that gets a key; return the caller as it acts in it.
+    """Lock the tenant that gets a key; return the caller acting in that tenant.
 
     Raises:
-        ScopeMissing: It is another than the caller's, and the caller lacks ADMIN.
+        ScopeMissing: The tenant is not the caller's, and the caller lacks ADMIN.
         NotFound: There is no such tenant.
-        TenantTransitionRefused: It is deleted.
+        TenantTransitionRefused: The tenant is deleted.
     """
     name = name or caller.tenant.name
     caller.require_tenant(name)
@@ -100,10 +100,10 @@ def lock_tenant(transaction: Transaction, caller: Caller, name: TenantName | Non
 
 
 def make_room(transaction: Transaction, caller: Caller, max_keys: int, now: datetime) -> None:
-    """Remove the oldest keys that are closed, as far as the caller's tenant has too many for one more.
+    """Remove the oldest inactive keys of the caller's tenant, as far as needed to make room for one more.
 
     Raises:
-        Conflict: As many as it may have are active.
+        Conflict: The tenant has the maximum number of active keys.
     """
     keys = transaction.keys.all(replace(caller, project=None))
     excess = len(keys) + 1 - max_keys
@@ -123,7 +123,7 @@ def _ensure_first_administrator(transaction: Transaction) -> None:
 def _expiry(caller: Caller, time: datetime | None, now: datetime) -> datetime | None:
     try:
         expires_at = None if time is None else time.astimezone(UTC)
-    except OverflowError:  # in UTC it is of no year that there is
+    except OverflowError:  # the year is out of range in UTC
         raise InvalidValue("expires_at", text("problems.years")) from None
     if expires_at is not None and expires_at <= now:
         raise InvalidValue("expires_at", text("problems.future"))

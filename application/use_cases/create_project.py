@@ -1,4 +1,4 @@
-"""Command: get or make a project."""
+"""Command: get or create a project."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.idempotent_requests import project_again
@@ -12,11 +12,11 @@ from domain.values import ProjectName
 
 
 class CreateProject:
-    """Gets the project of a name, or makes it.
+    """Gets the project with a name, or creates it.
 
-    * The same name twice is one project.
-    * A suspended tenant makes none.
-    * A description is kept when the project is made; an existing project keeps its own.
+    * Creating the same name twice returns the same project.
+    * A suspended tenant cannot create projects.
+    * The description is stored when the project is created; an existing project keeps its own.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class CreateProject:
         Raises:
             InvalidValue: The name or the description breaks its rule.
             TenantTransitionRefused: The tenant is suspended.
-            NotFound: The caller reaches one project only, and that is another.
+            NotFound: The caller is restricted to another project.
         """
         project_name = ProjectName(name)
         if description is not None:

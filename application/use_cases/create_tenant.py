@@ -14,8 +14,9 @@ from domain.tenant import Tenant, TenantName, TenantStatus
 class CreateTenant:
     """Creates a tenant.
 
-    * A name is never given anew, also after its tenant was deleted.
-    * An engine that does not isolate programs wholly runs those of one active tenant, unless set otherwise.
+    * A name is never reused, even after its tenant was deleted.
+    * If the engine does not isolate tenants from each other, only one tenant can be active, unless a setting
+      allows more.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, separation: TenantSeparation) -> None:
@@ -28,8 +29,8 @@ class CreateTenant:
 
         Raises:
             InvalidValue: The name breaks its rule.
-            Conflict: The name is, or was, another tenant's; or another tenant is active, and the engine does
-                not isolate their programs from each other.
+            Conflict: The name is or was that of another tenant; or another tenant is active, and the engine
+                does not isolate the programs of tenants from each other.
         """
         now = self._clock.now()
 

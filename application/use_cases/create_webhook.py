@@ -1,4 +1,4 @@
-"""Command: subscribe to events."""
+"""Command: create a webhook."""
 
 from collections import Counter
 from dataclasses import replace
@@ -24,17 +24,17 @@ _RETRY_AFTER_S = 60
 
 
 class CreateWebhook:
-    """Makes a subscription of a project, or of all projects of the tenant, and returns its secret once.
+    """Creates a webhook of a project, or of all projects of the tenant, and returns its secret once.
 
-    * The events have what callers with JOBS_READ read, so that it takes this scope too.
-    * A caller of one project subscribes to that project only.
-    * The URL leads to no private address that can be seen in it; what a name leads to is checked at each
-      attempt.
-    * A tenant has a bounded number of subscriptions, by its quota and by a setting. So has a project: an
-      event is a row for each of them, in the transaction of a job or of a whole batch.
-    * The secret is the caller's, or one that is made. It is sealed before it is stored, and refused where
-      there is no key to seal it.
-    * A suspended tenant subscribes to nothing.
+    * It requires the scope JOBS_READ, because the events contain what this scope can read.
+    * A caller restricted to one project creates webhooks of that project only.
+    * The URL must not contain a private address; the addresses that a host name resolves to are checked at
+      each attempt.
+    * The number of webhooks per tenant is limited, by its quota and by a setting. The number per project is
+      limited too, because each event adds a row per webhook in the transaction of a job or of a whole batch.
+    * The secret is given by the caller or generated. It is sealed before it is stored, and refused if there
+      is no key to seal it.
+    * A suspended tenant cannot create webhooks.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class CreateWebhook:
         self._max_of_project = max_of_project
 
     def __call__(self, caller: Caller, command: CreateWebhookCommand) -> IssuedWebhook:
-        """Return the subscription and its secret.
+        """Return the webhook and its secret.
 
         Raises:
             ScopeMissing: The caller may not read jobs.
             InvalidValue: A value breaks its rule.
             Unprocessable: There is no key to seal the secret with.
-            NotFound: The caller reaches no such project.
+            NotFound: There is no such project, or the caller cannot access it.
             TenantTransitionRefused: The tenant is suspended.
-            QuotaExceeded: The tenant has as many as its quota allows.
-            Conflict: It, or a project, has as many as the setting allows.
+            QuotaExceeded: The tenant has as many webhooks as its quota allows.
+            Conflict: The tenant or a project has as many webhooks as the setting allows.
         """
         with self._unit_of_work.recording_refusals(caller, Act.WEBHOOK_CREATE, command.project or ""):
             caller.require(Scope.JOBS_READ)
@@ -113,7 +113,7 @@ class CreateWebhook:
             raise Conflict(text("problems.too_many_webhooks", tenant=caller.tenant.name, used=used))
 
     def _ensure_few(self, transaction: Transaction, caller: Caller, project: Project | None) -> None:
-        """Check that a project's events have few receivers; of all projects, if it is none in particular."""
+        """Check the number of webhooks that get one project's events, or the maximum over all projects."""
         of_projects = Counter(
             each.project for each in transaction.webhooks.all(replace(caller, project=None))
         )

@@ -1,4 +1,4 @@
-"""Command: return an execution to the queue whose engine could not start it."""
+"""Command: return an execution to the queue because its program could not be started."""
 
 import logging
 
@@ -12,13 +12,13 @@ logger = logging.getLogger("service_server.executions")
 
 
 class DeferExecution:
-    """Put an execution back in the queue whose program could not be started.
+    """Puts an execution back in the queue because its program could not be started.
 
-    Its engine was away or had no room, the store of its code was away, or its runtime is not here.
+    Its engine was unavailable or full, the code store was unavailable, or its runtime is not on this machine.
 
-    * It is the same execution, and no attempt of its job's: its program has not run.
-    * It waits for a bounded time from when it was deferred first; then it has to fail.
-    * One whose runtime is on the machine of another worker is left to that one, and its wait is not bounded.
+    * It stays the same execution and does not use up an attempt of its job, because its program has not run.
+    * Its wait is limited, counted from the first deferral; after that it has to fail.
+    * If its runtime is on another worker's machine, it is left to that worker, and its wait is not limited.
     * It waits in the queue of its runtime, so that this worker does not claim it again at once.
     """
 

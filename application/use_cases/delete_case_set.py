@@ -11,18 +11,18 @@ from domain.project import Project
 
 
 class DeleteCaseSet:
-    """Removes a case set with all of its versions.
+    """Deletes a case set with all of its versions.
 
-    * Jobs that were uploaded with one of them keep its cases, and can be run again.
-    * The stored bytes are the tenant's again some hours after the last job with them is gone.
-    * A suspended tenant deletes none.
+    * Jobs uploaded with one of its versions keep the cases and can be run again.
+    * The stored bytes are credited to the tenant some hours after the last job that uses them is removed.
+    * A suspended tenant cannot delete case sets.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
         self._unit_of_work = unit_of_work
 
     def __call__(self, caller: Caller, project: str, name: str) -> None:
-        """Remove the case set.
+        """Delete the case set.
 
         Raises:
             InvalidValue: The name of the project or of the set breaks its rule.

@@ -12,24 +12,24 @@ from domain.values import JobId
 
 
 class DeleteJob:
-    """Removes a job that has ended, with its executions and, soon after, its code and its logs.
+    """Deletes a job that has ended, with its executions and, soon after, its code and its logs.
 
-    * A job that has not ended is cancelled first: one that waits to be executed, too.
-    * The keys of its objects are noted in the same transaction, and `RemoveDeleted` deletes them.
-    * A suspended tenant deletes none.
-    * Its stored bytes are its tenant's again.
+    * A job that has not ended, even one not yet executed, must be cancelled first.
+    * The keys of its objects are recorded in the same transaction, and `RemoveDeleted` deletes them.
+    * A suspended tenant cannot delete jobs.
+    * Its stored bytes are credited to the tenant.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
         self._unit_of_work = unit_of_work
 
     def __call__(self, caller: Caller, job_id: JobId) -> None:
-        """Remove the job.
+        """Delete the job.
 
         Raises:
             NotFound: There is no such job.
             TenantTransitionRefused: The tenant is suspended.
-            Conflict: It has not ended.
+            Conflict: The job has not ended.
         """
 
         def work(transaction: Transaction) -> tuple[Job, Removed]:

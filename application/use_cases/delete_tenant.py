@@ -14,12 +14,12 @@ from domain.tenant import Tenant, TenantName, TenantStatus, TenantTrigger
 
 
 class DeleteTenant:
-    """Deletes a tenant for good. One that is deleted stays so.
+    """Deletes a tenant permanently.
 
-    * Its keys are revoked with it, in one transaction.
-    * No caller reaches anything of it from then on. `RemoveDeleted` cancels its running jobs and removes all
-      that it has, but for the audit entries and its name.
-    * The tenant `default` stays, and so does a tenant that has all active keys with ADMIN.
+    * Its keys are revoked in the same transaction.
+    * From then on no caller can access its data. `RemoveDeleted` cancels its running jobs and removes
+      everything except its audit entries and its name.
+    * The tenant `default` cannot be deleted, nor can a tenant that owns all active keys with ADMIN.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator) -> None:
@@ -28,12 +28,12 @@ class DeleteTenant:
         self._ids = ids
 
     def __call__(self, caller: Caller, name: TenantName) -> Tenant:
-        """Return the tenant, deleted.
+        """Return the deleted tenant.
 
         Raises:
             NotFound: There is no such tenant.
-            TenantTransitionRefused: It is the tenant `default`.
-            Conflict: It has all active keys with ADMIN.
+            TenantTransitionRefused: The tenant is `default`.
+            Conflict: The tenant owns all active keys with ADMIN.
         """
         now = self._clock.now()
         purge = Purge(id=self._ids.new(), tenant=name, requested_at=now, requested_by=caller.principal)

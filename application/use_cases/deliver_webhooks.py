@@ -44,7 +44,7 @@ from domain.webhook_url import WebhookUrl
 logger = logging.getLogger("service_server.webhooks")
 
 _MS_PER_S = 1_000
-# The outcome of an attempt in the metrics, by the status that follows from it.
+# The label of an attempt's outcome in the metrics, by the status of the delivery after it.
 _OUTCOMES = {
     DeliveryStatus.PENDING: "failed",
     DeliveryStatus.DELIVERED: "delivered",
@@ -55,15 +55,15 @@ _SUCCESS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRules:
-    """The rules of attempts, as the settings have them.
+    """The rules of delivery, from the settings.
 
     Attributes:
-        threads: How many events a process posts at once.
+        threads: How many events a process posts at the same time.
         per_receiver: How many of them to one receiver.
-        lease_s: Seconds after which an event that a process has claimed is another's.
-        retry: The delays between the attempts at one event.
+        lease_s: Seconds after which another process may claim a delivery.
+        retry: The delays between attempts.
         retried_for: The time for which an event is attempted.
-        disabled_after: The time of failures after which a subscription is disabled.
+        disabled_after: The time of continuous failure after which a webhook is disabled.
     """
 
     threads: int
@@ -75,7 +75,7 @@ class DeliveryRules:
 
 
 class _NotToBePosted(Exception):
-    """The event is given up; the message is the reason."""
+    """The delivery is given up; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class _Post:
     """A request that is ready to be sent.
 
     Attributes:
-        is_failing: Whether its subscription has failed since its last success.
-        trace: The trace that the post goes on with: that of the latest run of its job.
+        is_failing: Whether its webhook has failed since its last success.
+        trace: The trace that the request continues: that of the job's latest execution.
     """
 
     url: WebhookUrl
@@ -95,17 +95,17 @@ class _Post:
 
 
 class DeliverWebhooks:
-    """Posts events, as any number of processes do at once.
+    """Posts events; any number of processes may do so at the same time.
 
-    * An event is claimed for a lease, posted, and its outcome stored. A process that is killed in between has
-      another post it again: it arrives at least once, under one id.
-    * A later event of a job waits for the earlier one, for each receiver.
-    * Whatever a receiver does, others wait for it no longer than `ReceiverLanes` lets it hold threads.
-    * A failure is followed by another attempt, after a delay that grows, until the event's time is up. Then
-      it is a dead letter, which its owner can have posted again.
-    * A subscription that fails for long is disabled, one whose receiver answers 410 at once. Its events are
-      dead letters then.
-    * The log has no secret, and no more of a URL than its origin.
+    * A delivery is claimed under a lease and posted, and then its outcome is stored. If the process is killed
+      in between, another posts the event again: it arrives at least once, always with the same id.
+    * A later event of a job waits for the earlier one, separately for each receiver.
+    * A slow receiver delays others only as long as `ReceiverLanes` lets it hold threads.
+    * After a failure the event is attempted again, with growing delays, until its time is up. Then it becomes
+      a dead letter, which its owner can have delivered again.
+    * A webhook that fails for long is disabled; one whose receiver answers 410 is disabled at once. Its
+      deliveries then become dead letters.
+    * The log contains no secret, and only the origin of a URL.
     """
 
     def __init__(
@@ -136,10 +136,10 @@ class DeliverWebhooks:
         self._lanes = ReceiverLanes(clock, rules.threads, rules.per_receiver)
 
     def claim(self, limit: int) -> Sequence[Delivery]:
-        """Claim deliveries that are due, so many at most; this is called with each.
+        """Claim up to `limit` due deliveries; call the use case with each.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         if not self._unit_of_work.read(lambda transaction: transaction.deliveries.has_due()):
             return ()
@@ -150,12 +150,12 @@ class DeliverWebhooks:
         return claimed
 
     def __call__(self, delivery: Delivery) -> float | None:
-        """Post a claimed delivery once, and store the outcome; return the seconds to the next attempt.
+        """Post a claimed delivery once, and store the outcome; return the seconds until the next attempt.
 
         Raises:
-            DependencyUnavailable: The database is out of reach; the delivery is due when its lease ends.
+            DependencyUnavailable: The database is unavailable; the delivery is due again when its lease ends.
         """
-        # Where nothing was posted, the receiver has neither failed nor been slow.
+        # If nothing was posted, the receiver has neither failed nor been slow.
         took_s, is_success = 0.0, True
         try:
             after, due_in_s = self._attempted(delivery)
@@ -186,7 +186,7 @@ class DeliverWebhooks:
             error = str(failure)
         except DependencyUnavailable:
             raise
-        except Exception:  # an event that cannot be written must not keep the others from being posted
+        except Exception:  # one event that cannot be composed must not block the others
             logger.exception("delivery %s could not be prepared", delivery.id)
             error = "The event could not be written by this version of the service."
         attempt = Attempt(
@@ -204,7 +204,7 @@ class DeliverWebhooks:
         return after, due_in_s
 
     def _sent(self, post: _Post, headers: Mapping[str, str]) -> ReceiverAnswer:
-        """Post an event in the trace of its job's run; only the origin of its URL is in the span."""
+        """Post an event in the trace of its job's execution; the span has only the origin of the URL."""
         attributes: Attributes = {
             "http.request.method": "POST",
             "server.address": post.url.host,
@@ -221,7 +221,7 @@ class DeliverWebhooks:
 
     def _store(self, before: Delivery, after: Delivery, due_in_s: float, *, is_failing: bool) -> None:
         attempt, entry_id = after.attempts[-1], AuditEntryId(self._ids.new())
-        # A success after successes changes nothing about its subscription, which is not read then; nor does
+        # A success after successes changes nothing about the webhook, so it is not read; the same holds for
         # an event that was not posted.
         is_posted = after.webhook_id is not None and attempt.duration_ms is not None
         is_of_note = is_posted and (is_failing or not attempt.is_success)
@@ -242,7 +242,7 @@ class DeliverWebhooks:
     def _note_outcome(
         self, transaction: Transaction, delivery: Delivery, entry_id: AuditEntryId
     ) -> Webhook | None:
-        """Store what an attempt changes about its subscription; return that if it is disabled by it."""
+        """Store an attempt's effect on its webhook; return the webhook if the attempt disabled it."""
         attempt, webhook_id = delivery.attempts[-1], delivery.webhook_id
         before = None if webhook_id is None else transaction.webhooks.get_of_any_tenant(webhook_id)
         if before is None or before.status is not WebhookStatus.ACTIVE:
@@ -270,8 +270,8 @@ class DeliverWebhooks:
         """Return the request of an event.
 
         Raises:
-            _NotToBePosted: Its subject is gone, or its subscription is deleted or disabled.
-            SecretsUnavailable: A secret cannot be opened here.
+            _NotToBePosted: Its job or batch was deleted, or its webhook is deleted or disabled.
+            SecretsUnavailable: This process cannot open a secret.
         """
         if delivery.webhook_id is None:
             return self._callback(delivery)
@@ -332,7 +332,7 @@ def _trace_of(details: JobDetails) -> TraceContext | None:
 
 
 def as_of(delivery: Delivery, details: JobDetails) -> JobView:
-    """Return a job as it was at an event: an end stays as it is, and a start has nothing that came later."""
+    """Return a job as it was at an event: an end does not change, and a start has no result yet."""
     view = details.view
     if delivery.event is not WebhookEvent.JOB_STARTED:
         return view
@@ -354,6 +354,6 @@ def as_of(delivery: Delivery, details: JobDetails) -> JobView:
 
 
 def _reader_of(delivery: Delivery) -> Caller:
-    """Return the service as a reader of the jobs of a delivery's tenant."""
+    """Return a caller for the service that reads the jobs of a delivery's tenant."""
     tenant = Tenant(name=delivery.tenant, status=TenantStatus.ACTIVE, created_at=delivery.occurred_at)
     return Caller(tenant=tenant, principal=SERVICE, scopes=frozenset({Scope.JOBS_READ}))

@@ -1,4 +1,4 @@
-"""Command: stop and requeue the executions of a process that ends."""
+"""Command: stop and requeue the executions of a process that is shutting down."""
 
 from collections.abc import Mapping
 
@@ -10,11 +10,12 @@ from domain.values import ExecutionId, JobId
 
 
 class DrainExecutions:
-    """Stops the executions of a process that is to end, and has them requeued.
+    """Stops and requeues the executions of a process that is shutting down.
 
-    * Their leases are renewed before, so that none is recovered as an orphan while its engine stops it.
-    * Cases that are run here for an execution of another process are stopped too; others may claim them then.
-    * An execution whose lease is lost by then is another worker's, and is not requeued.
+    * Their leases are renewed first, so that none is recovered as an orphan while its engine stops it.
+    * Cases that this process runs for another process's execution are stopped too; other workers may then
+      claim them.
+    * An execution whose lease is already lost belongs to another worker and is not requeued.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class DrainExecutions:
         self._in_flight_cases = in_flight_cases
 
     def __call__(self) -> Mapping[ExecutionId, JobId]:
-        """Stop every execution in flight; return the ones whose leases are lost, and their jobs."""
+        """Stop every execution in flight; return the executions whose leases are lost, and their jobs."""
         running = self._in_flight.snapshot()
         lost = self._renew_leases()
         self._in_flight.mark_for_requeue(running.keys() - lost.keys())

@@ -19,10 +19,9 @@ from domain.values import ExecutionId, JobId
 class ExecuteJob:
     """Starts a PENDING job.
 
-    * The job is RUNNING from here on, and an execution waits for a worker: the answer does not wait for the
-      engine.
-    * An archived project takes no new work, and a suspended tenant starts none.
-    * The tenant has room for it in its quotas of waiting executions and processor time.
+    * The job becomes RUNNING and an execution waits for a worker; the response does not wait for the engine.
+    * An archived project takes no new work, and a suspended tenant cannot start jobs.
+    * The tenant's quotas of waiting executions and processor time must have room.
     """
 
     def __init__(
@@ -42,15 +41,15 @@ class ExecuteJob:
         self._submission_limits = submission_limits
 
     def __call__(self, caller: Caller, job_id: JobId, stdin: str | None = None) -> JobView:
-        """Start the job; `stdin`, if given, is read by the program instead of the job's own.
+        """Start the job; if `stdin` is given, the program reads it instead of the job's own.
 
         Raises:
             InvalidValue: The stdin is too large or cannot be encoded.
             NotFound: There is no such job.
-            JobTransitionRefused: It runs already, or has ended.
+            JobTransitionRefused: The job is already running or has ended.
             ProjectTransitionRefused: Its project takes no new work.
-            TenantTransitionRefused: The tenant starts none.
-            QuotaExceeded: The tenant has used a quota up.
+            TenantTransitionRefused: The tenant is suspended.
+            QuotaExceeded: The tenant has used up a quota.
         """
         with self._unit_of_work.recording_refusals(caller, Act.JOB_EXECUTE, str(job_id)):
             caller.tenant.ensure_active()

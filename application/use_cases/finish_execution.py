@@ -30,37 +30,38 @@ from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
 
-# How long a result waits in memory, which neither the log store nor the disk has taken, for its next try.
+# The delay between tries to store a result that is held in memory, because log store and disk refuse it.
 _AGAIN_AFTER_S = 2.0
-# So much longer than a result is kept its execution is claimed: its keeper says first that it is given up.
+# The claim outlives the kept result by this long, so the worker that keeps the result reports its loss first.
 _LEASE_GRACE_S = 60.0
-# How often claims on what is kept are renewed while the log store is away.
+# How often the claims of kept results are renewed while the log store is unavailable.
 _RENEW_EVERY_S = 10.0
 
 
 class Finish(Enum):
-    """The fate of a result."""
+    """What happened to a result."""
 
-    COUNTED = auto()  # the job has ended with it
-    LATE = auto()  # the job had ended, or has another execution
-    KEPT = auto()  # it is on the disk, and the job ends when its log is stored
-    UNRECORDED = auto()  # it is on the disk, and whether it counts is seen when the database takes it
+    COUNTED = auto()  # the job ended with it
+    LATE = auto()  # the job had already ended or has another execution
+    KEPT = auto()  # it is on disk; the job ends when its log is stored
+    UNRECORDED = auto()  # it is on disk; the database will decide whether it counts
 
 
 class FinishExecution:
-    """Store the log of an execution whose program has ended, and complete the execution.
+    """Stores the log of an execution whose program has ended, and completes the execution.
 
-    * The log is stored before the job ends: a job that succeeded has its log.
-    * While the log store is away, result and log are kept on this machine's disk. The execution stays claimed
-      for as long as they may be kept, so that no worker runs its program again, and `store_kept` ends it.
-    * While the database takes no writes the result is kept likewise, and recorded by `store_kept`.
-    * A result for which the disk has no room either waits here, on the thread that ran its program.
-    * A result that has waited for longer than it may has FAILED with the reason storage_error.
-    * A cancelled execution waits for nothing.
-    * The files that a program wrote are stored before its log. While the code store is away they are tried
-      again for a while, and are lost then, with a note: the job ends all the same.
-    * A job that was cancelled may be deleted before its program has ended: its result is late then, and a log
-      that was stored for it is noted to be deleted.
+    * The log is stored before the job ends, so that a job that succeeded always has its log.
+    * While the log store is unavailable, result and log are kept on this machine's disk. The execution stays
+      claimed for as long as they may be kept, so that no worker runs its program again. `store_kept`
+      completes it.
+    * While the database accepts no writes, the result is kept on disk too, and `store_kept` records it.
+    * If the disk has no room either, the thread that ran the program holds the result and retries.
+    * When a result has waited for too long, the execution ends as FAILED with the reason storage_error.
+    * The result of a cancelled execution is not kept.
+    * The files that a program wrote are stored before its log. While the code store is unavailable they are
+      retried for a while; then they are lost and the result gets a note, but the job ends anyway.
+    * A cancelled job may be deleted before its program has ended. Its result is then late, and a log that was
+      stored for it is recorded for deletion.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class FinishExecution:
         self._renew_at = 0.0
 
     def __call__(self, job: Job, execution: Execution, report: EngineReport) -> Finish:
-        """Finish an execution that this process has run, however long that takes.
+        """Finish an execution that this process ran, however long that takes.
 
         Args:
             job: The job as it was when the execution was claimed.
@@ -108,7 +109,7 @@ class FinishExecution:
                 if report.result.status is JobStatus.CANCELLED or self._clock.monotonic() > give_up:
                     break
                 logger.warning(
-                    "execution %s waits on its thread for room for its log: %s",
+                    "the log of execution %s is held in memory, retrying: %s",
                     execution.id,
                     error,
                     extra=outage("log of an execution", str(execution.id)),
@@ -118,7 +119,7 @@ class FinishExecution:
         return self._complete(job, _ended(job, execution.id, without_log(report.result), ended_at))
 
     def _with_artifacts(self, job: Job, report: EngineReport) -> EngineReport:
-        """Store the files that a program wrote; return the report whose result names them."""
+        """Store the files that a program wrote; return the report with a result that names them."""
         if not report.artifacts:
             return report
         contents = {file.blob.ref: file.blob.content or b"" for file in report.artifacts}
@@ -134,11 +135,11 @@ class FinishExecution:
     def reported(
         self, job: Job, execution_id: ExecutionId, report: EngineReport, message: MessageKey
     ) -> Finish:
-        """Finish an execution of which an engine has reported.
+        """Finish a delegated execution that its engine has reported.
 
         Raises:
-            StorageUnavailable: Its log can be neither stored nor kept; the report is to come again.
-            DependencyUnavailable: The database takes no writes; the report is to come again.
+            StorageUnavailable: The log can be neither stored nor kept; the engine must report again.
+            DependencyUnavailable: The database accepts no writes; the engine must report again.
         """
         ended_at = self._clock.now()
         try:
@@ -156,15 +157,15 @@ class FinishExecution:
         return Finish.COUNTED if counted else Finish.LATE
 
     def store_kept(self) -> int:
-        """Store the logs that are kept, and end their executions; return how many have ended.
+        """Store the kept logs and complete their executions; return how many were completed.
 
         Raises:
-            StorageUnavailable: The log store is still away.
+            StorageUnavailable: The log store is still unavailable.
         """
         names = self._spool.names()
         expired = list(takewhile(self._expire, names))
         rest = list(names[len(expired) :])
-        random.shuffle(rest)  # or one that the store never takes would be in the way of all others
+        random.shuffle(rest)  # otherwise a log that the store always refuses would block all others
         try:
             for name in rest:
                 self._store_one(name)
@@ -174,7 +175,7 @@ class FinishExecution:
         return len(names)
 
     def _store_or_keep(self, ended: KeptResult, log: IO[bytes]) -> bool:
-        """Store a log; return False if it is kept with its result instead, as the log store is away."""
+        """Store a log; if the log store is unavailable, keep it with its result and return False."""
         result = ended.result
         if result.log_key is None:
             return True
@@ -194,13 +195,15 @@ class FinishExecution:
         try:
             self._await_storage([execution_id])
         except DependencyUnavailable as error:
-            logger.warning("execution %s is claimed for its kept result later: %s", execution_id, error)
+            logger.warning(
+                "the claim of execution %s for its kept result is postponed: %s", execution_id, error
+            )
             self._renew_at = 0.0
             return Finish.UNRECORDED
         return Finish.KEPT
 
     def _renew_claims(self) -> None:
-        """Renew the claims of kept results, now and then: setting the database's clock voids leases."""
+        """Renew the claims of kept results at intervals: setting the database's clock voids leases."""
         if self._clock.monotonic() >= self._renew_at:
             self._await_storage(self._spool.executions())
             self._renew_at = self._clock.monotonic() + _RENEW_EVERY_S
@@ -210,13 +213,13 @@ class FinishExecution:
 
         def work(transaction: Transaction) -> None:
             for execution_id in sorted(execution_ids):
-                # A claim that is lost by now is noticed when the execution is completed.
+                # A claim lost by now is detected when the execution is completed.
                 transaction.executions.await_storage(execution_id, self._holder, lease_s)
 
         self._unit_of_work.run(work)
 
     def _complete(self, job: Job, ended: KeptResult) -> Finish:
-        """Complete an execution that ran here; its result waits on the disk while the database is away."""
+        """Complete an execution that ran here; its result waits on disk while the database is unavailable."""
 
         def complete() -> Finish:
             try:
@@ -237,11 +240,11 @@ class FinishExecution:
             return Finish.UNRECORDED
 
     def _keep_unrecorded(self, ended: KeptResult) -> bool:
-        """Keep a result without a log, for its log is stored or lost; return False if the disk is full."""
+        """Keep a result whose log is already stored or lost; return False if the disk is full."""
         try:
             self._spool.keep(replace(ended, has_log=False), BytesIO())
         except StorageUnavailable as error:
-            logger.warning("the result of execution %s waits on its thread: %s", ended.execution_id, error)
+            logger.warning("the result of execution %s is held in memory: %s", ended.execution_id, error)
             return False
         return True
 
@@ -287,7 +290,7 @@ class FinishExecution:
         return found is not None
 
     def _discard(self, execution_id: ExecutionId, result: ExecutionResult) -> None:
-        """Note the log of an execution to be deleted whose job is deleted."""
+        """Record the log of an execution whose job was deleted for deletion."""
         logger.warning("the result of execution %s is dropped: its job was deleted", execution_id)
         key = result.log_key
         if key is not None:

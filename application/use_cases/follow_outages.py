@@ -1,4 +1,4 @@
-"""Command: mark and at last fail executions whose engine is away."""
+"""Command: mark executions whose engine is unavailable, and fail them after a time."""
 
 import logging
 
@@ -25,12 +25,12 @@ _GIVEN_UP = ExecutionResult.failed(
 
 
 class FollowOutages:
-    """Marks executions that wait for an engine which is away, and fails them after a time.
+    """Marks executions that wait for an unavailable engine, and fails them after a time.
 
-    * An execution that waits in a language whose engine is away is marked with the time of the outage.
-    * One that has waited for longer than it may ends FAILED with the reason engine_unavailable.
-    * Nothing is given up in a language whose engine this process reaches, or another one that is alive.
-    * A job that is to be run again for that reason has another execution, which waits as long.
+    * An execution that waits in a language whose engine is unavailable is marked with the time of the outage.
+    * An execution that has waited for too long ends as FAILED with the reason engine_unavailable.
+    * No execution is given up while this process or another live one reaches an engine for its language.
+    * A job that is to be retried for that reason gets another execution, which waits for as long.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class FollowOutages:
         self._batch = batch
 
     def __call__(self) -> int:
-        """Look once; return how many executions were given up."""
+        """Check once; return how many executions were given up."""
         away = self._engine.unreachable_languages()
         if not away:
             return 0
@@ -80,7 +80,7 @@ class FollowOutages:
         def work(transaction: Transaction) -> bool:
             try:
                 before = transaction.jobs.get_of_any_tenant(job_id)
-            except CorruptRow:  # it is ended when it is claimed
+            except CorruptRow:  # ended when it is claimed
                 return False
             execution = transaction.executions.get(execution_id)
             if before is None or execution is None or not transaction.executions.give_up(execution_id, now):

@@ -8,16 +8,16 @@ from application.pace import SOON, Pace
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 
-# Removes records of before a time, so many at most; returns how many.
+# Removes at most that many records older than the given time; returns how many.
 Forget: TypeAlias = Callable[[Transaction, datetime, int], int]
 
 
 class ForgetOldRecords:
-    """Removes the records of one kind that are needed no longer, batch by batch.
+    """Removes the records of one kind that are no longer needed, in batches.
 
     Args:
         kept: How long a record is kept.
-        batch: How many are removed in one transaction at most.
+        batch: The maximum number removed in one transaction.
     """
 
     def __init__(

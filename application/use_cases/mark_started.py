@@ -9,15 +9,16 @@ from application.ports.unit_of_work import UnitOfWork
 from application.use_cases.claim_execution import Claim
 from domain.events import ExecutionStarted
 
-# A worker that has slept since its claim for longer than this asks whether it still has it before it starts a
-# program. Far less than a lease, and than it takes until a cancel is heard of otherwise.
+# A worker that was suspended for longer than this since its claim checks that it still holds it before it
+# starts a program. It is far shorter than a lease, and than the time that a cancellation otherwise takes to
+# arrive.
 _FRESH_S = 1.0
 
 
 class MarkStarted:
-    """Record that an engine is about to start a program, and notify the job's watchers.
+    """Records that an engine is about to start a program, and notifies the job's watchers.
 
-    The news does not pass through the outbox: watchers who miss it see the start a moment later.
+    The notification does not pass through the outbox: watchers who miss it see the start a moment later.
     """
 
     def __init__(
@@ -35,10 +36,10 @@ class MarkStarted:
         self._worker = worker
 
     def __call__(self, claim: Claim) -> datetime | None:
-        """Record the start, unless the claim did and is fresh.
+        """Record the start, unless the claim recorded it and is fresh.
 
         Returns:
-            When the program starts; None if the claim does not stand any more, and it must not.
+            When the program starts; None if the claim is no longer valid and the program must not start.
         """
         execution = claim.execution
         started_at = self._recorded(claim) or self._unit_of_work.run(

@@ -5,10 +5,10 @@ from application.record_refusal import RecordRefusal
 
 
 class PostAuditEntries:
-    """Moves entries from the journal to the ledger, where they are chained and their usage is summed up.
+    """Moves entries from the journal to the ledger, where they are chained and their usage is summed.
 
-    * Every process may do it at any time. One does at a time, in the order of the entries' ids.
-    * A batch is moved whole or not at all: a process that is killed loses and doubles nothing.
+    * Any process may post at any time; only one posts at a time, in the order of the entries' ids.
+    * A batch is moved entirely or not at all, so that a killed process neither loses nor duplicates entries.
     * Counts of refusals that had no entry are recorded first.
 
     Args:
@@ -21,7 +21,7 @@ class PostAuditEntries:
         self._batch = batch
 
     def __call__(self) -> int:
-        """Move all entries that there are; return how many this process has moved."""
+        """Move all entries in the journal; return how many this process moved."""
         self._record_refusal.record_left_out()
         total = 0
         while self._unit_of_work.read(lambda transaction: transaction.audit.waiting(1)):

@@ -15,15 +15,15 @@ logger = logging.getLogger("service_server.metrics")
 
 
 class PublishBacklog:
-    """Sends the backlog once a minute, from the process that records the minute's sample of the cluster.
+    """Publishes the backlog once a minute, from the process that records the minute's cluster sample.
 
-    * So it is sent once for all processes, as long as any of them runs, and none of them leads.
-    * It is what workers could run now: executions of tenants that are at their quota or suspended wait for
-      something else, and more workers would not help them.
-    * One that cannot be sent is not sent later: the next minute has its own.
+    * It is published once for all processes, as long as any of them runs, without a leader.
+    * It counts only work that workers could run now. Executions of suspended tenants, or of tenants at their
+      quota, are excluded, because more workers would not help them.
+    * A value that cannot be published is dropped: the next minute has its own.
 
     Args:
-        record_sample: Records the sample of the present minute; returns False if it has one.
+        record_sample: Records the sample of the present minute; returns False if it already has one.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class PublishBacklog:
         self._clock = clock
 
     def __call__(self) -> bool:
-        """Record the minute's sample and send the backlog; return False if another process does.
+        """Record the minute's sample and publish the backlog; return False if another process does.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         if not self._record_sample():
             return False

@@ -26,7 +26,7 @@ class StoredCaseSet:
     """The latest version of a case set.
 
     Attributes:
-        is_new: Whether it was stored now: the cases differ from the ones of the version before.
+        is_new: Whether it was stored now, because the cases differ from those of the previous version.
         stored_bytes: The bytes that are counted for it.
     """
 
@@ -39,11 +39,12 @@ class StoredCaseSet:
 class PutCaseSet:
     """Stores cases as the next version of a case set.
 
-    * The same cases as those of the latest version make no new one. Earlier versions stay as they are.
-    * The cases are stored before the version, so that a version without its cases cannot exist.
-    * A project that is named and does not exist is made; a project that is given by its id must exist.
-    * An archived project takes no new work, and a suspended tenant stores none.
-    * The tenant has room for it in its quota of stored bytes, and the cases' limits are within its own.
+    * If the cases equal those of the latest version, no new version is created. Earlier versions never
+      change.
+    * The cases are stored before the version, so that a version always has its cases.
+    * A project given by a name that does not exist is created; a project given by its id must exist.
+    * An archived project takes no new work, and a suspended tenant cannot store cases.
+    * The tenant's quota of stored bytes must have room, and the cases' limits must be within its own.
     """
 
     def __init__(
@@ -68,12 +69,12 @@ class PutCaseSet:
         """Return the version that has the cases.
 
         Raises:
-            InvalidValue: The name, or a case, breaks its rule; nothing was stored.
-            NotFound: There is no project of the id.
+            InvalidValue: The name or a case breaks its rule; nothing was stored.
+            NotFound: There is no project with the id.
             ProjectTransitionRefused: The project takes no new work.
             TenantTransitionRefused: The tenant is suspended.
-            QuotaExceeded: The tenant has no room for them.
-            DependencyUnavailable: A part of the service is out of reach.
+            QuotaExceeded: The tenant's quota has no room for them.
+            DependencyUnavailable: The database or a store is unavailable.
         """
         with self._unit_of_work.recording_refusals(caller, Act.CASE_SET_PUT, f"{project}/{name}"[:255]):
             caller.tenant.ensure_active()

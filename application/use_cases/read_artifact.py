@@ -1,4 +1,4 @@
-"""Read of a file that a program wrote."""
+"""Query: read a file that a program wrote."""
 
 from application.blobs import Blobs
 from application.errors import NotFound
@@ -9,7 +9,7 @@ from domain.values import JobId
 
 
 class ReadArtifact:
-    """Read a file that the latest execution of a job wrote and that was kept."""
+    """Reads an artifact of the latest execution of a job."""
 
     def __init__(self, queries: JobQueries, blobs: Blobs) -> None:
         self._queries = queries
@@ -20,7 +20,7 @@ class ReadArtifact:
 
         Raises:
             NotFound: There is no such job, or it has no such file.
-            DependencyUnavailable: The store is out of reach.
+            DependencyUnavailable: The store is unavailable.
         """
         details = self._queries.details(caller, job_id)
         if details is None:

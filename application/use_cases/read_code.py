@@ -1,4 +1,4 @@
-"""Read of a job's source code from the code store."""
+"""Query: read a job's source code from the code store."""
 
 from application.errors import NotFound
 from application.ports.object_store import ObjectStore
@@ -6,17 +6,17 @@ from domain.job import Job
 
 
 class ReadCode:
-    """Read a job's source code."""
+    """Reads a job's source code."""
 
     def __init__(self, code_store: ObjectStore, max_bytes: int) -> None:
         self._code_store = code_store
         self._max_bytes = max_bytes
 
     def __call__(self, job: Job) -> str:
-        """Return the code; bytes outside UTF-8 appear as U+FFFD.
+        """Return the code; bytes that are not UTF-8 appear as U+FFFD.
 
         Raises:
-            NotFound: It is gone from the store.
+            NotFound: The code is no longer in the store.
         """
         code_key = job.spec.code_key
         try:

@@ -1,4 +1,4 @@
-"""Read of a file that was uploaded with a program."""
+"""Query: read a file that was uploaded with a program."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from domain.values import JobId
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """A file of a job with its content. The digest of its blob identifies that."""
+    """A file of a job with its content, which the digest of its blob identifies."""
 
     file: JobFile
     data: bytes
 
 
 class ReadFile:
-    """Read a file that a job has beside its code."""
+    """Reads a file that a job has beside its code."""
 
     def __init__(self, queries: JobQueries, blobs: Blobs) -> None:
         self._queries = queries
@@ -30,7 +30,7 @@ class ReadFile:
 
         Raises:
             NotFound: There is no such job, or it has no such file.
-            DependencyUnavailable: The store is out of reach.
+            DependencyUnavailable: The store is unavailable.
         """
         details = self._queries.details(caller, job_id)
         if details is None:

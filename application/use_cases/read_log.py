@@ -1,4 +1,4 @@
-"""Read of a log from the log store."""
+"""Query: read a log from the log store."""
 
 from application.errors import NotFound
 from application.log_archive import LOG_PREFIX
@@ -12,13 +12,14 @@ from domain.values import ObjectKey
 
 
 class ReadLog:
-    """Read a log object as text.
+    """Reads a log object as text.
 
     * A log belongs to the project and the tenant of the execution whose result names it.
-    * One that no result names belongs to the default tenant, if its key is that of a log.
-    * One that the results of several jobs name, by an engine's fault, is read by callers that reach them all.
-    * A signed link is good for its log alone, without a caller, until it expires.
-    * The log of a deleted job is gone at once, also while its object is still there.
+    * A log that no result names belongs to the default tenant, if its key has the prefix of logs.
+    * If an engine's fault makes the results of several jobs name the same log, only callers who can access
+      all of these jobs can read it.
+    * A signed link gives access to its log only, without a caller, until it expires.
+    * The log of a deleted job is not readable from then on, even while its object still exists.
     """
 
     def __init__(
@@ -30,12 +31,12 @@ class ReadLog:
         self._max_bytes = max_bytes
 
     def __call__(self, caller: Caller, log_key: str) -> str:
-        """Return the log's text; bytes outside UTF-8 appear as U+FFFD.
+        """Return the log's text; bytes that are not UTF-8 appear as U+FFFD.
 
         Raises:
-            InvalidValue: It cannot be the key of an object.
+            InvalidValue: `log_key` is not a valid object key.
             NotFound: There is no such log.
-            Unprocessable: It is larger than `max_bytes`; its URL has all of it.
+            Unprocessable: The log is larger than `max_bytes`; its URL gives all of it.
         """
         key = ObjectKey(log_key)
         try:
@@ -46,10 +47,10 @@ class ReadLog:
         raise NotFound("log", log_key)
 
     def by_link(self, log_key: str, expires: str, signature: str) -> str:
-        """Return the text of the log of a link.
+        """Return the text of the log that a link refers to.
 
         Raises:
-            NotFound: The link is none of this service's, or has expired, or its log is gone.
+            NotFound: The link was not signed by this service or has expired, or its log is gone.
             Unprocessable: The log is larger than `max_bytes`.
         """
         try:

@@ -1,4 +1,4 @@
-"""Read of a program's whole output from its log."""
+"""Query: read a program's whole output from its log."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from domain.values import ExecutionId, JobId, ObjectKey
 
 @dataclass(frozen=True, slots=True)
 class ArchivedOutput:
-    """All that a program wrote to one stream. It never changes, so the execution's id identifies it."""
+    """The whole output of a program on one stream. It never changes, so the execution's id identifies it."""
 
     execution_id: ExecutionId
     content: OutputBytes
@@ -26,7 +26,7 @@ class ArchivedOutput:
 
 
 class ReadOutput:
-    """Read the output of a program on one stream, byte for byte, after it has ended."""
+    """Reads the output of a program on one stream, byte for byte, after it has ended."""
 
     def __init__(
         self, queries: JobQueries, log_store: ObjectStore, max_bytes: int, cache: OutputCache
@@ -40,8 +40,8 @@ class ReadOutput:
         """Return the output of the job's latest execution.
 
         Raises:
-            NotFound: There is no such job, it never ran, or its log is gone or no log of ours.
-            Conflict: It has not ended.
+            NotFound: There is no such job, it never ran, or its log is gone or has an unknown format.
+            Conflict: The job has not ended.
             Unprocessable: The log is larger than `max_bytes`.
         """
         details = self._queries.details(caller, job_id)
@@ -71,7 +71,7 @@ class ReadOutput:
 
 
 def _streams_in(document: bytes) -> LogOutputs[bytes]:
-    """Return the streams of a log; those are missing that a runner wrote in a form of its own."""
+    """Return the streams of a log; streams that a runner wrote in another format are missing."""
     try:
         log = json.loads(document)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Command: record the queue and the machines of the present minute."""
+"""Command: record the state of the queue and the machines in the present minute."""
 
 import logging
 from datetime import datetime, timedelta
@@ -13,22 +13,22 @@ from application.ports.unit_of_work import UnitOfWork
 logger = logging.getLogger("service_server.cluster")
 
 _MINUTE_S = 60
-# Figures of machines may be some minutes late.
+# Metrics of machines may be some minutes late.
 _METRICS_OF_MINUTES = 5
 
 
 class RecordClusterSample:
-    """Records one sample a minute, whichever process is the first to look.
+    """Records one sample per minute, in whichever process checks first.
 
-    * Every process looks, so that there is a history as long as any process runs, and none of them leads.
-    * A process that runs no programs leaves the first half of the minute to the others, whose machines are
-      the ones to measure.
-    * Figures of machines that are out of reach are left out.
+    * Every process checks, so that there is a history as long as any process runs, without a leader.
+    * A process that runs no programs waits for half of the minute, so that a process on a machine that runs
+      programs, whose metrics are of interest, comes first.
+    * Metrics of machines are left out while they are unavailable.
 
     Args:
         cluster: The name of the machines in the metrics.
         steps: The resolutions of the history, of which the first is a minute.
-        patience_s: How long a minute must have lasted.
+        patience_s: How old a minute must be before this process records it.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class RecordClusterSample:
         self._patience_s = patience_s
 
     def __call__(self) -> bool:
-        """Record a sample of the present minute; return False if it has one.
+        """Record a sample of the present minute; return False if it already has one.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         minute = self._unit_of_work.read(
             lambda transaction: transaction.cluster_history.missing_minute(self._patience_s)
@@ -80,11 +80,11 @@ class RecordClusterSample:
         )
 
     def _measure(self, minute: datetime) -> MetricPoint | None:
-        """Return the last figures of the machines, of a whole minute if there are any."""
+        """Return the latest metrics of the machines, preferably of a whole minute."""
         try:
             points = self._metrics.utilization(self._cluster, _METRICS_OF_MINUTES, _MINUTE_S)
         except (DependencyUnavailable, NotFound) as error:
-            logger.debug("no figures of cluster %s: %s", self._cluster, error)
+            logger.debug("no metrics of cluster %s: %s", self._cluster, error)
             return None
         whole = [point for point in points if point.timestamp < minute]
         return next(iter((*whole[-1:], *points[-1:])), None)

@@ -32,7 +32,7 @@ logger = logging.getLogger("service_server.executions")
 
 _LOST = ExecutionResult.failed(Reason.WORKER_LOST, text("outcomes.worker_lost"))
 _REPLACED = ExecutionResult.failed(Reason.WORKER_LOST, text("outcomes.worker_replaced"))
-# The outcomes of an orphan in the metrics.
+# The label values of an orphan's outcome in the metrics.
 _RUN_AGAIN, _ENDED = "run_again", "ended"
 _UNREPORTED = ExecutionResult(
     status=JobStatus.TIMEOUT,
@@ -42,15 +42,15 @@ _UNREPORTED = ExecutionResult(
 
 
 class StabilityWindow:
-    """The time for which writes to the database have succeeded and its clock has gone on evenly.
+    """The time for which writes to the database have succeeded and its clock has advanced evenly.
 
-    It begins anew after a write that failed, after a pause in which there was none, as when this process or
-    its machine stood still, and after the database's clock was set: each of them lets leases run out whose
-    workers are alive. When the window has its full length, they have had the time to renew them.
+    It restarts after a failed write, after a pause without writes (this process or its machine stood still),
+    and after the database's clock was set. In each of these cases leases of live workers may have expired.
+    Once the window has reached its full length, they have had time to renew them.
 
     Args:
         clock: The clock of durations.
-        length_s: Seconds of its full length, and of a pause.
+        length_s: The full length in seconds; a longer time without writes counts as a pause.
     """
 
     def __init__(self, clock: Clock, length_s: float) -> None:
@@ -62,10 +62,10 @@ class StabilityWindow:
         self._database_time: datetime | None = None
 
     def succeeded(self, asked: float, database_time: datetime) -> bool:
-        """Note a write; return whether the window has its full length.
+        """Record a successful write; return whether the window has its full length.
 
         Args:
-            asked: When the write was begun, by the monotonic clock.
+            asked: When the write began, by the monotonic clock.
             database_time: The database's time at some moment since then.
         """
         now = self._clock.monotonic()
@@ -76,11 +76,11 @@ class StabilityWindow:
         return now - self._begin >= self._length_s
 
     def failed(self) -> None:
-        """Note a write that failed."""
+        """Record a failed write."""
         self._begin = None
 
     def _is_clock_set(self, asked: float, answered: float, database_time: datetime) -> bool:
-        """Compare the time that passed for the database with the least and the most that can have here."""
+        """Compare the time that passed in the database with the minimum and maximum that passed here."""
         if self._database_time is None:
             return False
         passed_s = (database_time - self._database_time) / timedelta(seconds=1)
@@ -89,18 +89,18 @@ class StabilityWindow:
 
 
 class RecoverOrphans:
-    """Recovers orphans, which are executions whose lease has expired, and re-notifies of waiting executions.
+    """Recovers orphans (executions whose lease has expired) and sends wake-ups again for waiting executions.
 
-    * The job of an orphan gets a new execution if it may have one, else it ends FAILED with the reason
-      worker_lost. An orphan that was delegated to an engine has run out of time.
-    * Streamed output of an orphan is its output, as far as the output feed still has it.
-    * Workers are woken again for executions that have waited unclaimed for long: their wake-up may be lost.
-      Executions that wait for their tenant are left out.
-    * Any number of processes may sweep at once: the first write counts.
-    * While the database takes no writes no worker can renew a lease, and when its clock is set forward every
-      lease expires. So no execution is an orphan before this process has written to the database, with an
-      even clock, for two intervals of renewal, as one renewal may fail. A process that has just started waits
-      likewise. Executions of this process itself are renewed first.
+    * The job of an orphan gets a new execution if it is allowed one; otherwise it ends as FAILED with the
+      reason worker_lost. An orphan that was delegated to an engine ends as TIMEOUT.
+    * The streamed output of an orphan becomes its output, as far as the output feed still has it.
+    * Workers are woken again for executions that have waited unclaimed for long, because their wake-up may be
+      lost. Executions held back by their tenant's state or quota are left out.
+    * Any number of processes may sweep at the same time: the first write counts.
+    * While the database accepts no writes, no worker can renew a lease; when its clock is set forward, every
+      lease expires. A process therefore recovers no execution until its writes have succeeded, with an even
+      clock, for two renewal intervals (one renewal may fail). The same holds for a process that has just
+      started. Each process renews its own executions first.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class RecoverOrphans:
         self._measurements = measurements
 
     def __call__(self) -> int:
-        """Sweep once; return how many executions were recovered or announced again."""
+        """Sweep once; return how many executions were recovered or woken for again."""
         try:
             recovered = sum(self._try_to_recover(execution) for execution in self._overdue())
         except DependencyUnavailable:
@@ -166,12 +166,12 @@ class RecoverOrphans:
             return self.recover(overdue)
         except DependencyUnavailable:
             raise
-        except Exception:  # one that cannot be recovered must not keep the others from it
+        except Exception:  # one execution that cannot be recovered must not block the others
             logger.exception("execution %s could not be recovered", overdue.id)
             return False
 
     def recover(self, overdue: Execution) -> bool:
-        """Recover an execution; return False if somebody has renewed its lease or ended it meanwhile."""
+        """Recover an execution; return False if its lease was renewed or it ended in the meantime."""
         now = overdue.not_before(self._clock.now())
         next_id, entry_id = ExecutionId(self._ids.new()), AuditEntryId(self._ids.new())
         output = _streamed_output(self._output_feed.recall(overdue.id), self._inline_bytes)
@@ -193,7 +193,7 @@ class RecoverOrphans:
             jobs.append(before)
             if not transaction.executions.expire_lease(overdue.id, now):
                 return False
-            # As it is now that it has ended: its start may have been recorded since it was found.
+            # Read again now that it has ended: its start may have been recorded since it was found.
             expired = transaction.executions.get(overdue.id) or overdue
             execution: Execution | None = None
             events: tuple[Event, ...]
@@ -212,7 +212,7 @@ class RecoverOrphans:
                 transaction.executions.add(after, execution)
                 transaction.executions.end(overdue.id, _of_replaced(output), now)
             self._outbox_writer.add(transaction, events, after)
-            # Its processor time is not known.
+            # The processor time is unknown.
             record_end(
                 transaction, entry_id, before, Usage(executions=int(expired.started_at is not None)), now
             )
@@ -233,7 +233,7 @@ class RecoverOrphans:
             self._wake_workers.after_end(job.tenant)
 
     def _renotify(self) -> int:
-        """Enqueue wake-ups for executions that have waited for long, as far as the queue has few of them."""
+        """Enqueue wake-ups for executions that have waited for long, up to the room left in the queue."""
         room = self._max_wake_ups - self._work_queue.backlog()
         if room <= 0:
             return 0
@@ -254,7 +254,7 @@ def _streamed_output(chunks: Iterable[OutputChunk], inline_bytes: int) -> Mappin
 
 
 def _of_replaced(output: Mapping[Stream, Output]) -> ExecutionResult | None:
-    """The result of an execution that another replaces has nothing but the output of its program."""
+    """Return the result of a replaced execution: only its program's output, or None without output."""
     has_written = any(written.total_bytes for written in output.values())
     return _with_output(_REPLACED, output) if has_written else None
 

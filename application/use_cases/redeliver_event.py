@@ -1,4 +1,4 @@
-"""Command: post an event once more."""
+"""Command: deliver an event again."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import Conflict, NotFound
@@ -11,28 +11,28 @@ from domain.webhook import Delivery, DeliveryId, DeliveryStatus, WebhookId
 
 
 class RedeliverEvent:
-    """Has an event that arrived, or is a dead letter, posted once more, under its id.
+    """Delivers an event again, under the same id, if it was delivered or is a dead letter.
 
-    * It is attempted for as long as a new one.
-    * One that is still attempted is left as it is.
-    * A subscription that is disabled gets none.
+    * It is attempted for as long as a new event.
+    * A delivery that is still pending cannot be redelivered.
+    * Events are not redelivered to a disabled webhook.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
         self._unit_of_work = unit_of_work
 
     def __call__(self, caller: Caller, delivery_id: DeliveryId, to: WebhookId | JobId) -> Delivery:
-        """Return the delivery as it is then.
+        """Queue the delivery again; return it.
 
         Args:
             caller: The caller.
             delivery_id: The delivery.
-            to: Its subscription or, of a callback, its job.
+            to: Its webhook or, for a callback, its job.
 
         Raises:
-            NotFound: The caller reaches no such delivery there.
-            Conflict: The delivery is still attempted.
-            WebhookTransitionRefused: The subscription is disabled.
+            NotFound: There is no such delivery, or the caller cannot access it.
+            Conflict: The delivery is still pending.
+            WebhookTransitionRefused: The webhook is disabled.
         """
 
         def work(transaction: Transaction) -> Delivery:

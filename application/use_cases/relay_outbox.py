@@ -14,32 +14,33 @@ from domain.events import BatchSubmitted, JobCancelled, JobCompleted, JobRetried
 from domain.trace_context import TraceContext
 from domain.values import BatchId, MessageId
 
-# Events that leave an execution waiting for a worker. Older versions stored them in the outbox, also by the
-# last name.
+# Events that leave an execution waiting for a worker. Older versions stored them in the outbox, including
+# under the last name.
 _WAKING = frozenset({JobStarted.__name__, JobRetried.__name__, "ExecutionRequested"})
-# Events without listeners: a job that was not known until now has none.
+# Events without listeners: no one can listen to a job that was just created.
 _UNHEARD = frozenset({JobSubmitted.__name__})
 _ENDING = frozenset({JobCompleted.__name__, JobCancelled.__name__})
 
-# How many published messages are removed in one transaction, at the next sweep at the latest. A crash before
-# the removal publishes them once more.
+# How many published messages are removed in one transaction, at the latest at the next sweep. After a crash
+# before the removal they are published again.
 _FORGET_EVERY = 100
 
 
 class RelayOutbox:
-    """Publishes the events of commits, and removes the ones that the outbox has from it.
+    """Publishes the events of commits, and removes them from the outbox.
 
-    * Messages of this process's commits are handed over after the commit. A sweep of the outbox finds the
-      stale ones, left by a crash or by an outage of the queue.
-    * A worker is woken for each event that leaves an execution waiting, and for a batch as many as its
-      executions need; every event that can have a listener goes to the event feed.
+    * Messages of this process's commits are passed in after the commit. A sweep of the outbox finds the stale
+      ones, left by a crash or by an outage of the queue.
+    * Workers are woken once for each event that leaves an execution waiting, and once per execution of a
+      batch. Every event that can have a listener goes to the event feed.
     * A job's end may complete its batch.
-    * Any number of processes may sweep at once: each reserves the messages that it fetches for itself.
-    * A message may be published twice, and is published at least once, unless it may be lost.
+    * Any number of processes may sweep at the same time: each reserves the messages that it fetches.
+    * A message is published at least once, unless it may be lost, and sometimes twice.
 
     Args:
         stale_after_s: The age from which a message, or its reservation by a sweep, counts as abandoned.
-        max_wake_ups: How many wake-ups a batch has at most. `RecoverOrphans` adds more while executions wait.
+        max_wake_ups: The maximum number of wake-ups for a batch. `RecoverOrphans` adds more while executions
+            wait.
         batch: How many messages are swept at a time.
     """
 
@@ -69,7 +70,8 @@ class RelayOutbox:
         """Publish messages of commits.
 
         Raises:
-            DependencyUnavailable: The ones that may not be lost stay in the outbox, for a later sweep.
+            DependencyUnavailable: The queue is unavailable; messages that may not be lost stay in the outbox
+                for a later sweep.
         """
         self._publish(messages)
         with self._lock:
@@ -82,7 +84,7 @@ class RelayOutbox:
         """Remove the published messages from the outbox.
 
         Raises:
-            DependencyUnavailable: They stay there, to be published once more.
+            DependencyUnavailable: They stay in the outbox and are published again.
         """
         with self._lock:
             published, self._published = self._published, []
@@ -93,7 +95,7 @@ class RelayOutbox:
         """Publish all stale messages, in batches; return how many.
 
         Raises:
-            DependencyUnavailable: The remaining ones stay in the outbox.
+            DependencyUnavailable: The remaining messages stay in the outbox.
         """
         self.forget()
         total = 0
@@ -121,7 +123,7 @@ class RelayOutbox:
             self._complete_batches(sorted(ended))
 
     def _wake(self, count: int, traces: Sequence[TraceContext | None]) -> None:
-        """Wake workers, in the trace of the first request that asks for it, which refers to the others'."""
+        """Wake workers in the trace of the first request that needs them, linked to the other traces."""
         known = [trace for trace in traces if trace is not None]
         attributes = {"service_server.wake_ups": count}
         with (

@@ -1,15 +1,15 @@
-"""Command: have executions wait for a worker whose delay is over."""
+"""Command: release executions whose delay is over."""
 
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
 
 
 class ReleaseDelayed:
-    """Ends the delays of executions that follow failed ones.
+    """Releases delayed executions, which follow failed ones, when their delay is over.
 
-    * The database's clock decides, and the delay is stored with the execution: it goes on while no process
-      runs.
-    * Any number of processes may look at once; each releases other executions.
+    * The delay is stored with the execution and measured by the database's clock, so it also elapses while no
+      process runs.
+    * Any number of processes may release at the same time; each releases different executions.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, work_queue: WorkQueue, batch: int = 100) -> None:
@@ -18,10 +18,10 @@ class ReleaseDelayed:
         self._batch = batch
 
     def __call__(self) -> int:
-        """Release the executions that are due, so many at most; return how many.
+        """Release a batch of executions that are due; return how many.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         if not self._unit_of_work.read(lambda transaction: transaction.executions.has_due()):
             return 0

@@ -24,35 +24,35 @@ from domain.values import JobId
 
 logger = logging.getLogger("service_server.purges")
 
-# A purge or an object that its process has not come back to for so long is another's to take.
+# After this long without progress on a purge or an object, another process may take it over.
 _IDLE_S = 15.0
-# An object may be stored anew once another process has deleted it: a process that was held up for so long
-# deletes none.
+# An object may be stored again once another process has deleted it, so a process that was delayed for this
+# long deletes nothing.
 _LATE_S = _IDLE_S / 2
-# How long after its deletion a tenant's last upload may come: callers are authenticated from memory.
+# How long after its deletion a tenant may still upload, because callers are authenticated from a cache.
 _SETTLED = timedelta(seconds=60)
-# An object store takes some ten milliseconds to delete one.
+# An object store takes some ten milliseconds per deletion, so that several run at once.
 _DELETED_AT_ONCE = 8
 
 
 class RemoveDeleted:
-    """Removes all that purged projects and deleted tenants have, and the objects of removed jobs.
+    """Removes the data of purged projects and deleted tenants, and the objects of removed jobs.
 
-    * The rows of a batch of jobs go in one transaction, which notes the keys of their objects; then the
-      objects are deleted, and after them the notes. A process that is killed leaves nothing undone: another
-      goes on where it was.
-    * One process at a time works on a purge; an object that two delete is no error.
-    * Of jobs with many cases, results go before, in transactions of their own.
-    * Running jobs are cancelled first: those of a deleted tenant, and one that was started while its project
-      was purged.
-    * An object store that is out of reach delays its objects, and no rows.
-    * An object that an execution of another job names stays.
-    * A purge has ended when neither a job nor an object is left, a tenant's after a minute at the earliest.
-      Its project goes with it, or the tenant's projects, keys and sessions. The audit log has an entry of
-      that, with which the stored bytes are the tenant's again.
+    * The rows of a batch of jobs are removed in one transaction, which records the keys of their objects;
+      then the objects are deleted, and after them the records. If a process is killed, another continues
+      where it stopped.
+    * One process at a time works on a purge. It is harmless if two processes delete the same object.
+    * If a job has many cases, their results are removed first, in separate transactions.
+    * Running jobs are cancelled first: those of a deleted tenant, and a job started while its project was
+      purged.
+    * If an object store is unavailable, its objects are deleted later; rows are not delayed.
+    * An object that an execution of another job names is kept.
+    * A purge ends when no job and no object is left; a tenant's purge lasts a minute at least. Its project is
+      removed with it, or the tenant's projects, keys and sessions. An audit entry records the end and credits
+      the stored bytes to the tenant.
 
     Args:
-        batch: How many jobs, or objects, are removed in one transaction at most.
+        batch: The maximum number of jobs, or objects, removed in one transaction.
         max_batches: How many batches of jobs are removed in one round.
     """
 
@@ -84,10 +84,10 @@ class RemoveDeleted:
         self._max_batches = max_batches
 
     def __call__(self) -> int:
-        """Remove the next jobs and all objects that are due; return how many jobs.
+        """Remove the next jobs and all objects that are due; return how many jobs were removed.
 
         Raises:
-            DependencyUnavailable: The database or an object store is out of reach; the rest stays noted.
+            DependencyUnavailable: The database or an object store is unavailable; the rest is removed later.
         """
         if not self._unit_of_work.read(lambda transaction: transaction.purges.has_work()):
             return 0
@@ -147,7 +147,7 @@ class RemoveDeleted:
             try:
                 job = transaction.jobs.get_of_any_tenant(job_id)
             except CorruptRow as error:
-                logger.warning("%s; it ends when its lease does", error)
+                logger.warning("%s; it ends when its lease expires", error)
                 return
             if job is not None and not job.status.is_terminal:
                 cancel(transaction, self._outbox_writer, job, now)
@@ -173,7 +173,7 @@ class RemoveDeleted:
         return len(done)
 
     def _delete(self, late: float, deletion: PendingDeletion) -> bool:
-        """Delete an object, unless it is so late that another process may be deleting it, and may be done."""
+        """Delete an object, unless it is so late that another process may already be deleting it."""
         if self._clock.monotonic() >= late:
             return False
         if deletion.is_shared:
@@ -188,7 +188,7 @@ class RemoveDeleted:
 
 
 def _entry(entry_id: AuditEntryId, now: datetime, purge: Purge) -> AuditEntry:
-    """Return the record of the end of a purge."""
+    """Return the audit entry for the end of a purge."""
     is_of_tenant = purge.project_id is None
     return AuditEntry(
         id=entry_id,

@@ -1,4 +1,4 @@
-"""Command: remove blobs that nothing refers to."""
+"""Command: remove blobs without references."""
 
 import logging
 from datetime import datetime, timedelta
@@ -15,16 +15,17 @@ logger = logging.getLogger("service_server.blobs")
 
 
 class RemoveUnusedBlobs:
-    """Removes blobs to which nothing has referred for some hours.
+    """Removes blobs that have had no reference for some hours.
 
-    * The records of a batch go in one transaction, which notes their objects; `RemoveDeleted` deletes these.
-    * An upload that announces one of them at the same time comes before, and keeps it, or after, and stores
-      it anew.
-    * The audit log has an entry for each tenant, with which the stored bytes are the tenant's again.
+    * The rows of a batch are removed in one transaction, which records the keys of their objects;
+      `RemoveDeleted` deletes these.
+    * An upload that announces such a blob at the same time either comes first and keeps the blob, or comes
+      later and stores it again.
+    * An audit entry per tenant credits the freed bytes.
 
     Args:
         kept: How long a blob is kept after its last reference.
-        batch: How many are removed in one transaction at most.
+        batch: The maximum number removed in one transaction.
     """
 
     def __init__(
@@ -37,17 +38,17 @@ class RemoveUnusedBlobs:
         self._pace = Pace(clock, share=SOON, largest=batch)
 
     def __call__(self) -> int:
-        """Remove every blob that is due; return the stored bytes that were theirs."""
+        """Remove every blob that is due; return the stored bytes that were freed."""
         freed: list[int] = []
         self._pace.begin()
         while self._pace.step("files", lambda size: self._remove_batch(size, freed)):
             pass
         if freed_bytes := sum(freed):
-            logger.info("removed %d bytes of files that no job has any more", freed_bytes)
+            logger.info("removed %d bytes of unused files", freed_bytes)
         return freed_bytes
 
     def _remove_batch(self, size: int, freed: list[int]) -> int:
-        """Add the bytes of a batch; return its size, or 0 if it was the last one."""
+        """Remove a batch and add its bytes to `freed`; return its size, or 0 if it was the last one."""
         now = self._clock.now()
         entry_ids: dict[TenantName, AuditEntryId] = {}
 

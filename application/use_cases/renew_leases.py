@@ -9,7 +9,7 @@ from domain.values import ExecutionId, JobId
 
 
 class RenewLeases:
-    """Renews the leases of a process's executions, and of the cases that it runs."""
+    """Renews the leases of a process's executions, and of the ranges of cases that it runs."""
 
     def __init__(
         self,
@@ -26,9 +26,9 @@ class RenewLeases:
         self._lease_s = lease_s
 
     def __call__(self) -> Mapping[ExecutionId, JobId]:
-        """Renew all the leases in one transaction; return the lost executions, to be stopped.
+        """Renew all leases in one transaction; return the lost executions, which must be stopped.
 
-        Among them are the ones whose cases were run here and are lost.
+        They include executions of other workers whose cases ran here and whose range was lost.
         """
         running, ranges = self._in_flight.snapshot(), self._in_flight_cases.snapshot()
         if not running and not ranges:

@@ -18,10 +18,10 @@ logger = logging.getLogger("service_server.executions")
 
 
 class ReplaceExecution:
-    """Queues a program once more, from its beginning, as an execution of its own.
+    """Replaces an execution with a new one that runs the program again from its beginning.
 
-    * An execution that its engine lost has had an attempt, and is replaced as often as its job allows.
-    * An execution that its worker stopped in order to end itself has had none.
+    * An execution that its engine lost counts as an attempt, and is replaced as often as its job allows.
+    * An execution that its worker requeued during its own shutdown does not count as an attempt.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class ReplaceExecution:
     def __call__(
         self, execution_id: ExecutionId, job_id: JobId, failure: ExecutionResult | None = None
     ) -> bool:
-        """Replace the execution; return False if it is not its job's any more, or the job allows no other.
+        """Replace the execution; return False if it is no longer current or the job allows no other.
 
         Args:
             execution_id: The execution.
             job_id: Its job.
-            failure: The engine's result of its attempt; None if it is requeued and has had none.
+            failure: The engine's result of the attempt; None if the execution is requeued and does not count.
         """
         now = self._clock.now()
         next_id, entry_id = ExecutionId(self._ids.new()), AuditEntryId(self._ids.new())

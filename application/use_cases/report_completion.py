@@ -1,4 +1,4 @@
-"""Command: take an engine's report about a delegated execution."""
+"""Command: process an engine's report about a delegated execution."""
 
 from application.execution_attributes import attributes_of
 from application.log_context import logging_about
@@ -13,10 +13,11 @@ from domain.values import ExecutionId
 
 
 class ReportCompletion:
-    """Takes the report of an engine that was delegated with an execution.
+    """Processes the report of the engine that an execution was delegated to.
 
-    * The report is recorded in the inbox in the transaction that acts on it: delivered twice, it counts once.
-    * Where the engine wrote no log, the log is written here, before the job ends.
+    * The report is recorded in the inbox, in the transaction that acts on it, so that a duplicate counts
+      once.
+    * If the engine wrote no log, the log is written here, before the job ends.
     """
 
     def __init__(
@@ -37,16 +38,16 @@ class ReportCompletion:
         """Complete the execution; return whether this report was the one that counted.
 
         Raises:
-            InvalidValue: The report cannot be read, or is that of another job.
+            InvalidValue: The report cannot be read, or belongs to another job.
             NotFound: There is no such execution.
-            StorageUnavailable: The log can be neither stored nor kept; the report is to come again.
+            StorageUnavailable: The log can be neither stored nor kept; the engine must report again.
         """
         awaiting = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
         if awaiting is None:
-            return False  # a late one needs no log
+            return False  # a late report needs no log
         job, execution = awaiting
         if execution.state is ExecutionState.SPOOLED:
-            return False  # an earlier one is kept
+            return False  # the result of an earlier report is kept
         with (
             logging_about(job, execution),
             self._tracing.span("take report", attributes_of(job, execution), kind=SpanKind.CONSUMER),

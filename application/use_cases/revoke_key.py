@@ -15,12 +15,12 @@ from domain.tenant import DEFAULT_TENANT, TenantName
 
 
 class RevokeKey:
-    """Closes a key for good. One that is revoked stays as it is.
+    """Revokes a key permanently. Revoking it again changes nothing.
 
-    * A caller without ADMIN revokes no key that has it.
-    * The last active key with ADMIN is revoked only on a second request, which forces it: afterwards only
-      the command line on the machine makes keys for administrators.
-    * A key of another tenant is revoked by ADMIN only.
+    * A caller without ADMIN cannot revoke a key that has it.
+    * The last active key with ADMIN is revoked only with `force`; after that, only the command line on the
+      machine can create keys with ADMIN.
+    * Only ADMIN revokes keys of another tenant.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock) -> None:
@@ -30,7 +30,7 @@ class RevokeKey:
     def __call__(
         self, caller: Caller, key_id: KeyId, tenant: TenantName | None = None, *, force: bool = False
     ) -> KeyView:
-        """Return the key as it is then.
+        """Revoke the key; return it.
 
         Args:
             caller: The caller.
@@ -39,8 +39,8 @@ class RevokeKey:
             force: Whether to revoke the key even if it is the last active one with ADMIN.
 
         Raises:
-            NotFound: The caller reaches no such key, or there is no such tenant.
-            ScopeMissing: The caller lacks ADMIN, and the key has it, or is of another tenant.
+            NotFound: There is no such tenant, or no such key that the caller can access.
+            ScopeMissing: The caller lacks ADMIN, and the key has it or belongs to another tenant.
             Conflict: It is the last active key with ADMIN.
         """
         now = self._clock.now()
@@ -65,7 +65,7 @@ class RevokeKey:
 
 
 def active_administrators(transaction: Transaction, now: datetime) -> list[ApiKey]:
-    """Return the active keys with ADMIN, of which none is added or removed until the transaction ends."""
+    """Return the active keys with ADMIN; none is added or removed until the transaction ends."""
     transaction.tenants.lock_or_raise(DEFAULT_TENANT)
     keys = transaction.keys.administrators_of_any_tenant()
     return [key for key in keys if key.status(now) is KeyStatus.ACTIVE]

@@ -21,13 +21,12 @@ MAX_OVERLAP_S = 30 * 24 * 3_600
 
 
 class RotateKey:
-    """Gives a key a successor of the same rights and expiry, and lets the key expire after an overlap.
+    """Creates a successor with the same rights and expiry as a key, and lets the key expire after an overlap.
 
-    * A caller rotates no key with a scope that it lacks, for it learns the successor's text.
-    * A caller without ADMIN rotates no key that expires later, or has a higher limit of requests, than its
-      own.
-    * A key that is expired or revoked has no successor.
-    * A key of another tenant is rotated by ADMIN only.
+    * A caller cannot rotate a key with a scope that it lacks, because it learns the successor's text.
+    * A caller without ADMIN cannot rotate a key that expires later, or has a higher rate limit, than its own.
+    * An expired or revoked key cannot be rotated.
+    * Only ADMIN rotates keys of another tenant.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator, max_keys: int) -> None:
@@ -53,12 +52,12 @@ class RotateKey:
 
         Raises:
             InvalidValue: The overlap is negative or longer than MAX_OVERLAP_S.
-            NotFound: The caller reaches no such key, or there is no such tenant.
-            ScopeMissing: The caller lacks a scope of the key, or ADMIN for another tenant or for a key that
-                exceeds its own.
+            NotFound: There is no such tenant, or no such key that the caller can access.
+            ScopeMissing: The caller lacks a scope of the key, or lacks ADMIN and the key belongs to another
+                tenant or exceeds the caller's own.
             KeyTransitionRefused: The key is expired or revoked.
             TenantTransitionRefused: The tenant is deleted.
-            Conflict: The tenant has as many active keys as it may have.
+            Conflict: The tenant has the maximum number of active keys.
         """
         now = self._clock.now()
         successor_id, given = KeyId(self._ids.new()), KeyText.generate()

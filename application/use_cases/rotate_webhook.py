@@ -1,4 +1,4 @@
-"""Command: rotate the secret of a subscription."""
+"""Command: rotate the secret of a webhook."""
 
 from datetime import timedelta
 
@@ -17,10 +17,10 @@ from domain.webhook_signing import WebhookSecret
 
 
 class RotateWebhook:
-    """Gives a subscription another secret, which is returned once.
+    """Gives a webhook a new secret, which is returned once.
 
-    * Both secrets sign for an overlap, so that no event is refused while a receiver changes over.
-    * A second rotation within the overlap ends the time of the oldest secret.
+    * Both secrets sign during an overlap, so that receivers can switch without refusing events.
+    * A second rotation within the overlap ends the validity of the oldest secret.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, secrets: WebhookSecrets, clock: Clock) -> None:
@@ -31,16 +31,16 @@ class RotateWebhook:
     def __call__(
         self, caller: Caller, webhook_id: WebhookId, overlap_s: int = DEFAULT_OVERLAP_S
     ) -> IssuedWebhook:
-        """Return the subscription with its new secret.
+        """Return the webhook with its new secret.
 
         Args:
             caller: The caller.
-            webhook_id: The subscription.
-            overlap_s: Seconds for which the present secret signs too.
+            webhook_id: The webhook.
+            overlap_s: Seconds for which the old secret signs too.
 
         Raises:
             InvalidValue: The overlap is negative or longer than MAX_OVERLAP_S.
-            NotFound: The caller reaches no such subscription.
+            NotFound: There is no such webhook, or the caller cannot access it.
             Unprocessable: There is no key to seal the secret with.
         """
         with self._unit_of_work.recording_refusals(caller, Act.WEBHOOK_ROTATE, str(webhook_id)):

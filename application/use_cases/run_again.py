@@ -16,11 +16,11 @@ from domain.values import JobId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """The parts of a job that are to be different when it is run again; None for as before.
+    """The parts of a job that change in a rerun; None keeps a part.
 
     Attributes:
-        limits: By the names in `Limits`.
-        cases: Its cases; in their place it may have a `stdin`, and then it has no cases.
+        limits: Changed limits, by their names in `Limits`.
+        cases: The new cases. If `stdin` is given instead, the new job has no cases.
     """
 
     stdin: str | None = None
@@ -33,11 +33,11 @@ UNCHANGED = Changes()
 
 
 class RunAgain:
-    """Run a job's program once more: as a new job, with all that the old one was given but for some changes.
+    """Runs a job's program again as a new job, with the same input and limits except for the given changes.
 
-    * Its code is copied within the store: the old job may be deleted then.
+    * Its code is copied within the store, so the old job may be deleted afterwards.
     * Secret variables are passed on without being opened.
-    * The trace of the request refers to that of the old run.
+    * The trace of the request is linked to that of the old execution.
     """
 
     def __init__(self, job_reader: JobReader, upload_code: UploadCode, tracing: Tracing) -> None:
@@ -50,8 +50,8 @@ class RunAgain:
 
         Raises:
             NotFound: There is no such job, or its code is gone.
-            InvalidValue: The limits in force today refuse those of the old job, or a change breaks a rule.
-            SecretsUnavailable: The key that its secret variables are sealed with is not there any more.
+            InvalidValue: The current limits do not allow those of the old job, or a change breaks a rule.
+            SecretsUnavailable: The key that sealed its secret variables no longer exists.
             ProjectTransitionRefused: Its project takes no new work.
         """
         details = self._job_reader.get(caller, job_id)
@@ -69,7 +69,7 @@ class RunAgain:
 
 
 def given(details: JobDetails, code: str) -> UploadCodeCommand:
-    """Return the command to execute the same again, without its secrets.
+    """Return the command that uploads and executes the same program again, without its secrets.
 
     The input is that of the job's latest execution.
     """

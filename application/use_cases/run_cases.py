@@ -1,4 +1,4 @@
-"""Command: build a program once, and run it for the cases of its job, on the free threads of all workers."""
+"""Command: build a program once, and run it for the cases of its job, on idle threads of all workers."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,21 +49,23 @@ from domain.values import ExecutionId, JobId
 
 logger = logging.getLogger("service_server.cases")
 
-# Results are kept, and seen by readers, so often. A range takes several times as long: claims are few.
+# Results are stored, and become visible to readers, at this interval. A range takes several times as long, so
+# that claims are few.
 _KEEP_EVERY_S = 0.1
 _RANGE_S = 0.4
 _MAX_AT_ONCE = 64
-# Cases that are skipped take no time but that of their claim.
+# Skipped cases take no time except that of their claim.
 _SKIPPED_AT_ONCE = 500
 # The first cases show how long the others take.
 _FIRST = 2
-# Ranges for each thread that are left when the last ones are claimed.
+# How many ranges per thread are left when the last ones are claimed.
 _SHARES = 2
-# Jobs that are looked at for one whose runtime is on this machine.
+# How many jobs are examined to find one whose runtime is on this machine.
 _OFFERS = 8
-# How long the leader sleeps while others run the last cases; less if that is this process.
+# The maximum time that the leader sleeps while others run the last cases; threads of this process wake it
+# earlier.
 _WAIT_S = 0.1
-# The engine is asked again for a case that it failed so often in all.
+# A job fails after this many engine failures on its cases.
 _MAX_FAILURES = 3
 _CANCELLED = ExecutionResult(
     status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error=text("outcomes.cases_stopped")
@@ -71,10 +73,10 @@ _CANCELLED = ExecutionResult(
 
 
 class _End(Enum):
-    """The end of this process's work on a range."""
+    """How this process's work on a range ended."""
 
     DONE = auto()
-    LOST = auto()  # the claim, or the job
+    LOST = auto()  # the claim was lost, or the job has ended
     STOPPED = auto()
 
 
@@ -98,7 +100,7 @@ class _Work:
 
 @dataclass(slots=True)
 class _Entry:
-    """The place of a job's program in this process; its lock is held while it is built."""
+    """The slot of a job's program in this process; its lock is held while the program is built."""
 
     lock: Lock = field(default_factory=Lock)
     work: _Work | None = None
@@ -107,17 +109,18 @@ class _Entry:
 class RunCases:
     """Runs the cases of jobs.
 
-    * The worker that has claimed a job's execution leads: it builds the program, keeps the files of the build
+    * The worker that claimed a job's execution is the leader: it builds the program, keeps the build's files
       in the store, and wakes other workers.
-    * Every thread that finds no execution to claim helps: it claims some of the cases, under a lease, runs
-      each in a sandbox of its own, and keeps the results in batches. So cases are spread over all workers,
-      within the tenant's quota of running executions.
-    * The claim is the fence of every write about its cases. A worker that is lost loses the cases that it was
-      running: another claims the ones without a result. Every case has one result.
-    * The leader ends the execution when every case has a result. One that takes the place of a lost leader
-      finds the build and the results.
-    * A program, or one that judges it, is not built if another job of the tenant has the same.
-    * A case that the engine fails, through no fault of the program, is run again, three times in all.
+    * Every thread that finds no execution to claim is a helper: it claims a range of cases under a lease,
+      runs each in a separate sandbox, and stores the results in batches. In this way cases are spread over
+      all workers, within the tenant's quota of running executions.
+    * The claim is the fence of every write about its cases. If a worker is lost, another claims its cases
+      that have no result. Every case has one result.
+    * The leader ends the execution when every case has a result. A leader that replaces a lost one finds the
+      build and the results.
+    * The program or a judge is not built if another job of the tenant has the same build.
+    * If the engine fails on cases through no fault of the program, they are run again, up to three failures
+      in all.
     """
 
     def __init__(
@@ -161,7 +164,7 @@ class RunCases:
         self._lock = Lock()
 
     def __call__(self, job: Job, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
-        """Build the program of a job, and return its result when all of its cases have theirs."""
+        """Build the program of a job, and return the job's result when all of its cases have a result."""
         try:
             with self._shared(job, request, observer) as work:
                 if isinstance(work, EngineReport):
@@ -170,15 +173,15 @@ class RunCases:
                 self._wake(work)
                 return self._follow(work)
         except DependencyUnavailable as error:
-            logger.warning("the cases of job %s are interrupted: %s", job.id, error)
+            logger.warning("the cases of job %s were interrupted: %s", job.id, error)
             message = text("outcomes.cases_interrupted", cause=said_by(error))
             return EngineReport(ExecutionResult.failed(Reason.INTERNAL, message), is_lost=True)
 
     def help(self) -> bool:
-        """Run cases that another thread leads, as long as no execution waits; return False if there are none.
+        """Run cases led by another thread, as long as no execution waits; return False if there are none.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         if self._engine.refuses_cases() is not None:
             return False
@@ -238,7 +241,7 @@ class RunCases:
             taken = self._claim(work.job.id, self._limit(work))
 
     def _has_other_work(self) -> bool:
-        """Whether an execution waits that could be claimed here: it comes before the cases of others."""
+        """Whether an execution waits that could be claimed here; it comes before cases led by others."""
         languages = self._engine.startable_languages()
         return bool(
             self._unit_of_work.read(lambda transaction: transaction.executions.waiting(0.0, 1, languages))
@@ -256,7 +259,7 @@ class RunCases:
     def _shared(
         self, job: Job, request: ExecutionRequest, observer: ExecutionObserver
     ) -> Iterator[_Work | EngineReport]:
-        """Share the program of an execution among the threads of this process: the first one builds it."""
+        """Share the program of an execution among the threads of this process; the first one builds it."""
         with self._lock:
             entry = self._entries.setdefault(request.execution_id, _Entry())
         opened: _Work | EngineReport | None = None
@@ -307,18 +310,18 @@ class RunCases:
         return _Work(job, references.stop_on, request.execution_id, cases, judge)
 
     def _known_build(self, tenant: TenantName, key: str) -> KeptBuild | None:
-        """Return a build that another job of the tenant has, unless its files are out of reach."""
+        """Return the build of another job of the tenant, unless its files are unavailable."""
         build = self._unit_of_work.read(lambda transaction: transaction.cases.find_build(tenant, key))
         if build is None:
             return None
         try:
             return KeptBuild(self._blobs.read(tenant, build.tree), build.compile_output)
         except ApplicationError as error:
-            logger.warning("a program is built again: %s", error)
+            logger.warning("building a program again: %s", error)
             return None
 
     def _keep_builds(self, job: Job, built: BuiltProgram, judge: CaseJudge, total: int) -> None:
-        """Store the files of builds for other workers and jobs, and let cases be claimed."""
+        """Store the files of builds for other workers and jobs, and allow cases to be claimed."""
         trees: dict[BlobRef, bytes] = {}
         builds: dict[str, JobBuild] = {}
         run = CaseRun(tree=None, compile_output=built.compile_output)
@@ -366,7 +369,7 @@ class RunCases:
                 logger.warning("no worker is woken for cases: %s", error)
 
     def _follow(self, work: _Work) -> EngineReport:
-        """Run cases, and wait for the ones that others run, until each has a result."""
+        """Run cases, and wait for the cases that others run, until each has a result."""
         job = work.job
         until = self._clock.monotonic() + self._max_s
         while True:
@@ -402,10 +405,10 @@ class RunCases:
         try:
             self._unit_of_work.run(lambda transaction: transaction.cases.release([taken.id]))
         except DependencyUnavailable as error:
-            logger.warning("cases of job %s wait for the end of their lease: %s", taken.job_id, error)
+            logger.warning("cases of job %s stay claimed until their lease expires: %s", taken.job_id, error)
 
     def _limit(self, work: _Work) -> int:
-        """Return how many cases to claim: for some time, and no more than leaves some for every thread."""
+        """Return how many cases to claim: enough for some time, but leaving some for every thread."""
         if work.skips:
             return _SKIPPED_AT_ONCE
         if not work.ran:
@@ -423,7 +426,7 @@ class RunCases:
             return end
 
     def run_case(self, work: _Work, index: int) -> CaseResult | ExecutionResult:
-        """Run one case; return the engine's result if it is no verdict."""
+        """Run one case; return the engine's result if there is no verdict."""
         case = work.cases[index]
         limits = replace(work.job.spec.limits, **case.limits)
         given = CaseInput(stdin=case.stdin, args=case.args, limits=limits)
@@ -443,7 +446,7 @@ class RunCases:
     def keep(
         self, work: _Work, taken: CaseRange, results: Sequence[CaseResult], *, is_done: bool
     ) -> CaseRun | None:
-        """Keep results, and an event of them; return the cases as they are now, None if the claim is lost."""
+        """Store results and an event about them; return the state of the cases, None if the claim is lost."""
         failed = min((result.index for result in results if not result.is_accepted), default=None)
         events = [_judged(work, results, self._clock)] if results else []
 
@@ -458,11 +461,11 @@ class RunCases:
         return self._retry(lambda: self._unit_of_work.run(write, self._retry))
 
     def now(self) -> float:
-        """Return the time, on the monotonic clock."""
+        """Return the time of the monotonic clock."""
         return self._clock.monotonic()
 
     def _sum_up(self, work: _Work, *, stopped: bool = False) -> ExecutionResult:
-        """Return the result of the execution: of all cases, or of the ones that were run until it stopped."""
+        """Return the result of the execution, over all cases or, if stopped, over the ones that have run."""
         results, run = self._retry(
             lambda: self._unit_of_work.read(
                 lambda transaction: (
@@ -485,7 +488,7 @@ class RunCases:
         )
 
     def _out_of_time(self, job_id: JobId) -> ExecutionResult:
-        logger.warning("the cases of job %s have run out of time", job_id)
+        logger.warning("the cases of job %s ran out of time", job_id)
         return ExecutionResult(
             status=JobStatus.TIMEOUT,
             reason=Reason.WALL_TIME_LIMIT,
@@ -494,7 +497,7 @@ class RunCases:
 
 
 class _RangeRunner:
-    """Runs the cases of one range, and keeps their results now and then."""
+    """Runs the cases of one range, and stores their results at intervals."""
 
     def __init__(self, cases: RunCases, work: _Work, taken: CaseRange) -> None:
         self._cases = cases
@@ -525,7 +528,7 @@ class _RangeRunner:
         return self._cases.run_case(self._work, index)
 
     def _is_due(self, result: CaseResult) -> bool:
-        """Whether results are to be kept now: from time to time, and at once if others are to be skipped."""
+        """Whether results should be stored now: at intervals, and at once if other cases must be skipped."""
         stops = self._work.stop_on is StopOn.FIRST_FAILURE and self._skip_after is None
         is_failure = not result.is_accepted and result.verdict is not Verdict.SKIPPED
         return (stops and is_failure) or self._cases.now() - self._kept_at >= _KEEP_EVERY_S
@@ -542,7 +545,7 @@ class _RangeRunner:
 
 
 def _progress(transaction: Transaction, work: _Work) -> tuple[bool, int]:
-    """Return whether the execution is still its job's, and how many ranges have cases without a result."""
+    """Return whether the execution is still current, and how many ranges have cases without a result."""
     job = transaction.jobs.get_of_any_tenant(work.job.id)
     is_current = (
         job is not None and job.status is JobStatus.RUNNING and job.current_execution_id == work.execution_id
@@ -570,7 +573,7 @@ def _judged(work: _Work, results: Sequence[CaseResult], clock: Clock) -> CasesJu
 
 
 def _resource(results: Sequence[CaseResult]) -> ResourceUsage | None:
-    """Return the times of all cases together, and the largest memory."""
+    """Return the total times of all cases, and their largest memory."""
     ran = [result for result in results if result.time_ms is not None]
     if not ran:
         return None

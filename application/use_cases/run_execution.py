@@ -1,4 +1,4 @@
-"""Command: claim an execution, run it and complete it: a worker's whole task."""
+"""Command: claim an execution, run it and complete it: the whole task of a worker."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -46,20 +46,19 @@ from domain.values import BatchId, ExecutionId
 
 logger = logging.getLogger("service_server.executions")
 
-# How long after the program's own time an engine may take to report its end, in seconds.
+# The time in seconds that an engine has after the program's own limit to report its end.
 REPORT_GRACE_S = 30.0
-# How long a standalone runner waits for an engine that is away, before it tries again.
+# How long a standalone runner waits before it retries an unavailable engine.
 _AGAIN_AFTER_S = 1.0
 
 
 class RunExecution:
-    """Claim an execution that waits, run it, and complete it.
+    """Claims a waiting execution, runs it, and completes it.
 
-    * A wake-up only means that some execution waits: which one, and whether it still does, the database
-      knows.
-    * A job with cases is led here, and helped with where no execution waits: `RunCases`.
-    * Secret variables are opened when the engine is about to start the program, and not before. A job whose
-      secrets do not open here has failed.
+    * A wake-up only means that some execution may be waiting; the database decides which one.
+    * A job with cases is led here, and threads that find no waiting execution help with cases: `RunCases`.
+    * Secret variables are opened only when the engine is about to start the program. A job whose secrets
+      cannot be opened here fails.
     * The claim is a lease that `RenewLeases` extends while the program runs; a worker that loses it can no
       longer write.
     """
@@ -107,8 +106,8 @@ class RunExecution:
         self._worker = worker
 
     def __call__(self, only: ExecutionId | None = None) -> bool:
-        """Run one execution to its end, any that waits or this one only; return False if there is none."""
-        if self._spool.is_full():  # what cannot be stored later is not begun
+        """Run one execution to its end, the next or the given one; return False if there is none."""
+        if self._spool.is_full():  # do not start work whose result could not be stored
             return False
         asked_at = self._clock.now()
         claim = self._claim_execution(only)
@@ -140,9 +139,9 @@ class RunExecution:
         return True
 
     def run_standalone(self, execution_id: ExecutionId) -> None:
-        """Run one execution, and again as long as its engine cannot start it or its tenant has it wait.
+        """Run one execution, and retry while its engine cannot start it or its tenant holds it back.
 
-        No wake-up comes for it.
+        No wake-up is sent for it.
         """
         self(execution_id)
         while self._waits(execution_id):
@@ -167,7 +166,7 @@ class RunExecution:
         return execution is not None and execution.claimed_at is None and execution.ended_at is None
 
     def _execute(self, claim: Claim) -> tuple[EngineReport | None, Execution]:
-        """Return the program's report, and the execution with the start that was recorded for it."""
+        """Return the program's report, and the execution with its recorded start."""
         job, execution = claim.job, claim.execution
         request = ExecutionRequest(
             execution_id=execution.id,
@@ -205,7 +204,7 @@ class RunExecution:
                     Reason.SECRETS_UNAVAILABLE, text("outcomes.not_started_because", cause=said_by(error))
                 )
             )
-        except Exception:  # the job must end in spite of a bug of its engine
+        except Exception:  # the job must end in spite of a bug in its engine
             logger.exception("the engine failed on execution %s", execution.id)
             report = EngineReport(ExecutionResult.failed(Reason.INTERNAL, text("outcomes.engine_failed")))
         finally:
@@ -243,7 +242,7 @@ class RunExecution:
         )
 
     def _record(self, claim: Claim, write: Callable[[ExecutionRepository], None], subject: str) -> None:
-        """Record progress that only readers need: a program does not fail for the lack of it."""
+        """Record progress that only readers need; a failure to record it does not fail the program."""
         try:
             self._unit_of_work.run(lambda transaction: write(transaction.executions))
         except DependencyUnavailable as error:
@@ -270,13 +269,13 @@ class RunExecution:
             self._unmark_started(execution_id)
         finish = self._finish_execution(job, execution, report)
         if report.result.status is JobStatus.TIMEOUT:
-            if finish is Finish.KEPT:  # the execution is still its job's, so nothing else of the job runs
+            if finish is Finish.KEPT:  # the execution is still current: no other one of the job runs
                 self._engine.cancel(execution_id, job.id)
             elif finish is not Finish.UNRECORDED:
                 self._stop(job, execution_id)
 
     def _requeue(self, job: Job, execution_id: ExecutionId) -> bool:
-        # The engine is told before: after, it might stop the one that took this one's place.
+        # The engine is told first; after the replacement it might stop the new execution.
         self._engine.cancel(execution_id, job.id)
         return self._replace_execution(execution_id, job.id)
 
@@ -294,7 +293,7 @@ class RunExecution:
                 self._retry,
             )
         )
-        if not is_held:  # cancelled, or recovered, while the engine took it
+        if not is_held:  # cancelled or recovered before the engine's answer was recorded
             self._stop(job, execution_id)
 
 
@@ -309,7 +308,7 @@ def _outcome_of(report: EngineReport) -> Attributes:
 
 
 class _Observer(ExecutionObserver):
-    """Passes on an engine's observations of one execution, and records when output came."""
+    """Forwards an engine's observations of one execution, and records when output arrived."""
 
     def __init__(
         self,
@@ -352,7 +351,7 @@ class _Observer(ExecutionObserver):
             self._record_notes(self._claim, self._notes)
 
     def close(self) -> None:
-        """Measure and trace the stages of the program, once its engine observes no more."""
+        """Measure and trace the stages of the program, after its engine's last observation."""
         self._end_build()
         if self._run_began is not None:
             self._stages.append(("run program", self._run_began, self._clock.now()))
@@ -360,7 +359,7 @@ class _Observer(ExecutionObserver):
             self._tracing.record(name, begin, end)
 
     def _end_build(self) -> None:
-        """Measure a build that has begun: its end is the program's start, or the report that it failed."""
+        """Measure a build that has begun: it ends with the program's start or a report of failure."""
         if self._build_began is not None:
             (began_s, began), self._build_began = self._build_began, None
             self._stages.append(("build program", began, self._clock.now()))
@@ -395,5 +394,5 @@ class _Observer(ExecutionObserver):
 
 
 def _seconds(duration: timedelta) -> float:
-    """Return the seconds of a duration between times of two clocks."""
+    """Return the seconds between two times of different clocks, at least 0."""
     return max(duration / timedelta(seconds=1), 0.0)

@@ -1,4 +1,4 @@
-"""Command: post a test event to a subscription."""
+"""Command: send a test event to a webhook."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.clock import Clock
@@ -11,10 +11,10 @@ from domain.webhook import Delivery, DeliveryId, WebhookEvent, WebhookId
 
 
 class SendTestEvent:
-    """Has an event of a type of its own posted to one subscription.
+    """Sends an event of type `test` to one webhook.
 
-    * It is attempted as every event is.
-    * A subscription that is disabled gets none.
+    * It is attempted like any other event.
+    * A disabled webhook gets none.
     """
 
     def __init__(
@@ -29,8 +29,8 @@ class SendTestEvent:
         """Return the delivery of the event.
 
         Raises:
-            NotFound: The caller reaches no such subscription.
-            WebhookTransitionRefused: It is disabled.
+            NotFound: There is no such webhook, or the caller cannot access it.
+            WebhookTransitionRefused: The webhook is disabled.
         """
         now, delivery_id = self._clock.now(), DeliveryId(self._ids.new())
 

@@ -16,8 +16,8 @@ from domain.tenant import Tenant, TenantName, TenantStatus
 class SetQuota:
     """Sets the quota of a tenant that is not deleted.
 
-    * It takes the place of the whole quota before, and counts for what begins from then on.
-    * Workers are woken for executions that may run by the new one.
+    * It replaces the entire previous quota, and applies to work that begins from then on.
+    * Workers are woken for executions that may run under the new quota.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, wake_workers: WakeWorkers) -> None:
@@ -29,7 +29,7 @@ class SetQuota:
 
         Raises:
             NotFound: There is no such tenant.
-            TenantTransitionRefused: It is deleted.
+            TenantTransitionRefused: The tenant is deleted.
         """
 
         def work(transaction: Transaction) -> Tenant:

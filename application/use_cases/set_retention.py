@@ -1,4 +1,4 @@
-"""Command: set the retention of a tenant or of a project."""
+"""Command: set the retention policy of a tenant or of a project."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import NotFound
@@ -17,12 +17,13 @@ from domain.values import parse_project_reference
 class SetRetention:
     """Sets how long jobs and logs of a tenant or of a project are kept.
 
-    * It takes the place of the whole policy before. A figure that it lacks is the tenant's, or the service's.
-    * It goes for what there is already, too.
-    * A suspended tenant changes no project's.
+    * It replaces the entire previous policy. A value that it does not set is inherited from the tenant or the
+      service.
+    * It also applies to existing jobs and logs.
+    * A suspended tenant cannot change the policies of its projects.
 
     Args:
-        default: The service's own policy.
+        default: The policy of the service.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, default: Retention) -> None:
@@ -30,7 +31,7 @@ class SetRetention:
         self._default = default
 
     def __call__(self, caller: Caller, owner: TenantName | str, policy: Retention) -> RetentionView:
-        """Return the policy of its owner, and the one that is in force for it then.
+        """Return the policy as set, and the policy in force for its owner.
 
         Args:
             caller: The caller.
@@ -38,7 +39,7 @@ class SetRetention:
             policy: The policy.
 
         Raises:
-            InvalidValue: The text can be neither a name nor an id.
+            InvalidValue: The reference is neither a valid name nor a valid id.
             NotFound: There is no such tenant or project.
             TenantTransitionRefused: The tenant is deleted; for a project, suspended.
         """

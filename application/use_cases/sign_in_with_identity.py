@@ -1,4 +1,4 @@
-"""Command: sign a visitor of the dashboard in with an identity that a provider vouches for."""
+"""Command: sign in a visitor of the dashboard with an identity from an identity provider."""
 
 from application.errors import SignInRefused
 from application.ports.identity_provider import Identity, IdentityProvider, ProviderAnswer, SignInAttempt
@@ -14,12 +14,12 @@ from domain.tenant import TenantStatus
 
 
 class SignInWithIdentity:
-    """Signs a user of the identity provider in.
+    """Signs in a user of the identity provider.
 
-    * The session's tenant and rights are those that the claims of the user's identity name.
-    * A user without a tenant or a role, or of a tenant that is deleted or unknown, is refused; one of a
-      suspended tenant is not.
-    * A refusal has an entry in the audit log.
+    * The claims of the user's identity determine the session's tenant and scopes.
+    * A user is refused without a tenant or a role, or if the tenant is deleted or unknown, but not if it is
+      suspended.
+    * A refusal is recorded in the audit log.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class SignInWithIdentity:
         self._record_refusal = record_refusal
 
     def begin(self, attempt: SignInAttempt) -> str:
-        """Return the address at which a user signs in at the provider.
+        """Return the URL at which a user signs in at the provider.
 
         Raises:
             SignInRefused: There is no provider.
-            DependencyUnavailable: The provider is out of reach.
+            DependencyUnavailable: The provider is unavailable.
         """
         return self._identity_provider.sign_in_url(attempt)
 
@@ -53,17 +53,17 @@ class SignInWithIdentity:
         address: str | None,
         before: SessionToken | None,
     ) -> SignedIn:
-        """Open a session for the user of the provider's answer.
+        """Open a session for the user in the provider's answer.
 
         Args:
-            attempt: The sign-in that the browser has begun.
-            answer: The answer that the browser brings.
-            address: The network address that the visitor calls from.
-            before: The secret that the visitor's browser has.
+            attempt: The sign-in that the browser began.
+            answer: The provider's answer that the browser brings.
+            address: The network address of the visitor.
+            before: The session token that the visitor's browser has.
 
         Raises:
-            SignInRefused: The answer is not one to this attempt, or gives the user no place here.
-            DependencyUnavailable: The provider or the database is out of reach.
+            SignInRefused: The answer does not belong to this attempt, or gives the user no access here.
+            DependencyUnavailable: The provider or the database is unavailable.
         """
         subject = "provider"
         try:

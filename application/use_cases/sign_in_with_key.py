@@ -1,4 +1,4 @@
-"""Command: sign a visitor of the dashboard in with an API key."""
+"""Command: sign in a visitor of the dashboard with an API key."""
 
 from application.errors import SignInRefused
 from application.ports.clock import Clock
@@ -13,12 +13,12 @@ from domain.tenant import Tenant, TenantStatus
 
 
 class SignInWithKey:
-    """Signs a visitor in with the text of an API key.
+    """Signs in a visitor with the text of an API key.
 
-    * The session has the key's rights and reach, and ends with the key.
-    * A key that is malformed, unknown, expired, revoked or of a deleted tenant is refused, each in the same
-      words and after the same query; that of a suspended tenant is not.
-    * A refusal has an entry in the audit log.
+    * The session has the key's scopes and project, and ends when the key does.
+    * A key that is malformed, unknown, expired, revoked or of a deleted tenant is refused, always with the
+      same message and after the same query. A key of a suspended tenant is accepted.
+    * A refusal is recorded in the audit log.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class SignInWithKey:
         """Open a session.
 
         Args:
-            given: The text, as the visitor gave it.
-            address: The network address that the visitor calls from.
-            before: The secret that the visitor's browser has.
+            given: The text that the visitor entered.
+            address: The network address of the visitor.
+            before: The session token that the visitor's browser has.
 
         Raises:
-            SignInRefused: The key opens nothing.
-            DependencyUnavailable: The database is out of reach.
+            SignInRefused: The key is not valid.
+            DependencyUnavailable: The database is unavailable.
         """
         digest = key_digest(given.strip())
         found = self._unit_of_work.read(lambda transaction: transaction.keys.find(digest))

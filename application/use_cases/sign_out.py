@@ -13,10 +13,10 @@ from domain.session import SessionId
 class SignOut:
     """Ends sessions.
 
-    * A visitor ends its own session, or all that its principal has.
-    * A visitor with the scope `keys:write` ends any session of its tenant's principals; a visitor of one
-      project, those of that project; and ADMIN alone those with ADMIN.
-    * In this process a session is over at once, and everywhere within some seconds.
+    * A visitor can end its own session, or all sessions of its principal.
+    * A visitor with the scope `keys:write` can end any session of its tenant's principals; if it is
+      restricted to a project, only sessions of that project. Only ADMIN ends sessions with ADMIN.
+    * The session ends at once in this process, and within some seconds in all others.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class SignOut:
         return ended
 
     def of_member(self, caller: Caller, session_id: SessionId) -> None:
-        """End a session that the caller reaches.
+        """End a session that the caller can access.
 
         Raises:
-            ScopeMissing: It is another's, and the caller has no right to end it.
-            NotFound: The caller reaches no such session.
+            ScopeMissing: The session belongs to another principal, and the caller lacks the scope to end it.
+            NotFound: There is no such session, or the caller cannot access it.
         """
         now = self._clock.now()
 

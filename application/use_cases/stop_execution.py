@@ -15,14 +15,16 @@ logger = logging.getLogger("service_server.executions")
 
 
 class StopExecution:
-    """Stops an execution whose job has ended, or has another execution by now.
+    """Stops an execution whose job has ended or has another execution by now.
 
-    * An engine that knows jobs only stops every program of a job. So it is asked when the job has ended: by
-      the process that holds the execution, or by every process if the engine was delegated with it.
-    * Cases of the job that are run here are stopped as an execution that this process holds.
-    * An engine may be asked twice.
-    * An execution that was replaced is not mentioned to the engine, which may be running its replacement.
-    * A job that was deleted meanwhile had ended, and has no other execution: its engine is asked.
+    * Some engines know only jobs and stop every program of a job. An engine is therefore asked to cancel only
+      when the job has ended: by the process that holds the execution, or by every process if the execution is
+      delegated.
+    * Cases of the job that run here are stopped like an execution that this process holds.
+    * An engine may be asked more than once.
+    * An execution that was replaced is only detached, because the engine may be running its replacement.
+    * A job that was deleted in the meantime had ended and has no other execution, so its engine is asked to
+      cancel.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class StopExecution:
         self._in_flight_cases = in_flight_cases
 
     def __call__(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Stop the execution; one that runs elsewhere, or not at all, is no error."""
+        """Stop the execution; it may run elsewhere or not at all."""
         execution, job = self._unit_of_work.read(lambda transaction: _find(transaction, execution_id, job_id))
         if execution is None or job is None:
             logger.info("the job of execution %s was deleted; stopping it", execution_id)
@@ -46,7 +48,7 @@ class StopExecution:
             return
         with logging_about(job, execution):
             if job.current_execution_id != execution_id:
-                logger.info("execution %s has lost its lease, and another took its place", execution_id)
+                logger.info("execution %s was replaced by another one; detaching it", execution_id)
                 self._engine.detach(execution_id, job_id)
             elif job.status.is_terminal and (execution.is_delegated or self._runs(execution_id, job_id)):
                 logger.info("the job of execution %s has ended; stopping it", execution_id)

@@ -46,13 +46,13 @@ from domain.webhook_signing import WebhookSecret
 
 logger = logging.getLogger("service_server.jobs")
 
-# Of more faults than this, the first ones are named.
+# If there are more faults than this, only the first ones are listed.
 MAX_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ending:
-    """The callback of a batch, sealed; its secret too, if it was made here."""
+    """The callback of a batch with its secret sealed, and also unsealed if it was generated here."""
 
     callback_url: str | None = None
     callback_secret: SealedSecrets | None = None
@@ -60,13 +60,13 @@ class _Ending:
 
 
 class SubmitBatch:
-    """Keeps the code of many jobs and executes them: all of them, or none.
+    """Stores the code of many jobs and executes them: all of them or none.
 
-    * Each job has all that an upload of its own would have, under the rules of `UploadCode`.
-    * The whole batch has to fit the quotas of its tenant.
-    * The faults of all jobs are named, up to a bound.
+    * Each job follows the rules of a single upload (`UploadCode`).
+    * The whole batch must fit the quotas of its tenant.
+    * The faults of all jobs are listed, up to a maximum.
     * Workers are woken by one message.
-    * The audit log has an entry for each project of the jobs.
+    * There is an audit entry for each project of the jobs.
     """
 
     def __init__(
@@ -103,21 +103,21 @@ class SubmitBatch:
         commands: Sequence[UploadCodeCommand | RefusedJob],
         callback: CallbackCommand | None = None,
     ) -> BatchView:
-        """Store the jobs, and execute the ones whose commands ask for it.
+        """Store the jobs, and execute those whose commands request it.
 
         Args:
             caller: The caller.
-            commands: The commands; in the place of one that breaks a rule by itself is its fault.
+            commands: The commands; a command that breaks a rule by itself is replaced by its fault.
             callback: The receiver of the end of the batch.
 
         Raises:
             InvalidValue: There are no jobs, or too many.
             BatchRefused: Some jobs break a rule; nothing was stored.
             ProjectTransitionRefused: A project takes no new work.
-            TenantTransitionRefused: The tenant starts none.
-            QuotaExceeded: There is no room for all of them in a quota; there is no job.
-            DependencyUnavailable: A part of the service is out of reach; there is no job.
-            CommitOutcomeUnknown: The database went away during the commit; there may be the batch.
+            TenantTransitionRefused: The tenant is suspended.
+            QuotaExceeded: A quota has no room for all of them; no job was created.
+            DependencyUnavailable: The database or a store is unavailable; no job was created.
+            CommitOutcomeUnknown: The database failed during the commit; the batch may exist.
         """
         batch_id = BatchId(self._ids.new())
         with self._unit_of_work.recording_refusals(caller, Act.BATCH_SUBMIT, str(batch_id)):
@@ -163,11 +163,11 @@ class SubmitBatch:
                 again=batch_again(caller, batch_id),
             )
         except CommitOutcomeUnknown:
-            raise  # the jobs may be there, and must not be without their code
+            raise  # the jobs may exist and must keep their code
         except (DomainError, ApplicationError):
             self._discard(codes)
             raise
-        if view.batch.id != batch_id:  # of an earlier request under the same idempotency key
+        if view.batch.id != batch_id:  # the result of an earlier request with the same idempotency key
             self._discard(codes)
             return view
         return view if ending.made_secret is None else replace(view, callback_secret=ending.made_secret)
@@ -176,7 +176,7 @@ class SubmitBatch:
         """Return the callback of a batch, with its secret sealed.
 
         Raises:
-            InvalidValue: Its URL is none, or leads to an address that is not allowed.
+            InvalidValue: The URL is invalid, or leads to an address that is not allowed.
             Unprocessable: There is no key to seal the secret with.
         """
         if callback is None:
@@ -193,8 +193,8 @@ class SubmitBatch:
         """Check all jobs.
 
         Raises:
-            BatchRefused: Some break a rule.
-            TooLarge: Their cases are too large together: a few bytes can name a file for many cases.
+            BatchRefused: Some jobs break a rule.
+            TooLarge: The jobs' cases are too large in total: a few bytes can name a file for many cases.
         """
         submissions: list[Submission] = []
         faults: list[RefusedJob] = []
@@ -210,7 +210,7 @@ class SubmitBatch:
                 detail = error.detail if isinstance(error, InvalidValue) else str(error)
                 faults.append(RefusedJob(index, error.field, detail))
             except NotFound as error:
-                # A job names a project, and a case set.
+                # A job names a project and a case set.
                 faults.append(RefusedJob(index, error.kind.replace(" ", "_"), str(error)))
             else:
                 submissions.append(submission)
@@ -232,7 +232,7 @@ class SubmitBatch:
         now: datetime,
         usage: dict[ProjectId, Usage],
     ) -> BatchView:
-        """Store the jobs, and note the use of each project."""
+        """Store the jobs, and add the usage of each project to `usage`."""
         projects: dict[ProjectId | ProjectName, Project] = {}
         jobs: list[Job] = []
         events: list[tuple[Event, Job]] = []
@@ -242,7 +242,7 @@ class SubmitBatch:
             if project is None:
                 project = self._upload_code.project(transaction, caller, submission.reference, now)
                 projects[submission.reference] = project
-            # Their own messages are left out: no one follows a job whose id is not known yet.
+            # Events of single jobs are not published: nobody follows a job whose id is not known yet.
             job, execution, of_job = submission.job(project, now, batch_id)
             jobs.append(job)
             events += [(event, job) for event in of_job]
@@ -282,7 +282,7 @@ class SubmitBatch:
 
 
 def _bytes_of_cases(submission: Submission) -> int:
-    """Return the size of cases that came with a job; a case set's are stored already."""
+    """Return the size of the cases that came with a job; those of a case set are already stored."""
     cases = submission.spec.cases
     return cases.manifest.size if cases is not None and cases.manifest in submission.contents else 0
 
@@ -290,7 +290,7 @@ def _bytes_of_cases(submission: Submission) -> int:
 def _entry(
     entry_id: AuditEntryId, caller: Caller, batch: Batch, project: ProjectId, usage: Usage
 ) -> AuditEntry:
-    """Return the audit entry of another project of a batch than the first."""
+    """Return the audit entry of a project of a batch, other than the first."""
     return AuditEntry(
         id=entry_id,
         at=batch.created_at,

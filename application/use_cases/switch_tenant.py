@@ -11,10 +11,10 @@ from domain.tenant import TenantName, TenantStatus
 
 
 class SwitchTenant:
-    """Has a session show the things of another tenant.
+    """Switches a session to the view of another tenant.
 
-    * Only a session with the scope `admin` that is not bound to a project does so.
-    * It is an entry in the audit log of the tenant that is shown then.
+    * Only a session with the scope `admin` that is not restricted to a project can switch.
+    * The switch is recorded in the audit log of the tenant that is then shown.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class SwitchTenant:
         """Show a tenant.
 
         Raises:
-            ScopeMissing: The session's visitor is no administrator.
+            ScopeMissing: The session lacks the scope `admin`, or is restricted to a project.
             NotFound: There is no such tenant.
         """
         session = stored.session

@@ -13,8 +13,8 @@ from domain.values import JobId
 class TagJob:
     """Sets and removes tags of a job, in any status.
 
-    * A job has at most so many tags, as when it was uploaded.
-    * An archived project's jobs can be tagged, too; a suspended tenant tags none.
+    * The maximum number of tags is the same as for an upload.
+    * Jobs of an archived project can be tagged too; a suspended tenant cannot tag.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class TagJob:
 
         Raises:
             NotFound: There is no such job.
-            InvalidValue: It would have too many tags, or one that is too long.
+            InvalidValue: The job would have too many tags, or a tag is too long.
             TenantTransitionRefused: The tenant is suspended.
         """
-        self._submission_limits.check_tags(change.set)  # before as many are set as a body can have
+        self._submission_limits.check_tags(change.set)  # first: a request may contain very many
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:

@@ -69,11 +69,11 @@ class Submission:
     """A checked upload whose code and job are not stored yet.
 
     Attributes:
-        reference: The project's name, or its id.
+        reference: The project's name or id.
         execution_id: The id of its execution; None if it is not executed at once.
-        code: None if it is that of another job, with the key `code_source`.
-        made_secret: The secret of its callback, if it was made here, for its caller alone.
-        contents: Its files, its cases and the programs that judge them, as far as they are to be stored.
+        code: The code; None if it is copied from another job, with the key `code_source`.
+        made_secret: The secret of its callback if it was generated here; it is shown only to the caller.
+        contents: The contents of its files, cases and judges that have to be stored.
     """
 
     job_id: JobId
@@ -87,19 +87,19 @@ class Submission:
 
     @property
     def added(self) -> Usage:
-        """The use of the service that it adds, without its files; `executions` are the ones that wait."""
+        """The usage that it adds, without its files; `executions` counts waiting ones."""
         is_executed = self.execution_id is not None
         return Usage(uploads=1, executions=int(is_executed), stored_bytes=self.spec.code_bytes)
 
     def refer(self, transaction: Transaction, tenant: TenantName) -> Usage:
-        """Have the job own its files and cases; return the use of the service that they add."""
+        """Make the job an owner of its files and cases; return the usage that they add."""
         blobs = self.spec.blobs
         return Usage(stored_bytes=transaction.blobs.refer(tenant, self.job_id, blobs)) if blobs else NO_USAGE
 
     def job(
         self, project: Project, now: datetime, batch_id: BatchId | None = None
     ) -> tuple[Job, Execution | None, tuple[Event, ...]]:
-        """Return its job, the execution of that if it is executed at once, and the events.
+        """Return the job, its execution if it is executed at once, and the events.
 
         Raises:
             ProjectTransitionRefused: The project takes no new work.
@@ -115,30 +115,30 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class _Uploaded:
-    """A job that is stored, and the use of the service that it added."""
+    """A stored job, and the usage that it added."""
 
     view: JobView
     usage: Usage
 
 
 class UploadCode:
-    """Keeps source code as a job.
+    """Stores source code as a job.
 
-    * The code, its files and its cases are stored before the job, so that a job without them cannot exist.
+    * The code, its files and its cases are stored before the job, so that a job always has them.
     * The file that is run is the job's code, whether it came as `code` or among the files.
-    * A project that is named and does not exist is made; a project that is given by its id must exist.
-    * An archived project takes no new work, and a suspended tenant starts none.
-    * A job that is run again lends the new one its code, by a copy of the object within the store: neither
-      needs the other from then on.
-    * Secret variables are sealed before the job is stored, and refused where there is no key to seal them.
-    * What is posted to the callback is signed with a secret that the caller brings, or with one that is made
-      and returned this once. It is sealed, and refused where there is no key to seal it.
-    * An upload whose objects are so old that they may be taken for ones without a job is refused.
-    * The language must be one that the engine runs here and now.
-    * The tenant has room for it in its quotas of uploads, stored bytes and, where it is executed, of waiting
-      executions and processor time.
-    * Its limits, those of its cases, and its priority are at most the largest of the tenant's quota; defaults
-      above are lowered.
+    * A project given by a name that does not exist is created; a project given by its id must exist.
+    * An archived project takes no new work, and a suspended tenant cannot upload.
+    * For a rerun, the code of the earlier job is copied within the store, so that the two jobs are
+      independent.
+    * Secret variables are sealed before the job is stored, and refused if there is no key to seal them.
+    * Requests to the callback are signed with a secret that is given by the caller, or generated and returned
+      only once. It is sealed, and refused if there is no key to seal it.
+    * An upload that takes so long that its objects may be swept as orphans is refused.
+    * The language must be one that the engine supports here and now.
+    * The tenant's quotas of uploads, stored bytes and, if the job is executed, of waiting executions and
+      processor time must have room.
+    * The limits of the job and of its cases, and its priority, must not exceed the tenant's quota; larger
+      defaults are lowered to it.
     """
 
     def __init__(
@@ -172,17 +172,17 @@ class UploadCode:
         self._late_after_s = objects_kept.total_seconds() / 2
 
     def __call__(self, caller: Caller, command: UploadCodeCommand) -> JobView:
-        """Store the code and its job, and execute it if the command asks for that.
+        """Store the code and its job, and execute it if the command requests that.
 
         Raises:
             InvalidValue: A value breaks its rule; nothing was stored.
-            Unprocessable: The language is not available here, or takes no files, or secrets cannot be sealed.
-            NotFound: There is no project of the id.
+            Unprocessable: The language is unavailable or takes no files, or secrets cannot be sealed.
+            NotFound: There is no project with the id.
             ProjectTransitionRefused: The project takes no new work.
-            TenantTransitionRefused: The tenant starts none.
-            QuotaExceeded: The tenant has used a quota up; there is no job.
-            DependencyUnavailable: A part of the service is out of reach; there is no job.
-            CommitOutcomeUnknown: The database went away during the commit; there may be a job.
+            TenantTransitionRefused: The tenant is suspended.
+            QuotaExceeded: The tenant has used up a quota; no job was created.
+            DependencyUnavailable: The database or a store is unavailable; no job was created.
+            CommitOutcomeUnknown: The database failed during the commit; the job may exist.
         """
         with self._unit_of_work.recording_refusals(caller, Act.JOB_UPLOAD, command.project):
             caller.tenant.ensure_active()
@@ -221,11 +221,11 @@ class UploadCode:
                 again=Again(earlier.made, lambda t, made: _Uploaded(earlier.read(t, made), NO_USAGE)),
             ).view
         except CommitOutcomeUnknown:
-            raise  # the job may be there, and must not be without its code
+            raise  # the job may exist and must keep its code
         except (DomainError, ApplicationError):
             self._discard(code_key)
             raise
-        if view.job_id != job_id:  # of an earlier request under the same idempotency key
+        if view.job_id != job_id:  # the result of an earlier request with the same idempotency key
             self._discard(code_key)
             return view
         made_secret = submission.made_secret
@@ -234,17 +234,17 @@ class UploadCode:
     def prepare(
         self, caller: Caller, command: UploadCodeCommand, languages: Sequence[LanguageSupport] | None = None
     ) -> Submission:
-        """Check an upload against all but the quotas that are counted, and seal its secrets.
+        """Check an upload against everything except counted quotas, and seal its secrets.
 
         Args:
             caller: The caller.
             command: The upload.
-            languages: The engine's languages, where several uploads are checked at once.
+            languages: The engine's languages, if several uploads are checked together.
 
         Raises:
             InvalidValue: A value breaks its rule.
-            Unprocessable: The language is not available here, or secrets cannot be sealed.
-            NotFound: There is no project of the id.
+            Unprocessable: The language is unavailable here, or secrets cannot be sealed.
+            NotFound: There is no project with the id.
         """
         support = _supported(command.language, self.languages() if languages is None else languages)
         if command.cases is not None:
@@ -282,13 +282,13 @@ class UploadCode:
     def announce(
         self, caller: Caller, submissions: Sequence[Submission], added: Usage, now: datetime
     ) -> Mapping[BlobRef, BlobContent]:
-        """Return the files and cases of submissions that are to be stored; the others stay until then.
+        """Announce the files and cases of submissions; return the ones that have to be stored.
 
         Raises:
-            QuotaExceeded: There is no room for them, beside the use that is added.
-            NotFound: The files or the cases of an earlier job are gone, or there is no such project.
+            QuotaExceeded: There is no room for them in addition to `added`.
+            NotFound: The files or cases of an earlier job are gone, or there is no such project.
             ProjectTransitionRefused: A project takes no new work.
-            DependencyUnavailable: The database is out of reach, or an earlier copy is being deleted.
+            DependencyUnavailable: The database is unavailable, or an earlier copy is being deleted.
         """
         blobs = frozenset(blob for submission in submissions for blob in submission.spec.blobs)
         if not blobs:
@@ -307,9 +307,9 @@ class UploadCode:
         return {blob: contents[blob] for blob in sorted(missing)}
 
     def in_time(self) -> Callable[[], None]:
-        """Return a check, for the transaction, that objects which are stored from now on are still there.
+        """Return a check for the transaction that objects stored from now on still exist.
 
-        It raises StorageUnavailable when they are so old that they may be swept as ones without a job.
+        The check raises StorageUnavailable when the objects are so old that they may be swept as orphans.
         """
         late = self._clock.monotonic() + self._late_after_s
 
@@ -322,7 +322,7 @@ class UploadCode:
     def _submitted_cases(
         self, caller: Caller, reference: ProjectId | ProjectName, command: UploadCodeCommand
     ) -> tuple[JobCases | None, Mapping[BlobRef, BlobContent]]:
-        """Return the cases of an upload by reference, and the contents that are to be stored."""
+        """Return references to the cases of an upload, and the contents that have to be stored."""
         if command.cases is None and command.cases_of is None and command.case_set is None:
             return None, {}
         if (refusal := self._engine.refuses_cases()) is not None:
@@ -357,10 +357,10 @@ class UploadCode:
     def _case_set(
         self, caller: Caller, reference: ProjectId | ProjectName, wanted: CaseSetReference
     ) -> CaseSetVersion:
-        """Return a version of a case set of the project of an upload.
+        """Return a version of a case set of an upload's project.
 
         Raises:
-            NotFound: There is none.
+            NotFound: There is no such version.
         """
 
         def read(transaction: Transaction) -> CaseSetVersion | None:
@@ -374,16 +374,16 @@ class UploadCode:
         return version
 
     def languages(self) -> Sequence[LanguageSupport]:
-        """Return the engine's languages, as they are now."""
+        """Return the engine's current languages."""
         return self._engine.languages()
 
     def project(
         self, transaction: Transaction, caller: Caller, reference: ProjectId | ProjectName, now: datetime
     ) -> Project:
-        """Return the project of an upload; one that is named is made if it does not exist.
+        """Return the project of an upload; if it is given by a name that does not exist, create it.
 
         Raises:
-            NotFound: There is no project of the id, or the caller reaches none of the name.
+            NotFound: There is no project with the id, or the caller cannot access the named project.
         """
         if isinstance(reference, ProjectName):
             project = transaction.projects.get_or_add(caller, reference, None, now)
@@ -393,7 +393,7 @@ class UploadCode:
         return project
 
     def _check_runtime(self, language: Language, command: UploadCodeCommand) -> None:
-        """Refuse a runtime that is not there, and presets that it does not have."""
+        """Refuse an unavailable runtime, and presets that the runtime does not have."""
         if command.runtime is None and not command.presets:
             return
         runtimes = {support.name: support for support in self._engine.runtimes()}
@@ -439,7 +439,7 @@ class UploadCode:
     def _callback_secret(
         self, command: UploadCodeCommand, job_id: JobId
     ) -> tuple[SealedSecrets | None, WebhookSecret | None]:
-        """Return the secret of the callback, sealed, and as it is if it is made here."""
+        """Return the sealed secret of the callback, and the secret itself if it is generated here."""
         if command.callback_url is None:
             return None, None
         origin = command.rerun_of
@@ -495,21 +495,21 @@ class UploadCode:
 
 
 def _available(name: str, languages: Sequence[LanguageSupport]) -> Language:
-    """Return the language of a name.
+    """Return the language with a name.
 
     Raises:
         InvalidValue: There is no such language.
-        Unprocessable: It is not available here.
+        Unprocessable: It is unavailable here.
     """
     return _supported(name, languages).language
 
 
 def _supported(name: str, languages: Sequence[LanguageSupport]) -> LanguageSupport:
-    """Return the support of the language of a name.
+    """Return the engine's support of the language with a name.
 
     Raises:
         InvalidValue: There is no such language.
-        Unprocessable: It is not available here.
+        Unprocessable: It is unavailable here.
     """
     language = parse_language(name)
     support = next((support for support in languages if support.language == language), None)
@@ -524,10 +524,10 @@ def _supported(name: str, languages: Sequence[LanguageSupport]) -> LanguageSuppo
 
 
 def _check_takes_files(support: LanguageSupport, command: UploadCodeCommand) -> None:
-    """Check that a program can have its files.
+    """Check that the language's runner takes the files of a program.
 
     Raises:
-        Unprocessable: The language's runner takes one text.
+        Unprocessable: The runner takes a single text.
     """
     needed = {
         "files": command.files,

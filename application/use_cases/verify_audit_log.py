@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from application.queries.audit_reader import AuditReader
 from domain.audit import CHAIN_START, Act, ChainLink, EntryRow
 
-# Less than any number in a database: an entry that was put in may have any.
+# Less than any number in the database, because an inserted entry may have any number.
 _BEFORE_ALL = -(2**63)
-# Entries that are on their way to the ledger: among them may be the one about its start.
+# How many journal entries, not yet posted, are searched for the entry that records the chain's start.
 _JOURNAL_READ = 10_000
 
 
@@ -16,10 +16,10 @@ class Verification:
     """The outcome of a verification.
 
     Attributes:
-        head: The last link that is right.
-        bad_entry: The number of the first entry that is not; None if there is none.
+        head: The last valid link.
+        bad_entry: The number of the first invalid entry; None if there is none.
         fault: Its fault, as a sentence.
-        start: The last entry that was removed by age, from which the chain was verified.
+        start: The link of the last entry that was removed by age, where the verification starts.
     """
 
     head: ChainLink
@@ -29,23 +29,24 @@ class Verification:
 
 
 class VerifyAuditLog:
-    """Verifies that no entry of the ledger was changed, removed or put in.
+    """Verifies that no entry of the ledger was changed, removed or inserted.
 
-    * The number of each entry follows from that of the entry before, and its hash from all before it.
-    * Entries that retention has removed are not missed: the link of the last one is kept, and an entry of the
-      log has recorded it.
-    * The last entry is the one that is recorded as the end of the chain.
-    * A link that was noted earlier is still in the chain: one that was computed anew has others.
+    * The number of each entry follows from that of the entry before it, and its hash from all entries before
+      it.
+    * Entries removed by retention are not faults: the link of the last removed entry is stored, and another
+      entry records it.
+    * The last entry is the one recorded as the end of the chain.
+    * A link noted earlier is still in the chain; a recomputed chain has other links.
     """
 
     def __init__(self, audit_reader: AuditReader) -> None:
         self._audit_reader = audit_reader
 
     def __call__(self, noted: ChainLink | None = None) -> Verification:
-        """Verify all entries, also those that are posted meanwhile; the first fault ends it.
+        """Verify all entries, including those posted meanwhile, up to the first fault.
 
         Args:
-            noted: The link that an earlier verification ended with.
+            noted: The link with which an earlier verification ended.
         """
         while True:
             start = self._audit_reader.start()
@@ -84,7 +85,7 @@ def _records(row: EntryRow, start: ChainLink) -> bool:
 
 
 def _fault_at_start(start: ChainLink, noted: ChainLink) -> str | None:
-    """Return the fault of a link that was noted and that the chain does not have after its start."""
+    """Return the fault of a noted link that does not match the start of the chain, if any."""
     if noted.sequence < start.sequence:
         return (
             f"the noted entry {noted.sequence} was removed by age, as all entries to {start.sequence}; note "
@@ -96,7 +97,7 @@ def _fault_at_start(start: ChainLink, noted: ChainLink) -> str | None:
 
 
 def _fault(found: ChainLink, right: ChainLink, noted: ChainLink | None) -> tuple[int, str] | None:
-    """Return the number and the fault of an entry that is not the right one."""
+    """Return the number and the fault of an entry that does not match the expected link, if any."""
     if found.sequence > right.sequence:
         return right.sequence, f"entry {right.sequence} was removed"
     if found.sequence < right.sequence:

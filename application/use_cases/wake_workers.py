@@ -1,4 +1,4 @@
-"""Command: wake workers for executions that had to wait for their tenant."""
+"""Command: wake workers for executions that were held back by their tenant."""
 
 import logging
 
@@ -11,21 +11,21 @@ from domain.tenant import TenantName, TenantStatus
 
 logger = logging.getLogger("service_server.executions")
 
-# A tenant passes for one without a bound for so long after it was seen to have none.
+# A tenant counts as unlimited for this long after it was last seen without a quota of running executions.
 _UNBOUNDED_FOR_S = 5.0
 
 
 class WakeWorkers:
     """Wakes workers for the executions of a tenant that may run from now on.
 
-    * A wake-up is spent when a worker finds nothing to claim. So executions that wait because their tenant is
-      suspended, or has as many running as its quota allows, have none left when they may run.
-    * Workers are woken when a tenant is resumed, when its quota is changed, and when an execution of a tenant
-      with a bound no longer runs.
-    * They are woken too when an engine that had no room for a program has room again.
-    * No more are woken than executions may be claimed, and none for a tenant without a bound whose execution
-      has ended.
-    * It never fails: a wake-up that is lost delays work until `RecoverOrphans` wakes workers again.
+    * A wake-up is used up when a worker finds nothing to claim. Executions held back because their tenant is
+      suspended or at its quota therefore have no wake-up left when they may run.
+    * Workers are woken when a tenant is resumed, when its quota changes, and when an execution of a tenant
+      with a quota of running executions ends.
+    * They are also woken when an engine that had no room for a program has room again.
+    * At most as many workers are woken as executions may be claimed, and none after the end of an execution
+      of an unlimited tenant.
+    * It never raises: a lost wake-up delays work until `RecoverOrphans` wakes workers again.
     """
 
     def __init__(
@@ -48,24 +48,26 @@ class WakeWorkers:
         self._wake(tenant, self._max_wake_ups)
 
     def after_end(self, tenant: TenantName) -> None:
-        """Wake a worker for the execution that may run in place of one that no longer runs."""
+        """Wake a worker for an execution that may run because another has ended."""
         now = self._clock.monotonic()
         if self._unbounded_until.get(tenant, now) <= now:
             self._wake(tenant, 1, only_with_bound=True)
 
     def for_room(self) -> None:
-        """Wake workers for executions that waited for room in the engine, and whose wake-ups are spent."""
+        """Wake workers for executions that waited for room in the engine and have no wake-up left."""
         try:
             self._work_queue.wake(self._worker_threads)
         except DependencyUnavailable as error:
-            logger.warning("no worker is woken for the room that there is: %s", error, extra=outage_of(error))
+            logger.warning("no worker is woken for the engine's free room: %s", error, extra=outage_of(error))
 
     def for_others(self) -> None:
-        """Wake a worker for an execution whose wake-up was spent here, where it cannot run."""
+        """Wake a worker for an execution that cannot run here and has no wake-up left."""
         try:
             self._work_queue.wake(1)
         except DependencyUnavailable as error:
-            logger.warning("no worker is woken for what cannot run here: %s", error, extra=outage_of(error))
+            logger.warning(
+                "no worker is woken for an execution that cannot run here: %s", error, extra=outage_of(error)
+            )
 
     def _wake(self, tenant: TenantName, at_most: int, *, only_with_bound: bool = False) -> None:
         def claimable(transaction: Transaction) -> int:
