@@ -47,6 +47,8 @@ SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 _TOKEN_HEADER = TOKEN_HEADER.lower().encode()
 _BEARER = "bearer"
+# What is made with them, such as a key, lasts when the caller's own key is revoked: that is to hold at once.
+_LASTING = frozenset({Scope.PROJECTS_WRITE, Scope.KEYS_WRITE, Scope.ADMIN})
 _WITHOUT_A_KEY = (
     "a caller without an API key does not have it, and SERVICE_SERVER_AUTH=keys asks callers for one"
 )
@@ -82,8 +84,12 @@ class Callers:
         self._lookups: dict[str | None, asyncio.Task[Any]] = {}
         self._records: set[asyncio.Task[None]] = set()
 
-    async def of(self, scope: AnyScope) -> Caller:
+    async def of(self, scope: AnyScope, *, anew: bool = False) -> Caller:
         """Return the caller of a request.
+
+        Args:
+            scope: The request.
+            anew: Whether it is looked up, and not answered from memory.
 
         Raises:
             NotAuthenticated: It has no key, two different ones, or one that is not good.
@@ -93,12 +99,12 @@ class Callers:
         if not self._asks_for_keys:
             return anonymous(await self._default_tenant(), caller_address.get() or None)
         if not _keys(scope):
-            visitor = await self._visitors.of(scope)
+            visitor = await self._visitors.of(scope, anew=anew)
             if visitor is not None:
                 return visitor
         digest = key_digest(key_text(scope))
         try:
-            return await self.of_key(digest)
+            return await self.of_key(digest, anew=anew)
         except NotAuthenticated as error:
             self._refused(scope, self._owner(digest), error)
             raise
@@ -117,7 +123,7 @@ class Callers:
                 raise ScopeMissing(needed, _WITHOUT_A_KEY) from None
             raise
 
-    async def of_key(self, digest: str) -> Caller:
+    async def of_key(self, digest: str, *, anew: bool = False) -> Caller:
         """Return the caller with a key, by its digest; a stream of this request is to ask for it again.
 
         Raises:
@@ -129,7 +135,7 @@ class Callers:
             self._failed_attempts.check(caller_network())
         reauthenticate.set(partial(self._admitted, digest))
         try:
-            return await self._admitted(digest, caller_address.get() or None)
+            return await self._admitted(digest, caller_address.get() or None, anew=anew)
         except NotAuthenticated:
             self._failed_attempts.count(caller_network())
             raise
@@ -155,12 +161,12 @@ class Callers:
         self._records.add(task)
         task.add_done_callback(self._records.discard)
 
-    async def _admitted(self, digest: str, address: str | None = None) -> Caller:
-        return self._authenticator.admit(await self._stored(digest), address)
+    async def _admitted(self, digest: str, address: str | None = None, *, anew: bool = False) -> Caller:
+        return self._authenticator.admit(await self._stored(digest, anew=anew), address)
 
-    async def _stored(self, digest: str) -> StoredKey | None:
+    async def _stored(self, digest: str, *, anew: bool) -> StoredKey | None:
         kept = self._authenticator.cached(digest)
-        if kept is not None:
+        if kept is not None and not (anew and kept.value):
             return kept.value
         return await self._once(digest, partial(self._authenticator.look_up, digest))
 
@@ -211,7 +217,7 @@ class CallerMiddleware:
             needed = scope["route_handler"].opt[SCOPE]
             if needed is not None:
                 state = scope["litestar_app"].state
-                caller = await state.callers.of(scope)
+                caller = await state.callers.of(scope, anew=needed in _LASTING)
                 await state.request_rates.admit(caller)
                 state.callers.require(scope, caller, needed)
                 scope["auth"] = caller

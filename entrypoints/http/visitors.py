@@ -26,8 +26,12 @@ class Visitors:
         self._authenticator = authenticator
         self._cookies = cookies
 
-    async def of(self, scope: AnyScope) -> Caller | None:
+    async def of(self, scope: AnyScope, *, anew: bool = False) -> Caller | None:
         """Return the caller of a request with a session's cookie, or None if it has no such.
+
+        Args:
+            scope: The request.
+            anew: Whether it is looked up, and not answered from memory.
 
         Raises:
             NotAuthenticated: The session is over.
@@ -37,6 +41,8 @@ class Visitors:
         if token is None:
             return None
         address = caller_address.get() or None
+        if anew:
+            self._authenticator.forget(token.digest)
         caller = await self._admitted(token.digest, address)
         stored = await self._stored(token.digest)
         if stored is not None:

@@ -217,6 +217,26 @@ def test_a_revoked_key_opens_nothing_within_five_seconds(service: Service, admin
     assert_problem(service.http.post(f"/api/keys/{made['key_id']}/rotate", headers=admin), 409)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/keys", {"name": "heir", "scopes": ["jobs:read"]}),
+        ("/api/keys/{other}/rotate", {}),
+        ("/api/webhooks", {"url": "https://example.com/"}),
+        ("/api/tenants", {"tenant": "heirs"}),
+    ],
+)
+def test_a_revoked_key_makes_nothing_that_outlasts_it(service: Service, admin, path, body):
+    # Given a key that the process knows, and one beside it
+    made, other = create(service, admin, scopes=["admin"]).json(), create(service, admin).json()
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    assert service.http.get("/api/keys", headers=headers).status_code == 200
+    # When it is revoked, Then it is refused at once
+    service.http.delete(f"/api/keys/{made['key_id']}", headers=admin).raise_for_status()
+    answer = service.http.post(path.format(other=other["key_id"]), headers=headers, json=body)
+    assert_problem(answer, 401)
+
+
 def test_of_administrators_that_revoke_each_other_at_once_one_is_left(tmp_path):
     with serving(tmp_path, auth=AuthMode.KEYS) as service:
         create_key = service.container.services().create_key

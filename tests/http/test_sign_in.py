@@ -260,6 +260,21 @@ def test_a_revoked_key_ends_its_sessions_within_five_seconds(guarded: Service, v
     assert datetime.now(UTC) - begin < timedelta(seconds=5)
 
 
+def test_the_session_of_a_revoked_key_makes_no_key(guarded: Service, visitor: Visitor):
+    # Given a session that the process knows
+    key, text = a_key_of(guarded, "acme")
+    visitor.sign_in(text)
+    token = visitor.token("/dashboard/keys")
+    # When its key is revoked, and the form of a new key is sent at once
+    revoked = key.revoke(datetime.now(UTC))
+    guarded.container.unit_of_work().run(lambda transaction: transaction.keys.replace(key, revoked))
+    form = {"csrf": token, "name": "heir of a session", "scope:jobs:read": "on"}
+    answer = visitor.http.post("/dashboard/keys", data=form, headers=PAGE)
+    # Then the visitor is to sign in, and there is no new key
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/dashboard/sign-in")
+
+
 def test_a_deleted_tenant_ends_its_sessions(guarded: Service, visitor: Visitor):
     a_tenant_of(guarded, "doomed")
     visitor.sign_in(key_of(guarded, "doomed"))

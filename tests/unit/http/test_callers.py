@@ -22,7 +22,7 @@ AT_ONCE = 100
 class NoVisitors:
     """A dashboard that nobody has signed in to."""
 
-    async def of(self, _scope: object) -> None:
+    async def of(self, _scope: object, *, anew: bool) -> None:
         """Find no session."""
 
 
