@@ -1,1 +1,1 @@
-"""Everything that is kept, in SQL: one adapter for MySQL 8+, MariaDB 10.11+ and SQLite."""
+"""Persistence in SQL: one adapter for MySQL 8+, MariaDB 10.11+ and SQLite."""

@@ -1,4 +1,4 @@
-"""Migrations of the tables by Alembic, and the differences that it finds."""
+"""Runs Alembic migrations, and compares the tables with the metadata."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +57,7 @@ def _context(connection: sa.Connection) -> MigrationContext:
 
 
 def _is_ours(_item: object, _name: str, kind: str, is_found: bool, wanted: object) -> bool:  # noqa: FBT001 (Alembic's)
-    """Leave out the tables of other services in the same schema."""
+    """Exclude the tables of other services in the same schema from the comparison."""
     return not (kind == "table" and is_found and wanted is None)
 
 
@@ -70,7 +70,7 @@ def _describe(difference: Any) -> str:  # noqa: ANN401 (tuples of many forms, an
 
 
 def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
-    """Migrate and commit while no other process migrates."""
+    """Run a migration under a lock that excludes other processes, and commit."""
     own = long_timeouts(engine)
 
     def run() -> None:
@@ -88,9 +88,10 @@ def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
 
 
 def _take_turn(connection: sa.Connection) -> None:
-    """Take a lock that ends with the connection; on SQLite the transaction itself is that lock.
+    """Acquire the migration lock, which is released when the connection closes.
 
-    MySQL commits with every change to a table, so only a lock that is outside of transactions lasts.
+    MySQL commits implicitly with each change to a table, so the lock must be independent of transactions.
+    SQLite needs no such lock, because its transaction excludes other writers.
     """
     if connection.dialect.name == "sqlite":
         return

@@ -1,7 +1,7 @@
-"""The audit log, in SQL.
+"""SQL audit log.
 
-Entries are written and moved as rows of plain values by the driver alone: every command of a caller waits
-for the one, and the other is done as often.
+The driver writes and moves entries directly, as rows of plain values, because every command waits for the
+write of its entry, and each entry is moved once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ from domain.audit import (
 from domain.tenant import TenantName
 
 _HEAD_ID = 1
-# The row of the last entry that was removed, in the table of the chain's end.
+# The row of `audit_head` that holds the last removed entry, where the remaining chain starts.
 _START_ID = 2
 _ALL_TIME = "all"
 _USAGE = ("uploads", "executions", "cpu_ms", "stored_bytes")
@@ -47,7 +47,7 @@ _USAGE = ("uploads", "executions", "cpu_ms", "stored_bytes")
 
 _ADD = for_drivers(sa.insert(audit_journal))
 _LINK = for_drivers(sa.insert(audit_ledger))
-# Without a type, so that values are as the driver has them.
+# Untyped columns, so that values are passed as the driver returns them.
 _ENTRY: list[sa.ColumnElement[Any]] = [sa.column(name) for name in EntryRow._fields]
 _WAITING = (
     sa.select(*_ENTRY)
@@ -61,7 +61,7 @@ _REMOVE = sa.delete(audit_journal).where(
 
 _is_head = audit_head.c.head_id == _HEAD_ID
 _HAS_HEAD = sa.select(audit_head.c.head_id).where(_is_head)
-# Another process that has it locked is not waited for: it does the same.
+# Does not wait for another process that has the row locked: that process does the same work.
 _LOCK_HEAD = (
     sa.select(audit_head.c.sequence, audit_head.c.hash).where(_is_head).with_for_update(skip_locked=True)
 )
@@ -88,7 +88,7 @@ _REMOVE_ENTRIES = sa.delete(audit_ledger).where(audit_ledger.c.sequence <= sa.bi
 
 
 def _sums(table: sa.Table, *key: str) -> tuple[sa.Update, sa.Insert]:
-    """Return the statements that add to a row of sums, and that make it."""
+    """Return the statements that add to a row of sums, and that insert it."""
     update = (
         sa.update(table)
         .where(*(table.c[name] == sa.bindparam(f"of_{name}") for name in key))
@@ -109,7 +109,7 @@ _begin, _end = (sa.bindparam(name, type_=audit_journal.c.at.type) for name in ("
 
 
 def _summed(of_day: sa.ColumnElement[bool], table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
-    """Return the figures of a row: those of a day if they are of it, and stored bytes as they are."""
+    """Return a row's figures, zero if they are not from the day; stored bytes count on every day."""
     figures = (sa.case((of_day, table.c[name]), else_=0).label(name) for name in _USAGE[:-1])
     return (*figures, table.c.stored_bytes.label("stored_bytes"))
 
@@ -126,14 +126,14 @@ _rows = sa.union_all(
         *_summed(sa.and_(audit_journal.c.at >= _begin, audit_journal.c.at < _end), audit_journal)
     ).where(audit_journal.c.tenant == _tenant),
 ).subquery("figures")
-# In one statement, so that an entry which is posted meanwhile counts once.
+# A single statement, so that an entry posted concurrently counts exactly once.
 _USAGE_NOW = sa.select(*(sa.func.coalesce(sa.func.sum(_rows.c[name]), 0) for name in _USAGE))
 
 
 _LEDGER_ROW: list[sa.ColumnElement[Any]] = [sa.column(name) for name in ("sequence", "hash")] + _ENTRY
 _NEWEST_FIRST = (audit_ledger.c.at.desc(), audit_ledger.c.sequence.desc())
 _HEAD = sa.select(audit_head.c.sequence, audit_head.c.hash).where(_is_head)
-# A filter that no index has is applied to so many entries, and the page ends there.
+# The maximum number of entries that a page scans for a filter without an index.
 _WALKED = 10_000
 
 
@@ -143,14 +143,14 @@ _IN_JOURNAL = sa.select(audit_journal.c.entry_id).where(
 _IN_LEDGER = sa.select(audit_ledger.c.entry_id).where(
     audit_ledger.c.entry_id == sa.bindparam("id", type_=audit_ledger.c.entry_id.type)
 )
-# Locked, so that a transaction which has not ended yet is waited for.
+# The lock waits for a transaction that has not ended yet.
 _IN_JOURNAL_LOCKED = _IN_JOURNAL.with_for_update()
 
 
 def is_recorded(connection: sa.Connection, entry_id: AuditEntryId) -> bool:
-    """Return whether an entry was committed; a transaction that has not ended is waited for.
+    """Return whether an entry was committed; wait for its transaction to end first.
 
-    The ledger is read last: an entry that leaves the journal meanwhile is there.
+    The ledger is read last, so that an entry moved from the journal meanwhile is found.
     """
     row = {"id": entry_id}
     return any(
@@ -163,7 +163,7 @@ class SqlAuditLog(AuditLog):
     """The audit log of one transaction.
 
     Attributes:
-        proof: The proof of the commit, if the transaction has added an entry.
+        proof: The proof of the commit; None unless the transaction has added an entry.
     """
 
     def __init__(self, connection: sa.Connection) -> None:
@@ -177,11 +177,11 @@ class SqlAuditLog(AuditLog):
         self.proof = partial(is_recorded, entry_id=entry.id)
 
     def waiting(self, limit: int) -> list[AuditEntry]:
-        """Return entries of the journal."""
+        """Return up to `limit` entries of the journal."""
         return [AuditEntry.of(row) for row in self._waiting(limit)]
 
     def post(self, limit: int) -> int:
-        """Move entries from the journal to the ledger, under a lock on the chain's end."""
+        """Move up to `limit` entries from the journal to the ledger, under a lock on the chain's end."""
         head = self._lock(_LOCK_HEAD, _HAS_HEAD, _FIRST_HEAD)
         rows = [] if head is None else self._waiting(limit)
         if head is None or not rows:
@@ -197,7 +197,7 @@ class SqlAuditLog(AuditLog):
         return len(rows)
 
     def usage(self, tenant: TenantName, day: date) -> Usage:
-        """Return the sums of posted entries, and of those in the journal."""
+        """Return a tenant's usage of a day: the sum of posted entries and of entries in the journal."""
         begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
         figures = self._connection.execute(
             _USAGE_NOW,
@@ -211,7 +211,7 @@ class SqlAuditLog(AuditLog):
         return Usage(**{name: int(figure) for name, figure in zip(_USAGE, figures, strict=True)})
 
     def page(self, wanted: AuditFilter) -> FoundEntries:
-        """Return entries of the ledger, found in the index of the filters that have one together."""
+        """Return a page of the ledger, using the index that fits the filter best."""
         index, indexed, others = _conditions(wanted)
         end = None
         if others:
@@ -244,7 +244,7 @@ class SqlAuditLog(AuditLog):
         return CHAIN_START if found is None else ChainLink(found.sequence, found.hash)
 
     def shorten(self, before: datetime, limit: int) -> ChainLink | None:
-        """Remove the first entries of the ledger, under a lock on the chain's start."""
+        """Remove the oldest entries of the ledger up to a time, under a lock on the chain's start."""
         start = self._lock(_LOCK_START, _HAS_START, _FIRST_START)
         if start is None:
             return None
@@ -258,7 +258,7 @@ class SqlAuditLog(AuditLog):
         return last
 
     def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:
-        """Return entries of the ledger in the order of its key."""
+        """Return entries of the ledger in the order of the chain."""
         of_tenant = [] if tenant is None else [audit_ledger.c.tenant == tenant.value]
         rows = self._connection.execute(
             sa.select(*_LEDGER_ROW)
@@ -270,7 +270,7 @@ class SqlAuditLog(AuditLog):
         return [self._linked(row) for row in rows]
 
     def usage_by_day(self, wanted: UsageFilter) -> Sequence[DayUsage]:
-        """Return sums of posted entries, with the names of their projects."""
+        """Return the usage of posted entries by day and project, with project names."""
         day, project_id = usage_by_day.c.day, usage_by_day.c.project_id
         conditions = [usage_by_day.c.tenant == wanted.tenant.value, day >= wanted.since, day <= wanted.until]
         if wanted.project_id is not None:
@@ -299,7 +299,7 @@ class SqlAuditLog(AuditLog):
         return LedgerEntry(ChainLink(row[0], row[1]), self._read(row[2:]))
 
     def _lock(self, lock: sa.Select[Any], is_there: sa.Select[Any], first: sa.Insert) -> ChainLink | None:
-        """Return an end of the chain, locked; None if another transaction has it locked."""
+        """Lock and return an end of the chain; None if another transaction has it locked."""
         found = self._connection.execute(lock).first()
         if found is not None:
             return ChainLink(found.sequence, found.hash)
@@ -310,7 +310,7 @@ class SqlAuditLog(AuditLog):
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            return None  # another has made it meanwhile
+            return None  # another transaction has inserted it meanwhile
         return CHAIN_START
 
     def _waiting(self, limit: int) -> list[EntryRow]:
@@ -335,11 +335,11 @@ class SqlAuditLog(AuditLog):
             self._connection.execute(insert, row)
 
     def _stored(self, row: EntryRow) -> tuple[Any, ...]:
-        """Return an entry's values as the database takes them: MySQL's times have no zone."""
+        """Return an entry's values in the database's format: times in MySQL have no zone."""
         return row if self._database == "sqlite" else row._replace(at=row.at.removesuffix("Z"))
 
     def _read(self, row: Sequence[Any]) -> EntryRow:
-        """Return an entry's values as they were before they were stored."""
+        """Return an entry's values in their original format."""
         read = EntryRow(*row)
         if self._database == "sqlite":
             return read
@@ -349,7 +349,7 @@ class SqlAuditLog(AuditLog):
 def _conditions(
     wanted: AuditFilter,
 ) -> tuple[str, list[sa.ColumnElement[bool]], list[sa.ColumnElement[bool]]]:
-    """Return an index, the conditions that narrow its range, and the other ones."""
+    """Return an index, the conditions that select a range of it, and the remaining conditions."""
     columns = audit_ledger.c
     range_of_index: list[sa.ColumnElement[bool]] = []
     if wanted.since is not None:
@@ -381,7 +381,7 @@ def _conditions(
 
 
 def _ledger(index: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    """Select from the ledger by an index: MySQL and MariaDB choose another one now and then."""
+    """Select from the ledger with an index hint: MySQL and MariaDB sometimes choose another index."""
     return (
         sa.select(*columns)
         .select_from(audit_ledger)
@@ -390,12 +390,12 @@ def _ledger(index: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
 
 
 def _is_after(cursor: AuditCursor) -> sa.ColumnElement[bool]:
-    """Whether an entry follows the last one of a page: in a form that is a range of an index."""
+    """Return the condition that an entry follows a cursor, written as a range of an index."""
     at, sequence = audit_ledger.c.at, audit_ledger.c.sequence
     return sa.and_(at <= cursor.at, sa.or_(at < cursor.at, sequence < cursor.sequence))
 
 
 def _is_at_or_before(end: AuditCursor) -> sa.ColumnElement[bool]:
-    """Whether an entry is the last one of a walk, or comes before it."""
+    """Return the condition that an entry is the last entry of a scan, or precedes it."""
     at, sequence = audit_ledger.c.at, audit_ledger.c.sequence
     return sa.and_(at >= end.at, sa.or_(at > end.at, sequence >= end.sequence))

@@ -1,4 +1,4 @@
-"""The repository of batches, in SQL."""
+"""SQL repository of batches."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ _PAGE = (
     .limit(sa.bindparam("limit"))
 )
 _created_at = sa.bindparam("created_at", type_=batches.c.created_at.type)
-# In a form that is a range of the index.
+# Written so that the database uses a range of the index.
 _NEXT_PAGE = _PAGE.where(
     batches.c.created_at <= _created_at,
     sa.or_(
@@ -48,7 +48,7 @@ _NEXT_PAGE = _PAGE.where(
 )
 _are_of_these = sa.and_(
     jobs.c.batch_id.in_(sa.bindparam("ids", expanding=True, type_=jobs.c.batch_id.type)),
-    # Of a purged project the rows are there for a while.
+    # Rows of a purged project remain for a while.
     sa.not_(
         sa.exists().where(
             projects.c.project_id == jobs.c.project_id, projects.c.status == ProjectStatus.PURGED.value
@@ -61,7 +61,7 @@ _COUNTS = (
     .where(_are_of_these)
     .group_by(jobs.c.batch_id, jobs.c.status)
 )
-# Found from the executions that workers have, which are few.
+# Starts from the claimed executions, which are few.
 _BEGUN = (
     sa.select(jobs.c.batch_id, executions.c.started_at.is_not(None), sa.func.count())
     .join_from(executions, jobs, jobs.c.job_id == executions.c.job_id)
@@ -106,13 +106,13 @@ _BEING_CANCELLED = (
 
 
 class SqlBatchRepository(BatchRepository):
-    """The batches, and their jobs by an index of the jobs."""
+    """Repository of batches, and of the statuses of their jobs."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def add(self, batch: Batch) -> None:
-        """Store a new batch; one that is stored already stays as it is."""
+        """Store a new batch, unless it is stored already."""
         try:
             self._connection.execute(_ADD, batch_values(batch))
         except sa.exc.IntegrityError as error:
@@ -120,17 +120,17 @@ class SqlBatchRepository(BatchRepository):
                 raise
 
     def get(self, caller: Caller, batch_id: BatchId) -> Batch | None:
-        """Return a batch, or None if the caller reaches none of that id."""
+        """Return the batch with an id, or None if the caller can access none."""
         found = self._connection.execute(_GET, {"id": batch_id, **_reach(caller)}).mappings().first()
         return None if found is None else to_batch(found)
 
     def get_of_any_tenant(self, batch_id: BatchId) -> Batch | None:
-        """Return a batch, or None if there is none of that id."""
+        """Return the batch with an id, regardless of its tenant, or None."""
         found = self._connection.execute(_BY_ID, {"id": batch_id}).mappings().first()
         return None if found is None else to_batch(found)
 
     def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:
-        """Return the batches that the caller reaches, newest first."""
+        """Return one page of the batches that the caller can access, newest first."""
         wanted: dict[str, object] = {"limit": limit, **_reach(caller)}
         if cursor is None:
             rows = self._connection.execute(_PAGE, wanted)
@@ -140,7 +140,7 @@ class SqlBatchRepository(BatchRepository):
         return [to_batch(row) for row in rows.mappings()]
 
     def jobs(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobId, JobStatus]]:
-        """Return the jobs of some batches; their ids rise in the order of their submission."""
+        """Return the jobs of some batches with their statuses; ids ascend in the order of submission."""
         found: defaultdict[BatchId, dict[JobId, JobStatus]] = defaultdict(dict)
         if batch_ids:
             rows = self._connection.execute(_JOBS, {"ids": sorted(batch_ids)}).all()
@@ -149,7 +149,7 @@ class SqlBatchRepository(BatchRepository):
         return found
 
     def counts(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobStatus, int]]:
-        """Return the numbers of jobs of some batches, by their status."""
+        """Return the number of jobs of each batch by status."""
         found: defaultdict[BatchId, dict[JobStatus, int]] = defaultdict(dict)
         if batch_ids:
             for batch_id, status, number in self._connection.execute(_COUNTS, {"ids": sorted(batch_ids)}):
@@ -157,7 +157,7 @@ class SqlBatchRepository(BatchRepository):
         return found
 
     def begun(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[Phase, int]]:
-        """Return the numbers of jobs of some batches that are built or run now, by their phase."""
+        """Return the number of jobs of each batch that are building or running, by phase."""
         found: defaultdict[BatchId, dict[Phase, int]] = defaultdict(dict)
         if batch_ids:
             for batch_id, has_started, number in self._connection.execute(_BEGUN, {"ids": sorted(batch_ids)}):
@@ -165,28 +165,28 @@ class SqlBatchRepository(BatchRepository):
         return found
 
     def mark_cancelled(self, batch_id: BatchId, now: datetime) -> None:
-        """Record that the cancellation of a batch was asked for."""
+        """Record that the cancellation of a batch was requested."""
         self._connection.execute(_MARK_CANCELLED, {"id": batch_id, "now": now})
 
     def unfinished(self, batch_id: BatchId, limit: int) -> Sequence[JobId]:
-        """Return jobs of a batch that have not ended."""
+        """Return up to `limit` jobs of a batch that have not ended."""
         return self._connection.execute(_UNFINISHED_JOBS, {"id": batch_id, "limit": limit}).scalars().all()
 
     def complete(self, batch_id: BatchId, now: datetime) -> bool:
-        """Record that all jobs of a batch have ended, if that is so, and no other transaction has.
+        """Mark a batch completed if all its jobs have ended; return whether this call has marked it.
 
-        No job is ever added to a batch, and none that has ended goes on: so the look need not lock a row.
+        The check needs no row locks: jobs are never added to a batch, and ended jobs never resume.
         """
         if self.unfinished(batch_id, 1):
             return False
         return self._connection.execute(_COMPLETE, {"id": batch_id, "now": now}).rowcount == 1
 
     def overdue(self, limit: int) -> Sequence[BatchId]:
-        """Return batches that can be completed."""
+        """Return batches whose jobs have all ended, but that are not marked completed."""
         return self._connection.execute(_OVERDUE, {"limit": limit}).scalars().all()
 
     def being_cancelled(self, limit: int) -> Sequence[Batch]:
-        """Return batches whose cancellation was asked for, and that have not been completed."""
+        """Return batches whose cancellation was requested and that are not completed."""
         rows = self._connection.execute(_BEING_CANCELLED, {"limit": limit}).mappings()
         return [to_batch(row) for row in rows]
 

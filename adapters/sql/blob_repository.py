@@ -1,4 +1,4 @@
-"""The repository of blobs, in SQL."""
+"""SQL repository of blobs."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,13 +16,13 @@ from application.ports.purge_repository import StoreName, UnusedBlobs
 from domain.blob import BlobRef, blob_key
 from domain.tenant import TenantName
 
-# So many values are in one statement.
+# The maximum number of values in one statement.
 _AT_ONCE = 500
 
 _are_these = sa.and_(
     blobs.c.tenant == sa.bindparam("tenant_name"), blobs.c.sha256.in_(sa.bindparam("digests", expanding=True))
 )
-# In the order of the key, in which every transaction locks rows.
+# All transactions lock rows in the order of the key, which avoids deadlocks.
 _PRESENT = (
     sa.select(blobs.c.sha256, blobs.c.size, blobs.c.is_stored)
     .where(_are_these)
@@ -76,17 +76,17 @@ _REMOVE_REFERENCES_TO = sa.delete(blob_references).where(
 
 
 class SqlBlobRepository(BlobRepository):
-    """The blobs of tenants.
+    """Repository of the tenants' blobs.
 
-    `idle_since` is the time at which a blob lost a reference or was announced, and NULL once it is known to
-    be referred to: so the removal of unused blobs reads no others.
+    `idle_since` is the time at which a blob lost a reference or was announced; it is NULL once the blob is
+    known to be referenced. The removal of unused blobs therefore reads only candidates.
     """
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def announce(self, tenant: TenantName, blobs: Collection[BlobRef]) -> Announcement:
-        """Note blobs that are about to be stored and referred to."""
+        """Record blobs that are about to be stored and referenced."""
         by_digest = {blob.sha256: blob for blob in blobs}
         stored, known = set(), set()
         for these in _parts(tenant, by_digest):
@@ -105,7 +105,7 @@ class SqlBlobRepository(BlobRepository):
         )
 
     def refer(self, tenant: TenantName, owner: UUID, blobs: Collection[BlobRef]) -> int:
-        """Note that a new owner has blobs; return the bytes of the ones that nothing had before."""
+        """Record a new owner's references to blobs; return the size in bytes of the newly stored ones."""
         digests = {blob.sha256 for blob in blobs}
         added_bytes = found = 0
         for these in _parts(tenant, digests):
@@ -121,7 +121,7 @@ class SqlBlobRepository(BlobRepository):
         return added_bytes
 
     def release(self, owners: Collection[UUID]) -> None:
-        """Forget the references of owners that are removed in this transaction."""
+        """Remove the references of owners that this transaction removes."""
         if not owners:
             return
         theirs = {"owners": sorted(owners)}
@@ -136,7 +136,7 @@ class SqlBlobRepository(BlobRepository):
                 self._connection.execute(_IDLE, these)
 
     def remove_unused(self, idle_s: float, limit: int) -> UnusedBlobs:
-        """Remove blobs that nothing has referred to for so long, and note their objects to be deleted."""
+        """Remove blobs that were unreferenced for `idle_s`, and schedule the deletion of their objects."""
         wanted = {"offset_us": -microseconds(idle_s), "limit": limit}
         rows = self._connection.execute(_UNUSED, wanted).mappings().all()
         freed: dict[TenantName, int] = {}
@@ -152,10 +152,10 @@ class SqlBlobRepository(BlobRepository):
         return UnusedBlobs(is_all=len(rows) < limit, freed_bytes=freed)
 
     def remove_of_tenant(self, tenant: TenantName, purge_id: UUID, limit: int) -> int | None:
-        """Remove blobs of a tenant that is removed, and references to them.
+        """Remove up to `limit` blobs of a tenant that is being purged, and the references to them.
 
         Returns:
-            The stored bytes that were theirs; None if there is none.
+            The stored size in bytes of the removed blobs; None if no blob is left.
         """
         rows = (
             self._connection.execute(_OF_TENANT, {"tenant_name": tenant.value, "limit": limit})
@@ -192,7 +192,7 @@ class SqlBlobRepository(BlobRepository):
 
 
 def _parts(tenant: TenantName, digests: Collection[str]) -> Iterator[Mapping[str, object]]:
-    """Yield the parameters of statements for a bounded number of a tenant's blobs each."""
+    """Yield statement parameters for chunks of a tenant's blobs."""
     in_order = sorted(digests)
     for first in range(0, len(in_order), _AT_ONCE):
         yield {"tenant_name": tenant.value, "digests": in_order[first : first + _AT_ONCE]}

@@ -1,4 +1,4 @@
-"""The repository of case sets, in SQL."""
+"""SQL repository of case sets."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +42,7 @@ _REMOVE = sa.delete(case_set_versions).where(_is_of_set)
 
 
 class SqlCaseSetRepository(CaseSetRepository):
-    """The versions of case sets, by their projects, names and numbers."""
+    """Repository of the versions of case sets, identified by project, name and number."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -69,23 +69,23 @@ class SqlCaseSetRepository(CaseSetRepository):
             raise ConcurrencyConflict("another transaction has stored a version of the set") from error
 
     def get(self, project: Project, reference: CaseSetReference) -> CaseSetVersion | None:
-        """Return a version, or the latest one."""
+        """Return the referenced version, or the latest if the reference names none."""
         if reference.version is None:
             return next(iter(self.versions(project, reference.name, 1)), None)
         wanted = {**_of_set(project, reference.name), "version": reference.version}
         return next(iter(self._list(_GET, wanted)), None)
 
     def versions(self, project: Project, name: CaseSetName, limit: int) -> Sequence[CaseSetVersion]:
-        """Return the latest versions of a case set, the newest first."""
+        """Return the latest versions of a case set, newest first."""
         return self._list(_VERSIONS, {**_of_set(project, name), "limit": limit})
 
     def latest(self, project: Project, after: CaseSetName | None, limit: int) -> Sequence[CaseSetVersion]:
-        """Return the latest version of each case set, by their names."""
+        """Return the latest version of each case set, sorted by name."""
         first = "" if after is None else after.value
         return self._list(_LATEST, {"project": project.id, "after": first, "limit": limit})
 
     def remove(self, project: Project, name: CaseSetName) -> Sequence[CaseSetVersion]:
-        """Remove all versions of a case set, and their references to blobs."""
+        """Remove all versions of a case set and their references to blobs; return the removed versions."""
         removed = self._list(_LOCKED, _of_set(project, name))
         if removed:
             self._connection.execute(_REMOVE, _of_set(project, name))

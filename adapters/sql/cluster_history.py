@@ -1,4 +1,4 @@
-"""The history of the queue and of the machines, in SQL."""
+"""SQL history of the queue and of the machines."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -39,13 +39,13 @@ _READ = (
 
 
 class SqlClusterHistory(ClusterHistory):
-    """The history, one row for each step and begin: the row of a minute is added by one transaction alone."""
+    """History with one row per step and interval. Only one transaction can add the row of a minute."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def missing_minute(self, began_s: float = 0.0) -> datetime | None:
-        """Return the begin of the present minute, if it has no sample and began so many seconds ago."""
+        """Return the start of the current minute, if it has no sample and began `began_s` seconds ago."""
         now: datetime = self._connection.execute(_NOW).scalar_one()
         minute = now.replace(second=0, microsecond=0)
         if (now - minute).total_seconds() < began_s:
@@ -54,7 +54,7 @@ class SqlClusterHistory(ClusterHistory):
         return None if has_sample else minute
 
     def add(self, minute: datetime, sample: ClusterSample, steps: Sequence[HistoryStep]) -> bool:
-        """Store the sample of a minute, and merge it into the rows of longer times."""
+        """Store the sample of a minute, and merge it into the rows of longer steps."""
         shortest, *longer = steps
         try:
             self._insert(shortest.seconds, minute, sample)
@@ -69,7 +69,7 @@ class SqlClusterHistory(ClusterHistory):
         return True
 
     def read(self, step_s: int, since: datetime, until: datetime) -> Sequence[tuple[datetime, ClusterSample]]:
-        """Return the rows of a resolution that begin within a time, and their begins, ascending."""
+        """Return the samples of a step that start within a time range, with their start times, ascending."""
         rows = self._connection.execute(_READ, {"step": step_s, "begin": since, "end": until})
         return [(row.begin_at, _sample(row)) for row in rows]
 

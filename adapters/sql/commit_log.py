@@ -1,6 +1,6 @@
-"""A log of committed transactions, by which a commit whose answer was lost is looked up.
+"""Log of committed transactions, used to find out whether a commit without an answer took effect.
 
-A transaction that has stored a row which no other one can have needs no entry in it.
+A transaction that has inserted a row with a unique id needs no log entry: that row is the proof.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from adapters.sql.database_time import database_time, microseconds
 from adapters.sql.tables import commits
 
-# Returns, on another connection, whether a transaction was committed; one that has not ended is waited for.
+# Returns, on another connection, whether a transaction was committed; waits for it to end first.
 CommitProof: TypeAlias = Callable[[sa.Connection], bool]
 
 _KEPT_S = 24 * 3_600
@@ -27,7 +27,7 @@ _UPDATE = sa.update(commits).where(_has_slot).values(transaction_id=_id, written
 _INSERT = sa.insert(commits).values(
     slot=sa.bindparam("of_slot", type_=commits.c.slot.type), transaction_id=_id, written_at=database_time()
 )
-# Locked, so that a transaction which has not ended yet is waited for.
+# The lock waits for a transaction that has not ended yet.
 _READ = sa.select(commits.c.transaction_id).where(_has_slot).with_for_update()
 _UNUSED = (
     sa.select(commits.c.slot)
@@ -40,35 +40,36 @@ _REMOVE = sa.delete(commits).where(commits.c.slot.in_(sa.bindparam("slots", expa
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """The record of one transaction: its id, in a row that no other transaction has at the same time."""
+    """The log entry of one transaction: its id, in a row that no concurrent transaction uses."""
 
     slot: UUID
     transaction_id: UUID
 
     def write(self, connection: sa.Connection) -> None:
-        """Store the id within the transaction, in the place of the row's last one."""
+        """Store the id within the transaction, in place of the row's previous id."""
         row = {"of_slot": self.slot, "id": self.transaction_id}
         if connection.execute(_UPDATE, row).rowcount == 0:
             self._remove_unused(connection)
             connection.execute(_INSERT, row)
 
     def is_committed(self, connection: sa.Connection) -> bool:
-        """Return whether the transaction was committed; one that has not ended is waited for."""
+        """Return whether the transaction was committed; wait for it to end first."""
         found = connection.execute(_READ, {"of_slot": self.slot}).scalar()
         return bool(found == self.transaction_id)
 
     @staticmethod
     def _remove_unused(connection: sa.Connection) -> None:
-        """Remove rows without a write for a day: their processes have ended."""
+        """Remove rows that were not written for a day: their processes have ended."""
         unused = connection.execute(_UNUSED, {"offset_us": -microseconds(_KEPT_S)}).scalars().all()
         if unused:
             connection.execute(_REMOVE, {"slots": sorted(unused)})
 
 
 class CommitLog:
-    """The ids of a process's latest transactions, stored with them: the proof that they were committed.
+    """The log entries of this process's transactions.
 
-    A row is used by one transaction after the other, so there are as many as run at the same time.
+    Each transaction stores its id in a row; the stored id proves that the transaction was committed.
+    Transactions reuse rows, so the process needs as many rows as it has concurrent transactions.
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ class CommitLog:
 
     @contextmanager
     def entry(self) -> Iterator[LogEntry]:
-        """Provide the entry of a new transaction, for as long as its outcome may be looked up."""
+        """Provide the entry of a new transaction, reserved while its outcome may be looked up."""
         try:
             slot = self._free.pop()
         except IndexError:

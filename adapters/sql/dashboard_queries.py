@@ -1,4 +1,4 @@
-"""Statistics of the dashboard, counted in indexes alone and never further than a bound."""
+"""Statistics for the dashboard, counted from indexes only and up to a bound."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -34,7 +34,7 @@ _count = partial(count_up_to, COUNTED_UP_TO)
 
 @cache
 def _activity(hours: int) -> sa.CompoundSelect[int, int]:
-    """Count a project's jobs by status, then by hour; kept, since building the statement takes longest."""
+    """Count a project's jobs by status, then by hour. Cached, because building the statement is expensive."""
     is_in_project = jobs.c.project_id == sa.bindparam("project_id")
     by_status = [_count(jobs, is_in_project, jobs.c.status == status.value) for status in JobStatus]
     by_hour = [
@@ -55,7 +55,7 @@ def _activity(hours: int) -> sa.CompoundSelect[int, int]:
 
 @cache
 def ended_statement(slices: int) -> sa.Select[tuple[Any, ...]]:
-    """Find the last executions of each slice in the index of their ends, then the jobs they ended."""
+    """Find the last executions of each time slice in the index of their ends, then the jobs that ended."""
     found = (sa.select(_ended_in(number).subquery(f"slice_{number}")) for number in range(slices))
     last = sa.union_all(*found).subquery("last")
     is_its_job = sa.and_(jobs.c.job_id == last.c.job_id, jobs.c.current_execution_id == last.c.execution_id)
@@ -84,7 +84,7 @@ def _ended_in(number: int) -> sa.Select[tuple[Any, ...]]:
 
 
 def _bounds(times: Sequence[datetime]) -> dict[str, datetime]:
-    """Return the parameters of the statements: the bounds of each slice of time."""
+    """Return the statement parameters for the bounds of each time slice."""
     return {
         name: time
         for number, (begin, end) in enumerate(pairwise(times))
@@ -92,7 +92,7 @@ def _bounds(times: Sequence[datetime]) -> dict[str, datetime]:
     }
 
 
-# Executions that workers have are few: they are looked through for those of a project.
+# Claimed executions are few, so they are scanned for the ones of a project.
 _BEGUN = (
     sa.select(executions.c.started_at.is_not(None).label("has_started"), sa.func.count().label("number"))
     .join_from(executions, jobs, jobs.c.job_id == executions.c.job_id)
@@ -108,7 +108,7 @@ _WAITING = _count(executions, waits)
 
 
 def _listing(state: ExecutionState, *conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[Any, ...]]:
-    """Find executions in a state in the index of the queue, and then their jobs."""
+    """Find executions in a state by the queue's index, and then their jobs."""
     columns = (executions.c.tenant, executions.c.precedence, executions.c.requested_at)
     order = (*columns, executions.c.execution_id)
     keys = (
@@ -194,7 +194,7 @@ class SqlDashboardQueries(DashboardQueries):
         )
 
     def _phases(self, project_id: ProjectId, running: int) -> Mapping[State, int]:
-        """Count the phases of jobs that are RUNNING; of more than are counted, the others wait."""
+        """Count RUNNING jobs by phase. Jobs that are neither running nor building count as queued."""
         begun = {State.RUNNING: 0, State.BUILDING: 0}
         if running:
             rows = self._rows(_BEGUN, {"project_id": project_id})
@@ -204,7 +204,7 @@ class SqlDashboardQueries(DashboardQueries):
         return begun | {State.QUEUED: max(running - sum(begun.values()), 0)}
 
     def queue(self) -> QueueState:
-        """Return the length and the age of the queue."""
+        """Return the length of the queue and the age of its oldest entry."""
         oldest = [
             row[0]
             for tenant in self._waiting_tenants()
@@ -218,24 +218,24 @@ class SqlDashboardQueries(DashboardQueries):
         )
 
     def claimed(self) -> int:
-        """Return how many executions of all tenants are claimed."""
+        """Return the number of claimed executions of all tenants."""
         return self._count(_CLAIMED, {})
 
     def waiting_tenants(self) -> Sequence[TenantName]:
-        """Return the tenants with waiting or delayed executions, or fifty of them."""
+        """Return up to `MOST_TENANTS` tenants with waiting or delayed executions."""
         delayed = (row[0] for row in self._rows(_DELAYED_TENANTS, {}))
         names = dict.fromkeys((*self._waiting_tenants(), *delayed))
         return [TenantName(name) for name in names][:MOST_TENANTS]
 
     def waiting(self, tenant: TenantName, limit: int) -> Sequence[QueuedJob]:
-        """Return the jobs of a tenant that wait, in the order of claims, then delayed ones, up to a limit."""
+        """Return up to `limit` jobs of a tenant: waiting ones in the order of claims, then delayed ones."""
         wanted = {"owner": tenant.value, "limit": limit}
         found = [_queued(row) for row in self._rows(LISTED_WAITING, wanted)]
         delayed = self._rows(LISTED_DELAYED, {**wanted, "limit": limit - len(found)})
         return [*found, *(_queued(row, delayed_until=row.lease_expires_at) for row in delayed)]
 
     def running(self, tenant: TenantName | None, limit: int) -> Sequence[QueuedJob]:
-        """Return the jobs of a tenant that workers or engines have, or of all tenants, up to a limit."""
+        """Return up to `limit` claimed jobs of a tenant, or of all tenants."""
         if tenant is None:
             rows = self._rows(LISTED_RUNNING_OF_ALL, {"limit": limit})
         else:
@@ -243,7 +243,7 @@ class SqlDashboardQueries(DashboardQueries):
         return [_queued(row) for row in rows]
 
     def executions_ahead(self, tenant: TenantName, execution: Execution) -> int:
-        """Return how many waiting executions of its tenant will be claimed before this waiting one."""
+        """Return the number of the tenant's waiting executions that will be claimed before this one."""
         place = {
             "owner": tenant.value,
             "precedence": MAX_PRIORITY - execution.priority,
@@ -254,7 +254,7 @@ class SqlDashboardQueries(DashboardQueries):
         return min(sum(ahead), COUNTED_UP_TO + 1)
 
     def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:
-        """Return the last jobs that ended between each two of the times."""
+        """Return the last jobs that ended between each pair of successive times."""
         slices: list[list[EndedJob]] = [[] for _ in pairwise(times)]
         rows = self._rows(ended_statement(len(slices)), {"limit": limit, **_bounds(times)}) if slices else ()
         for number, status, requested_at, claimed_at, ended_at in rows:

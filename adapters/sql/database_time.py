@@ -1,4 +1,4 @@
-"""The database's own time, which decides leases, as an SQL expression."""
+"""SQL expressions for the database's time, which decides whether leases have expired."""
 
 from datetime import datetime
 from typing import Any
@@ -12,12 +12,13 @@ from sqlalchemy.sql.functions import FunctionElement
 from adapters.sql.types import UtcDateTime
 
 _MICROSECONDS = 1_000_000
-# No statement's time is further behind another's than that, not even after a wait.
+# A statement's time lags behind another's by less than this, even after a wait. A larger lag means that the
+# clock was set back.
 _CLOCK_WAS_SET_S = 60
 
 
 class _DatabaseTime(FunctionElement[Any]):
-    """The time now, or so many microseconds from now: exact on MySQL, to the millisecond on SQLite."""
+    """The current time plus an offset in microseconds: exact on MySQL, to the millisecond on SQLite."""
 
     type = UtcDateTime()
     name = "database_time"
@@ -28,7 +29,7 @@ class _DatabaseTime(FunctionElement[Any]):
 @compiles(_DatabaseTime, "mariadb")
 def _on_mysql(element: _DatabaseTime, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 (SQLAlchemy's)
     offset = compiler.process(element.clauses, **options)
-    # In parentheses, as both databases want it where it is a column's default.
+    # MySQL and MariaDB require the parentheses in a column's default.
     return f"(TIMESTAMPADD(MICROSECOND, {offset}, UTC_TIMESTAMP(6)))" if offset else "(UTC_TIMESTAMP(6))"
 
 
@@ -40,7 +41,7 @@ def _on_sqlite(element: _DatabaseTime, compiler: SQLCompiler, **options: Any) ->
 
 
 class _LongAgo(FunctionElement[Any]):
-    """A time before any of the service's own."""
+    """A time earlier than any that the service has stored."""
 
     type = UtcDateTime()
     name = "long_ago"
@@ -59,21 +60,21 @@ def _long_ago_on_sqlite(_element: _LongAgo, _compiler: SQLCompiler, **_options: 
 
 
 def long_ago() -> ColumnElement[Any]:
-    """Return the expression for a time before all others, which a column has by default."""
+    """Return the expression for a time earlier than all others, for use as a column's default."""
     return _LongAgo()
 
 
 def database_time(offset_us: sa.BindParameter[int] | None = None) -> ColumnElement[Any]:
-    """Return the expression for the database's time, plus an offset in microseconds if one is given."""
+    """Return the expression for the database's time, plus an optional offset in microseconds."""
     return _DatabaseTime() if offset_us is None else _DatabaseTime(offset_us)
 
 
 def is_from_the_future(column: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
-    """Return whether a time was written before the database's clock was set back, by a minute or more."""
+    """Return the condition that a time lies a minute or more ahead: the clock was set back since."""
     latest = sa.literal(microseconds(_CLOCK_WAS_SET_S), sa.BigInteger)
     return column > _DatabaseTime(latest)
 
 
 def microseconds(seconds: float) -> int:
-    """Return a duration as the offsets of this module count it."""
+    """Convert a duration in seconds to whole microseconds."""
     return round(seconds * _MICROSECONDS)

@@ -1,4 +1,4 @@
-"""Engines for the database that a URL names, SQLite or MySQL, and the options of their connections."""
+"""Creates SQLAlchemy engines for SQLite and MySQL, and sets the options of their connections."""
 
 import sqlite3
 import time
@@ -24,15 +24,15 @@ from adapters.sql.tls import SharingConnection
 from application.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
 from application.ports.measurements import Sample
 
-# The name of an engine's execution option.
+# The key of the `DatabaseOptions` among an engine's execution options.
 OPTIONS = "service_server_options"
 _SQLITE = "sqlite+immediate"
 _MYSQL = "mysql+autocommit"
 _LONG_TIMEOUT_S = 3_600
 _SQLITE_PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON")
-# A connection that was in use so lately is taken to be alive; if it is not, the transaction is run again.
+# A connection used within this time is assumed to be alive. If it is not, the transaction is retried.
 _ALIVE_FOR_S = 5.0
-# A connection that is closed fails at once.
+# A ping on a closed connection fails within this time.
 _CLOSED_WITHIN_S = 0.5
 _LAST_USED = "last_used"
 _ONLY_READS = "only_reads"
@@ -43,23 +43,24 @@ PyMysqlConnection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseOptions:
-    """The limits and settings of a process's connections. Times are in seconds.
+    """Limits and settings of a process's database connections. Times are in seconds.
 
     Attributes:
-        pool_size: The most connections of a process.
-        pool_timeout_s: The wait of a caller for one of them.
+        pool_size: The maximum number of connections of a process.
+        pool_timeout_s: How long a caller waits for a connection from the pool.
         recycle_s: The age at which a connection is replaced.
-        read_timeout_s: The bound of a statement when a server hangs.
-        lock_wait_s: The wait of a statement for a lock of another transaction.
-        idle_transaction_s: The time after which MariaDB ends a transaction that is sent no statement: it is
-            of a process that stands still, and others wait for its locks.
-        idle_connection_s: The time after which MySQL, which has no such limit, closes a connection that is
-            sent no statement, in a transaction or not.
-        tls_ca: The file of the authority that signed the server's certificate. None means encryption if the
-            server offers it, without a check of its identity.
-        password: Makes the password of a new connection, where it is soon expired. None for the URL's.
-        synchronous: Whether SQLite waits at a commit until it is on the disk, `full`, or not, `normal`: then
-            a power cut may undo the commits of the minutes before.
+        read_timeout_s: The timeout of a statement if the server hangs.
+        lock_wait_s: How long a statement waits for a lock of another transaction.
+        idle_transaction_s: The time after which MariaDB ends a transaction that receives no statement: its
+            process hangs, and other transactions wait for its locks.
+        idle_connection_s: The time after which MySQL, which has no such limit for transactions, closes a
+            connection that receives no statement, in a transaction or not.
+        tls_ca: The file of the CA certificate that signed the server's certificate. With None, the connection
+            is encrypted if the server supports it, but the server's identity is not verified.
+        password: Creates the password of each new connection, for passwords that expire soon. None to use the
+            password of the URL.
+        synchronous: `full` if SQLite waits at each commit until it is on disk. With `normal` it does not
+            wait, and a power failure may undo the commits of the preceding minutes.
     """
 
     pool_size: int = 10
@@ -77,7 +78,7 @@ class DatabaseOptions:
 
 
 def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> sa.Engine:
-    """Build the engine for a database; nothing is connected to yet.
+    """Build the engine for a database, without connecting to it.
 
     Args:
         url: `sqlite:///PATH`, or `mysql+pymysql://USER:PASSWORD@HOST:PORT/SCHEMA`.
@@ -89,7 +90,7 @@ def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> 
         "pool_size": options.pool_size,
         "max_overflow": 0,
         "pool_timeout": options.pool_timeout_s,
-        "hide_parameters": True,  # values never appear in messages
+        "hide_parameters": True,  # keeps values out of error messages
         "execution_options": {OPTIONS: options},
     }
     make = _sqlite_engine if url.get_backend_name() == "sqlite" else _mysql_engine
@@ -98,9 +99,9 @@ def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> 
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Provide a connection that only reads, and never waits for SQLite's write lock.
+    """Provide a read-only connection, which never waits for SQLite's write lock.
 
-    On SQLite it is in a transaction. On a server each statement reads what is committed then, and needs none.
+    On SQLite, it is in a transaction. On a server it is not, and each statement reads the latest commits.
     """
     with engine.connect() as connection:
         lent = connection.connection
@@ -110,13 +111,13 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         try:
             yield connection
         finally:
-            # A connection that was lost has lost its mark, and another thread may have set its own.
+            # If the connection was lost, so was its mark, and another thread may have set a new one.
             if lent.info.get(_ONLY_READS) is mark:
                 lent.info.pop(_ONLY_READS, None)
 
 
 def pool_samples(engine: sa.Engine) -> Iterator[Sample]:
-    """Read the use of a pool of connections."""
+    """Yield the metrics of an engine's connection pool."""
     pool = engine.pool
     if isinstance(pool, sa.QueuePool):
         yield Sample(DATABASE_CONNECTIONS, pool.checkedout(), ("in_use",))
@@ -125,7 +126,7 @@ def pool_samples(engine: sa.Engine) -> Iterator[Sample]:
 
 
 def long_timeouts(engine: sa.Engine) -> sa.Engine:
-    """Return an engine for the same database whose statements may take an hour, as changes to tables can."""
+    """Return an engine for the same database with timeouts of an hour, for changes to tables."""
     options: DatabaseOptions = engine.get_execution_options()[OPTIONS]
     return create_engine(
         engine.url,
@@ -142,12 +143,12 @@ def long_timeouts(engine: sa.Engine) -> sa.Engine:
 
 
 class _ReadsApart(DefaultDialect):
-    """A dialect that refuses writes on a connection of `reading`: a server would keep them."""
+    """A dialect that rejects writes on a connection of `reading`, because a server would commit them."""
 
     def do_execute(
         self, cursor: object, statement: str, parameters: object, context: ExecutionContext | None = None
     ) -> None:
-        """Execute a statement, once."""
+        """Execute a statement once."""
         _check(statement, context)
         super().do_execute(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
 
@@ -160,7 +161,7 @@ class _ReadsApart(DefaultDialect):
 
 
 def _check(statement: str, context: ExecutionContext | None) -> None:
-    """Check that a statement is a read, where there are only reads."""
+    """Check that a statement on a read-only connection is a read."""
     if statement.startswith(_READS) or context is None:
         return
     if _ONLY_READS in context.root_connection.connection.info:
@@ -168,10 +169,10 @@ def _check(statement: str, context: ExecutionContext | None) -> None:
 
 
 class SqliteDialect(_ReadsApart, SQLiteDialect_pysqlite):
-    """SQLite with transactions that take the write lock at once: those that read first would lose updates.
+    """SQLite with transactions that acquire the write lock at once, since reading first would lose updates.
 
-    It begins them itself, since an engine with a listener for that looks for listeners of everything else, at
-    each step of each statement.
+    The dialect begins transactions itself. With an event listener on the engine instead, SQLAlchemy would
+    look for listeners at each step of each statement.
     """
 
     supports_statement_cache = True
@@ -183,9 +184,9 @@ class SqliteDialect(_ReadsApart, SQLiteDialect_pysqlite):
 
 
 class MysqlDialect(_ReadsApart, MySQLDialect_pymysql):
-    """MySQL with connections that commit by themselves, and transactions that are begun.
+    """MySQL with connections in autocommit mode, and with explicitly begun transactions.
 
-    So a read is one round trip to the server: in a transaction, that would have to be rolled back.
+    A read is therefore one round trip to the server. In a transaction, a rollback would follow.
     """
 
     supports_statement_cache = True
@@ -195,12 +196,12 @@ class MysqlDialect(_ReadsApart, MySQLDialect_pymysql):
         return cast("DBAPIConnection", SharingConnection(*arguments, **options))
 
     def do_begin(self, dbapi_connection: DBAPIConnection) -> None:
-        """Begin a transaction, unless there are only reads."""
+        """Begin a transaction, unless the connection is read-only."""
         if _ONLY_READS not in dbapi_connection.info:
             dbapi_connection.driver_connection.begin()
 
     def do_rollback(self, dbapi_connection: DBAPIConnection) -> None:
-        """Roll back an open transaction, without asking the server whether one is."""
+        """Roll back the transaction if the connection's state shows that one is open."""
         if dbapi_connection.driver_connection.server_status & SERVER_STATUS_IN_TRANS:
             dbapi_connection.rollback()
 
@@ -210,13 +211,13 @@ registry.register(_MYSQL.replace("+", "."), __name__, MysqlDialect.__name__)
 
 
 def _sqlite_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, Any]) -> sa.Engine:
-    """Build an engine for a file: one writer at a time, who begins as one, and readers undisturbed by it."""
+    """Build an engine for a SQLite file: writers take turns, and readers are not blocked."""
     engine = sa.create_engine(
         url.set(drivername=_SQLITE),
         poolclass=sa.QueuePool,
-        # The connection that was used last still has the pages in its memory that were written last.
+        # The connection used last still caches the pages that were written last.
         pool_use_lifo=True,
-        # None keeps Python's sqlite3 from beginning transactions by itself: the dialect does.
+        # None keeps Python's sqlite3 from beginning transactions; the dialect begins them.
         connect_args={
             "isolation_level": None,
             "check_same_thread": False,
@@ -237,7 +238,7 @@ def _pragmas(pragmas: Sequence[str]) -> Callable[[sqlite3.Connection, object], N
 
 
 def _mysql_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, Any]) -> sa.Engine:
-    """Build an engine for a schema of a server, with as few round trips as are safe."""
+    """Build an engine for a schema on a MySQL or MariaDB server, with as few round trips as are safe."""
     engine = sa.create_engine(
         url.set(drivername=_MYSQL),
         connect_args=pymysql_arguments(options),
@@ -260,14 +261,14 @@ def _with_password(password: Callable[[], str]) -> Callable[..., None]:
 
 
 def pymysql_arguments(options: DatabaseOptions) -> dict[str, Any]:
-    """Return PyMySQL's arguments for a connection, apart from the server and the user."""
+    """Return PyMySQL's arguments for a connection, except for the server and the user."""
     session = {
         "time_zone": "'+00:00'",
         "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
         "innodb_lock_wait_timeout": options.lock_wait_s,
     }
     settings = ", ".join(f"{name} = {value}" for name, value in session.items())
-    # Comments that one of the two servers executes.
+    # Conditional comments: MariaDB executes the first, MySQL the second.
     idle = (
         f"/*M!100301 , idle_transaction_timeout = {options.idle_transaction_s} */"
         f"/*!80000 , wait_timeout = {options.idle_connection_s} */"
@@ -279,7 +280,7 @@ def pymysql_arguments(options: DatabaseOptions) -> dict[str, Any]:
         "write_timeout": options.write_timeout_s,
         "init_command": f"SET SESSION {settings}{idle}",
         "autocommit": True,
-        # PyMySQL parses times with a regular expression, which is most of the cost of a list.
+        # PyMySQL parses times with a regular expression, which would be most of the cost of a list.
         "conv": {**conversions, DATETIME: datetime.fromisoformat},
     }
     if options.tls_ca is not None:
@@ -294,8 +295,8 @@ def _read_what_is_committed(connection: PyMysqlConnection, _record: object) -> N
 def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
     """Ping a connection that has been idle for a while.
 
-    One that is closed is replaced. One that does not answer is the sign of a server that does not: another
-    connection would only wait for it once more.
+    A closed connection is replaced. If a connection does not answer in time, the server does not answer, and
+    another connection would only wait again.
     """
     begin = time.monotonic()
     if begin - record.info.get(_LAST_USED, 0.0) < _ALIVE_FOR_S:
@@ -304,7 +305,7 @@ def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _p
         connection.ping(reconnect=False)
     except pymysql.err.Error as error:
         if time.monotonic() - begin < _CLOSED_WITHIN_S:
-            raise sa.exc.DisconnectionError from error  # the pool gives another one
+            raise sa.exc.DisconnectionError from error  # the pool replaces the connection
         raise sa.exc.OperationalError("ping", None, error) from error
 
 

@@ -1,4 +1,4 @@
-"""Drivers' errors as the application's. Messages contain no SQL, no host and no value."""
+"""Translation of database drivers' errors. Messages contain no SQL, no host and no values."""
 
 import sqlite3
 from enum import Enum, auto
@@ -11,14 +11,14 @@ DATABASE = "database"
 
 
 class Failure(Enum):
-    """The meaning of a driver's error for its transaction."""
+    """The meaning of a driver's error for the transaction."""
 
-    CONFLICT = auto()  # another transaction was in the way: run it again
-    LOST = auto()  # the connection broke; whether a commit was done is not known: run it again
-    GONE = auto()  # there is no connection to be had
-    UNAVAILABLE = auto()  # trying again at once is of no use
-    DUPLICATE = auto()  # a row of that key exists
-    BUG = auto()  # a mistake of ours, to be seen as one
+    CONFLICT = auto()  # conflict with another transaction: retry
+    LOST = auto()  # the connection broke, and a commit may have taken effect: look it up and retry
+    GONE = auto()  # no connection can be made
+    UNAVAILABLE = auto()  # an immediate retry is useless
+    DUPLICATE = auto()  # a row with the same key exists
+    BUG = auto()  # a fault of the service: the driver's error is raised unchanged
 
 
 _LOCKED = "another transaction holds it locked"
@@ -108,7 +108,7 @@ class DatabaseGone(DependencyUnavailable):
 
 
 def diagnose(error: sa.exc.SQLAlchemyError) -> tuple[Failure, str]:
-    """Return an error's meaning, and its cause as the end of a sentence about the database."""
+    """Return the kind of failure, and its cause as the end of a sentence about the database."""
     if isinstance(error, sa.exc.TimeoutError):
         return Failure.UNAVAILABLE, "all of this process's connections to it are in use"
     if not isinstance(error, sa.exc.DBAPIError):
@@ -127,13 +127,13 @@ def _diagnose_sqlite(error: sqlite3.Error) -> tuple[Failure, str]:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code in _SQLITE_DUPLICATES:
         return Failure.DUPLICATE, "a row of that key exists"
-    if code == sqlite3.SQLITE_ERROR:  # the one code for every fault of a statement
+    if code == sqlite3.SQLITE_ERROR:  # the generic code for faulty statements
         return next((found for words, found in _SQLITE_WORDS.items() if words in str(error)), _BUG)
     return _SQLITE.get(code & 0xFF, _BUG)
 
 
 def is_duplicate(error: sa.exc.IntegrityError) -> bool:
-    """Whether a row was refused because another has its key."""
+    """Whether a row was rejected because another row has the same key."""
     return diagnose(error)[0] is Failure.DUPLICATE
 
 

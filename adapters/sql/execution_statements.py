@@ -1,6 +1,6 @@
-"""The statements about executions. A write states its precondition; its row count shows whether that held.
+"""Statements about executions. Each write has a precondition; its row count shows whether it held.
 
-The states that a write is allowed in, and the one that follows, are those of the lifecycle's table.
+The lifecycle's transition table defines the source states and the target state of each write.
 """
 
 from typing import Any
@@ -34,17 +34,17 @@ _RESULT_COLUMNS = (
 
 def _is_held_as(state: ExecutionState) -> sa.ColumnElement[bool]:
     prefix = HOLDER_PREFIXES[state]
-    # Not LIKE, which on SQLite does not distinguish upper case.
+    # Not LIKE, which is case-insensitive on SQLite.
     return sa.func.substr(executions.c.claimed_by, 1, len(prefix)) == prefix
 
 
 _waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
-# Until the time that is the lease's of one that is claimed.
+# A delayed execution stores the end of its delay in `lease_expires_at`.
 _is_delayed = executions.c.state == STORED_STATES[ExecutionState.DELAYED]
 _is_leased = executions.c.state == STORED_STATES[ExecutionState.CLAIMED]
 _is_delegated = _is_held_as(ExecutionState.DELEGATED)
 _is_spooled = _is_held_as(ExecutionState.SPOOLED)
-# The sets of states that the lifecycle's triggers have as their sources.
+# The source states of the lifecycle's triggers, as conditions.
 _IS_IN = {
     frozenset({ExecutionState.DELAYED}): _is_delayed,
     frozenset({ExecutionState.WAITING}): _waits,
@@ -57,17 +57,17 @@ _IS_IN = {
 
 
 def _allows(trigger: ExecutionTrigger) -> sa.ColumnElement[bool]:
-    """Return the condition that an execution is in a state in which a trigger has an effect."""
+    """Return the condition that an execution is in a source state of a trigger."""
     return _IS_IN[sources(trigger)]
 
 
 def _becomes(trigger: ExecutionTrigger) -> dict[str, str]:
-    """Return the column of the state to which a trigger leads, unless it is stored already."""
+    """Return the new value of the state column for a trigger; empty if the stored state does not change."""
     state = STORED_STATES[target(trigger)]
     return {} if all(STORED_STATES[source] == state for source in sources(trigger)) else {"state": state}
 
 
-# A lease stands from when it was given until it expires, and not before that either.
+# A lease is also overdue if its start lies in the future, because the clock was set back.
 _is_overdue = sa.or_(
     executions.c.lease_expires_at < database_time(), is_from_the_future(executions.c.leased_at)
 )
@@ -85,18 +85,18 @@ _lease = {
     "leased_at": database_time(),
     "lease_expires_at": database_time(sa.bindparam("lease_us", type_=sa.BigInteger)),
 }
-# The type is said, for inside a function it would not be that of the column.
+# The type is explicit, because inside a function it would not be inferred from the column.
 _now = sa.bindparam("now", type_=UtcDateTime())
 _first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, _now)}
 
 
 def _latest(time: sa.ColumnElement[Any], earlier: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return a time, or its lower bound if that is later; the bound may be NULL."""
+    """Return the later of a time and a lower bound; the bound may be NULL."""
     return sa.case((earlier > time, earlier), else_=time)
 
 
 def _update(trigger: ExecutionTrigger, *conditions: sa.ColumnElement[bool]) -> sa.Update:
-    """Build the update of an execution by a trigger: a transition of the lifecycle, under conditions."""
+    """Build the update that applies a trigger of the lifecycle to an execution, under further conditions."""
     return sa.update(executions).where(_has_id, _allows(trigger), *conditions).values(**_becomes(trigger))
 
 
@@ -130,7 +130,7 @@ _orphaned = (
     .limit(sa.bindparam("limit"))
     .subquery("orphaned")
 )
-# By their ids first, so that only what is returned is read whole.
+# The ids are selected first, so that only the returned rows are read in full.
 ORPHANED = (
     sa.select(*EXECUTION_COLUMNS)
     .join_from(_orphaned, executions, executions.c.execution_id == _orphaned.c.execution_id)
@@ -158,7 +158,7 @@ COUNT_WAITING = sa.select(sa.func.count()).select_from(
 )
 HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
-# Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
+# Rows locked by other claims are skipped, not waited for. SQLite has one writer at a time.
 _waiting = (
     sa.select(*REQUEST_COLUMNS, database_time().label("now"))
     .where(_allows(ExecutionTrigger.CLAIM))
@@ -166,7 +166,7 @@ _waiting = (
 )
 _QUEUE = "FORCE INDEX (ix_executions_queue)"
 _LANGUAGE = "FORCE INDEX (ix_executions_language)"
-# Rows of a version that did not know their languages are among those of every language.
+# Rows written by versions without the language column match every language.
 _is_in = executions.c.language.is_not_distinct_from(
     sa.bindparam("language", type_=executions.c.language.type)
 )
@@ -176,12 +176,12 @@ _next = (
     .order_by(executions.c.precedence, *_by_age)
     .limit(sa.bindparam("limit"))
 )
-# A short table is read whole otherwise, and the rows that are passed over are locked.
+# Without the hint, a short table is scanned in full, and the rows that do not match are locked too.
 NEXT = _next.with_hint(executions, _QUEUE, "mysql")
 NEXT_IN = _next.where(_is_in).with_hint(executions, _LANGUAGE, "mysql")
 THIS = _waiting.where(_has_id)
 TENANT = sa.select(executions.c.tenant).where(_has_id)
-# The program of a spooled execution has ended.
+# Spooled executions do not count: their programs have ended.
 RUNNING = (
     sa.select(executions.c.tenant, sa.func.count().label("running"))
     .with_hint(executions, _QUEUE, "mysql")
@@ -192,7 +192,7 @@ RUNNING_OF = RUNNING.where(executions.c.tenant.in_(sa.bindparam("tenants", expan
 
 
 def first_tenant(low: str, high: str, *, in_language: bool) -> sa.ScalarSelect[str]:
-    """Build the search for the first tenant with waiting executions in a range of names."""
+    """Build the subquery for the first tenant with waiting executions in a range of names."""
     found = (
         sa.select(executions.c.tenant)
         .with_hint(executions, _LANGUAGE if in_language else _QUEUE, "mysql")
@@ -246,7 +246,7 @@ _deferred_now = _latest(database_time(), executions.c.requested_at)
 LEAVE_TO_OTHERS = _update(
     ExecutionTrigger.DEFER,
     _is_held,
-    # A worker may claim an execution anew that it has put back.
+    # The claim time tells the claims apart if a worker claims an execution again after it has requeued it.
     executions.c.claimed_at == sa.bindparam("since", type_=UtcDateTime()),
 ).values(
     claimed_by=None,

@@ -1,4 +1,4 @@
-"""The heartbeats of processes, in SQL."""
+"""SQL heartbeats of processes."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -27,13 +27,13 @@ _ALIVE = sa.select(heartbeats.c.process, heartbeats.c.queues).where(heartbeats.c
 
 
 class SqlHeartbeats(Heartbeats):
-    """The heartbeats, one row per process. A new process removes rows without a beat for a day."""
+    """Heartbeats, one row per process. A new process removes rows without a heartbeat for a day."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def beat(self, process: str, queues: Collection[str] = ()) -> datetime:
-        """Record that a process can write, and the queues that it serves; return the database's time."""
+        """Record a process's heartbeat and the queues that it serves; return the database's time."""
         name = {"name": process}
         row = {**name, "served": sorted(queues)}
         if self._connection.execute(_BEAT, row).rowcount == 0:
@@ -43,12 +43,12 @@ class SqlHeartbeats(Heartbeats):
         return beat_at
 
     def workers(self, within_s: float) -> Mapping[str, frozenset[str]]:
-        """Return the queues of each process whose last heartbeat is no older, by its name."""
+        """Return the queues of each process with a heartbeat within `within_s`, by the process's name."""
         rows = self._connection.execute(_ALIVE, {"offset_us": -microseconds(within_s)})
         return {process: frozenset(queues or ()) for process, queues in rows}
 
     def served(self, within_s: float, besides: str) -> frozenset[str]:
-        """Return the queues that processes serve whose last heartbeat is no older, one process left out."""
+        """Return the queues served by processes with a heartbeat within `within_s`, except one process."""
         wanted = {"name": besides, "offset_us": -microseconds(within_s)}
         rows = self._connection.execute(_SERVED, wanted).scalars()
         return frozenset(queue for queues in rows for queue in queues or ())

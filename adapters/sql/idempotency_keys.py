@@ -1,4 +1,4 @@
-"""The records of idempotency keys, in SQL."""
+"""SQL records of idempotency keys."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -41,13 +41,13 @@ _FORGET = sa.delete(idempotency_keys).where(
 
 
 class SqlIdempotencyKeys(IdempotencyKeys):
-    """The keys, one row each, by their tenants and digests."""
+    """Records of idempotency keys, one row per tenant and digest."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def add(self, tenant: TenantName, record: KeyRecord) -> bool:
-        """Store a record without an answer; return False if the tenant has one of the key already."""
+        """Store a record without an answer; return False if the tenant has a record of the key already."""
         request = record.request
         row = {
             "tenant": tenant.value,
@@ -72,16 +72,16 @@ class SqlIdempotencyKeys(IdempotencyKeys):
         return None if found is None else _record(found)
 
     def set_answer(self, tenant: TenantName, record: KeyRecord, answer: StoredAnswer) -> bool:
-        """Store the answer to the request that made a record; return False if that is another or answered."""
+        """Store the answer in a record; return False if another request has it now, or it has an answer."""
         row = {"status": answer.status, "headers": answer.headers, "body": answer.body}
         return self._connection.execute(_SET_ANSWER, {**row, **_as_read(tenant, record)}).rowcount == 1
 
     def remove(self, tenant: TenantName, record: KeyRecord) -> bool:
-        """Remove a record; return False if it is not there as it was read."""
+        """Remove a record; return False if it has changed since it was read."""
         return self._connection.execute(_REMOVE, _as_read(tenant, record)).rowcount == 1
 
     def forget(self, before: datetime, limit: int) -> int:
-        """Remove the records of requests that came before a time, so many at most; return how many."""
+        """Remove up to `limit` records of requests received before a time; return their number."""
         old = self._connection.execute(_OLD, {"before": before, "limit": limit}).all()
         if old:
             self._connection.execute(_FORGET, {"keys": sorted(tuple(key) for key in old)})

@@ -1,4 +1,4 @@
-"""The inbox of processed messages, in SQL."""
+"""SQL inbox of processed messages."""
 
 import hashlib
 from datetime import datetime
@@ -20,14 +20,14 @@ _FORGET = sa.delete(inbox).where(inbox.c.digest.in_(sa.bindparam("digests", expa
 
 
 class SqlInbox(Inbox):
-    """The messages of others, each under a digest of where it came from and its id there."""
+    """Records of processed messages, keyed by a digest of their source and their id at the source."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def add(self, source: str, message_id: str, now: datetime) -> bool:
         """Record a message; return False if it was recorded before."""
-        # The length tells where the source ends: ("a", "bc") is not ("ab", "c").
+        # The length prefix keeps ("a", "bc") and ("ab", "c") apart.
         identity = f"{len(source)}:{source}{message_id}".encode("utf-8", "surrogatepass")
         row = {
             "digest": hashlib.sha256(identity).hexdigest(),
@@ -44,7 +44,7 @@ class SqlInbox(Inbox):
         return True
 
     def forget(self, before: datetime, limit: int) -> int:
-        """Remove the records of messages that came before a time; return how many that were."""
+        """Remove up to `limit` records of messages received before a time; return their number."""
         old = self._connection.execute(_OLD, {"before": before, "limit": limit}).scalars().all()
         if old:
             self._connection.execute(_FORGET, {"digests": sorted(old)})

@@ -1,14 +1,14 @@
-"""The statements of job lists.
+"""Statements for job lists.
 
-A page is found by its keys first, in an index that yields them in order, and only then are its rows read.
-The predicate on the cursor is one that every database turns into a range of the index; a comparison of rows,
-or an OFFSET, is not.
+A statement first finds the keys of a page, in an index that yields them in order, and then reads the rows.
+Every database turns the predicate on the cursor into a range of the index, unlike a row comparison or an
+OFFSET.
 
-Filters of a project, statuses and a language have an index together, and so has one tag with a project. Other
-combinations walk through the index of some of their filters and check the rest for each key that they pass:
-such a walk is bounded, and the page ends where the bound is reached. The beginning of an id is a range of the
-primary key, and a text is looked for in the rows of the keys that are passed. The oldest first are found
-by the same walks in the other direction.
+A filter by project, statuses and language has an index of its own, and so has a filter by one tag and a
+project. Other combinations walk an index for some of the filters and check the other filters for each key.
+Such a walk is bounded, and the page ends where the bound is reached. The prefix of an id is a range of the
+primary key. A text is searched in the rows of the walked keys. Lists with the oldest first use the same walks
+in the opposite direction.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,9 @@ from domain.job_lifecycle import JobStatus, Phase
 from domain.tenant import TenantName
 from domain.values import job_ids_from
 
-# Which index has the jobs of a project, of a status, of a language in the order of a list. MySQL and MariaDB
-# choose another one now and then, so they are told. The ones with a language have the status as well.
+# The index for each combination of filters: by project, by status, by language. It yields jobs in the order
+# of a list. The hint is needed because MySQL and MariaDB sometimes choose another index. Indexes with the
+# language include the status.
 _INDEXES = {
     (False, False, False): "ix_jobs_created",
     (False, False, True): "ix_jobs_language",
@@ -57,7 +58,7 @@ _CLAIMED = (
     .limit(sa.bindparam("scanned"))
 )
 _JOB_ALONE = sa.select(_ONE).select_from(jobs)
-# The key that a table of MySQL has by its primary key.
+# MySQL's name for the index of the primary key.
 _PRIMARY_INDEX = "PRIMARY"
 _NAMED = (
     sa.select(_ONE.label("one"))
@@ -78,11 +79,11 @@ Select = sa.Select[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
-    """The filters that are given: all that decides the statement, apart from the values.
+    """Which filters are set. The shape determines the statement; the filters' values are parameters.
 
     Attributes:
-        statuses: The number of statuses that narrow the list. All of them together narrow nothing.
-        phases: The phases that RUNNING jobs may have; any if empty.
+        statuses: The number of statuses in the filter; 0 if it has none or all.
+        phases: The phases that RUNNING jobs may have; empty for any.
     """
 
     project: bool
@@ -116,30 +117,30 @@ class PageShape:
 
     @property
     def branches(self) -> int:
-        """The number of index ranges that the list consists of: one per status, where the index has it."""
+        """The number of index ranges of the list: one per status if the index includes the status."""
         return self.statuses or (len(JobStatus) if self.language else 0)
 
     @property
     def is_checked(self) -> bool:
-        """Whether it has a filter that no index of lists has."""
+        """Whether a filter is not covered by an index of the lists."""
         return bool(self.phases) or self.ids or self.search
 
 
 class Source(Enum):
-    """The indexes that a walk may go through."""
+    """The indexes that a walk may use."""
 
     JOBS = auto()
     TAG = auto()
-    CLAIMED = auto()  # of the executions that workers and engines have, which are not in the order of a list
-    IDS = auto()  # of ids that begin alike, which are not in the order of a list either
+    CLAIMED = auto()  # claimed executions, which are not in the order of a list
+    IDS = auto()  # ids with a common prefix, which are not in the order of a list either
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A scan of jobs in order: its index, and whether every job that it meets is one of the list.
+    """A scan of jobs along an index. If it is exact, every job that it meets belongs to the list.
 
     Attributes:
-        tag: The number of its tag, if the index is that of tags.
+        tag: The number of the tag, if the walk uses the index of tags.
     """
 
     source: Source
@@ -148,16 +149,16 @@ class Walk:
 
     @property
     def has_bound(self) -> bool:
-        """Whether it can be ended after any number of keys."""
+        """Whether the walk can stop after any number of keys."""
         return self.source not in _LENGTHS
 
 
-# How long the walks are that are not in the order of a list, and so have to be shorter than the bound.
+# Statements for the length of walks that are not in the order of a list. They must be shorter than the bound.
 _LENGTHS = {Source.CLAIMED: _CLAIMED, Source.IDS: _NAMED}
 
 
 def walks(shape: PageShape) -> list[Walk]:
-    """Return the walks that find the jobs of a list; if one is exact, it is the first."""
+    """Return the walks that find the jobs of a list; an exact walk comes first."""
     is_tag_alone = shape.tags == 1 and not (shape.branches or shape.is_checked)
     found = [Walk(Source.TAG, tag, is_tag_alone) for tag in range(shape.tags)]
     if shape.branches or not shape.tags:
@@ -170,7 +171,7 @@ def walks(shape: PageShape) -> list[Walk]:
 
 
 def by_statuses(wanted: JobFilter) -> JobFilter | None:
-    """Replace phases by statuses as far as they are equivalent; return None if no status fits."""
+    """Replace phases with statuses where they are equivalent; return None if no status fits."""
     if not wanted.phases:
         return wanted
     live = wanted.phases.intersection(_LIVE)
@@ -201,7 +202,7 @@ def page_parameters(tenant: TenantName, wanted: JobFilter) -> dict[str, object]:
         "last_id": last_id,
         "search": wanted.search,
         "search_id": digits,
-        # From where the end of an id is as long.
+        # The position from which the end of an id has the length of the searched digits.
         "search_id_at": _ID_DIGITS + 1 - min(len(digits or ""), _ID_DIGITS),
         **{
             f"wanted_status_{n}": status.value
@@ -214,9 +215,9 @@ def page_parameters(tenant: TenantName, wanted: JobFilter) -> dict[str, object]:
 
 @lru_cache(maxsize=512)
 def page_statement(shape: PageShape, walk: Walk) -> Select:
-    """Build the statement for all filters of a shape; it is kept, for building costs more than running.
+    """Build the statement for a page of a walk. Cached, because building it takes longer than running it.
 
-    Its rows come in any order: to sort them, the database would write them with all their output first.
+    Its rows are unsorted: to sort them, the database would first write them to a table with all their output.
     """
     keys = (_way(shape, walk, "limit") if walk.is_exact else _checked(shape, walk)).subquery("page")
     return (
@@ -231,7 +232,7 @@ def page_statement(shape: PageShape, walk: Walk) -> Select:
 
 @lru_cache(maxsize=512)
 def last_key_statement(shape: PageShape, walk: Walk) -> Select:
-    """Build the statement for the last key of a walk of `scanned` keys; there is none if it was shorter."""
+    """Build the statement for the last key of a walk of `scanned` keys; no row if the walk is shorter."""
     way = _way(shape, walk, "scanned").subquery("way")
     last = sa.select(way.c.created_at, way.c.job_id).order_by(*_order(shape, way))
     return last.limit(1).offset(sa.bindparam("before_last"))
@@ -258,7 +259,7 @@ def count_statement(shape: PageShape) -> sa.CompoundSelect[int, int]:
 
 @lru_cache(maxsize=8)
 def next_tag_statement(column: sa.Column[str], *, of_project: bool, follows: bool) -> sa.Select[str]:
-    """Build the statement for the first name of a tag, or value of a name, from one on or after it."""
+    """Build the statement for the next tag name, or next value of a name, at or after a given one."""
     index, owner = ("ix_job_tags_project", "project_id") if of_project else ("ix_job_tags_value", "tenant")
     last = sa.bindparam("last", type_=column.type)
     found = sa.select(column.label("next")).where(
@@ -271,17 +272,17 @@ def next_tag_statement(column: sa.Column[str], *, of_project: bool, follows: boo
 
 
 def _checked(shape: PageShape, walk: Walk) -> Select:
-    """Walk through `scanned` keys, and keep the ones that pass the other filters."""
+    """Walk `scanned` keys, and select the keys that match the remaining filters."""
     way = _way(shape, walk, "scanned").subquery("way")
     keys = sa.select(way.c.created_at, way.c.job_id).where(*_checks(shape, walk, way))
     return _first(shape, keys, way)
 
 
 def _checks(shape: PageShape, walk: Walk, way: sa.FromClause) -> list[sa.ColumnElement[bool]]:
-    """Return the filters that a walk leaves.
+    """Return the conditions for the filters that the walk's index does not cover.
 
-    Each is a value for one key, which is looked up after the key is known: as a join or a condition on
-    existence, the databases may begin with it.
+    Each condition compares a scalar subquery for one key. With a join or EXISTS, the database might start
+    with it instead of with the walk.
     """
     checks: list[sa.Select[int]] = []
     for number in range(shape.tags):
@@ -304,7 +305,7 @@ def _is_named(source: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 def _has_text() -> sa.ColumnElement[bool]:
-    """Look for a text in a job's description and tags (`name:value`), and at both ends of its id."""
+    """Match a text in a job's description and tags (`name:value`), and at both ends of its id."""
     tag = job_tags.alias("searched")
     pair = sa.cast(tag.c.name, sa.Text) + ":" + sa.cast(tag.c.value, sa.Text)
     in_tag = sa.select(_ONE).where(tag.c.job_id == jobs.c.job_id, _position(pair, "search") > 0).limit(1)
@@ -319,7 +320,7 @@ def _has_text() -> sa.ColumnElement[bool]:
 
 
 def _position(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[int]:
-    """Return where a text is in a column, from 1, in letters of either case; 0 if it is not there."""
+    """Return the 1-based position of a text in a column, ignoring case; 0 if it does not occur."""
     return sa.func.instr(sa.func.lower(column), sa.func.lower(sa.bindparam(name, type_=sa.Text)))
 
 
@@ -361,14 +362,14 @@ def _way(shape: PageShape, walk: Walk, limit: str) -> Select:
     ]
     if len(branches) == 1:
         return branches[0]
-    # Each status has its own range of the index; the first of all are among the first of each.
+    # Each status has its own range of the index. The first jobs overall are among the first of each range.
     parts = [sa.select(branch.subquery(f"status_{n}")) for n, branch in enumerate(branches)]
     union = sa.union_all(*parts).subquery("statuses")
     return _first(shape, sa.select(union.c.created_at, union.c.job_id), union, limit)
 
 
 def _claimed(shape: PageShape, limit: str) -> Select:
-    """Walk through the claimed executions, and look up the job of each."""
+    """Walk the claimed executions, and look up the job of each."""
     claimed = (
         _using(sa.select(executions.c.job_id, executions.c.execution_id), executions, _CLAIMED_INDEX)
         .where(_is_claimed, sa.or_(*(_LIVE[phase] for phase in sorted(shape.phases))))
@@ -387,7 +388,7 @@ def _claimed(shape: PageShape, limit: str) -> Select:
 
 
 def _named(shape: PageShape, limit: str) -> Select:
-    """Walk through the ids that begin alike."""
+    """Walk the ids with a common prefix."""
     columns = (jobs.c.job_id, jobs.c.created_at, jobs.c.tenant, jobs.c.project_id, jobs.c.status)
     named = (
         _using(sa.select(*columns, jobs.c.language), jobs, _PRIMARY_INDEX)
@@ -412,7 +413,7 @@ def _has_tag(tag: sa.FromClause, n: int) -> sa.ColumnElement[bool]:
 
 
 def _range(shape: PageShape, source: sa.FromClause) -> list[sa.ColumnElement[bool]]:
-    # A project has one tenant, and its indexes do without: the rows of a page are checked.
+    # Indexes by project omit the tenant, since a project has one tenant; the rows of a page are checked.
     owner = "project_id" if shape.project else "tenant"
     conditions: list[sa.ColumnElement[bool]] = [source.c[owner] == sa.bindparam(owner)]
     if shape.after:

@@ -1,4 +1,4 @@
-"""The repository of jobs, in SQL."""
+"""SQL repository of jobs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ from domain.values import ExecutionId, JobId
 
 _has_id = jobs.c.job_id == sa.bindparam("id")
 _GET = sa.select(*JOB_COLUMNS).where(_has_id)
-# Each claim waits for it, and each column takes the driver its time.
+# Reads fewer columns, because each claim waits for this statement and each column costs time.
 _GET_ALL = sa.select(*SPECIFIED_JOB_COLUMNS).where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
 _GET_WITH_PROJECT = (
     sa.select(*PROJECT_COLUMNS, *JOB_COLUMNS)
@@ -53,7 +53,7 @@ _REPLACE = (
     .where(
         jobs.c.job_id == sa.bindparam("id"),
         jobs.c.status == sa.bindparam("expected_status"),
-        # Not by comparing with NULL, which is never true: an id is compared, or its absence.
+        # COALESCE, because a comparison with NULL is never true.
         sa.func.coalesce(jobs.c.current_execution_id, "")
         == sa.bindparam("expected_execution", type_=sa.String),
     )
@@ -82,13 +82,13 @@ _FAIL = (
 
 
 class SqlJobRepository(JobRepository):
-    """The jobs. Everything of a job that never changes is written once."""
+    """Repository of jobs. The immutable parts of a job are written only once."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def add(self, job: Job) -> None:
-        """Store a new job; one that is stored already stays as it is."""
+        """Store a new job, unless it is stored already."""
         try:
             insert_many(self._connection, tables.jobs, [job_values(job)])
         except sa.exc.IntegrityError as error:
@@ -114,11 +114,11 @@ class SqlJobRepository(JobRepository):
             self._connection.execute(_ADD_TAGS, tags)
 
     def reruns(self, job_id: JobId, limit: int) -> Sequence[JobId]:
-        """Return the jobs that run a job again, the latest first, so many at most."""
+        """Return up to `limit` reruns of a job, latest first."""
         return self._connection.execute(_RERUNS, {"id": job_id, "limit": limit}).scalars().all()
 
     def get_of_any_tenant(self, job_id: JobId) -> Job | None:
-        """Return a job, or None if there is none of that id."""
+        """Return the job with an id, or None."""
         try:
             row = self._connection.execute(_GET, {"id": job_id}).mappings().first()
             return None if row is None else to_job(row)
@@ -126,16 +126,16 @@ class SqlJobRepository(JobRepository):
             raise CorruptRow(job_id, error) from error
 
     def get_all_of_any_tenant(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | CorruptRow]:
-        """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
+        """Return the existing jobs by id, with an error in place of each job that cannot be read."""
         try:
             rows = self._connection.execute(_GET_ALL, {"ids": sorted(job_ids)}).mappings()
             found = [to_job(row) for row in rows]
-        except UNREADABLE:  # one of them is enough, or one without a specification
+        except UNREADABLE:  # some job is corrupt, or has no specification
             return {job_id: job for job_id in job_ids if (job := self._get_or_error(job_id)) is not None}
         return {job.id: job for job in found}
 
     def get_with_project(self, caller: Caller, job_id: JobId) -> tuple[Job, Project] | None:
-        """Return a job and its project, or None if the caller reaches none of that id."""
+        """Return the job with an id and its project, or None if the caller can access none."""
         try:
             found = self._connection.execute(_GET_WITH_PROJECT, {"id": job_id, **reach(caller)})
             row = found.mappings().first()
@@ -150,12 +150,12 @@ class SqlJobRepository(JobRepository):
             return error
 
     def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:
-        """End a job as FAILED; return whether this was its running execution."""
+        """End a job as FAILED; return whether the execution was its running one."""
         ended = {"id": job_id, "execution": execution_id, "reason": reason.value, "now": now}
         return self._connection.execute(_FAIL, ended).rowcount == 1
 
     def replace_tags(self, before: Job, after: Job) -> None:
-        """Store a job's new tags, if it is still as it was read."""
+        """Store a job's new tags, if the job has not changed since it was read."""
         values = job_values(after)
         new = {f"new_{name}": values[name] for name in ("spec", "tags", "updated_at")}
         found = self._connection.execute(
@@ -168,7 +168,7 @@ class SqlJobRepository(JobRepository):
             self._connection.execute(_ADD_TAGS, tag_values(after))
 
     def replace(self, before: Job, after: Job) -> None:
-        """Store a job's new state, if its status and its current execution are still as before."""
+        """Store a job's new state, if its status and its current execution have not changed meanwhile."""
         new = {f"new_{name}": value for name, value in job_state_values(after).items()}
         found = self._connection.execute(
             _REPLACE,

@@ -1,4 +1,4 @@
-"""The repository of API keys, in SQL."""
+"""SQL repository of API keys."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ _is_reached = sa.and_(
 )
 _REACHED = sa.select(*KEY_COLUMNS).where(_is_reached).order_by(*_IN_ORDER)
 _GET = _REACHED.where(api_keys.c.key_id == sa.bindparam("id"))
-# The scopes are JSON text of names without escapes.
+# The scopes are stored as JSON text, and their names need no escapes.
 _ADMINISTRATORS = (
     sa.select(*KEY_COLUMNS)
     .where(sa.type_coerce(api_keys.c.scopes, sa.Text).contains(f'"{Scope.ADMIN}"'))
@@ -61,7 +61,7 @@ _TOUCH = (
 
 
 class SqlKeyRepository(KeyRepository):
-    """The keys. One whose scopes are all unknown to this version of the service is passed over."""
+    """Repository of API keys. Keys that have only scopes unknown to this version are skipped."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -71,15 +71,15 @@ class SqlKeyRepository(KeyRepository):
         self._connection.execute(_ADD, key_values(key))
 
     def get(self, caller: Caller, key_id: KeyId) -> ApiKey | None:
-        """Return a key, or None if the caller reaches none of that id."""
+        """Return the key with an id, or None if the caller can access none."""
         return next(iter(self._list(_GET, {"id": key_id, **reach(caller)})), None)
 
     def all(self, caller: Caller) -> Sequence[ApiKey]:
-        """Return the keys that the caller reaches, the oldest first."""
+        """Return the keys that the caller can access, oldest first."""
         return self._list(_REACHED, reach(caller))
 
     def administrators_of_any_tenant(self) -> Sequence[ApiKey]:
-        """Return the keys with the scope `admin`, the oldest first."""
+        """Return the keys with the scope `admin`, oldest first."""
         return self._list(_ADMINISTRATORS, {})
 
     def replace(self, before: ApiKey, after: ApiKey) -> None:
@@ -98,7 +98,7 @@ class SqlKeyRepository(KeyRepository):
             raise ConcurrencyConflict(f"key {before.id} is no longer as it was")
 
     def revoke_all(self, tenant: TenantName, now: datetime) -> int:
-        """Revoke every key of a tenant; return how many were not revoked before."""
+        """Revoke every key of a tenant; return the number of newly revoked keys."""
         return self._connection.execute(_REVOKE_ALL, {"owner": tenant.value, "now": now}).rowcount
 
     def remove(self, key_ids: Collection[KeyId]) -> None:
@@ -107,13 +107,13 @@ class SqlKeyRepository(KeyRepository):
             self._connection.execute(_REMOVE, {"ids": sorted(key_ids)})
 
     def find(self, digest: str) -> tuple[ApiKey, Tenant] | None:
-        """Return the key with the digest, and its tenant."""
+        """Return the key with a digest and its tenant, or None."""
         row = self._connection.execute(_FIND, {"digest": digest}).mappings().first()
         key = None if row is None else to_key(row)
         return None if row is None or key is None else (key, to_tenant(row))
 
     def touch(self, key_ids: Collection[KeyId], at: datetime) -> None:
-        """Record that keys were used, in the order of their ids: two processes do so at once."""
+        """Record the use of keys, in the order of their ids, because processes do so concurrently."""
         if key_ids:
             self._connection.execute(_TOUCH, {"ids": sorted(key_ids), "at": at})
 

@@ -1,7 +1,7 @@
-"""The mapping between rows and aggregates.
+"""Mapping between rows and aggregates.
 
-Rows are read by name. A column is named after its table as well (`job_status`, `execution_status`), so that
-rows of joined tables can be read by the same functions.
+Rows are read by column name. Names include the table (`job_status`, `execution_status`), so that the same
+functions read rows of joined tables.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ from domain.values import ObjectKey, ProjectName
 
 Values = dict[str, Any]
 
-# The column `state`. Delegated and spooled executions are known by their holder's name, `claimed_by`.
+# The values of the column `state`. Delegated and spooled executions are identified by `claimed_by`.
 STORED_STATES = {
     ExecutionState.DELAYED: "DELAYED",
     ExecutionState.WAITING: "WAITING",
@@ -53,11 +53,11 @@ STORED_STATES = {
 
 _DELAYED = STORED_STATES[ExecutionState.DELAYED]
 
-# What reading a row raises whose content is not what this version of the service writes.
+# The errors raised while reading a row with content that this version of the service would not write.
 UNREADABLE = (DomainError, LookupError, TypeError, ValueError, AttributeError)
-# The input of a program can be a megabyte: it has a column of its own.
+# stdin has its own column, because it can be a megabyte.
 _SPEC = tuple(field.name for field in fields(JobSpec) if field.name != "stdin")
-# Parts of the specification that have columns too: for lists, and for the version before 0009.
+# Parts of the specification that also have columns, for lists and for versions before 0009.
 _COPIED = (
     *("code_key", "language", "tags"),
     *("limits", "function_name", "description", "args", "env", "priority", "max_attempts"),
@@ -74,7 +74,7 @@ _USAGE_COLUMNS = {
 
 
 def _named(*columns: sa.Column[Any]) -> tuple[sa.Label[Any], ...]:
-    """Label columns with the name of their table, which an id has already."""
+    """Prefix the names of columns with the name of their table, unless they have the prefix already."""
     return tuple(column.label(_name(column)) for column in columns)
 
 
@@ -97,7 +97,7 @@ PROJECT_COLUMNS = _named(
     projects.c.active_at,
 )
 
-# All that there is to read of a job but one of the version before 0009, which has no specification.
+# The columns of a job with a specification. Jobs written by versions before 0009 have none.
 SPECIFIED_JOB_COLUMNS = _named(
     jobs.c.job_id,
     jobs.c.tenant,
@@ -114,12 +114,12 @@ SPECIFIED_JOB_COLUMNS = _named(
     jobs.c.stdin,
 )
 JOB_COLUMNS = SPECIFIED_JOB_COLUMNS + tuple(
-    # Only where there is no specification: beside it, they would be decoded in vain.
+    # Only read without a specification; otherwise decoding them would be wasted.
     sa.case((jobs.c.spec.is_(None), jobs.c[name])).label(f"job_{name}")
     for name in _COPIED
 )
 
-# The columns that a list shows of a job.
+# The columns of a job that a list shows.
 VIEW_COLUMNS = _named(
     projects.c.name,
     projects.c.status,
@@ -136,7 +136,7 @@ VIEW_COLUMNS = _named(
     jobs.c.tags,
 )
 
-# An execution that waits has no more than these.
+# The columns that are set while an execution waits.
 REQUEST_COLUMNS = _named(
     executions.c.execution_id,
     executions.c.job_id,
@@ -149,7 +149,7 @@ REQUEST_COLUMNS = _named(
     executions.c.stdin,
 )
 
-# What a program reads can be a megabyte, and no list shows it.
+# Without stdin, which can be a megabyte and is not shown in lists.
 _LISTED = _named(
     executions.c.execution_id,
     executions.c.job_id,
@@ -201,7 +201,7 @@ MESSAGE_COLUMNS = (outbox.c.message_id, outbox.c.name, outbox.c.body)
 
 Row = sa.RowMapping
 
-# Whether a caller reaches a job that is read with its project; `reach` has the parameters.
+# Whether a caller can access a job that is joined with its project; `reach` returns the parameters.
 is_reached = sa.and_(
     projects.c.status != ProjectStatus.PURGED.value,
     jobs.c.tenant == sa.bindparam("caller_tenant"),
@@ -218,7 +218,7 @@ def reach(caller: Caller) -> Values:
 
 
 def to_tenant(row: Row) -> Tenant:
-    """Read TENANT_COLUMNS; bounds that only a newer version knows are left out."""
+    """Read TENANT_COLUMNS, without bounds that only a newer version knows."""
     figures: Mapping[str, int] = row["tenant_quota"]
     return Tenant(
         name=TenantName(row["tenant_tenant"]),
@@ -229,7 +229,7 @@ def to_tenant(row: Row) -> Tenant:
 
 
 def to_key(row: Row) -> ApiKey | None:
-    """Read KEY_COLUMNS without the scopes that only a newer version knows, or None if it has no others."""
+    """Read KEY_COLUMNS, without scopes that only a newer version knows; None if there are no others."""
     scopes = frozenset(_SCOPES[name] for name in row["api_key_scopes"] if name in _SCOPES)
     if not scopes:
         return None
@@ -296,7 +296,7 @@ def to_job(row: Row) -> Job:
 
 
 def _to_spec(row: Row) -> JobSpec:
-    """Read a specification: its options that only a newer version knows are its own."""
+    """Read a specification, without options that only a newer version knows."""
     document = row["job_spec"]
     if document is None:  # written by the version before 0009
         document = {name: row[f"job_{name}"] for name in _COPIED}
@@ -351,12 +351,12 @@ def _to_judge_program(values: Mapping[str, Any] | None) -> JudgeProgram | None:
 
 
 def _to_language(name: str) -> Language:
-    """Read a language, also one that only a newer version of the service knows."""
+    """Read a language, including languages that only a newer version of the service knows."""
     return LANGUAGES.get(name) or Language(name, extension="", title=name)
 
 
 def _to_limits(values: Mapping[str, int]) -> Limits:
-    """Read limits; the ones that only a newer version knows are left out, missing ones have their default."""
+    """Read limits, without ones that only a newer version knows; missing ones get their defaults."""
     return Limits(**{name: values.get(name, bounds.default) for name, bounds in STANDARD_BOUNDS.items()})
 
 
@@ -388,7 +388,7 @@ def to_view(row: Row) -> JobView:
 
 
 def to_claimed(row: Row, worker: str, now: datetime, started_at: datetime | None) -> Execution:
-    """Read REQUEST_COLUMNS of an execution that a worker claims now."""
+    """Read REQUEST_COLUMNS of an execution that a worker is claiming."""
     now = max(now, row["execution_requested_at"])
     return Execution(
         id=row["execution_id"],
@@ -465,7 +465,7 @@ def _to_summary(values: Mapping[str, Any] | None) -> Summary | None:
 
 
 def _to_notes(values: Sequence[str] | None) -> tuple[Note, ...]:
-    """Read notes; the ones that only a newer version knows are left out."""
+    """Read notes, without ones that only a newer version knows."""
     return tuple(_NOTES[value] for value in values or () if value in _NOTES)
 
 
@@ -498,12 +498,12 @@ def to_message(row: Row) -> Message:
 
 
 def to_reason(value: str | None) -> Reason | None:
-    """Read a reason that may be missing."""
+    """Read an optional reason."""
     return None if value is None else Reason(value)
 
 
 def to_object_key(value: str | None) -> ObjectKey | None:
-    """Read a key that may be missing."""
+    """Read an optional object key."""
     return None if value is None else ObjectKey(value)
 
 

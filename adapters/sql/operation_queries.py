@@ -1,4 +1,4 @@
-"""Figures for operators, counted in indexes alone and never further than a bound."""
+"""Figures for operators, counted from indexes only and up to a bound."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -36,7 +36,7 @@ class SqlOperationQueries(OperationQueries):
         self._retrier = TransactionRetrier()
 
     def queue(self) -> Mapping[TenantClass, Backlog]:
-        """Return the executions that wait, by the class of their tenants."""
+        """Return the backlog of waiting executions by the class of their tenants."""
 
         def read() -> Mapping[TenantClass, Backlog]:
             with reading(self._engine) as connection:
@@ -45,7 +45,7 @@ class SqlOperationQueries(OperationQueries):
         return self._retrier(read)
 
     def outbox(self) -> Backlog:
-        """Return the messages in the outbox."""
+        """Return the backlog of messages in the outbox."""
 
         def read() -> Backlog:
             with reading(self._engine) as connection:
@@ -55,11 +55,11 @@ class SqlOperationQueries(OperationQueries):
         return self._retrier(read)
 
     def dead_deliveries(self) -> int:
-        """Return how many events were given up."""
+        """Return the number of dead-lettered deliveries."""
         return self._count(DEAD_DELIVERIES)
 
     def pending_deletions(self) -> int:
-        """Return how many objects are noted to be deleted."""
+        """Return the number of objects that wait for deletion."""
         return self._count(DELETIONS)
 
     def _count(self, statement: sa.Select[int]) -> int:
@@ -88,7 +88,7 @@ def _queue(connection: sa.Connection) -> Mapping[TenantClass, Backlog]:
 
 
 def _of(connection: sa.Connection, names: Collection[str]) -> Backlog:
-    """Count the executions of tenants that wait."""
+    """Return the backlog of waiting executions of some tenants."""
     numbers = (_number(connection, WAITING_OF, owner=name) for name in names)
     return Backlog(min(sum(numbers), COUNTED_UP_TO + 1), _oldest(connection, names))
 

@@ -1,4 +1,4 @@
-"""Notes of objects to be deleted, in SQL."""
+"""SQL records of objects that are to be deleted."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -18,22 +18,22 @@ _REMOVE = sa.delete(pending_deletions).where(_are_these)
 
 
 def deletion_digest(store: StoreName, key: str) -> str:
-    """Return the digest by which the deletion of an object is noted."""
+    """Return the digest that identifies the pending deletion of an object."""
     return hashlib.sha256(f"{store}:{key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def note_deletions(
     connection: sa.Connection, objects: Collection[tuple[StoreName, str]], purge_id: UUID | None
 ) -> None:
-    """Note objects to be deleted; the ones that are noted already stay as they are.
+    """Schedule the deletion of objects, except those that are scheduled already.
 
     Args:
-        connection: A transaction's.
-        objects: Their stores and keys.
-        purge_id: The purge that is not over before they are deleted.
+        connection: The connection of a transaction.
+        objects: The stores and keys of the objects.
+        purge_id: The purge that must not finish before they are deleted.
 
     Raises:
-        ConcurrencyConflict: Another transaction notes one of them at the same time.
+        ConcurrencyConflict: Another transaction schedules one of them at the same time.
     """
     rows = {
         deletion_digest(store, key): {"store": store.value, "object_key": key, "purge_id": purge_id}
@@ -52,10 +52,10 @@ def note_deletions(
 
 
 def cancel_deletions(connection: sa.Connection, store: StoreName, keys: Collection[str]) -> Collection[str]:
-    """Remove the notes of objects that are needed after all.
+    """Cancel the pending deletion of objects that are needed after all.
 
     Returns:
-        The keys of objects that a process is deleting already; their notes stay.
+        The keys of objects that a process is deleting already; their deletions are not canceled.
     """
     digests: Mapping[str, str] = {deletion_digest(store, key): key for key in keys}
     if not digests:

@@ -1,4 +1,4 @@
-"""The repository of projects, in SQL."""
+"""SQL repository of projects."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from domain.project import Project, ProjectStatus
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ProjectId, ProjectName
 
-MAX_ID = 2**63 - 1  # what SQLite and the drivers take as an integer
+MAX_ID = 2**63 - 1  # the largest integer that SQLite and the drivers accept
 
 _is_owned = projects.c.tenant == sa.bindparam("tenant")
 _BY_ID = sa.select(*PROJECT_COLUMNS).where(projects.c.project_id == sa.bindparam("id"), _is_owned)
@@ -38,7 +38,7 @@ _NOTE = (
     .values(active_at=sa.bindparam("now"))
 )
 _is_live = projects.c.live_name.is_not(None)
-# How many keys a page walks through at most for each project; and where it searches for a text.
+# The maximum number of keys that a page scans: per listed project, and in total in a text search.
 _SCANNED, _SEARCHED = 4, 5_000
 
 
@@ -53,7 +53,7 @@ _has_text = sa.or_(
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An index of a list's order, the column of it before the id, and its direction."""
+    """A sort order of a list: its index, the column that precedes the id in the index, and its direction."""
 
     index: str
     column: sa.Column[Any]
@@ -62,7 +62,7 @@ class _Order:
 
     @property
     def is_ascending(self) -> bool:
-        """Whether the least is first."""
+        """Whether the order is ascending."""
         return self.follows is gt
 
 
@@ -74,7 +74,7 @@ _ORDERS = {
 
 
 def _way(order: ProjectOrder, *, goes_on: bool) -> sa.Subquery:
-    """Return the statement that walks through `scanned` keys of an index."""
+    """Return the subquery that scans `scanned` keys of an index."""
     by = _ORDERS[order]
     keys = sa.select(projects.c.project_id, by.column.label("value")).where(_is_owned)
     keys = keys.with_hint(projects, f"FORCE INDEX ({by.index})", "mysql")
@@ -91,7 +91,7 @@ def _way(order: ProjectOrder, *, goes_on: bool) -> sa.Subquery:
 
 @cache
 def projects_statement(order: ProjectOrder, *, searches: bool, goes_on: bool) -> sa.Select[tuple[Any, ...]]:
-    """Build the statement for the projects of a list that a walk meets."""
+    """Build the statement for the listed projects among the scanned keys."""
     way = _way(order, goes_on=goes_on)
     found = sa.select(*PROJECT_COLUMNS).join_from(way, projects, projects.c.project_id == way.c.project_id)
     found = found.where(_is_live, _has_text) if searches else found.where(_is_live)
@@ -102,7 +102,7 @@ def projects_statement(order: ProjectOrder, *, searches: bool, goes_on: bool) ->
 
 @cache
 def last_project_statement(order: ProjectOrder, *, goes_on: bool) -> sa.Select[tuple[Any, ...]]:
-    """Build the statement for the last key of a walk; there is none if the walk was shorter."""
+    """Build the statement for the last scanned key; it returns no row if the scan reached the end."""
     way = _way(order, goes_on=goes_on)
     last = sa.select(way.c.value, way.c.project_id)
     last = last.order_by(*_sorted(_ORDERS[order], way.c.value, way.c.project_id))
@@ -140,13 +140,13 @@ _HAS_RUNNING = (
 
 
 class SqlProjectRepository(ProjectRepository):
-    """The projects, by their ids and by the names that are not free."""
+    """Repository of projects, found by id or by the name of a project that is not deleted."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def get(self, caller: Caller, reference: ProjectId | ProjectName) -> Project | None:
-        """Return the project of that id, or the one that has the name now."""
+        """Return the project with an id, or the project that currently has a name."""
         tenant = caller.tenant.name
         if isinstance(reference, ProjectName):
             found = self._one(_BY_NAME, {"name": _qualified(tenant, reference)})
@@ -159,7 +159,7 @@ class SqlProjectRepository(ProjectRepository):
     def get_or_add(
         self, caller: Caller, name: ProjectName, description: str | None, now: datetime
     ) -> Project:
-        """Return the tenant's project that has the name, made now if there was none."""
+        """Return the tenant's project with a name, and create it if there is none."""
         project = self.get(caller, name)
         if project is None and caller.project is not None:
             raise NotFound("project", name)
@@ -171,7 +171,7 @@ class SqlProjectRepository(ProjectRepository):
         return project
 
     def replace(self, before: Project, after: Project) -> None:
-        """Store a project's new state, if its status is still as before."""
+        """Store a project's new state if its status has not changed meanwhile."""
         found = self._connection.execute(
             _REPLACE,
             {
@@ -190,11 +190,11 @@ class SqlProjectRepository(ProjectRepository):
         return self._connection.execute(_HAS_RUNNING, {"id": project_id}).first() is not None
 
     def note_activity(self, project_id: ProjectId, now: datetime) -> None:
-        """Store that work is given to a project."""
+        """Record that a project was given work."""
         self._connection.execute(_NOTE, {"id": project_id, "now": now})
 
     def page(self, caller: Caller, wanted: ProjectFilter) -> FoundProjects:
-        """Return projects that the caller reaches, in the order of the filter."""
+        """Return one page of the projects that the caller can access, in the order of the filter."""
         if caller.project is not None:
             only = self.get(caller, caller.project)
             is_found = only is not None and only.is_live and only.has_text(wanted.search or "")
@@ -224,7 +224,7 @@ class SqlProjectRepository(ProjectRepository):
         return FoundProjects(found, ProjectCursor(value, last["project_id"]))
 
     def count(self, caller: Caller, up_to: int) -> Count:
-        """Count the projects that the caller reaches, up to a bound."""
+        """Count the projects that the caller can access, up to a bound."""
         if caller.project is not None:
             only = self.get(caller, caller.project)
             return Count(int(only is not None and only.is_live))
@@ -233,7 +233,7 @@ class SqlProjectRepository(ProjectRepository):
         return Count(min(number, up_to), is_exact=number <= up_to)
 
     def all(self, caller: Caller) -> Sequence[Project]:
-        """Return the projects that the caller reaches and that are not deleted, by their ids."""
+        """Return the projects that the caller can access and that are not deleted, sorted by id."""
         rows = self._connection.execute(_ALL, {"tenant": caller.tenant.name.value}).mappings()
         return [to_project(row) for row in rows if caller.reaches(row["project_id"])]
 
@@ -256,19 +256,19 @@ class SqlProjectRepository(ProjectRepository):
                 },
             )
         except sa.exc.IntegrityError as error:
-            # Only the statement is undone, not the transaction; what another caller added is read next.
+            # Only the statement is rolled back, not the transaction. The caller then reads the existing row.
             if not is_duplicate(error):
                 raise
 
 
 def _stored_value(tenant: TenantName, cursor: ProjectCursor) -> object:
-    """Return the value of a cursor as the column of its order has it."""
+    """Return the value of a cursor as stored in the column of its order."""
     if cursor.value is None:
         return cursor.project_id
     return _qualified(tenant, cursor.value) if isinstance(cursor.value, str) else cursor.value
 
 
 def _qualified(tenant: TenantName, name: ProjectName | str | None) -> str:
-    """Return a name that no project of another tenant has. The default tenant's are as they always were."""
+    """Return the stored form of a name, unique across tenants: prefixed unless the tenant is the default."""
     shown = "" if name is None else str(name)
     return shown if tenant == DEFAULT_TENANT else f"{tenant}/{shown}"

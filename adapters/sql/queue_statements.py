@@ -1,4 +1,4 @@
-"""Statements about the queue that several reads share, each of them a range of one index."""
+"""Shared statements about the queue. Each reads a range of one index."""
 
 import sqlalchemy as sa
 
@@ -7,12 +7,12 @@ from adapters.sql.tables import executions
 from domain.execution_lifecycle import ExecutionState
 from domain.priority import MAX_PRIORITY
 
-# Tenants whose queues are looked at one by one, at most.
+# The maximum number of tenants whose queues are read one by one.
 MOST_TENANTS = 50
 
 waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
 is_owned = executions.c.tenant == sa.bindparam("owner")
-# The queue of a tenant is in the order of precedence: the first of each is the oldest of it.
+# A tenant's queue is sorted by precedence; the first row of each precedence is its oldest.
 OLDEST_OF = sa.union_all(
     *(
         sa.select(sa.func.min(executions.c.requested_at)).where(
@@ -24,7 +24,7 @@ OLDEST_OF = sa.union_all(
 
 
 def count_up_to(bound: int, source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
-    """Count rows up to one more than a bound, as `number`: the conditions are a range of one index."""
+    """Count rows as `number`, up to one more than a bound. The conditions must be a range of one index."""
     one = sa.select(sa.literal(1).label("one"))
     bounded = one.select_from(source).where(*conditions).limit(bound + 1)
     return sa.select(sa.func.count().label("number")).select_from(bounded.subquery())

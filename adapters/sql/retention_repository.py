@@ -1,4 +1,4 @@
-"""The repository of retention, in SQL."""
+"""SQL repository of retention policies."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ from domain.retention import Retention
 from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
 
-# The project of a tenant's own policy.
+# The project id in the row of a tenant's own policy.
 _OF_TENANT = 0
 
 _POLICIES = sa.select(
@@ -77,13 +77,13 @@ _WALK = (
 
 
 def _follows(at: sa.Column[Any], row_id: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    """Whether a row follows a place: in a form that is a range of an index."""
+    """Return the condition that a row follows a place, written as a range of an index."""
     place = sa.bindparam("place_at", type_=at.type)
     return sa.and_(at >= place, sa.or_(at > place, row_id > sa.bindparam("place_id", type_=row_id.type)))
 
 
 _WALK_ON = _WALK.where(_follows(jobs.c.created_at, jobs.c.job_id))
-# A job that another process removes is left to it.
+# Jobs that another process is removing are skipped.
 _LOCK_JOBS = (
     sa.select(jobs.c.job_id, jobs.c.code_key, jobs.c.spec)
     .where(
@@ -124,7 +124,7 @@ _ENDED_ON = _ENDED.where(_follows(executions.c.ended_at, executions.c.execution_
 _are_these_executions = executions.c.execution_id.in_(
     sa.bindparam("ids", expanding=True, type_=executions.c.execution_id.type)
 )
-# Not skipped where they are locked: the walk would not come back to them.
+# Locked rows are waited for, not skipped: the walk would not return to them.
 _LOCK_LOGS = (
     sa.select(executions.c.execution_id, executions.c.log_key, executions.c.log_bytes)
     .where(_are_these_executions, executions.c.log_key.is_not(None), executions.c.ended_at.is_not(None))
@@ -138,7 +138,7 @@ _DAYS = (
     .where(usage_by_day.c.tenant == sa.bindparam("of_tenant"), usage_by_day.c.day < sa.bindparam("until"))
     .limit(sa.bindparam("limit"))
 )
-# A period of a day is in ISO's form, which sorts by time; that of all time is not.
+# The period of a day is an ISO date, which sorts by time; the period of all time is a word.
 _PERIODS = (
     sa.select(usage_of_tenants.c.tenant, usage_of_tenants.c.period)
     .where(
@@ -179,11 +179,11 @@ _SAMPLED_TAGS = sa.select(sa.func.count()).where(
 
 
 class SqlRetentionRepository(RetentionRepository):
-    """The policies, and the rows that are due by them.
+    """Repository of retention policies, and of the rows that are due for removal.
 
     Args:
-        connection: A transaction's.
-        purges: The repository of the same transaction that removes jobs.
+        connection: The connection of a transaction.
+        purges: The repository that removes jobs, in the same transaction.
     """
 
     def __init__(self, connection: sa.Connection, purges: SqlPurgeRepository) -> None:
@@ -193,7 +193,7 @@ class SqlRetentionRepository(RetentionRepository):
     def policies(
         self, default: Retention, tenant: TenantName | None = None, project: ProjectId | None = None
     ) -> Policies:
-        """Return policies; figures that only a newer version knows are left out."""
+        """Return policies, without figures that only a newer version of the service knows."""
         of_tenants, of_projects = {}, {}
         if tenant is None:
             rows = self._connection.execute(_POLICIES)
@@ -209,7 +209,7 @@ class SqlRetentionRepository(RetentionRepository):
         return Policies(default=default, of_tenants=of_tenants, of_projects=of_projects)
 
     def put(self, tenant: TenantName, project: ProjectId | None, policy: Retention) -> None:
-        """Set a policy, and have walks begin anew."""
+        """Set a policy, and restart all walks."""
         row = {"tenant": tenant.value, "project_id": project or _OF_TENANT, "policy": policy.figures()}
         self._connection.execute(_UNSET, {"of_tenant": tenant.value, "of_project": row["project_id"]})
         if policy.figures():
@@ -217,21 +217,21 @@ class SqlRetentionRepository(RetentionRepository):
         self._connection.execute(_FORGET_WALKS)
 
     def projects(self, after: ProjectId, limit: int) -> Sequence[tuple[ProjectId, TenantName]]:
-        """Return projects by their ids."""
+        """Return projects with their tenants, sorted by id."""
         rows = self._connection.execute(_PROJECTS, {"after": after, "limit": limit})
         return [(ProjectId(row.project_id), TenantName(row.tenant)) for row in rows]
 
     def with_jobs(
         self, projects: Collection[ProjectId], status: JobStatus, before: datetime
     ) -> Sequence[ProjectId]:
-        """Return the projects that have such jobs, by the index of a project's statuses."""
+        """Return the projects with jobs in a status created before a time."""
         wanted = {"ids": sorted(projects), "of_status": status.value, "before": before}
         return [ProjectId(found) for found in self._connection.execute(_WITH_JOBS, wanted).scalars()]
 
     def walk_jobs(
         self, project: ProjectId, status: JobStatus, before: datetime, after: Place | None, limit: int
     ) -> WalkedJobs:
-        """Look at jobs in the order of the index of a project's statuses."""
+        """Read the next jobs in the order of the index on project and status."""
         wanted = {"of_project": project, "of_status": status.value, "before": before, "limit": limit}
         rows = self._walked(_WALK, _WALK_ON, wanted, after)
         due = [
@@ -253,7 +253,7 @@ class SqlRetentionRepository(RetentionRepository):
         return self._purges.remove_rows(codes, bytes_of_code, case_limit=case_limit)
 
     def mark(self, name: str) -> datetime | None:
-        """Return how far a walk has come."""
+        """Return how far a walk has progressed."""
         found = self._connection.execute(_MARK, {"mark": name}).first()
         if found is None:
             self._add_mark(name)
@@ -262,17 +262,17 @@ class SqlRetentionRepository(RetentionRepository):
         return at
 
     def set_mark(self, name: str, at: datetime) -> bool:
-        """Note how far a walk has come."""
+        """Record how far a walk has progressed."""
         return self._connection.execute(_SET_MARK, {"mark": name, "to": at}).rowcount == 1
 
     def take_turn(self, name: str, now: datetime, every_s: float) -> bool:
-        """Note that a thing is done now, unless it was done lately."""
+        """Claim a periodic task for this process, unless it was done less than `every_s` seconds ago."""
         self.mark(name)
         wanted = {"mark": name, "to": now, "due": now - timedelta(seconds=every_s)}
         return self._connection.execute(_TAKE_TURN, wanted).rowcount == 1
 
     def ended_executions(self, after: Place | None, before: datetime, limit: int) -> Sequence[EndedExecution]:
-        """Return executions in the order of the index of their ends."""
+        """Return executions in the order of their ends."""
         rows = self._walked(_ENDED, _ENDED_ON, {"before": before, "limit": limit}, after)
         return [
             EndedExecution(
@@ -286,7 +286,7 @@ class SqlRetentionRepository(RetentionRepository):
         ]
 
     def remove_logs(self, ids: Sequence[ExecutionId]) -> int:
-        """Have executions name no log any more."""
+        """Remove executions' logs, and schedule the deletion of their objects; return their total size."""
         rows = self._connection.execute(_LOCK_LOGS, {"ids": sorted(ids)}).all()
         if not rows:
             return 0
@@ -295,7 +295,7 @@ class SqlRetentionRepository(RetentionRepository):
         return sum(row.log_bytes or 0 for row in rows)
 
     def forget_usage(self, tenant: TenantName, before: datetime, limit: int) -> int:
-        """Remove sums of days, of projects first."""
+        """Remove the daily usage sums before a time, first by project and then by tenant."""
         day = before.date()
         for table, found, until in (
             (usage_by_day, _DAYS, day),
@@ -313,7 +313,7 @@ class SqlRetentionRepository(RetentionRepository):
     def unowned(
         self, store: StoreName, keys: Collection[ObjectKey], *, lock: bool = False
     ) -> Sequence[ObjectKey]:
-        """Return the keys of objects that no row refers to."""
+        """Return the keys of objects that no row references."""
         if store is StoreName.LOG:
             own = {key.value for key in keys if is_own_log(key)}
             there = self._there(_LOGS_THERE, {"keys": sorted(own)}, lock=lock) if own else set()
@@ -339,7 +339,7 @@ class SqlRetentionRepository(RetentionRepository):
     def due_rows(
         self, project: ProjectId, status: JobStatus, before: datetime, most: int, sample: int
     ) -> DueRows:
-        """Count jobs by the index of a project's statuses, and sum up the oldest."""
+        """Count the due jobs of a project, and sum up the sizes of a sample of the oldest."""
         wanted = {"of_project": project, "of_status": status.value, "before": before}
         number = self._connection.execute(_COUNT, {**wanted, "most": most}).scalar_one()
         rows = self._connection.execute(_SAMPLE, {**wanted, "limit": sample}).all()

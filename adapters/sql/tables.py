@@ -1,4 +1,4 @@
-"""The tables. Every list and every sweep has an index that yields its rows in order."""
+"""Table definitions. Every list and every sweep has an index that yields its rows in order."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from domain.webhook_url import URL_MAX_CHARS
 
 TAG_NAME_MAX_CHARS = 64
 WORKER_MAX_CHARS = 255
-# Where the steps that were taken are written down.
+# The table that stores the current revision.
 VERSION_TABLE = "service_server_version"
 
 metadata = sa.MetaData(
@@ -41,14 +41,14 @@ _OPTIONS: dict[str, Any] = {
     "mysql_collate": "utf8mb4_bin",
     "mysql_row_format": "DYNAMIC",
 }
-# SQLite, which knows no lengths, keeps the declaration of before there were tenants.
+# SQLite ignores lengths, so there the declaration from before tenants is kept.
 _LIVE_NAME = sa.String(TENANT_NAME_MAX_CHARS + 1 + PROJECT_NAME_MAX_CHARS).with_variant(
     sa.String(PROJECT_NAME_MAX_CHARS), "sqlite"
 )
 
 
 def _owner() -> sa.Column[str]:
-    """Return the column of a row's tenant; processes of the version before 0011 leave it out."""
+    """Return the column of a row's tenant. Versions before 0011 leave it out when they insert rows."""
     return sa.Column(
         "tenant", symbol(TENANT_NAME_MAX_CHARS), server_default=DEFAULT_TENANT.value, nullable=False
     )
@@ -72,14 +72,14 @@ api_keys = sa.Table(
     sa.Column("name", sa.String(KEY_NAME_MAX_CHARS), nullable=False),
     sa.Column("digest", symbol(64), nullable=False, unique=True),
     sa.Column("scopes", Json, nullable=False),
-    # The only project that the key reaches, if it does not reach all.
+    # The only project that the key can access; NULL if it can access all.
     sa.Column("project_id", sa.Integer),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("created_by", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
     sa.Column("expires_at", UtcDateTime),
     sa.Column("revoked_at", UtcDateTime),
     sa.Column("last_used_at", UtcDateTime),
-    # The key's own limit, beside its tenant's.
+    # The key's own limit, in addition to its tenant's.
     sa.Column("requests_per_s", sa.BigInteger),
     sa.Index("ix_api_keys_tenant", "tenant", "created_at", "key_id"),
     **_OPTIONS,
@@ -91,13 +91,13 @@ projects = sa.Table(
     sa.Column("project_id", sa.Integer, primary_key=True, autoincrement=True),
     _owner(),
     sa.Column("name", sa.String(PROJECT_NAME_MAX_CHARS), nullable=False),
-    # The name while the project is not deleted, then NULL: so that a name can be given anew. `TENANT/` is
-    # before it, unless the tenant is the default one.
+    # The name until the project is deleted, then NULL, so that the name can be reused. Prefixed with
+    # `TENANT/`, unless the tenant is the default.
     sa.Column("live_name", _LIVE_NAME, unique=True),
     sa.Column("description", LongText),
     sa.Column("status", symbol(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
-    # When work was last given to it; processes of the version before 0030 leave it out.
+    # When the project was last given work. Versions before 0030 leave it out when they insert rows.
     sa.Column("active_at", UtcDateTime, server_default=long_ago(), nullable=False),
     sa.Index("ix_projects_tenant", "tenant", "project_id"),
     sa.Index("ix_projects_active", "tenant", "active_at", "project_id"),
@@ -119,15 +119,15 @@ jobs = sa.Table(
     sa.Column("started_at", UtcDateTime),
     sa.Column("completed_at", UtcDateTime),
     sa.Column("current_execution_id", Guid),
-    # All of the job's specification but its stdin; NULL in rows of a version that did not have it.
+    # The job's specification without stdin; NULL in rows written by versions before 0009.
     sa.Column("spec", Json),
     sa.Column("stdin", LongText, nullable=False),
-    # Copies of the specification's parts that lists look for or show; `description` is one as well.
+    # Copies of the parts of the specification that lists search or show; `description` below is one too.
     sa.Column("language", symbol(32), nullable=False),
     sa.Column("code_key", sa.String(OBJECT_KEY_MAX_BYTES), nullable=False),
-    # The tags as they are shown; job_tags has them as they are looked for.
+    # The tags as shown; job_tags holds them in searchable form.
     sa.Column("tags", Json, nullable=False),
-    # Copies for processes of the version before 0009, which read nothing else.
+    # Copies for versions before 0009, which do not read `spec`.
     sa.Column("priority", sa.SmallInteger, nullable=False),
     sa.Column("max_attempts", sa.SmallInteger, nullable=False),
     sa.Column("limits", Json, nullable=False),
@@ -147,7 +147,7 @@ jobs = sa.Table(
         *("batch_id", "status", "job_id"),
         sqlite_where=sa.text("batch_id IS NOT NULL"),
     ),
-    # Imported jobs may share their code; other keys have the job's id, and are no other's.
+    # Imported jobs may share code keys. The other keys contain the job's id and are unique to it.
     sa.Index(
         "ix_jobs_code",
         "code_key",
@@ -157,7 +157,7 @@ jobs = sa.Table(
     **_OPTIONS,
 )
 
-# The jobs that others run again.
+# For each rerun, the job that it runs again.
 job_reruns = sa.Table(
     "job_reruns",
     metadata,
@@ -172,17 +172,17 @@ batches = sa.Table(
     metadata,
     sa.Column("batch_id", Guid, primary_key=True),
     sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
-    # NULL if its jobs are of several projects.
+    # NULL if its jobs belong to several projects.
     sa.Column("project_id", sa.Integer),
     sa.Column("total", sa.Integer, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("cancelled_at", UtcDateTime),
     sa.Column("completed_at", UtcDateTime),
     sa.Column("callback_url", symbol(URL_MAX_CHARS)),
-    # Sealed; JSON's null where there is none.
+    # Sealed; JSON's null if there is none.
     sa.Column("callback_secret", Json),
     sa.Index("ix_batches_created", "tenant", "created_at", "batch_id"),
-    # NULL comes first, and the batches that go on are few.
+    # NULL sorts first, and unfinished batches are few.
     sa.Index("ix_batches_completed", "completed_at", "cancelled_at", "batch_id"),
     **_OPTIONS,
 )
@@ -208,14 +208,14 @@ executions = sa.Table(
     sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), nullable=False),
     _owner(),
     sa.Column("number", sa.SmallInteger, nullable=False),
-    # The highest priority less this one's: ascending, for an index that yields claims in order.
+    # The maximum priority minus the job's priority, so that an ascending index yields the order of claims.
     sa.Column("precedence", sa.SmallInteger, nullable=False),
     sa.Column("state", symbol(16), nullable=False),
-    # The job's; NULL in rows of a version that did not have it.
+    # The job's language; NULL in rows written by versions without this column.
     sa.Column("language", symbol(32)),
     sa.Column("requested_at", UtcDateTime, nullable=False),
     sa.Column("waiting_since", UtcDateTime, server_default=database_time(), nullable=False),
-    # When its engine could not start it first.
+    # When its engine first failed to start it.
     sa.Column("deferred_since", UtcDateTime),
     sa.Column("claimed_at", UtcDateTime),
     sa.Column("claimed_by", sa.String(WORKER_MAX_CHARS)),
@@ -224,7 +224,7 @@ executions = sa.Table(
     sa.Column("started_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
     sa.Column("building_at", UtcDateTime),
-    # Remarks from before the end; result_notes has the others.
+    # Notes from before the end; result_notes has the others.
     sa.Column("notes", Json),
     sa.Column("request_id", sa.String(REQUEST_ID_MAX_CHARS)),
     sa.Column("trace_context", symbol(TRACE_CONTEXT_MAX_CHARS)),
@@ -244,7 +244,7 @@ executions = sa.Table(
     sa.Column("stdout_truncated", sa.Boolean),
     sa.Column("stderr_bytes", sa.BigInteger),
     sa.Column("stderr_truncated", sa.Boolean),
-    # In English; error_text has the code and the values, unless it is in an engine's own words.
+    # In English. error_text has the message's code and values, unless an engine wrote the message itself.
     sa.Column("error_message", LongText),
     sa.Column("error_text", Json),
     sa.Column("result_notes", Json),
@@ -254,26 +254,26 @@ executions = sa.Table(
     sa.Column("stdout", LongText),
     sa.Column("stderr", LongText),
     sa.Column("stdin", LongText),
-    # The sum of the results of the job's cases; NULL if it has none.
+    # The summary of the results of the job's cases; NULL if it has none.
     sa.Column("cases_summary", Json),
-    # Files that the program wrote and that are kept; their blobs belong to the execution.
+    # Artifacts. The execution owns the references to their blobs.
     sa.Column("artifacts", Json),
-    # As its tenant's stored bytes were counted up; NULL in rows of a version that did not count.
+    # The bytes counted to the tenant's storage; NULL in rows written by versions that did not count them.
     sa.Column("log_bytes", sa.BigInteger),
     sa.Index("ix_executions_job", "job_id", "number"),
-    # In the order of claims; the last column is there for the sweep to read from the index alone.
+    # In the order of claims. The last column makes the index cover the sweep's query.
     sa.Index(
         "ix_executions_queue",
         *("state", "tenant", "precedence", "requested_at", "execution_id", "waiting_since"),
     ),
-    # The same of one language alone, while another's engine is away.
+    # The same for one language, used while the engine of another language is unavailable.
     sa.Index(
         "ix_executions_language",
         *("state", "language", "tenant", "precedence", "requested_at", "execution_id", "deferred_since"),
     ),
     sa.Index("ix_executions_leased", "state", "lease_expires_at", "leased_at"),
     sa.Index("ix_executions_ended", "ended_at"),
-    # A UUID and its directory are within so many characters, and a longer key would not fit an index.
+    # This prefix covers a directory and a UUID; an index on the whole key would exceed the size limit.
     sa.Index("ix_executions_log", "log_key", mysql_length={"log_key": 64}),
     **_OPTIONS,
 )
@@ -285,7 +285,7 @@ outbox = sa.Table(
     sa.Column("name", symbol(64), nullable=False),
     sa.Column("body", Json, nullable=False),
     sa.Column("added_at", UtcDateTime, server_default=database_time(), nullable=False),
-    # When a sweep took it to publish it; the other sweeps leave it alone for a while then.
+    # When a sweep took the message to publish it; other sweeps then skip it for a while.
     sa.Column("taken_at", UtcDateTime),
     sa.Index("ix_outbox_added", "added_at", "message_id"),
     **_OPTIONS,
@@ -294,7 +294,7 @@ outbox = sa.Table(
 inbox = sa.Table(
     "inbox",
     metadata,
-    # SHA-256 of source and id: the ids of others may be of any length.
+    # SHA-256 of source and id, because the ids of a source may have any length.
     sa.Column("digest", sa.CHAR(64), primary_key=True),
     sa.Column("source", LongText, nullable=False),
     sa.Column("message_id", LongText, nullable=False),
@@ -308,12 +308,12 @@ heartbeats = sa.Table(
     metadata,
     sa.Column("process", sa.String(WORKER_MAX_CHARS), primary_key=True),
     sa.Column("beat_at", UtcDateTime, nullable=False),
-    # The names of the queues whose executions it can run.
+    # The names of the queues that the process serves.
     sa.Column("queues", Json),
     **_OPTIONS,
 )
 
-# The queue and the machines in stretches of time of so many seconds each, by their begins.
+# Samples of the queue and the machines, at several resolutions (`step_s`), by the start of their interval.
 cluster_history = sa.Table(
     "cluster_history",
     metadata,
@@ -328,7 +328,7 @@ cluster_history = sa.Table(
     **_OPTIONS,
 )
 
-# The latest transaction that was committed in each slot: a process has one for each that runs at once.
+# The latest committed transaction of each slot. A process has one slot per concurrent transaction.
 commits = sa.Table(
     "commits",
     metadata,
@@ -343,7 +343,7 @@ sessions = sa.Table(
     metadata,
     sa.Column("session_id", Guid, primary_key=True),
     sa.Column("digest", symbol(64), nullable=False, unique=True),
-    # The tenant of the principal, and the one whose things are shown.
+    # The tenant of the principal, and the tenant whose data is shown.
     sa.Column("home", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
     sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
     sa.Column("principal", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
@@ -351,7 +351,7 @@ sessions = sa.Table(
     sa.Column("scopes", Json, nullable=False),
     sa.Column("project_id", sa.Integer),
     sa.Column("key_id", Guid),
-    # The SHA-256 of the sign-in at an identity provider, which makes one session at most.
+    # The SHA-256 of a sign-in at an identity provider; each sign-in creates at most one session.
     sa.Column("sign_in", symbol(64), unique=True),
     sa.Column("address", symbol(64)),
     sa.Column("created_at", UtcDateTime, nullable=False),
@@ -374,7 +374,7 @@ idempotency_keys = sa.Table(
     sa.Column("made", ExactText(PROJECT_NAME_MAX_CHARS), nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("answer_due", UtcDateTime, nullable=False),
-    # The answer, NULL until there is one.
+    # The answer; NULL until there is one.
     sa.Column("status", sa.SmallInteger),
     sa.Column("headers", Json),
     sa.Column("body", LongBytes),
@@ -385,10 +385,10 @@ idempotency_keys = sa.Table(
 
 
 def _entry_columns() -> tuple[sa.Column[Any], ...]:
-    """Return the columns of an audit entry but its id."""
+    """Return the columns of an audit entry, without its id."""
     return (
         sa.Column("at", UtcDateTime, nullable=False),
-        # NULL if the caller did not show who it is.
+        # NULL if the caller is not authenticated.
         sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS)),
         sa.Column("principal", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
         sa.Column("address", sa.String(ADDRESS_MAX_CHARS)),
@@ -405,8 +405,8 @@ def _entry_columns() -> tuple[sa.Column[Any], ...]:
     )
 
 
-# Audit entries as their transactions wrote them: a short table without an index, for commands wait for the
-# write. Each entry moves to the ledger soon.
+# Audit entries as written by their transactions. The table is short and has no index, because commands wait
+# for the write. Entries are soon moved to the ledger.
 audit_journal = sa.Table(
     "audit_journal",
     metadata,
@@ -416,7 +416,7 @@ audit_journal = sa.Table(
     **_OPTIONS,
 )
 
-# Audit entries in the order of their chain.
+# Audit entries in the order of their hash chain.
 audit_ledger = sa.Table(
     "audit_ledger",
     metadata,
@@ -432,7 +432,7 @@ audit_ledger = sa.Table(
     **_OPTIONS,
 )
 
-# The end of the chain, in one row that is locked while entries are added to it.
+# The end of the hash chain, in a row that is locked while entries are added.
 audit_head = sa.Table(
     "audit_head",
     metadata,
@@ -444,7 +444,7 @@ audit_head = sa.Table(
 
 
 def _usage_columns() -> tuple[sa.Column[Any], ...]:
-    """Return the sums of the usage in entries of the ledger."""
+    """Return the columns for sums of the usage in the ledger."""
     return tuple(
         sa.Column(name, sa.BigInteger, nullable=False)
         for name in ("uploads", "executions", "cpu_ms", "stored_bytes")
@@ -462,7 +462,7 @@ usage_by_day = sa.Table(
     **_OPTIONS,
 )
 
-# The same of all projects of a tenant: of a day in ISO's form, and of all time.
+# The same summed over all projects of a tenant: by day as an ISO date, and for all time.
 usage_of_tenants = sa.Table(
     "usage_of_tenants",
     metadata,
@@ -473,7 +473,7 @@ usage_of_tenants = sa.Table(
     **_OPTIONS,
 )
 
-# Removals of all that a project or a tenant has, while they are under way.
+# Purges of projects and tenants that are in progress.
 purges = sa.Table(
     "purges",
     metadata,
@@ -486,40 +486,40 @@ purges = sa.Table(
     sa.Column("requested_by", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
     sa.Column("removed_jobs", sa.BigInteger, nullable=False),
     sa.Column("freed_bytes", sa.BigInteger, nullable=False),
-    # Whether no job is left.
+    # Whether no jobs are left.
     sa.Column("is_emptied", sa.Boolean, nullable=False),
     sa.Column("taken_at", UtcDateTime),
     sa.Column("taken_by", sa.String(WORKER_MAX_CHARS)),
     **_OPTIONS,
 )
 
-# Objects of jobs that are removed.
+# Objects to be deleted because their jobs were removed.
 pending_deletions = sa.Table(
     "pending_deletions",
     metadata,
-    # SHA-256 of store and key: a key is too long for an index.
+    # SHA-256 of store and key, because a key is too long for an index.
     sa.Column("digest", sa.CHAR(64), primary_key=True),
     sa.Column("store", symbol(16), nullable=False),
     sa.Column("object_key", sa.String(OBJECT_KEY_MAX_BYTES), nullable=False),
     sa.Column("purge_id", Guid),
     sa.Column("added_at", UtcDateTime, server_default=database_time(), nullable=False),
-    # When a process took it to delete the object; the others leave it alone for a while then.
+    # When a process took it to delete the object; other processes then skip it for a while.
     sa.Column("taken_at", UtcDateTime),
     sa.Index("ix_pending_deletions_added", "added_at", "digest"),
     sa.Index("ix_pending_deletions_purge", "purge_id"),
     **_OPTIONS,
 )
 
-# Bytes that callers brought beside code, by their content.
+# Blobs by the digest of their content.
 blobs = sa.Table(
     "blobs",
     metadata,
     sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), primary_key=True),
     sa.Column("sha256", symbol(SHA256_CHARS), primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
-    # Whether its object is in the store and counted: from its first reference on.
+    # Whether its object is stored and counted, which is so from the first reference on.
     sa.Column("is_stored", sa.Boolean, nullable=False),
-    # When it lost a reference, or was announced; NULL once it is known to have one.
+    # When it lost a reference or was announced; NULL once it is known to be referenced.
     sa.Column("idle_since", UtcDateTime),
     sa.Index("ix_blobs_idle", "idle_since"),
     **_OPTIONS,
@@ -528,7 +528,7 @@ blobs = sa.Table(
 blob_references = sa.Table(
     "blob_references",
     metadata,
-    # The id of a job, or of another thing that has the blob.
+    # The id of the job or other owner that references the blob.
     sa.Column("owner", Guid, primary_key=True),
     sa.Column("sha256", symbol(SHA256_CHARS), primary_key=True),
     sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
@@ -574,9 +574,9 @@ webhook_deliveries = sa.Table(
     sa.Column("position", sa.SmallInteger, nullable=False),
     sa.Column("occurred_at", UtcDateTime, nullable=False),
     sa.Column("status", symbol(16), nullable=False),
-    # When the next attempt is due, or the lease of the present one ends; NULL once it is settled.
+    # When the next attempt is due, or the lease of the current attempt expires; NULL once settled.
     sa.Column("due_at", UtcDateTime, server_default=database_time()),
-    # Counts the claims: an attempt is stored under the number of its claim.
+    # The number of claims; an attempt is stored only if this has not changed since its claim.
     sa.Column("claims", sa.Integer, nullable=False),
     sa.Column("attempts", Json, nullable=False),
     sa.Column("attempt_count", sa.Integer, nullable=False),
@@ -591,12 +591,12 @@ webhook_deliveries = sa.Table(
     **_OPTIONS,
 )
 
-# Jobs with cases, from when their programs are built.
+# Jobs with cases whose programs are built.
 case_runs = sa.Table(
     "case_runs",
     metadata,
     sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), primary_key=True),
-    # The files of the build; NULL if there was none.
+    # The blob of the build's files; NULL if there was no build.
     sa.Column("tree_sha256", symbol(SHA256_CHARS)),
     sa.Column("tree_size", sa.BigInteger),
     sa.Column("compile_output", LongText),
@@ -607,7 +607,7 @@ case_runs = sa.Table(
     **_OPTIONS,
 )
 
-# The builds of jobs with cases, of programs and of their judges. Other jobs find them by their keys.
+# Builds of programs and judges of jobs with cases. Other jobs find and reuse them by key.
 job_builds = sa.Table(
     "job_builds",
     metadata,
@@ -623,17 +623,17 @@ job_builds = sa.Table(
     **_OPTIONS,
 )
 
-# Cases that are still to run: the ones that one thread has, and the unclaimed ones.
+# Ranges of cases that are not done, claimed by a thread or unclaimed.
 case_ranges = sa.Table(
     "case_ranges",
     metadata,
-    # Another one for each claim.
+    # Changes with each claim.
     sa.Column("range_id", Guid, primary_key=True),
     sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), nullable=False),
     _owner(),
     sa.Column("first_index", sa.Integer, nullable=False),
     sa.Column("last_index", sa.Integer, nullable=False),
-    # NULL while they are unclaimed.
+    # NULL while unclaimed.
     sa.Column("leased_at", UtcDateTime),
     sa.Column("lease_expires_at", UtcDateTime),
     sa.Index("ix_case_ranges_job", "job_id", "first_index"),
@@ -646,12 +646,12 @@ case_results = sa.Table(
     sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), primary_key=True),
     sa.Column("case_index", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("verdict", symbol(32), nullable=False),
-    # All but the index and the verdict.
+    # The result without index and verdict.
     sa.Column("body", Json, nullable=False),
     **_OPTIONS,
 )
 
-# Sets of cases that many jobs use. No version of one ever changes.
+# Versions of case sets, which many jobs use. A version never changes.
 case_set_versions = sa.Table(
     "case_set_versions",
     metadata,
@@ -670,7 +670,7 @@ case_set_versions = sa.Table(
     **_OPTIONS,
 )
 
-# Policies of tenants, whose project is 0, and of projects.
+# Retention policies of tenants (with project 0) and of projects.
 retention_policies = sa.Table(
     "retention_policies",
     metadata,
@@ -681,7 +681,7 @@ retention_policies = sa.Table(
     **_OPTIONS,
 )
 
-# How far walks over old rows have come, and when a thing was done last that one process does at times.
+# The progress of walks over old rows, and the last run of tasks that one process does at a time.
 retention_marks = sa.Table(
     "retention_marks",
     metadata,

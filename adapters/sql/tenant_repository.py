@@ -1,4 +1,4 @@
-"""The repository of tenants, in SQL."""
+"""SQL repository of tenants."""
 
 from collections.abc import Sequence
 
@@ -21,17 +21,17 @@ _CHANGEABLE = ("status", "quota")
 
 
 class SqlTenantRepository(TenantRepository):
-    """The tenants. SQLite's transactions that write are one after the other, and need no lock on a row."""
+    """Repository of tenants. On SQLite, write transactions are serialized and need no row locks."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def get(self, name: TenantName) -> Tenant | None:
-        """Return the tenant of that name, or None."""
+        """Return the tenant with a name, or None."""
         return self._one(_GET, name)
 
     def lock(self, name: TenantName) -> Tenant | None:
-        """Return the tenant of that name, whose row is locked until the transaction ends."""
+        """Return the tenant with a name, and lock its row until the transaction ends."""
         return self._one(_LOCK, name)
 
     def add(self, tenant: Tenant) -> None:
@@ -46,7 +46,7 @@ class SqlTenantRepository(TenantRepository):
             ) from None
 
     def replace(self, before: Tenant, after: Tenant) -> None:
-        """Store the columns that differ: a quota that another has set in the meantime stays."""
+        """Update only the columns that differ, so that a quota set concurrently is kept."""
         old, new = tenant_values(before), tenant_values(after)
         changes = {name: new[name] for name in _CHANGEABLE if new[name] != old[name]} or {
             "status": new["status"]
@@ -58,7 +58,7 @@ class SqlTenantRepository(TenantRepository):
             raise ConcurrencyConflict(f"tenant {before.name} is no longer {before.status}")
 
     def all(self) -> Sequence[Tenant]:
-        """Return the tenants, by their names."""
+        """Return all tenants, sorted by name."""
         return [to_tenant(row) for row in self._connection.execute(_ALL).mappings()]
 
     def _one(self, statement: sa.Select[tuple[object, ...]], name: TenantName) -> Tenant | None:

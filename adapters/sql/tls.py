@@ -1,4 +1,4 @@
-"""Encrypted connections to MySQL."""
+"""TLS connections to MySQL."""
 
 import ssl
 from collections.abc import Hashable, Mapping
@@ -9,17 +9,17 @@ import pymysql
 
 
 class SharingConnection(pymysql.Connection):
-    """A connection that shares its context for TLS with others that trust the same authorities.
+    """A connection that shares its TLS context with connections that have the same TLS settings.
 
-    PyMySQL reads the certificates of all authorities for each connection, which takes 25 ms of processor
-    time, most of what a connection costs.
+    PyMySQL loads all CA certificates for each connection. This takes 25 ms of processor time, most of the
+    cost of a connection.
     """
 
     _contexts: ClassVar[dict[Hashable, ssl.SSLContext]] = {}
 
     def _create_ssl_ctx(self, sslp: Mapping[str, Any]) -> ssl.SSLContext:
         file = sslp.get("ca")
-        # A file that is replaced is read again.
+        # The modification time makes a replaced file be loaded again.
         written_at = None if file is None else Path(file).stat().st_mtime_ns
         key = (*sorted(sslp.items()), written_at)
         if (context := self._contexts.get(key)) is None:

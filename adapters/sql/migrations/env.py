@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the steps on the connection that adapters.sql.alembic_runner gives it."""
+"""Alembic's environment: runs the migrations on the connection from adapters.sql.alembic_runner."""
 
 from alembic import context
 
