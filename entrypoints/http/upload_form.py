@@ -149,7 +149,8 @@ class UploadFormReader:
                 else:
                     self._write(event)
         except MultipartError as error:
-            raise UnreadableBody(f"the multipart body is malformed: {error}") from error
+            # Behind the sentence, some have a Python error.
+            raise UnreadableBody(f"the multipart body is malformed: {error.args[0]}") from error
 
     def finish(self) -> UploadForm:
         """Return all of it.

@@ -189,6 +189,15 @@ def test_a_multipart_body_that_is_none_is_refused(service: Service, headers, bod
     assert_problem(service.http.post("/api/upload", content=body, headers=headers), 422)
 
 
+def test_a_fault_of_a_multipart_body_is_a_sentence(service: Service):
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="\xff"\r\n\r\n\r\n--x--\r\n'
+
+    problem = assert_problem(service.http.post("/api/upload", content=body, headers=headers), 422)
+
+    assert problem["detail"] == "the multipart body is malformed: Segment header failed to decode"
+
+
 def test_a_multipart_body_is_taken_by_uploads_alone(service: Service):
     job_id = upload(service, json=JOB | {"code": ""})
     response = service.http.post(f"/api/execute/{job_id}", **form())
