@@ -1,1 +1,1 @@
-"""The HTTP API: schema in, command, use case, schema out. Nothing is decided here."""
+"""The HTTP API: it maps requests to commands and results to responses, and makes no decisions."""

@@ -1,4 +1,4 @@
-"""The outermost middleware: request ids, safe headers and the access log, for paths without a route too."""
+"""The outermost middleware: request ids, security headers and the access log, for unknown paths too."""
 
 import logging
 import time
@@ -39,10 +39,10 @@ logger = logging.getLogger("service_server.http.access")
 
 _LOGGED_PATH_CHARS = 1_000
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
-# Asked for every few seconds by what watches the service.
+# Monitoring requests these every few seconds.
 _UNTRACED = frozenset({"/api/health", "/health/live", "/health/ready", "/metrics"})
 _TRACEPARENT, _TRACESTATE = b"traceparent", b"tracestate"
-# For answers that are data. A page says for itself what it may load.
+# For responses that are data. A page sets its own policy.
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _SAFETY = (
     (b"x-content-type-options", b"nosniff"),
@@ -57,16 +57,15 @@ SAFETY_HEADERS = tuple(name.decode().title() for name, _value in _SAFETY)
 
 
 class AccessMiddleware:
-    """Gives each request an id, each response its safe headers, and both a line in the access log.
+    """Gives each request an id, each response its security headers, and both a line in the access log.
 
-    Requests that a check of their heads refuses are answered here.
-
-    The line has the path without its query, which may hold a program's input.
+    It also answers the requests that a check of their head refuses. The log line has the path without its
+    query, which may contain a program's input.
 
     Args:
-        checks: Raise RequestRefused for a request that is not let in.
+        checks: Functions that raise RequestRefused for requests that they refuse.
         meter: Measures requests.
-        tracing: Has requests as spans, but for questions about health and metrics.
+        tracing: Records each request as a span, except those for health and metrics.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class AccessMiddleware:
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on and its answer back."""
+        """Pass a request on, and its response back."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
@@ -133,7 +132,7 @@ class AccessMiddleware:
 
 
 def _describe(span: Span, scope: HTTPScope, status: int | None) -> None:
-    """Set the attributes of a request that are known at its end."""
+    """Set the attributes of a request that are known only at its end."""
     attributes: dict[str, str | int] = {}
     if route := scope.get("path_template"):
         span.rename(f"{scope['method']} {route}")
@@ -148,7 +147,7 @@ def _describe(span: Span, scope: HTTPScope, status: int | None) -> None:
 
 
 def _as_get(scope: HTTPScope) -> HTTPScope:
-    """Have HEAD answered as GET is (RFC 9110, 9.3.2), but for the content."""
+    """Turn HEAD into GET, which has the same response except for the content (RFC 9110, 9.3.2)."""
     if scope["method"] != HttpMethod.HEAD:
         return scope
     answered = scope.copy()
@@ -157,12 +156,12 @@ def _as_get(scope: HTTPScope) -> HTTPScope:
 
 
 class _Answer:
-    """The response to one request, on its way out.
+    """The response to one request while it is sent.
 
-    A client that expects "100 Continue" and gets a final response instead may send its body or its next
-    request; the two look alike, so the connection is closed (RFC 9110, 10.1.1).
-
-    A response to HEAD ends with its head: the end of a stream would hold up the connection's next request.
+    A client that expects "100 Continue" and gets a final response instead may send either its body or its
+    next request. The two are indistinguishable, so the connection is closed (RFC 9110, 10.1.1).
+    A response to HEAD ends with its head: waiting for the end of a stream would hold up the connection's next
+    request.
     """
 
     def __init__(self, scope: HTTPScope, send: Send, receive: Receive) -> None:
@@ -196,7 +195,7 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     def log(self, scope: HTTPScope) -> float:
-        """Log the request, and return the seconds that its answer took."""
+        """Log the request, and return the duration of its response in seconds."""
         client, took_s = scope["client"], time.perf_counter() - self._begin
         logger.info(
             "method=%s path=%s status=%s duration_ms=%.1f client=%s",
@@ -204,21 +203,21 @@ class _Answer:
             quote(scope["path"])[:_LOGGED_PATH_CHARS],
             self.status or "-",
             took_s * 1000,
-            quote(client[0], safe=":.%") if client else "-",  # a proxy's word, or a forger's
+            quote(client[0], safe=":.%") if client else "-",  # from a proxy, or forged
         )
         return took_s
 
 
 def _with_head(allow: bytes) -> bytes:
-    """Return the sorted methods of an Allow header, with HEAD where GET is allowed."""
+    """Return the methods of an Allow header, sorted, with HEAD added where GET is allowed."""
     methods = {method.strip() for method in allow.split(b",")}
     return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
 
 
 def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return a response's headers completed by the common ones.
+    """Return a response's headers with the common ones added.
 
-    Vary always names Origin: a response that some origins may read must not be cached for others.
+    Vary always names Origin: a response that only some origins may read must not be cached for others.
     """
     kept = [header for header in headers if header[0].lower() != b"vary"]
     named = b",".join(value for name, value in headers if name.lower() == b"vary").split(b",")

@@ -83,13 +83,13 @@ def create_app(
     services: Services,
     site: "Site | None" = None,
 ) -> Litestar:
-    """Builds the HTTP API, with the pages of a site if it is to have some."""
+    """Builds the HTTP API, with the pages of a site if there is one."""
     api = build_api(settings=settings, limit_policy=limit_policy, ports=ports, services=services)
     cors = _cors(settings)
 
     meter = RequestMeter(ports.measurements)
 
-    # A function, for the framework copies any other kind of object for each route.
+    # A function, because the framework copies any other callable for each route.
     def idempotent(app: ASGIApp) -> ASGIApp:
         return IdempotencyMiddleware(app, api.keyed_requests)
 
@@ -122,7 +122,7 @@ def create_app(
         before_request=_check_request,
         before_send=[report_cut_wait],
         cors_config=cors,
-        debug=False,  # not the setting's: callers get no stack traces
+        debug=False,  # independent of the settings: callers get no stack traces
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
             "caller": Provide(keyed_caller),
@@ -136,7 +136,7 @@ def create_app(
         request_max_body_size=settings.max_body_bytes,
     )
     note_query_names(app)
-    # Not in `middleware`, which the framework calls after the route is found.
+    # Not in `middleware`, which the framework calls only after it has found the route.
     checks = [OriginGuard(settings.served_hosts, cors).check]
     if settings.asks_for_keys:
         checks.append(refuse_key_in_query)
@@ -205,7 +205,8 @@ def _lifespan(threads: int, notifier: JobNotifier) -> Callable[[Litestar], Abstr
         executor = ThreadPoolExecutor(threads, thread_name_prefix="http")
         asyncio.get_running_loop().set_default_executor(executor)
         await notifier.start()
-        # What has been loaded by now stays: sparing the collector from going through it takes the slowest
+        # Objects loaded so far are permanent: exempting them from garbage collection takes the slowest
+        # responses from 50 ms to 3 ms.
         # answers from 50 ms to 3 ms.
         gc.collect()
         gc.freeze()

@@ -1,4 +1,4 @@
-"""Bytes in texts, in Base64."""
+"""Bytes as Base64 text."""
 
 import base64
 import binascii
@@ -9,15 +9,15 @@ from domain.files import shown
 
 
 def decode_base64(field: str, given: str, path: str | None = None) -> bytes:
-    """Return the bytes of a text.
+    """Return the bytes that a Base64 text encodes.
 
     Args:
-        field: The field that has the text, for the error.
+        field: The field that contains the text, for the error.
         given: The text.
-        path: The file whose content it is.
+        path: The file whose content the text is, for the error.
 
     Raises:
-        InvalidValue: It is no Base64.
+        InvalidValue: The text is not Base64.
     """
     try:
         return base64.b64decode(given, validate=True)

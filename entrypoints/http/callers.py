@@ -1,4 +1,4 @@
-"""The caller of a request: found, and held against the scope of its route, before the body is read."""
+"""The caller of a request: authenticated, and checked for its route's scope, before the body is read."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -29,11 +29,12 @@ from entrypoints.http.visitors import Visitors
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 T = TypeVar("T")
 
-# The name in a route's `opt` of the scope that it takes. A route without an entry answers no request; with
+# The key of a route's `opt` that names the scope it requires; None if the route needs no caller. A route
+# without the key answers no request.
 # None, it needs no caller.
 SCOPE = "scope"
 TOKEN_HEADER = "X-Auth-Token"  # noqa: S105 - the name of a header
-# The ways to bring a key, as an OpenAPI document describes them.
+# The ways to send a key, as the OpenAPI document describes them.
 SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `ssk_...`."},
@@ -47,24 +48,25 @@ SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 _TOKEN_HEADER = TOKEN_HEADER.lower().encode()
 _BEARER = "bearer"
-# What is made with them, such as a key, lasts when the caller's own key is revoked: that is to hold at once.
+# Routes with these scopes create things, such as keys, that outlast the caller's key, so a revocation of that key
+# must take effect at once.
 _LASTING = frozenset({Scope.PROJECTS_WRITE, Scope.KEYS_WRITE, Scope.ADMIN})
 _WITHOUT_A_KEY = (
     "a caller without an API key does not have it, and SERVICE_SERVER_AUTH=keys asks callers for one"
 )
-# Where callers are not asked for keys, a silent database holds a request up no longer.
+# Where callers need no key, a database that does not respond delays a request at most this long.
 _DEFAULT_TENANT_WAIT_S = 0.25
 
 
 class Callers:
     """Finds the callers of requests.
 
-    What was looked up in the last seconds is answered from memory; lookups of the same key at the same time
-    are one query. An address that brought too many bad keys is refused those that are not known as good. A
-    bad key and a missing scope are recorded, after the answer.
+    Lookups of the last seconds are cached, and concurrent lookups of the same key share one query. An address
+    that sent too many bad keys is refused every key that is not known to be good. Bad keys and missing scopes
+    are recorded in the audit log, after the response.
 
     Args:
-        asks_for_keys: Whether a caller needs a key; if not, each is of the default tenant.
+        asks_for_keys: Whether a caller needs a key; otherwise every caller belongs to the default tenant.
     """
 
     def __init__(
@@ -89,12 +91,12 @@ class Callers:
 
         Args:
             scope: The request.
-            anew: Whether it is looked up, and not answered from memory.
+            anew: Whether to look the caller up in the database, even if it is cached.
 
         Raises:
-            NotAuthenticated: It has no key, two different ones, or one that is not good.
-            QuotaExceeded: Its address brought too many bad keys.
-            DependencyUnavailable: The key is not known here, and the database is out of reach.
+            NotAuthenticated: The request has no key, two different keys, or a bad one.
+            QuotaExceeded: Its address sent too many bad keys.
+            DependencyUnavailable: The key is not cached, and the database is unavailable.
         """
         if not self._asks_for_keys:
             return anonymous(await self._default_tenant(), caller_address.get() or None)
@@ -110,10 +112,10 @@ class Callers:
             raise
 
     def require(self, scope: AnyScope, caller: Caller, needed: Scope) -> None:
-        """Refuse a request whose caller does not have the scope of its route.
+        """Check that the caller of a request has the scope of its route, and record a refusal.
 
         Raises:
-            ScopeMissing: It does not.
+            ScopeMissing: The caller does not have the scope.
         """
         try:
             caller.require(needed)
@@ -124,12 +126,12 @@ class Callers:
             raise
 
     async def of_key(self, digest: str, *, anew: bool = False) -> Caller:
-        """Return the caller with a key, by its digest; a stream of this request is to ask for it again.
+        """Return the caller with a key, by the key's digest; streams of this request check the key again.
 
         Raises:
-            NotAuthenticated: The key is not good.
-            QuotaExceeded: The address brought too many bad keys.
-            DependencyUnavailable: The key is not known here, and the database is out of reach.
+            NotAuthenticated: The key is bad.
+            QuotaExceeded: The address sent too many bad keys.
+            DependencyUnavailable: The key is not cached, and the database is unavailable.
         """
         if not self._authenticator.was_good(digest):
             self._failed_attempts.check(caller_network())
@@ -141,13 +143,13 @@ class Callers:
             raise
 
     def _owner(self, digest: str) -> Caller | None:
-        """Return whose key was refused, if it is one of the service's that is expired or revoked."""
+        """Return the owner of a refused key, if the key is known here, and so expired or revoked."""
         kept = self._authenticator.cached(digest)
         stored = None if kept is None else kept.value
         return None if stored is None else stored.caller(caller_address.get() or None)
 
     def _refused(self, scope: AnyScope, caller: Caller | None, error: Exception) -> None:
-        """Record a refusal on a thread; its answer does not wait for the database."""
+        """Record a refusal on a thread, so that the response does not wait for the database."""
         subject = f"{scope.get('method')} {scope['path']}"
         record = partial(
             self._record_refusal,
@@ -181,7 +183,7 @@ class Callers:
             return self._authenticator.latest_default()
 
     async def _once(self, name: str | None, read: Callable[[], T]) -> T:
-        """Read on a thread, or wait for who reads the same already."""
+        """Read on a thread, or wait for a read of the same name that is in progress."""
         lookup = self._lookups.get(name)
         if lookup is None:
             lookup = self._lookups[name] = asyncio.create_task(asyncio.to_thread(read))
@@ -192,28 +194,28 @@ class Callers:
     def _forget(self, name: str | None, lookup: asyncio.Task[Any]) -> None:
         del self._lookups[name]
         if not lookup.cancelled():
-            lookup.exception()  # is retrieved, though all who waited for it may have left
+            lookup.exception()  # marks the error as retrieved, because all waiting requests may have left
 
 
 class CallerMiddleware:
     """Gives each request its caller, if its route needs one, before the body is read.
 
-    A middleware rather than a guard: the framework copies a route's handler for each call of a guard.
+    This is a middleware, because the framework copies a route's handler for each call of a guard.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: AnyScope, receive: Receive, send: Send) -> None:
-        """Pass a request on that may be answered.
+        """Authenticate and authorize a request, then pass it on.
 
         Raises:
             KeyError: The route declares no scope.
             NotAuthenticated: The route needs a caller, and the request has no good key.
-            QuotaExceeded: The caller makes too many requests a second.
+            QuotaExceeded: The caller makes too many requests per second.
             ScopeMissing: The caller does not have the route's scope.
         """
-        if scope.get("method") != HttpMethod.OPTIONS:  # which lists the methods
+        if scope.get("method") != HttpMethod.OPTIONS:  # OPTIONS only lists the methods
             needed = scope["route_handler"].opt[SCOPE]
             if needed is not None:
                 state = scope["litestar_app"].state
@@ -232,10 +234,10 @@ def caller_of_request(request: AnyRequest) -> Caller:
 
 
 def key_text(scope: AnyScope) -> str:
-    """Return the text of the key that a request brings, well-formed or not.
+    """Return the text of the key in a request, well-formed or not.
 
     Raises:
-        NotAuthenticated: There is none, or there are several.
+        NotAuthenticated: The request has no key, or different ones.
     """
     texts = _keys(scope)
     if len(texts) != 1:

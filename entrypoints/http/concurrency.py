@@ -1,4 +1,4 @@
-"""Limits on concurrent work, in total and for one address."""
+"""Limits on concurrent work, in total and per address."""
 
 import asyncio
 from collections import Counter
@@ -28,15 +28,15 @@ class Overloaded(Exception):
 
 
 class SharedBudget:
-    """An amount that all callers share, such as open streams or bytes of disk, with a bound for one address.
+    """An amount that all callers share, such as open streams or bytes of disk, limited for each address.
 
-    It is safe to use from several threads.
+    It is thread-safe.
 
     Args:
-        total: The amount.
-        per_address: The part of it that one address may have; None for all.
-        detail: The error message where the amount is used up.
-        detail_of_address: The error message where an address has its part.
+        total: The whole amount.
+        per_address: The amount that one address may use; None for all of it.
+        detail: The error message when the whole amount is used up.
+        detail_of_address: The error message when an address has used its part.
     """
 
     def __init__(self, total: int, per_address: int | None, detail: str, detail_of_address: str) -> None:
@@ -49,10 +49,10 @@ class SharedBudget:
         self._lock = RLock()
 
     def check(self, size: int = 1) -> None:
-        """Check that the caller may take an amount. One that is alone may take any amount.
+        """Check that the caller may take an amount. A request for any amount passes while nothing is used.
 
         Raises:
-            Overloaded: It may not.
+            Overloaded: The amount would exceed a limit.
         """
         own = self._used_by[caller_network()]
         if self.used and self.used + size > self.total:
@@ -61,17 +61,17 @@ class SharedBudget:
             raise Overloaded(self._detail_of_address)
 
     def take(self, size: int = 1) -> Callable[[], None]:
-        """Take an amount, unchecked, and return the function that gives it back."""
+        """Take an amount without a check, and return a function that gives it back."""
         network = caller_network()
         with self._lock:
             self._add(network, size)
         return partial(self._add, network, -size)
 
     def reserve(self, size: int) -> Callable[[], None]:
-        """Check and take an amount at once; return the function that gives it back.
+        """Check and take an amount atomically; return a function that gives it back.
 
         Raises:
-            Overloaded: The caller may not take so much.
+            Overloaded: The amount would exceed a limit.
         """
         with self._lock:
             self.check(size)
@@ -86,13 +86,13 @@ class SharedBudget:
 
 
 class ConcurrencyLimiter:
-    """Limits the concurrent tasks that take memory or time; others wait for a few seconds.
+    """Limits the concurrent tasks that take memory or time; further tasks wait a few seconds for a slot.
 
     Args:
-        number: Tasks at once.
-        detail: The error message for a task that waited in vain.
-        per_address: Tasks of one address at once; None for all. Further ones of the address wait for its own
-            tasks and hold up no other address.
+        number: The number of concurrent tasks.
+        detail: The error message for a task that got no slot in time.
+        per_address: The number of concurrent tasks of one address; None for no limit. Further tasks wait for
+            tasks of the same address, and do not delay other addresses.
     """
 
     def __init__(self, number: int, detail: str, per_address: int | None = None) -> None:
@@ -103,7 +103,7 @@ class ConcurrencyLimiter:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot for as long as the context lasts.
+        """Hold a slot while the context lasts.
 
         Raises:
             Overloaded: No slot became free in time.
@@ -122,28 +122,28 @@ class ConcurrencyLimiter:
 
 
 class StorageThreads:
-    """A thread pool for calls to object stores: one that does not answer blocks no other work.
+    """A thread pool for calls to object stores, so that a store that does not respond blocks no other work.
 
     Args:
-        number: Threads; further calls wait without one.
+        number: The number of threads; further calls are queued.
     """
 
     def __init__(self, number: int) -> None:
         self._executor = ThreadPoolExecutor(number, thread_name_prefix="storage")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run a function on a thread of the pool and return its result."""
+        """Run a function on a thread of the pool, and return its result."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, copy_context().run, work)
 
 
 class StorageLimiter(ConcurrencyLimiter):
-    """Limits the concurrent calls of one kind on the storage threads.
+    """Limits the concurrent calls of one kind to object stores.
 
     Args:
         storage_threads: The pool that runs the calls.
-        number: Calls at once.
-        detail: The error message for a call that waited in vain.
+        number: The number of concurrent calls.
+        detail: The error message for a call that got no slot in time.
     """
 
     def __init__(self, storage_threads: StorageThreads, number: int, detail: str) -> None:
@@ -151,7 +151,7 @@ class StorageLimiter(ConcurrencyLimiter):
         self._storage_threads = storage_threads
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run a function on a thread, once a slot is free.
+        """Run a function on a storage thread, once a slot is free.
 
         Raises:
             Overloaded: No slot became free in time.

@@ -1,4 +1,4 @@
-"""Conditional requests: content that the client has already is not sent again (RFC 9110, 13)."""
+"""Conditional requests: content that the client already has is not sent again (RFC 9110, 13)."""
 
 import hashlib
 import re
@@ -12,29 +12,29 @@ from entrypoints.http.origin_guard import headers
 _DIGEST_BYTES = 16
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*+")')
 _SUCCESS = frozenset({200, 206})
-# The headers that are about the content that is not sent.
+# Headers that describe the omitted content.
 _OF_CONTENT = frozenset(
     {b"accept-ranges", b"content-type", b"content-length", b"content-encoding", b"content-range"}
 )
 
 
 def entity_tag(content: bytes, *, weak: bool = False) -> str:
-    """Return the entity tag of a content: weak where different bytes may be equivalent."""
+    """Return the entity tag of content, weak if equivalent content may differ in bytes."""
     digest = hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
     return f'W/"{digest}"' if weak else f'"{digest}"'
 
 
 class ConditionalRequests:
-    """Answers 304 instead of an answer whose entity tag the caller has named in If-None-Match.
+    """Answers 304 if the request's If-None-Match names the entity tag of the response.
 
-    Tags are compared weakly, and the condition goes before a Range (RFC 9110, 13.1.2 and 13.2.2).
+    Tags are compared weakly, and the condition precedes a Range (RFC 9110, 13.1.2 and 13.2.2).
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and cut its response short if the client has it."""
+        """Pass a request on, and omit the content of a response that the client has."""
         if scope["type"] == ScopeType.HTTP and scope["method"] == HttpMethod.GET:
             known = ",".join(headers(scope, b"if-none-match"))
             send = _Answer(send, known).send if known else send
@@ -42,7 +42,7 @@ class ConditionalRequests:
 
 
 class _Answer:
-    """A response to a client that has named entity tags, replaced by 304 if one matches."""
+    """A response to a client that named entity tags; a 304 replaces it if one matches."""
 
     def __init__(self, send: Send, known: str) -> None:
         self._send = send

@@ -1,10 +1,10 @@
 """Protection of forms against cross-site request forgery.
 
-A form has to bring a token that other sites can neither read nor have sent. That of a visitor who has signed
-in is derived from the secret of its session, and is good for this session alone (OWASP, "Cross-Site Request
-Forgery Prevention Cheat Sheet", HMAC). That of any other visitor is also in a cookie (double submit). Nothing
-is kept here, so any process can check. The origin of a request was checked before, by `origin_guard`: where
-pages are not served by https, another port, or a name below this one, may plant a cookie.
+A form must contain a token that other sites can neither read nor set. The token of a visitor who has signed
+in is derived from the secret of the session, and is valid for this session only (OWASP, "Cross-Site Request
+Forgery Prevention Cheat Sheet", HMAC). The token of any other visitor is also in a cookie (double submit).
+The service stores no tokens, so any process can check them. `origin_guard` has already checked the origin of
+the request: without https, another port or a subdomain could plant a cookie.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from entrypoints.http.visitors import form_token
 
 FIELD = "csrf"
 _COOKIE = "service_server_csrf"
-_TOKEN_CHARS = 43  # of 32 bytes in base64
+_TOKEN_CHARS = 43  # 32 bytes in Base64
 
 
 class ForgedRequest(Exception):
@@ -35,7 +35,7 @@ class ForgedRequest(Exception):
 
 
 def token_of(request: AnyRequest) -> tuple[str, Cookie | None]:
-    """Return the token of a page's forms, and the cookie that goes with it, if one does."""
+    """Return the token for a page's forms, and the cookie to set with it, if there is one."""
     cookies = cookies_of(request)
     bound = form_token(request, cookies)
     if bound is not None:
@@ -50,11 +50,11 @@ def token_of(request: AnyRequest) -> tuple[str, Cookie | None]:
 
 
 async def read_form(request: AnyRequest) -> Mapping[str, str]:
-    """Return the fields of a form that comes from a page of this service.
+    """Return the fields of a form that was sent from a page of this service.
 
     Raises:
-        ForgedRequest: It comes from elsewhere, or from a page of another session.
-        UnreadableBody: It is not written as this service's pages write forms.
+        ForgedRequest: The form comes from another site, or from a page of another session.
+        UnreadableBody: The form is not encoded as this service's pages encode forms.
     """
     token = _expected_token(request)
     fields = await asyncio.to_thread(_parse, await request.body())
@@ -63,11 +63,11 @@ async def read_form(request: AnyRequest) -> Mapping[str, str]:
 
 
 async def read_file_form(request: JsonRequest) -> FileForm:
-    """Return a form that may have files.
+    """Return a form that may contain files.
 
     Raises:
-        ForgedRequest: It comes from elsewhere, or from a page of another session.
-        UnreadableBody: It is not written as this service's pages write forms.
+        ForgedRequest: The form comes from another site, or from a page of another session.
+        UnreadableBody: The form is not encoded as this service's pages encode forms.
     """
     media_type, options = request.content_type
     if media_type != MULTIPART:
@@ -95,7 +95,7 @@ def _check(expected: str, token: str) -> None:
 
 
 def cookies_of(request: AnyRequest) -> SessionCookies:
-    """Return the cookies of the application that a request is for."""
+    """Return the session cookies of the application that handles the request."""
     cookies: SessionCookies = request.app.state.session_cookies
     return cookies
 
@@ -105,7 +105,7 @@ def _name(cookies: SessionCookies) -> str:
 
 
 def _parse(body: bytes) -> Mapping[str, str]:
-    """Read a form as pages send it (WHATWG URL, 5.1), on a thread, for it may be as large as a program."""
+    """Parse an urlencoded form (WHATWG URL, 5.1). Runs on a thread: the form may contain a program."""
     try:
         text = body.decode("ascii")
         return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS))

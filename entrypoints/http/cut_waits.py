@@ -1,4 +1,4 @@
-"""The header of answers to callers that asked for a longer wait than there is."""
+"""The header of responses to requests for a longer wait than the service allows."""
 
 from urllib.parse import parse_qs
 
@@ -12,7 +12,7 @@ _FIRST_REFUSAL = 300
 
 
 async def report_cut_wait(message: Message, scope: AnyScope) -> None:
-    """Add the longest wait, in seconds, to the success of a call that asked for a longer one."""
+    """Add the longest wait, in seconds, to the successful response to a request for a longer one."""
     if message["type"] != "http.response.start" or message["status"] >= _FIRST_REFUSAL:
         return
     if _WAIT.encode() not in scope["query_string"]:

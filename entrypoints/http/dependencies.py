@@ -1,4 +1,4 @@
-"""Dependencies of the HTTP handlers, in one typed object: a handler takes it as `api`."""
+"""Dependencies of the HTTP handlers, in one typed object that handlers take as `api`."""
 
 from dataclasses import dataclass
 
@@ -26,13 +26,13 @@ from entrypoints.http.visitors import Visitors
 from entrypoints.http.webhook_signature import WebhookVerifier
 from entrypoints.settings import Settings, webhook_key
 
-# A log is read whole, and takes several times its size while it is: so many at once bound the memory.
+# A log is read whole, and takes several times its size meanwhile, so this limits the memory.
 _LOGS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Api:
-    """The application's services, and the HTTP layer's own, as handlers use them."""
+    """The services of the application and of the HTTP layer that handlers use."""
 
     settings: Settings
     limit_policy: LimitPolicy
@@ -55,16 +55,16 @@ class Api:
     spool_space: SharedBudget
 
     def job_id(self, caller: Caller, given: str) -> JobId:
-        """Return the id of the job that a path names. Only the beginning of an id is looked up.
+        """Return the id of the job that a path names. Only a prefix of an id is looked up in the database.
 
         Raises:
             NotFound: There is no such job.
-            AmbiguousJobId: There are several.
+            AmbiguousJobId: Several ids have this prefix.
         """
         return self.services.job_reader.named(caller, given)
 
     def waiter(self, request: AnyRequest, caller: Caller) -> JobWaiter:
-        """Returns a waiter that gives up when the request's caller hangs up."""
+        """Returns a waiter that stops waiting when the request's client disconnects."""
         return JobWaiter(
             self.notifier,
             self.services.job_reader,
@@ -76,18 +76,18 @@ class Api:
 
 
 async def keyed_caller(request: JsonRequest, api: NamedDependency[Api]) -> Caller:
-    """Return the caller of a request, which is in work from now on if it is under an idempotency key.
+    """Return the caller of a request, and mark the request as in progress if it has an idempotency key.
 
-    It depends on `api`, so that the framework resolves the two in turn: side by side, each is a task.
+    It depends on `api` so that the framework resolves the two in sequence; in parallel, each would be a task.
 
     Raises:
-        Repeated: A request under the key is in work.
+        Repeated: A request with the same key is in progress.
     """
     return await api.keyed_requests.begin(request, caller_of_request(request))
 
 
 def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, services: Services) -> Api:
-    """Builds the HTTP layer's services on the application's."""
+    """Builds the services of the HTTP layer from the application's."""
     session_cookies = SessionCookies(secure=settings.base_url.startswith("https:"))
     visitors = Visitors(services.session_authenticator, session_cookies)
     failed_attempts = FailedAttempts(settings.max_failed_keys_per_minute)

@@ -1,4 +1,4 @@
-"""The API's document and its pages: Swagger UI and Redoc, from files that come with the service."""
+"""The OpenAPI document and its pages: Swagger UI and Redoc, from files shipped with the service."""
 
 from functools import cache
 from pathlib import Path
@@ -18,11 +18,11 @@ from entrypoints.http.openapi_document import OpenApiDocument
 from entrypoints.http.routing import OwnRouter
 
 _FILES = Path(__file__).parent / "static" / "docs"
-# Nothing from elsewhere, and nothing inline. Swagger UI draws its icons from data URLs.
+# Nothing from other sites, and nothing inline. Swagger UI draws its icons from data URLs.
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Redoc writes its styles into the page, and may load nothing else.
+# Redoc writes its styles into the page; nothing else may be inline.
 _REFERENCE_POLICY = _POLICY.replace("; img-src", "; style-src 'self' 'unsafe-inline'; img-src")
 _NO_CACHE = "no-cache"
 _DESCRIPTION = """
@@ -60,7 +60,7 @@ class _ApiPage(OpenAPIRenderPlugin):
 
 
 class _Document(JsonRenderPlugin):
-    """The document where the framework has it, beside the page."""
+    """The document at the framework's path, beside the page."""
 
     def render(self, request: Request[Any, Any, Any], _openapi_schema: dict[str, Any]) -> bytes:
         return _document(request)
@@ -72,7 +72,7 @@ def _document(request: Request[Any, Any, Any]) -> bytes:
 
 
 def openapi_config(version: str) -> OpenAPIConfig:
-    """Describe the API, and show it at /docs."""
+    """Return the configuration of the OpenAPI document and its pages at /docs."""
     return OpenAPIConfig(
         title="Service Server",
         version=version,
@@ -92,7 +92,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
 
 @get("/openapi.json", sync_to_thread=False, include_in_schema=False, scope=None)
 def read_document(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Answer with the OpenAPI document."""
+    """Respond with the OpenAPI document."""
     content = _document(request)
     headers = {"ETag": entity_tag(content), "Cache-Control": _NO_CACHE}
     return Response(content, media_type=MediaType.JSON, headers=headers)
@@ -100,7 +100,7 @@ def read_document(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @get("/redoc", sync_to_thread=False, include_in_schema=False, scope=None)
 def reference_page() -> Response[bytes]:
-    """Show the API for reading."""
+    """Respond with the Redoc page."""
     content = (_FILES / "redoc.html").read_bytes()
     headers = {
         "Content-Security-Policy": _REFERENCE_POLICY,
@@ -111,7 +111,7 @@ def reference_page() -> Response[bytes]:
 
 
 def files_router() -> Router:
-    """Serve the files that the pages load."""
+    """Return the router of the files that the pages load."""
     return create_static_files_router(
         "/docs/static",
         directories=[_FILES],
@@ -125,7 +125,7 @@ def files_router() -> Router:
 
 
 async def _refuse_unknown_file(request: Request[Any, Any, Any]) -> None:
-    """Look for no file whose name the system may not even take.
+    """Refuse a name that is not of a known file, because the file system may reject the name with an error.
 
     Raises:
         NotFoundException: There is no such file.
@@ -140,7 +140,7 @@ def _file_names() -> frozenset[str]:
 
 
 async def _refuse_unknown(request: Request[Any, Any, Any]) -> None:
-    """Answer an unknown path below /docs with a problem, rather than the framework's page.
+    """Answer unknown paths below /docs with a problem instead of the framework's page.
 
     Raises:
         NotFoundException: There is no such document.

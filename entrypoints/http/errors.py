@@ -1,4 +1,4 @@
-"""The mapping of errors to HTTP: their statuses, and the problem documents (RFC 9457)."""
+"""The mapping of errors to HTTP status codes and problem documents (RFC 9457)."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +51,7 @@ _TYPE_PREFIX = "urn:service-server:problem:"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """The type of a problem: its status and name."""
+    """The type of a problem: its status and its name."""
 
     status: int
     name: str
@@ -68,7 +68,7 @@ class ProblemType:
 
     @property
     def type(self) -> str:
-        """The type's name, for programs."""
+        """The type's URI, for programs."""
         return _TYPE_PREFIX + self.name
 
 
@@ -81,7 +81,7 @@ TOO_SLOW = ProblemType(408, "too-slow")
 HEAD_TOO_LARGE = ProblemType(431, "head-too-large")
 BUSY = ProblemType(503, "busy")
 
-# The first that an error is an instance of counts, its own class before its bases.
+# The entry of the first class in an error's MRO applies.
 PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     UnsupportedMediaType: ProblemType(415, "unsupported-media-type"),
     UnreadableBody: _INVALID,
@@ -122,12 +122,12 @@ PROBLEM_TYPES_BY_STATUS = {
 }
 
 
-# What a problem document may have beside its standard members: attributes of the error.
+# Attributes of errors that a problem document may contain besides its standard members.
 _MEMBERS = ("dependencies", "quota", "used", "allowed", "candidates")
 
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]:
-    """Return the problem document of an error, which discloses nothing of the service's inside."""
+    """Return the problem document of an error, without internals of the service."""
     problem_type = _type_of(error)
     if problem_type is _INTERNAL:
         logger.error("%s %s failed", request.method, quote(request.scope["path"]), exc_info=error)
@@ -140,13 +140,13 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
 
 
 def problem_of(request: AnyRequest, error: Exception) -> Problem:
-    """Return the body of a problem document, as `problem_response` answers with it."""
+    """Return the problem document in the response of `problem_response`."""
     problem_type = _type_of(error)
     errors = _faults(request, error)
     detail = _detail(request, error, problem_type, errors)
     problem = _problem(problem_type, str(detail), quote(request.scope["path"]))
     if isinstance(detail, Text):
-        inner = detail.values.get("detail")  # of a field's fault
+        inner = detail.values.get("detail")  # of the fault in a field
         told = inner if isinstance(inner, Text) else detail
         problem.code, problem.values = told.code, told.plain_values
     problem.errors = list(errors) or UNSET
@@ -156,7 +156,7 @@ def problem_of(request: AnyRequest, error: Exception) -> Problem:
 
 
 def encode_problem(problem_type: ProblemType, detail: str, instance: str) -> bytes:
-    """Return the body of an error that is answered before the framework has seen the request."""
+    """Return the body of an error response that is sent before the framework sees the request."""
     return msgspec.json.encode(_problem(problem_type, detail, instance))
 
 
@@ -218,7 +218,7 @@ def _detail(
     return error.args[0] if error.args and isinstance(error.args[0], Text) else str(error)
 
 
-# The framework's own words would name the host, or say next to nothing.
+# The framework's own messages would name the host, or explain little.
 _FRAMEWORK_DETAILS: Mapping[type[Exception], Callable[[AnyRequest, HTTPException], Text]] = {
     NoSuchRoute: lambda request, _error: text("problems.nothing_at", path=quote(request.scope["path"])),
     MethodNotAllowedException: lambda request, _error: text(
@@ -240,7 +240,7 @@ def _sentence(fault: Fault) -> str:
 
 
 def _headers(error: Exception, problem_type: ProblemType) -> dict[str, Any]:
-    if problem_type is _INTERNAL:  # what an unexpected error carries is not for callers
+    if problem_type is _INTERNAL:  # headers of an unexpected error may disclose internals
         return {}
     if isinstance(error, NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}

@@ -1,4 +1,4 @@
-"""A bound on the failed attempts of one address to authenticate."""
+"""A limit on the failed attempts of an address to authenticate."""
 
 import math
 from collections import OrderedDict
@@ -12,11 +12,11 @@ _CAPACITY = 20_000
 
 
 class FailedAttempts:
-    """Counts failed attempts by address, in windows of a minute. For use on the event loop.
+    """Counts failed attempts per address, in windows of a minute. For use on the event loop.
 
     Args:
-        allowed: Failures of one address in a window.
-        capacity: Addresses at once; a further one takes the place of the one whose window began first.
+        allowed: The failures of one address allowed in a window.
+        capacity: The number of addresses; a further one replaces the address that was counted first.
     """
 
     def __init__(
@@ -25,13 +25,13 @@ class FailedAttempts:
         self._allowed = allowed
         self._capacity = capacity
         self._clock = clock
-        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()  # each: its begin, and failures
+        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()  # start of the window, failures
 
     def check(self, address: str) -> None:
-        """Refuse a further attempt of an address that has used its failures up.
+        """Refuse a further attempt of an address that has reached the limit.
 
         Raises:
-            QuotaExceeded: It has.
+            QuotaExceeded: The address has reached the limit.
         """
         begin, failures = self._window(address)
         if failures >= self._allowed:

@@ -1,4 +1,4 @@
-"""Forms of pages with files, which go to this machine's disk as they come."""
+"""Forms with files, which are spooled to this host's disk as they arrive."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ NOT_OURS = "the form is not written as a page of this service writes it"
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """A form that has come in full.
+    """A form that was received completely.
 
     Attributes:
-        fields: Its fields that are no files, by their names.
-        files: Its files, in their order; a field without a file has none.
-        spool: Has the contents of the files until it is closed.
+        fields: The fields that are not files, by name.
+        files: The files, in order; a field for which no file was chosen has none.
+        spool: Holds the contents of the files until it is closed.
     """
 
     fields: Mapping[str, str]
@@ -29,21 +29,21 @@ class FileForm:
     spool: FileSpool
 
     def file(self, name: str) -> NewBlob | None:
-        """Return the file of a field; None if none was chosen."""
+        """Return the file of a field, or None if none was chosen."""
         return next((part.blob for part in self.files if part.name == name), None)
 
 
 class FileFormReader:
-    """Reads a form with files piece by piece (RFC 7578).
+    """Parses a form with files piece by piece (RFC 7578).
 
     Args:
-        boundary: The boundary of its parts.
+        boundary: The boundary of the form's parts.
         spool: Takes the files.
-        max_files: The most files.
-        max_bytes: The size of all other fields together.
+        max_files: The maximum number of files.
+        max_bytes: The maximum size of all other fields together.
 
     Raises:
-        UnreadableBody: The boundary is none.
+        UnreadableBody: The boundary is invalid.
     """
 
     def __init__(self, boundary: str, spool: FileSpool, max_files: int, max_bytes: int) -> None:
@@ -62,10 +62,10 @@ class FileFormReader:
         self._file: SpooledFile | None = None
 
     def take(self, piece: bytes) -> None:
-        """Read a piece.
+        """Parse a piece.
 
         Raises:
-            UnreadableBody: It is no part of such a form, or has more than one may have.
+            UnreadableBody: The piece does not belong to a valid form, or the form has too many parts.
         """
         try:
             for event in self._parser.parse(piece):
@@ -79,10 +79,10 @@ class FileFormReader:
             raise UnreadableBody(NOT_OURS) from error
 
     def finish(self) -> FileForm:
-        """Return all of it.
+        """Return the complete form.
 
         Raises:
-            UnreadableBody: It broke off, or has a field that is no text.
+            UnreadableBody: The form is incomplete, or a field is not UTF-8 text.
         """
         try:
             self._parser.close()

@@ -1,6 +1,6 @@
-"""Requests with an Idempotency-Key header: done once, and given the first answer when they come again.
+"""Requests with an Idempotency-Key header take effect once; repeated requests get the first response.
 
-The header is that of draft-ietf-httpapi-idempotency-key-header-07.
+The header follows draft-ietf-httpapi-idempotency-key-header-07.
 """
 
 import asyncio
@@ -39,24 +39,24 @@ logger = logging.getLogger("service_server.http")
 
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
-# The name in a route's `opt` that says that its answer holds a secret, and is stored sealed.
+# The key of a route's `opt` for responses that contain a secret, which are stored sealed.
 SECRET_ANSWER = "secret_answer"  # noqa: S105 - the name of an option
 _STATE = "idempotency"
-# A string of structured fields (RFC 9651, 3.3.3), or the bare text.
+# A string of structured fields (RFC 9651, 3.3.3), or bare text.
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~][ -~]*")
 _ESCAPED = re.compile(r'\\(["\\])')
-# The headers that are the answer's, and not the connection's, the caller's or the moment's.
+# Headers that belong to the response, rather than to the connection, the caller or the moment.
 _KEPT_HEADERS = frozenset({b"content-type", b"etag", b"link", b"location", b"x-ignored-fields"})
-# An answer that is not there so long after it was to be expected is not to come.
+# A response that is this late is considered lost.
 _GRACE_S = 5.0
-# More is hashed on another thread.
+# Larger bodies are hashed on a thread.
 _LARGE_BYTES = 64 << 10
 _FIRST_ERROR = 400
 
 
 class MalformedKey(Exception):
-    """The header Idempotency-Key is not one key."""
+    """The Idempotency-Key header does not contain exactly one valid key."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -66,10 +66,10 @@ class MalformedKey(Exception):
 
 
 def parse_key(values: Sequence[str]) -> str:
-    """Return the key in the values of the header.
+    """Return the key in the header's values.
 
     Raises:
-        MalformedKey: There is more than one value, or it is too long, empty, or not printable.
+        MalformedKey: There are several values, or the value is too long, empty or not printable.
     """
     text = values[0].strip(" \t")
     quoted = _QUOTED.fullmatch(text)
@@ -81,11 +81,11 @@ def parse_key(values: Sequence[str]) -> str:
 
 
 class KeyedRequests:
-    """The requests under idempotency keys that this process is answering.
+    """The requests with idempotency keys that this process is answering.
 
     Args:
-        records: The record of those that took effect.
-        max_wait_s: The longest that an answer waits for a job's end.
+        records: The records of the requests that took effect.
+        max_wait_s: The longest time that a response waits for the end of a job.
     """
 
     def __init__(self, records: IdempotentRequests, clock: Clock, max_wait_s: float) -> None:
@@ -95,11 +95,11 @@ class KeyedRequests:
         self._in_work: dict[tuple[TenantName, str], str] = {}
 
     async def begin(self, request: JsonRequest, caller: Caller) -> Caller:
-        """Return a caller with its request, which is in work from now on if it is under a key.
+        """Return a caller with its request, and mark the request as in progress if it has a key.
 
         Raises:
-            KeyReused: Another request under its key is.
-            RequestInWork: The same request is.
+            KeyReused: Another request with this key is in progress.
+            RequestInWork: The same request is in progress.
         """
         keyed: KeyedRequest | None = request.scope["state"].get(_STATE)
         if keyed is None:
@@ -111,14 +111,14 @@ class KeyedRequests:
         return keyed.caller
 
     def end(self, keyed: "KeyedRequest") -> None:
-        """Note that a request is in work no longer, if it was."""
+        """Mark a request as no longer in progress, if it was."""
         caller = keyed.caller
         if caller is not None and caller.idempotency is not None:
             del self._in_work[caller.tenant.name, caller.idempotency.key]
 
     async def _describe(self, request: JsonRequest, caller: Caller, key: str) -> IdempotentRequest:
-        """Return a request under a key as it is recorded: by digests alone."""
-        # A caller that reaches one project does not meet the requests of callers that reach more.
+        """Return the record of a request with a key, which contains only digests."""
+        # The keys of a caller limited to one project are separate from the keys of other callers.
         reach = "" if caller.project is None else str(caller.project)
         received_at = self._clock.now()
         due_in_s = self._wait_s(request.query_params.get("wait", "0")) + _GRACE_S
@@ -150,10 +150,10 @@ class KeyedRequests:
 
 @dataclass(slots=True)
 class KeyedRequest:
-    """A request under a key, on its way through the application.
+    """A request with a key, while the application handles it.
 
     Attributes:
-        caller: The caller with its request; None while no handler has taken it.
+        caller: The caller with its request; None until a handler has taken it.
     """
 
     key: str
@@ -161,10 +161,10 @@ class KeyedRequest:
 
 
 class IdempotencyMiddleware:
-    """Stores the answers to POST requests under keys, and gives them again.
+    """Stores the responses to POST requests with keys, and returns them for repeated requests.
 
-    A request that comes again meets its record in the transaction of its effect, or fails earlier. Its answer
-    is looked up then, so that a request that comes once costs no look-up.
+    The transaction of a repeated request finds the record of the first one, unless the request fails earlier.
+    Only then is the first response looked up, so a request that is not repeated costs no lookup.
     """
 
     def __init__(self, app: ASGIApp, requests: KeyedRequests) -> None:
@@ -172,11 +172,11 @@ class IdempotencyMiddleware:
         self._requests = requests
 
     async def __call__(self, scope: AnyScope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and its answer or its first one back.
+        """Pass a request on, and return its response or the first one.
 
         Raises:
-            MalformedKey: The header is not one key.
-            Repeated: The first answer cannot be given again.
+            MalformedKey: The header does not contain exactly one valid key.
+            Repeated: The first response cannot be returned again.
         """
         if scope["type"] != ScopeType.HTTP or not (keys := _given_keys(scope)):
             await self._app(scope, receive, send)
@@ -197,7 +197,7 @@ class IdempotencyMiddleware:
         await answer.release()
 
     def _first_answer(self, scope: HTTPScope, caller: Caller, made: StoredAnswer) -> StoredAnswer | None:
-        """Return the answer to give instead of the one that was made; store that if it is the first."""
+        """Return the response to send instead of this one, if any; store this one if it is the first."""
         records, is_error = self._requests.records, made.status >= _FIRST_ERROR
         try:
             if not scope["route_handler"].opt.get(SECRET_ANSWER):
@@ -215,7 +215,7 @@ class IdempotencyMiddleware:
 
 
 class _Sealing:
-    """The sealing of the answers to one request, for the caller's own credential."""
+    """Seals the responses to one request with the caller's own credential."""
 
     def __init__(self, credential: str, key: str) -> None:
         self._credential = credential.encode()
@@ -234,7 +234,7 @@ class _Sealing:
 
 
 def _sealing(scope: HTTPScope, caller: Caller) -> _Sealing | None:
-    """Return the sealing for the API key that a request came with; None for one that came without."""
+    """Return the sealing for the API key in a request, or None if it has none."""
     if caller.idempotency is None:
         return None
     try:
@@ -244,12 +244,12 @@ def _sealing(scope: HTTPScope, caller: Caller) -> _Sealing | None:
 
 
 class _HeldAnswer:
-    """A response that is held back until it is known whether another is given instead.
+    """A response that is held until it is sent or replaced by another.
 
-    One in several pieces, as a stream is, is passed on as it comes.
+    A response in several pieces, such as a stream, is not held.
 
     Attributes:
-        made: The response, when it is there and held back.
+        made: The response, once it is complete and held.
     """
 
     def __init__(self, send: Send) -> None:
@@ -259,7 +259,7 @@ class _HeldAnswer:
         self.made: StoredAnswer | None = None
 
     async def send(self, message: Message) -> None:
-        """Take a part of the response."""
+        """Take a message of the response."""
         self._held.append(message)
         if message["type"] != "http.response.body":
             return
@@ -273,7 +273,7 @@ class _HeldAnswer:
             self.made = StoredAnswer(status=start["status"], headers=kept, body=message["body"])
 
     def replace(self, answer: StoredAnswer) -> None:
-        """Hold another response in place of the one that was made."""
+        """Hold another response in place of this one."""
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
         fields += [
             (b"content-length", str(len(answer.body)).encode()),
@@ -285,7 +285,7 @@ class _HeldAnswer:
         ]
 
     async def release(self) -> None:
-        """Pass on what is held back."""
+        """Send the held messages."""
         held, self._held = self._held, []
         for message in held:
             await self._send(message)
@@ -306,7 +306,7 @@ def _kept(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
 
 
 async def _fingerprint(key: str, request: JsonRequest) -> str:
-    """Return the HMAC of a request under a key, of which the hash alone is stored."""
+    """Return the HMAC of a request, keyed by its idempotency key, which is stored only as a hash."""
     scope = request.scope
     body = await request.fingerprint()
     head = b"\n".join((request.method.encode(), scope["raw_path"], scope["query_string"], b""))

@@ -1,4 +1,4 @@
-"""The jobs in the body of a batch, each decoded by itself."""
+"""The jobs in the body of a batch, each decoded separately."""
 
 from msgspec import DecodeError, Raw, json
 
@@ -13,9 +13,9 @@ from entrypoints.http.unreadable_body import UnreadableBody
 from entrypoints.http.upload_command import upload_command
 from entrypoints.http.validation_errors import of_body
 
-# Files of all jobs together: a small archive may have a thousand.
+# Files of all jobs together: a small archive may contain a thousand.
 MAX_FILES = 20_000
-# An archive may unpack to many times its size: all together to so many times the largest batch.
+# The unpacked archives of a batch may together take this many times the size of the largest batch.
 UNPACKED_RATIO = 8
 
 _decode = json.Decoder(JobOfBatch).decode
@@ -24,7 +24,7 @@ _decode = json.Decoder(JobOfBatch).decode
 def commands_of(
     request: BatchRequest, limits: FileLimits, spool: FileSpool
 ) -> list[UploadCodeCommand | RefusedJob]:
-    """Return the command of each job, or its fault.
+    """Return the command or the fault of each job.
 
     Args:
         request: The batch.
@@ -32,7 +32,7 @@ def commands_of(
         spool: Takes unpacked files, and lasts as long as the commands.
 
     Raises:
-        TooLarge: They have too many files together.
+        TooLarge: The jobs have too many files together.
     """
     commands: list[UploadCodeCommand | RefusedJob] = []
     files = 0

@@ -1,4 +1,4 @@
-"""Checks of a JSON text that decoders leave out: duplicate names, depth and size; and the root's names."""
+"""Checks of a JSON text that decoders omit: duplicate names, depth and size. Also lists the root's names."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,18 +7,18 @@ import msgspec
 
 _STRUCTURE = re.compile(rb"[{}\[\],]")
 _BLANKS = b" \t\r\n"
-# Stand for escaped backslashes and quotes while strings are told apart: no UTF-8 has these bytes.
+# Placeholders for escaped backslashes and quotes while strings are split: these bytes do not occur in UTF-8.
 _BACKSLASH, _QUOTE = b"\xfe", b"\xff"
 MAX_DEPTH = 64
-# Strings, brackets and commas: far more than the largest valid body has, and read in a tenth of a second.
+# Strings, brackets and commas: far more than the largest valid body has, checked in a tenth of a second.
 MAX_TOKENS = 100_000
 
 
 class UnwantedMember(Exception):
-    """A place in a JSON text that is not taken, though it can be read.
+    """A place in a JSON text that is refused, though it is valid JSON.
 
     Attributes:
-        path: The steps that lead to it: names, and indexes in arrays.
+        path: The path to the place: names, and indexes in arrays.
     """
 
     def __init__(self, path: Sequence[str], detail: str) -> None:
@@ -27,7 +27,7 @@ class UnwantedMember(Exception):
 
 
 class _Level:
-    """An object or an array that is being read: the step that leads on from it, and an object's names."""
+    """An object or array that is being read: the step to its current item, and an object's names."""
 
     __slots__ = ("names", "step")
 
@@ -41,15 +41,15 @@ class _Level:
 
 
 def members(text: bytes, max_tokens: int = MAX_TOKENS) -> Sequence[str]:
-    """Return the names of the root object's members, in order; none if the root is no object.
+    """Return the names of the root object's members, in order; empty if the root is not an object.
 
     Args:
-        text: JSON that a decoder has accepted; of any other text the result is undefined.
-        max_tokens: How many values it may have.
+        text: JSON that a decoder has accepted; the result for other text is undefined.
+        max_tokens: The maximum number of values.
 
     Raises:
-        UnwantedMember: An object has a name twice, whose meaning is unpredictable (RFC 8259, 4), or the text
-            has more than `max_tokens` values or levels deeper than `MAX_DEPTH`.
+        UnwantedMember: An object has duplicate names, whose meaning is unpredictable (RFC 8259, 4), or the
+            text has more than `max_tokens` values or more than `MAX_DEPTH` levels.
     """
     outermost = _Level(is_object=False)
     levels = [outermost]
@@ -74,9 +74,9 @@ def members(text: bytes, max_tokens: int = MAX_TOKENS) -> Sequence[str]:
 
 
 def _tokens(text: bytes, max_tokens: int) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield each bracket and comma, and for each string a quote, with its text if it names a member."""
+    """Yield each bracket and comma, and for each string a quote, with its text if it is a member's name."""
     plain = text.replace(b"\\\\", _BACKSLASH).replace(b'\\"', _QUOTE)
-    # Before, in and after strings by turns; of more strings than are taken, none is looked at.
+    # Alternately outside and inside strings; the rest after the maximum number of strings is not split.
     parts = plain.split(b'"', 2 * max_tokens + 1)
     for index, part in enumerate(parts):
         if index % 2:

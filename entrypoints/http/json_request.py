@@ -1,4 +1,4 @@
-"""Requests with a JSON body: its limits, decoding and unknown fields."""
+"""Requests with a JSON body: limits, decoding and unknown fields."""
 
 import asyncio
 import re
@@ -18,69 +18,69 @@ from entrypoints.http.upload_form import ARCHIVE_TYPES, ArchiveReader, UploadFor
 
 F_co = TypeVar("F_co", covariant=True)
 AnyRequest: TypeAlias = Request[Any, Any, Any]
-# The name in a route's `opt` of the number of values that a body may have, where that is not the usual one.
+# The key of a route's `opt` for the maximum number of values in a body, if not the usual one.
 MAX_VALUES = "max_values"
-# What a connection may have on its way in without asking for a place.
+# Larger bodies need a slot of the limiter while they are received.
 _SMALL_BYTES = 64 << 10
-# A sender may begin slowly, or pause, for this time beyond what its bytes may take.
+# The time by which a client may exceed the time that its bytes may take, for a slow start or a pause.
 _GRACE_S = 3.0
 JSON = "application/json"
-# Also the name in a route's `opt` that says that it takes such bodies.
+# Also the key of a route's `opt` that makes the route accept such bodies.
 MULTIPART = "multipart/form-data"
-# The name in a route's `opt` that says that it takes an archive as its body, also as a part without a job.
+# The key of a route's `opt` that makes it accept an archive as its body, and forms without a job.
 ARCHIVES = "archives"
 _ANY_BYTES = "application/octet-stream"
 _JSON = re.compile(r"application/([a-z0-9._-]+\+)?json")
 IGNORED_FIELDS_HEADER = "X-Ignored-Fields"
 _MAX_IGNORED_NAMES = 16
 _MAX_IGNORED_NAME_CHARS = 64
-# What a token may have beside letters, digits and quote's own safe characters, but "%" (RFC 9110, 5.6.2).
+# The characters of a token (RFC 9110, 5.6.2) that `quote` does not keep itself, except "%".
 _UNQUOTED = "!#$&'*+^`|"
 _MORE = "\N{HORIZONTAL ELLIPSIS}"
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
 class FilesReader(Protocol[F_co]):
-    """A reader of a body whose files go to disk."""
+    """A parser of a body whose files are spooled to disk."""
 
     def take(self, piece: bytes) -> None:
-        """Read a piece."""
+        """Parse a piece."""
 
     def finish(self) -> F_co:
-        """Return all of it."""
+        """Return the parsed body."""
 
 
 class UnsupportedMediaType(Exception):
-    """The body has a media type, charset or encoding that the operation does not accept.
+    """The operation does not accept the body's media type, charset or encoding.
 
     Attributes:
-        headers: The form that it takes (RFC 9110, 15.5.16).
+        headers: The form that it accepts (RFC 9110, 15.5.16).
     """
 
     headers = MappingProxyType({"Accept": JSON, "Accept-Encoding": "identity"})
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """A request whose body is decoded straight into its handler's type, without coercion.
+    """A request whose body is decoded directly into its handler's type, without coercion.
 
-    A body needs a JSON content type: a browser asks leave before it sends one to another origin, so no page
-    can have code run here behind its user's back (Fetch standard, "CORS-safelisted request-header").
+    A body needs a JSON content type. Browsers send a preflight before they send one to another origin, so no
+    page can run code here without its user's knowledge (Fetch standard, "CORS-safelisted request-header").
 
     Attributes:
-        ignored_fields: The names of the body's fields that are not known and may be there all the same.
-        form_of_upload: The multipart body that the JSON came in, where the route takes one.
+        ignored_fields: The names of the body's unknown fields that are tolerated.
+        form_of_upload: The multipart body that contained the JSON, on routes that accept one.
     """
 
     ignored_fields: Sequence[str] = ()
     form_of_upload: UploadForm | None = None
     _received_body: bytes | None = None
 
-    async def json(self) -> Any:  # noqa: ANN401 - as the base class has it
-        """Return the body as the handler's type. The framework does not ask for an empty one.
+    async def json(self) -> Any:  # noqa: ANN401 - as in the base class
+        """Return the body as the handler's type. The framework does not call this for an empty body.
 
         Raises:
-            UnsupportedMediaType: Its headers do not declare JSON in UTF-8.
-            UnreadableBody: It is not JSON, or not of that type.
+            UnsupportedMediaType: The headers do not declare JSON in UTF-8.
+            UnreadableBody: The body is not JSON, or not of that type.
         """
         body = await self.body()
         if not self.is_upload_form:
@@ -91,7 +91,7 @@ class JsonRequest(Request[Any, Any, Any]):
 
     @property
     def is_upload_form(self) -> bool:
-        """Whether it has a multipart body, or an archive, on a route that takes one."""
+        """Whether the body is a multipart form or an archive, and the route accepts it."""
         is_multipart = self.content_type[0] == MULTIPART and bool(self.route_handler.opt.get(MULTIPART))
         return is_multipart or self._is_archive
 
@@ -101,34 +101,34 @@ class JsonRequest(Request[Any, Any, Any]):
         return takes_archives and self.content_type[0] in {*ARCHIVE_TYPES, _ANY_BYTES}
 
     async def upload_form(self) -> UploadForm:
-        """Return the multipart body, whose files are on disk as long as the request.
+        """Return the multipart body, whose files are on disk as long as the request lasts.
 
         Raises:
-            UnreadableBody: It is none, or has no job.
-            HTTPException: It came too slowly.
-            Overloaded: Others took too long, or have the disk's space.
+            UnreadableBody: The body is malformed, or has no job.
+            HTTPException: The body arrived too slowly.
+            Overloaded: No slot became free in time, or other uploads use the disk space.
         """
         if self.form_of_upload is None:
             self.form_of_upload = await self.receive_files(self._form_reader)
         return self.form_of_upload
 
     async def fingerprint(self) -> bytes:
-        """Return the body, or a digest of it, by which the request is known again."""
+        """Return the body or a digest of it, by which a repeated request is recognized."""
         body = await self.body()
         return body if self.form_of_upload is None else self.form_of_upload.fingerprint()
 
     async def receive_files(self, make_reader: Callable[[FileSpool], FilesReader[F_co]]) -> F_co:
-        """Have a reader take the body, and return it; its files are on disk as long as its spool.
+        """Return the body as parsed by a reader. Its files are on disk until their spool is closed.
 
         Raises:
-            UnreadableBody: From the reader.
-            HTTPException: It came too slowly.
-            Overloaded: Others took too long, or have the disk's space.
+            UnreadableBody: The reader raised it.
+            HTTPException: The body arrived too slowly.
+            Overloaded: No slot became free in time, or other uploads use the disk space.
         """
         state = self.app.state
         announced = self.headers.get("content-length", "")
         size = int(announced) if announced.isdecimal() else state.max_upload_bytes
-        # What is reserved is free again when the spool is closed, or gone.
+        # The spool gives back the reserved space when it is closed or garbage-collected.
         spool = FileSpool(release=state.upload_space.reserve(min(size, state.max_upload_bytes)))
         try:
             reader = make_reader(spool)
@@ -160,11 +160,11 @@ class JsonRequest(Request[Any, Any, Any]):
         if self.headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
 
-    def _decoded(self, body: bytes) -> Any:  # noqa: ANN401 - what the handler takes
+    def _decoded(self, body: bytes) -> Any:  # noqa: ANN401 - the type that the handler declares
         field = self.route_handler.parsed_data_field
         wanted = Any if field is None else field.annotation
         try:
-            body.decode()  # the decoder below does not look into what it skips
+            body.decode()  # the decoder below does not check the parts that it skips
             decoded = msgspec.json.decode(body, type=wanted)
             names = members(body, self.route_handler.opt.get(MAX_VALUES, MAX_TOKENS))
         except UnicodeDecodeError as error:
@@ -179,14 +179,14 @@ class JsonRequest(Request[Any, Any, Any]):
         return decoded
 
     async def body(self) -> bytes:
-        """Return the body, or the JSON in a multipart one.
+        """Return the body, or the JSON in a multipart body.
 
-        The number of large ones at once is limited, and so is the time for each.
+        The number of large bodies received concurrently is limited, and so is the time for each.
 
         Raises:
-            ClientException: It did not come in full.
-            HTTPException: It came too slowly.
-            Overloaded: Others took too long.
+            ClientException: The body is incomplete.
+            HTTPException: The body arrived too slowly.
+            Overloaded: No slot became free in time.
         """
         if self._received_body is None:
             try:
@@ -197,9 +197,9 @@ class JsonRequest(Request[Any, Any, Any]):
         return self._received_body
 
     async def _receive(self) -> bytes:
-        """Receive the body; a large one holds a slot of the limiter meanwhile."""
+        """Receive the body. A large one holds a slot of the limiter meanwhile."""
         body = bytearray()
-        # A route that takes files takes larger bodies than this one, which is in memory.
+        # Routes that accept files allow larger bodies than this one, which is kept in memory.
         most = self.app.state.max_body_bytes if self.route_handler.opt.get(MULTIPART) else None
 
         def take(piece: bytes) -> None:
@@ -222,10 +222,10 @@ class JsonRequest(Request[Any, Any, Any]):
 async def receive_in_time(
     take: Callable[[bytes], None], pieces: AsyncIterator[bytes], min_bytes_per_s: int
 ) -> None:
-    """Pass on the pieces of a body, with more time for each that comes.
+    """Pass on the pieces of a body; each piece extends the deadline.
 
     Raises:
-        HTTPException: It came too slowly.
+        HTTPException: The body arrived too slowly.
     """
     end = asyncio.get_running_loop().time() + _GRACE_S
     try:
@@ -244,10 +244,10 @@ async def receive_in_time(
 
 
 def _unknown(taken: type, names: Sequence[str]) -> Sequence[str]:
-    """Return the names of a body's fields that its type does not know.
+    """Return the names of a body's fields that are not in its type.
 
     Raises:
-        UnreadableBody: It has one beside a field that existing clients do not send.
+        UnreadableBody: There is one, and a known field shows that the body is not from a legacy client.
     """
     known = frozenset(getattr(taken, "__struct_encode_fields__", names))
     unknown = [name for name in names if name not in known]
@@ -258,10 +258,10 @@ def _unknown(taken: type, names: Sequence[str]) -> Sequence[str]:
 
 
 def ignored_fields_header(names: Sequence[str]) -> dict[str, str]:
-    """Return the header, or none for no names.
+    """Return the header that lists ignored fields; none if there are no names.
 
-    Names are separated by commas and percent-encoded as UTF-8. An ellipsis (`%E2%80%A6`) ends a name that is
-    cut short, and stands for the names after the sixteenth; an empty name is a pair of quotes.
+    Names are separated by commas and percent-encoded as UTF-8. An ellipsis (`%E2%80%A6`) ends a truncated
+    name, and stands for the names after the sixteenth. An empty name is a pair of quotes.
     """
     if not names:
         return {}

@@ -1,4 +1,4 @@
-"""Refusal of API keys in query strings, which logs, histories and proxies keep."""
+"""Refusal of API keys in query strings, because logs, histories and proxies store URLs."""
 
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -7,12 +7,12 @@ from litestar.types import HTTPScope
 from domain.api_key import has_key
 from entrypoints.http.origin_guard import RequestRefused
 
-# The names by which other services take keys there (RFC 6750, 2.3, and usage).
+# The names of parameters in which other services accept keys (RFC 6750, 2.3, and common practice).
 _NAMES = frozenset({"access_token", "api_key", "apikey", "x-auth-token"})
 
 
 class KeyInUrl(RequestRefused):
-    """The query string has an API key in it, or is meant to have one."""
+    """The query string contains an API key, or a parameter for one."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -25,7 +25,7 @@ def refuse_key_in_query(scope: HTTPScope) -> None:
     """Refuse a request with an API key in its query string.
 
     Raises:
-        KeyInUrl: A parameter has one, or is named like one that is for keys.
+        KeyInUrl: A parameter contains a key, or has a name that is used for keys.
     """
     query = scope["query_string"].decode("latin-1")
     if not query:

@@ -17,7 +17,7 @@ from entrypoints.http.schemas.problem import PROBLEM_JSON, Problem
 
 @dataclass
 class ApiOperation(Operation):
-    """An operation as it is, where the framework would describe it otherwise."""
+    """An operation, with corrections to the framework's description."""
 
     def __post_init__(self) -> None:
         """Remove the framework's own 400, and make a body that may be null optional."""
@@ -43,17 +43,18 @@ def openapi_docs(
     answers: Mapping[int, ResponseSpec] | None = None,
     secret_answer: bool = False,
 ) -> dict[str, Any]:
-    """Return a route decorator's arguments that describe the operation.
+    """Return the arguments of a route decorator that describe the operation.
 
     Args:
         operation_id: The operation's name in generated clients.
-        summary: Its effect, in a few words.
+        summary: The operation's effect, in a few words.
         description: Details.
-        scope: The scope that it takes; None where it needs no caller.
-        problems: The statuses of its errors, beside the errors of any request.
-        headers: The headers of its success, beside the headers of every answer.
-        answers: Successes that are unknown to the framework.
-        secret_answer: Whether its success holds a secret, which is stored sealed for a repeated request.
+        scope: The required scope; None if the operation needs no caller.
+        problems: The status codes of its errors, besides the errors of every request.
+        headers: The headers of its success responses, besides the headers of every response.
+        answers: Success responses that the framework does not know.
+        secret_answer: Whether its success response contains a secret, and so is stored sealed for repeated
+            requests.
     """
     needed = None if scope is None else f"Takes the scope `{scope}`."
     return {

@@ -1,7 +1,7 @@
-"""The OpenAPI document: the framework's description of the routes, completed by tables.
+"""The OpenAPI document: the framework's description of the routes, completed from tables.
 
-The framework knows routes, parameters and schemas. Bounds that settings decide, headers, errors that any
-request may meet, and signatures are added here.
+The framework describes routes, parameters and schemas. This module adds limits from the settings, headers,
+errors that any request may get, and signatures.
 """
 
 import re
@@ -37,7 +37,7 @@ from entrypoints.http.upload_form import ARCHIVE, FILES, JOB, STDIN
 
 Json: TypeAlias = dict[str, Any]
 
-# The name of the shared answer of each status, and an example of its detail.
+# The name of each status code's shared response, and an example of its detail.
 _PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
     {
         400: ("BadRequest", "the request ended before its body did"),
@@ -60,8 +60,8 @@ _PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
         503: ("Unavailable", "the database is unavailable: no answer"),
     }
 )
-# What any request may meet, what one that changes something, has a caller, names something, or has a JSON
-# body.
+# Errors of every request; of requests that change something; of requests with a caller; of POST requests; of
+# requests that name a resource; and of requests with a JSON body.
 _EVERYWHERE = (400, 408, 421, 422, 431, 500, 503)
 _UNSAFE = (403,)
 _OF_CALLERS = (401, 403, 429)
@@ -154,9 +154,9 @@ _IF_NONE_MATCH: Json = {
 
 _UUID: Json = {"format": "uuid"}
 _COUNT: Json = {"minimum": 0}
-# Each has other names too, in upper and lower case.
+# Languages have aliases too, in upper and lower case.
 _LANGUAGE: Json = {"anyOf": [{"type": "string", "enum": list(LANGUAGES)}, {"type": "string", "minLength": 1}]}
-# Of fields wherever they stand.
+# Constraints of fields, in every schema that has a field of this name.
 _FACETS: Mapping[str, Json] = MappingProxyType(
     {
         "job_id": _UUID,
@@ -214,9 +214,9 @@ _WEBHOOK_HEADERS = {
         ),
     ),
 }
-# Generators of clients take the format of OpenAPI 3.0 for bytes, and what has none for text.
+# Client generators take the OpenAPI 3.0 format as bytes, and a string without a format as text.
 _BINARY: Json = {"type": "string", "format": "binary", "contentMediaType": DEFAULT_MEDIA_TYPE}
-# Of any content, also where that is JSON.
+# Any content, including JSON.
 _ARTIFACT_CONTENT: Json = {
     kind: {"schema": {} if kind.endswith("json") else {**_BINARY, "contentMediaType": kind}}
     for kind in (DEFAULT_MEDIA_TYPE, *sorted(set(MEDIA_TYPES.values())))
@@ -280,7 +280,7 @@ _REPORT: Json = {
 }
 
 
-# Readers meet the operations in this order: the first ones make the objects that the others need.
+# These paths come first, because they create the objects that other operations need.
 _FIRST_PATHS = ("/api/upload", "/api/execute/{jobId}", "/api/jobs", "/api/project")
 
 
@@ -288,11 +288,11 @@ class OpenApiDocument:
     """The OpenAPI document of an application, built on first use.
 
     Args:
-        limits: How much a caller may submit.
+        limits: The limits of submissions.
         policy: The limits of executions.
-        max_batch_jobs: How many jobs a batch has at most.
-        max_job_actions: How many jobs one call acts on at most.
-        asks_for_keys: Whether a caller needs a key, or may bring one.
+        max_batch_jobs: The maximum number of jobs in a batch.
+        max_job_actions: The maximum number of jobs that one call acts on.
+        asks_for_keys: Whether a caller needs a key; otherwise a key is optional.
     """
 
     def __init__(
@@ -312,7 +312,7 @@ class OpenApiDocument:
         self._content: bytes | None = None
 
     def content(self, app: Litestar) -> bytes:
-        """Return the document, as JSON."""
+        """Return the document as JSON."""
         if self._content is None:
             self._content = msgspec.json.encode(self._completed(app.openapi_schema.to_schema()))
         return self._content
@@ -331,13 +331,13 @@ class OpenApiDocument:
                 _add(field, _FACETS.get(name, {}))
                 _enumerate_constants(field)
         upload = components["schemas"]["UploadRequest"]["properties"]
-        # An absent member is no alternative in JSON.
+        # JSON has no alternative for an absent member.
         upload["code"] = upload["code"].pop("oneOf", [{}])[0] | upload["code"]
         for name, facets in self._upload_facets().items():
             _add(upload[name], facets)
         del upload["language"]["type"]
         upload["language"] |= _LANGUAGE
-        # In words: of a `default`, generators make a field that clients always send.
+        # As text: from a `default`, generators make a field that clients always send.
         for name, bounds in self._policy.bounds.items():
             upload[name]["description"] += f" {bounds.default} by default."
         jobs = components["schemas"]["BatchRequest"]["properties"]["jobs"]
@@ -348,7 +348,7 @@ class OpenApiDocument:
         }
         actions = components["schemas"]["JobActionsRequest"]["properties"]
         _add(actions["ids"], {"minItems": 1, "maxItems": self._max_job_actions})
-        # What names no job is no id.
+        # A result may repeat text that is not a job's id.
         del components["schemas"]["JobActionResult"]["properties"]["job_id"]["format"]
         wanted = components["schemas"]["JobFilterRequest"]["properties"]
         _add(wanted["limit"], {"minimum": 1, "maximum": self._max_job_actions})
@@ -358,11 +358,11 @@ class OpenApiDocument:
         content = document["paths"]["/api/upload"]["post"]["requestBody"]["content"]
         content[MULTIPART] = {"schema": _UPLOAD_FORM}
         case_set = document["paths"]["/api/projects/{project}/case-sets/{name}"]["put"]["requestBody"]
-        # One of several kinds that is required is an import that openapi-python-client 0.29 forgets.
+        # For several content types of a required body, openapi-python-client 0.29 omits an import.
         case_set["required"] = False
         case_set["content"] |= {
             MULTIPART: {"schema": _CASE_SET_FORM},
-            # Under the one type that generated clients send files as they are.
+            # The only content type under which generated clients send files unchanged.
             DEFAULT_MEDIA_TYPE: {"schema": _BINARY},
         }
         answers = document["paths"]["/api/jobs/{jobId}/artifacts/{path}"]["get"]["responses"]
@@ -436,7 +436,7 @@ def _whole(pattern: re.Pattern[str]) -> Json:
 
 
 def _enumerate_constants(field: Json) -> None:
-    """Make a constant among several types an enumeration: else openapi-python-client refuses the others."""
+    """Make a constant among several types an enumeration; openapi-python-client rejects a constant there."""
     for alternative in field.get("oneOf", ()):
         if "const" in alternative:
             alternative["enum"] = [alternative.pop("const")]
@@ -447,13 +447,13 @@ def _complete_operation(path: str, method: str, operation: Json) -> None:
     for parameter in operation.get("parameters", ()):
         _complete_parameter(parameter)
     _complete_responses(path, method, operation)
-    # The framework makes one requirement of all schemes, of which each is enough.
+    # The framework requires all schemes together, but one is enough.
     schemes = (scheme for needed in operation.get("security", ()) for scheme in needed.items())
     operation["security"] = [dict([scheme]) for scheme in schemes]
 
 
 def _complete_parameter(parameter: Json) -> None:
-    """Remove null, which URLs and headers cannot express, and the repeated description."""
+    """Remove null, which URLs and headers cannot express, and the duplicate description."""
     for flag in ("deprecated", "allowEmptyValue", "allowReserved"):
         parameter.pop(flag, None)
     schema = parameter["schema"]
@@ -463,7 +463,7 @@ def _complete_parameter(parameter: Json) -> None:
         schema |= one
     schema |= _PARAMETER_FACETS.get(parameter["name"], {})
     if parameter["name"] == "path":
-        del schema["format"]  # It is relative, and no URI.
+        del schema["format"]  # it is a relative path, not a URI
     if parameter["name"] == "language":
         parameter["schema"] = _LANGUAGE
 
@@ -498,7 +498,7 @@ def _complete_responses(path: str, method: str, operation: Json) -> None:
             }
     for error in errors:
         answers[str(error)] = {"$ref": f"#/components/responses/{_PROBLEMS[error][0]}"}
-    # What the protocol refuses before there is an operation: 501, 505.
+    # Errors of the protocol that precede any operation: 501, 505.
     answers["default"] = {"$ref": f"#/components/responses/{_PROBLEMS[400][0]}"}
     operation["responses"] = dict(sorted(answers.items()))
 
@@ -531,7 +531,7 @@ def _problem(status: int) -> Json:
 
 
 def _add(field: Json, facets: Mapping[str, Any]) -> None:
-    """Add constraints to a field's schema, or to the alternatives of it that are not null."""
+    """Add constraints to a field's schema, or to each of its alternatives except null."""
     for schema in _not_null(field):
         schema.update(facets)
 

@@ -1,4 +1,4 @@
-"""Protection against requests that pages of other sites may have made."""
+"""Protection against requests from pages of other sites."""
 
 import logging
 import re
@@ -11,34 +11,35 @@ from entrypoints.settings import PREFIX
 
 logger = logging.getLogger("service_server.http.refused")
 
-# Load balancers ask by address, and what is answered is no secret.
+# Load balancers send their address as the host, and health is no secret.
 _OPEN_TO_ANY_HOST = "/health/"
-# What is posted here comes from this service's own pages.
+# Only this service's own pages post here.
 _PAGES = "/dashboard/"
-# RFC 9112, 3.2 and RFC 3986, 3.2.2, without what no name of a server has.
+# RFC 9112, 3.2 and RFC 3986, 3.2.2, without characters that occur in no server's name.
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
-# Other forms of a path than its canonical one (RFC 3986, 6.2.2): empty and dot segments, other separators,
-# NUL, encoded octets that need no encoding (but "~", which old encoders encode), and broken encoding.
+# Paths that are not in canonical form (RFC 3986, 6.2.2): empty and dot segments, other separators, NUL,
+# percent-encoded characters that need no encoding (except "~", which old encoders encode), and invalid
+# percent-encoding.
 _OTHER_FORM = re.compile(
     rb"//|/\.\.?(?:/|\Z)|\\|%(?:00|2[DEF]|3[0-9]|[46][1-9A-F]|5[0-9ACF]|7[0-9A])|%(?![0-9A-F]{2})",
     re.IGNORECASE,
 )
-# The beginning of paths whose rest is one parameter: generated clients encode its slashes (RFC 6570, 3.2.2).
+# Paths that end in a parameter whose slashes generated clients encode (RFC 6570, 3.2.2).
 _BEFORE_A_PATH = re.compile(rb"/api/jobs/[^/]+/artifacts/")
 _ENCODED_SLASH = re.compile(rb"%2F", re.IGNORECASE)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
-# Callers choose the names that are logged, so the number and the length of those that are kept are bounded.
+# Callers choose the logged names, so the number and the length of the names kept are limited.
 MAX_REFUSED_NAMES = 100
 _MAX_REFUSED_CHARS = 255
 
 
 class RequestRefused(Exception):
-    """A request that the guard does not let in."""
+    """The guard refuses the request."""
 
 
 class HostRefused(RequestRefused):
-    """The request is for a host that this service is not known by."""
+    """The request's host is not a name of this service."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -54,7 +55,7 @@ class CrossSiteRequest(RequestRefused):
 
 
 class PathNotCanonical(RequestRefused):
-    """The path is written in another form than its canonical one."""
+    """The path is not in canonical form."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -66,16 +67,17 @@ class PathNotCanonical(RequestRefused):
 class OriginGuard:
     """Refuses cross-site requests, unknown hosts, and paths that are not canonical.
 
-    A proxy that guards `/api/keys` knows that path alone, so neither `//api/keys` nor `/api%2fkeys` leads
-    there. One slash at the end of a path is ignored, and an artifact's path may have its slashes encoded.
+    A proxy that protects `/api/keys` matches only that path, so neither `//api/keys` nor `/api%2fkeys` may
+    lead to the same handler. One slash at the end of a path is ignored, and an artifact's path may have its
+    slashes encoded.
 
-    An attacker's name can resolve to this machine (DNS rebinding), so only known hosts are served. And any
-    page can post without a preflight, so changes are accepted from known origins only (W3C, "Fetch Metadata
-    Request Headers"). Clients other than browsers send neither Sec-Fetch-Site nor Origin.
+    An attacker's name can resolve to this host (DNS rebinding), so only known hosts are served. Any page can
+    post without a preflight, so changes are accepted from known origins only (W3C, "Fetch Metadata Request
+    Headers"). Clients other than browsers send neither Sec-Fetch-Site nor Origin.
 
     Args:
         hosts: The names of this service, in lower case; None for any.
-        cors: Which origins may call.
+        cors: The origins that may call.
     """
 
     def __init__(self, hosts: frozenset[str] | None, cors: CORSConfig) -> None:
@@ -84,7 +86,7 @@ class OriginGuard:
         self._log = RefusalLog()
 
     def check(self, scope: HTTPScope) -> None:
-        """Refuse a request, or take from it an Origin that is not allowed: its scripts may read no answer.
+        """Refuse a request, or remove an Origin that is not allowed, so its pages cannot read the response.
 
         Raises:
             RequestRefused: Its path, its host or its origin is not accepted.
@@ -149,12 +151,12 @@ def header(scope: HTTPScope | WebSocketScope, wanted: bytes) -> str | None:
 
 
 def headers(scope: HTTPScope | WebSocketScope, wanted: bytes) -> list[str]:
-    """Return a request's headers of a name, read here and not by the framework, which would keep them all."""
+    """Return the values of a header, without the framework's parsing, which would keep all headers."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
 def _with_slashes(path: bytes) -> bytes:
-    """Decode the slashes of the one parameter that may have them."""
+    """Decode the encoded slashes of an artifact's path."""
     before = _BEFORE_A_PATH.match(path)
     if before is None:
         return path
@@ -162,13 +164,13 @@ def _with_slashes(path: bytes) -> bytes:
 
 
 def _name(host: str) -> str:
-    """Return a Host header's host without its port, in lower case; nothing, if it is not well formed."""
+    """Return the host in a Host header, without its port, in lower case; empty if it is malformed."""
     found = _HOST.fullmatch(host)
     return found[1].lower() if found else ""
 
 
 def _is_origin_of(origin: str, host: str) -> bool:
-    """Whether an origin is the service itself, by the host that a request is for."""
+    """Whether an origin is the service itself, judged by the host of the request."""
     try:
         return urlsplit(origin).netloc.lower() == host.lower()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Parameters in the URL that several operations share, and their parsing."""
+"""URL parameters that several operations share, and their parsing."""
 
 import base64
 import binascii
@@ -37,9 +37,9 @@ from domain.webhook import DeliveryId, WebhookId
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
-# What a caller may ask for; SERVICE_SERVER_MAX_WAIT_S cuts it short.
+# The longest wait that is valid; SERVICE_SERVER_MAX_WAIT_S shortens it.
 _LONGEST_WAIT_S = 86_400
-# The longest text that a list is searched for.
+# The maximum length of a search text.
 MAX_SEARCH_CHARS = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNREADABLE_CURSOR = (binascii.Error, struct.error, OverflowError, ValueError)
@@ -139,10 +139,10 @@ def job_filter(
     search: _Search = None,
     cursor: CursorText = None,
 ) -> JobFilter:
-    """Read the parameters that every list of jobs has.
+    """Parse the parameters that all lists of jobs share.
 
     Raises:
-        InvalidValue: One of them cannot be read.
+        InvalidValue: A parameter is invalid.
     """
     return read_filter(
         limit=limit,
@@ -173,10 +173,10 @@ def read_filter(
     cursor: Cursor | None,
     max_tags: int,
 ) -> JobFilter:
-    """Read the filters of a list of jobs.
+    """Parse the filters of a list of jobs.
 
     Raises:
-        InvalidValue: One of them cannot be read.
+        InvalidValue: A filter is invalid.
     """
     _check_number("tag", tag, max_tags)
     return JobFilter(
@@ -194,10 +194,10 @@ def read_filter(
 
 
 def parse_search(given: str | None) -> str | None:
-    """Read a text to search for, if one is given.
+    """Parse a search text, if one is given.
 
     Raises:
-        InvalidValue: It is empty or too long.
+        InvalidValue: The text is empty or too long.
     """
     if given is not None and not 1 <= len(given) <= MAX_SEARCH_CHARS:
         raise InvalidValue("search", text("problems.search_length", maximum=MAX_SEARCH_CHARS))
@@ -205,14 +205,14 @@ def parse_search(given: str | None) -> str | None:
 
 
 def next_page(request: AnyRequest, cursor: Cursor | None) -> dict[str, str]:
-    """Return the header that leads to the next page of jobs, if there is one."""
+    """Return the Link header for the next page of jobs, if there is one."""
     return link_to_next(request, None if cursor is None else write_cursor(cursor))
 
 
 def link_to_next(request: AnyRequest, cursor: str | None) -> dict[str, str]:
-    """Return the header that leads to the next page of a list, if there is one (RFC 8288).
+    """Return the Link header for the next page of a list, if there is one (RFC 8288).
 
-    The reference is relative, so it holds behind a proxy too; all that narrows the list is kept.
+    The reference is relative, so it works behind a proxy too, and keeps all filters of the list.
     """
     if cursor is None:
         return {}
@@ -225,7 +225,7 @@ async def check_url(request: AnyRequest) -> None:
     """Refuse a URL that would be decoded with replacement characters.
 
     Raises:
-        InvalidValue: The URL is not UTF-8 once its percent-encoding is undone (RFC 3986, 2.5).
+        InvalidValue: The URL is not UTF-8 after percent-decoding (RFC 3986, 2.5).
     """
     for name, part in (("path", request.scope["raw_path"]), ("query", request.scope["query_string"])):
         try:
@@ -235,10 +235,10 @@ async def check_url(request: AnyRequest) -> None:
 
 
 def _existing(kind: str, parse: Callable[[str], _T], text: str) -> _T:
-    """Parse a name or an id. A malformed one is that of an unknown thing.
+    """Parse a name or an id.
 
     Raises:
-        NotFound: The text is none.
+        NotFound: The text is malformed, so nothing has this name or id.
     """
     try:
         return parse(text)
@@ -285,7 +285,7 @@ def only_one(name: str, in_query: str | None, in_body: str | None) -> str | None
     """Return a value that may be in the query or in the body.
 
     Raises:
-        InvalidValue: It is in both.
+        InvalidValue: The value is in both.
     """
     if in_query is not None and in_body is not None:
         raise InvalidValue(name, text("problems.once"))
@@ -316,10 +316,10 @@ def _tags(texts: Sequence[str]) -> Mapping[str, str]:
 
 
 def parse_time(name: str, given: str | None) -> datetime | None:
-    """Parse a time with its offset, if one is given.
+    """Parse a time with an offset, if one is given.
 
     Raises:
-        InvalidValue: The text is no such time.
+        InvalidValue: The text is not a time with an offset.
     """
     if given is None:
         return None
@@ -336,7 +336,7 @@ def parse_day(name: str, given: str | None) -> date | None:
     """Parse a day, if one is given.
 
     Raises:
-        InvalidValue: The text is no day.
+        InvalidValue: The text is not a day.
     """
     if given is None:
         return None
@@ -353,7 +353,7 @@ def write_cursor(cursor: Cursor) -> str:
 
 
 def write_batch_cursor(cursor: BatchCursor) -> str:
-    """Encode a cursor in the list of batches; `read_cursor` decodes it."""
+    """Encode a cursor of the list of batches; `read_cursor` decodes it."""
     return write_cursor(Cursor(cursor.created_at, JobId(cursor.batch_id)))
 
 
@@ -371,12 +371,12 @@ def read_cursor(text: str) -> Cursor:
 
 
 def write_entry_cursor(cursor: AuditCursor) -> str:
-    """Encode a cursor in the audit log."""
+    """Encode a cursor of the audit log."""
     return _write_numbers((cursor.at - _EPOCH) // timedelta(microseconds=1), cursor.sequence)
 
 
 def read_entry_cursor(text: str) -> AuditCursor:
-    """Decode a cursor in the audit log.
+    """Decode a cursor of the audit log.
 
     Raises:
         InvalidValue: The text is not from `write_entry_cursor`.
@@ -389,12 +389,12 @@ def read_entry_cursor(text: str) -> AuditCursor:
 
 
 def write_day_cursor(day: date, project_id: ProjectId) -> str:
-    """Encode a cursor in the usage by day and project."""
+    """Encode a cursor of the usage by day and project."""
     return _write_numbers(day.toordinal(), project_id)
 
 
 def read_day_cursor(text: str) -> tuple[date, ProjectId]:
-    """Decode a cursor in the usage by day and project.
+    """Decode a cursor of the usage by day and project.
 
     Raises:
         InvalidValue: The text is not from `write_day_cursor`.

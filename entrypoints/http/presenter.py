@@ -1,4 +1,4 @@
-"""The presenter of jobs: from views to responses."""
+"""The presenter of jobs, from views to responses."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -44,12 +44,12 @@ from entrypoints.http.schemas.jobs import (
 
 Shown = TypeVar("Shown")
 
-# In JSON a quotation mark within a string is escaped, so these are never part of one. What callers name, such
-# as tags, is matched first, and kept.
+# In JSON, quotation marks within strings are escaped, so these patterns match no part of a string. Objects
+# whose names callers choose, such as tags, are matched first, and kept.
 _NAMED_BY_CALLERS = rb'("(?:tags|env)":\{(?:"(?:[^"\\]++|\\.)*"[:,]?)*\})'
 _SIGNED = re.compile(_NAMED_BY_CALLERS + rb'|"logs_url":"[^"]*+"')
 _SECRET = re.compile(_NAMED_BY_CALLERS + rb'|,"callback_secret":"[^"]*+"')
-# Of an execution whose engine hides the exit code.
+# The texts for executions without a known exit code.
 _WITHOUT_EXIT_CODE: Mapping[JobStatus | Reason, Text] = {
     JobStatus.SUCCESS: text("job.explain_success_without_exit_code"),
     Reason.NONZERO_EXIT: text("job.explain_failed_without_exit_code"),
@@ -58,14 +58,14 @@ _FIGURES = ("cpu_percent", "memory_mb", "execution_time_ms")
 
 
 def sentence_of(said: Text | str | None) -> SentenceResponse | UnsetType:
-    """Show a text of the catalogue for readers in other languages; absent for other words."""
+    """Present a text of the catalogue so that clients can translate it; UNSET for other text."""
     if not isinstance(said, Text):
         return UNSET
     return SentenceResponse(code=said.code, values=said.plain_values)
 
 
 def present_batch(view: BatchView) -> BatchResponse:
-    """Show a batch with its jobs."""
+    """Present a batch with its jobs."""
     batch = view.batch
     return BatchResponse(
         batch_id=str(batch.id),
@@ -81,10 +81,10 @@ def present_batch(view: BatchView) -> BatchResponse:
 
 
 class Presenter:
-    """Shows jobs to callers. It asks the log store for URLs, so it belongs on a thread.
+    """Presents jobs to callers. It asks the log store for URLs, so it must run on a thread.
 
     Args:
-        links_logs: Whether jobs are shown with links to their logs, which are read without a key.
+        links_logs: Whether responses contain links to logs, which can be read without a key.
     """
 
     def __init__(self, log_store: ObjectStore, *, links_logs: bool = True) -> None:
@@ -92,11 +92,11 @@ class Presenter:
         self._links_logs = links_logs
 
     def to(self, caller: Caller) -> "Presenter":
-        """Return a presenter that links logs if the caller may read them."""
+        """Return a presenter that links logs only if the caller may read them."""
         return Presenter(self._log_store, links_logs=caller.has(Scope.LOGS_READ))
 
     def job(self, view: JobView, message: str | None = None) -> JobResponse:
-        """Show a job; the default message describes its state."""
+        """Present a job; the default message describes its state."""
         execution, phase, run_started_at = view.execution, view.phase, view.run_started_at
         job_id, notes = str(view.job_id), notes_of(execution)
         result = None if execution is None else self._result(job_id, view.code_key, execution, notes)
@@ -133,7 +133,7 @@ class Presenter:
         )
 
     def status(self, view: JobStatusView) -> JobStatusResponse:
-        """Show the status of a job."""
+        """Present the status of a job."""
         return JobStatusResponse(
             job_id=str(view.job_id),
             status=view.status,
@@ -150,7 +150,7 @@ class Presenter:
         )
 
     def details(self, details: JobDetails, reruns: Sequence[JobId] = ()) -> JobDetailsResponse:
-        """Show a job and its executions, the latest with its cases, and the jobs that run it again."""
+        """Present a job, its executions and its reruns; the latest execution has its cases."""
         shown = self.job(details.view)
         return JobDetailsResponse(
             **{name: getattr(shown, name) for name in JobResponse.__struct_fields__},
@@ -216,9 +216,9 @@ class Presenter:
 
 
 def tagged(shown: Shown) -> Response[Shown]:
-    """Answer with a job and an entity tag, by which callers ask whether it has changed.
+    """Return a response with a job and an entity tag, by which callers ask whether the job has changed.
 
-    The tag is weak: it leaves the signed URL out, which is new each time.
+    The tag is weak: it excludes the signed URL, which is different each time.
     """
     content = _SIGNED.sub(rb"\1", msgspec.json.encode(shown))
     return Response(
@@ -227,19 +227,19 @@ def tagged(shown: Shown) -> Response[Shown]:
 
 
 def without_links(body: bytes) -> bytes:
-    """Return an answer in JSON without its links to logs."""
+    """Return a JSON response without its links to logs."""
     return _SIGNED.sub(lambda found: found[1] or b'"logs_url":null', body)
 
 
 def without_secret(body: bytes) -> bytes:
-    """Return an answer in JSON without the secret of a callback, which is shown once."""
+    """Return a JSON response without the callback's secret, which is shown only once."""
     return _SECRET.sub(rb"\1", body)
 
 
 def explain(
     state: State, reason: Reason | None, result: Result | None = None, *, is_deferred: bool = False
 ) -> Text:
-    """Return a sentence on the state of a job, whose latest execution ended so or is deferred."""
+    """Return a sentence about the state of a job, from the result of its latest execution."""
     if state is State.QUEUED and is_deferred:
         return text("job.explain_deferred")
     if result is not None and result.cases is not None:
@@ -275,7 +275,7 @@ def _specification(spec: JobSpec) -> JobSpecification:
 
 
 def artifacts_of(job_id: JobId | str, result: Result) -> list[ArtifactResponse]:
-    """Show the files that a program wrote."""
+    """Present the files that a program wrote."""
     return [
         ArtifactResponse(
             path=file.path,
@@ -296,7 +296,7 @@ def _sums(summary: Summary | None) -> dict[str, Any]:
 
 
 def case_result(result: CaseResult) -> CaseResponse:
-    """Show the result of a case; of a hidden one nothing of its input and its output."""
+    """Present the result of a case; for a hidden case, without its output."""
     shown = {name: getattr(result, name) for name in CaseResponse.__struct_fields__}
     if result.first_time_ms is None:
         shown |= {"first_processors": UNSET, "processors": UNSET}
@@ -306,7 +306,7 @@ def case_result(result: CaseResult) -> CaseResponse:
 
 
 def _resource(execution: Execution) -> Resource | None:
-    """Show the usage of an execution, unknown figures as 0; None before its end, or if nothing ran."""
+    """Present an execution's usage, with 0 for unknown figures; None before its end, or if nothing ran."""
     usage = _usage(execution)
     if usage is None:
         return None
@@ -331,12 +331,12 @@ def _unknown(usage: ResourceUsage) -> list[str]:
 
 
 def notes_of(execution: Execution | None) -> list[NoteResponse]:
-    """Show the remarks on an execution, and which figures of its usage are unknown."""
+    """Present the notes of an execution, and the figures of its usage that are unknown."""
     return [NoteResponse(code=note, detail=str(remark)) for note, remark in remarks_on(execution).items()]
 
 
 def remarks_on(execution: Execution | None) -> Mapping[Note, Text]:
-    """Return the remarks on an execution as texts."""
+    """Return the notes of an execution as texts."""
     if execution is None:
         return {}
     usage = _usage(execution)
@@ -349,7 +349,7 @@ def remarks_on(execution: Execution | None) -> Mapping[Note, Text]:
 
 
 def reached_limit(execution: Execution | None) -> ReachedLimit | None:
-    """Show the limit that ended an execution, if one did."""
+    """Present the limit that ended an execution, if one did."""
     limit = None if execution is None or execution.result is None else execution.result.limit
     if limit is None:
         return None

@@ -1,4 +1,4 @@
-"""HTTP/1.1 for uvicorn, with limits on connections, requests and their time."""
+"""HTTP/1.1 for uvicorn, with limits on connections and on the size and duration of requests."""
 
 import asyncio
 import logging
@@ -18,34 +18,34 @@ logger = logging.getLogger("service_server.http.access")
 
 _MAX_HEAD_BYTES = 64 << 10
 _MAX_HEADERS = 128
-# The time for a head to arrive, and for each part of a body of the size below it.
+# The time in which a head must arrive, and in which at least _BYTES_PER_PERIOD of a body must arrive.
 _PERIOD_S = 15.0
 _BYTES_PER_PERIOD = 1 << 10
-# So long a caller may take for what fills the buffers on the way to it, and so long once the server stops.
+# How long a client may take to read full write buffers, normally and once the server stops.
 _TAKE_WITHIN_S = 30.0
 _LAST_TAKE_WITHIN_S = 1.0
-# So many requests of a connection may wait for the answers to those before them.
+# Requests of a connection that may wait for earlier responses.
 _MAX_PIPELINED = 64
 _HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, in {_MAX_HEADERS} headers."
 
 
 class CallersTurn:
-    """The connections of a server that are idle or have received a part of a request.
+    """The connections of a server that are idle or have received part of a request.
 
-    At the limit on connections, the one that has waited longest gives way to a new one: idle connections and
-    unfinished requests keep no client out.
+    At the limit on connections, the connection that has waited longest is closed for a new one, so idle
+    connections and unfinished requests keep no client out.
     """
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[GuardedProtocol, None] = OrderedDict()
 
     def begin(self, connection: "GuardedProtocol") -> None:
-        """Note that a connection waits for its caller from now on."""
+        """Add a connection that now waits for its client, or move it to the end."""
         self._waiting[connection] = None
         self._waiting.move_to_end(connection)
 
     def end(self, connection: "GuardedProtocol") -> None:
-        """Note that a connection waits for its caller no longer."""
+        """Remove a connection that no longer waits for its client."""
         self._waiting.pop(connection, None)
 
     def give_way(self) -> bool:
@@ -58,25 +58,25 @@ class CallersTurn:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with limits on the size and time of requests, and problem documents for refused ones.
+    """HTTP/1.1 with limits on the size and time of requests, and problem documents for refused requests.
 
-    The parser (llhttp) is strict about the end of a request. But it stops at an offer to upgrade, which is
-    ignored here (RFC 9110, 7.8): the request is parsed again without it, and keeps its body. Trailers are
-    dropped, for they are no headers (RFC 9110, 6.5.1).
+    The parser (llhttp) is strict about the end of a request, but stops at an offer to upgrade. Such offers
+    are ignored here (RFC 9110, 7.8): the request is parsed again without the offer, and keeps its body.
+    Trailers are dropped, because they are not headers (RFC 9110, 6.5.1).
 
-    The parser buffers incomplete heads, chunk sizes and trailers, so the number of bytes in a row outside a
-    body is limited where the bytes arrive.
+    The parser buffers incomplete heads, chunk sizes and trailers, so the number of consecutive bytes outside
+    a body is limited on arrival.
     """
 
     def __init__(
         self,
         callers_turn: CallersTurn,
-        *args: Any,  # noqa: ANN401 - as the base class has it
-        **options: Any,  # noqa: ANN401 - the same
+        *args: Any,  # noqa: ANN401 - as in the base class
+        **options: Any,  # noqa: ANN401 - as in the base class
     ) -> None:
         super().__init__(*args, **options)
         self._callers_turn = callers_turn
-        # The base class would keep the connections that are too many, and answer each of their requests.
+        # The base class would keep excess connections open, and answer each of their requests.
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._deadline: asyncio.TimerHandle | None = None
         self._giving_up: asyncio.TimerHandle | None = None
@@ -93,9 +93,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(
         self,
-        transport: asyncio.Transport,  # type: ignore[override]  # as the base class has it
+        transport: asyncio.Transport,  # type: ignore[override]  # as in the base class
     ) -> None:
-        """Accept a connection; at the limit, in place of an idle one, or refuse it."""
+        """Accept a connection. At the limit, close an idle one for it, or else refuse it."""
         super().connection_made(transport)
         is_full = self._max_connections is not None and len(self.connections) > self._max_connections
         if is_full and not self._callers_turn.give_way():
@@ -107,23 +107,23 @@ class GuardedProtocol(HttpToolsProtocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Release what the connection holds."""
         self._callers_turn.end(self)
         self._set_deadline(wanted=False)
         self._stop_giving_up()
         self.pipeline.clear()
-        if self._answering is not None:  # the base class tells the latest request alone
+        if self._answering is not None:  # the base class notifies only the latest request
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Wait, for a limited time, for the client to read."""
+        """Wait a limited time for the client to read."""
         super().pause_writing()
         self._give_up_in(_TAKE_WITHIN_S)
 
     def resume_writing(self) -> None:
-        """Go on sending."""
+        """Continue sending."""
         if not self.transport.is_closing():
             self._stop_giving_up()
         super().resume_writing()
@@ -135,7 +135,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._give_up_in(_LAST_TAKE_WITHIN_S)
 
     def give_way(self) -> None:
-        """Close a connection that made no progress, to admit another."""
+        """Close a connection that made no progress, to accept another one."""
         if self.is_receiving:
             self._refuse(BUSY, "The request did not come before others needed its connection.")
             return
@@ -174,7 +174,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._set_deadline(wanted=self.is_receiving)
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         if len(self.pipeline) >= _MAX_PIPELINED:
             self._refusal = HeadRefused(BUSY, f"More than {_MAX_PIPELINED} requests wait on this connection.")
             raise self._refusal
@@ -213,7 +213,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
-        if self._is_in_head:  # the parser stops at an offer to upgrade
+        if self._is_in_head:  # the parser has stopped at an offer to upgrade
             return
         if self.is_answering:
             self._callers_turn.end(self)
@@ -224,19 +224,20 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         super().on_message_complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - its own type
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's type
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: memoryview) -> None:
-        """Parse bytes; parse a request that offers to upgrade once more without the offer."""
+        """Parse bytes. A request that offers an upgrade is parsed again without the offer."""
         while True:
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
                 data = data[offer.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
-                # As the base class has it: what follows a last request is ignored, and that one answered.
+                # As in the base class: bytes after the last request are ignored, and that request is
+                # answered.
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self.parser.feed_data(self._head_without_offers)
             else:
@@ -265,7 +266,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _check_progress(self) -> None:
         self._deadline = None
-        # Where the application does not read, or answers a request before this one, no sender is to blame.
+        # The client is not at fault while the application does not read, or answers an earlier request.
         is_held_up = self.flow.read_paused or (self._is_in_head and self.is_answering)
         if not is_held_up and self._body_bytes < _BYTES_PER_PERIOD:
             self._refuse(TOO_SLOW, f"The rest of the request did not come within {_PERIOD_S:.0f} s.")
@@ -288,12 +289,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def is_answering(self) -> bool:
-        """Whether a request is in work."""
+        """Whether a request is being answered."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
     def _earlier(self) -> RequestResponseCycle | None:
-        """Return the latest request before the one that is being received, if it is still to be answered."""
+        """Return the latest unanswered request before the one that is being received, if there is one."""
         of_body = None if self._is_in_head else self.cycle
         latest_first = (*(cycle for cycle, _app in self.pipeline), self._answering)
         unanswered = (cycle for cycle in latest_first if cycle is not None and not cycle.response_complete)
@@ -308,7 +309,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return cycle is None or not cycle.response_started
 
     def _refuse_unreadable(self) -> None:
-        """Answer a request whose head was refused, or that is none, and hang up."""
+        """Answer a request whose head was refused or is malformed, and close the connection."""
         if self._refusal is not None:
             self._refuse(self._refusal.kind, self._refusal.detail)
         else:
@@ -316,7 +317,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(MALFORMED, detail)
 
     def _refuse(self, kind: ProblemType, detail: str) -> None:
-        """Send an error unless a response has begun, and close the connection after earlier responses."""
+        """Send an error unless a response has started, and close the connection after earlier responses."""
         chosen = choose_request_id(None)
         token = request_id.set(chosen)
         logger.info("method=- path=- status=%d: %s", kind.status, detail)

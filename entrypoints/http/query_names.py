@@ -11,7 +11,7 @@ from domain.errors import InvalidValue
 from entrypoints.http.json_request import AnyRequest
 
 _API = "/api/"
-# The calls of the clients and engines of the service that this one replaces: they may add what they like.
+# Operations of the service that this one replaces: its clients and engines may send any parameters.
 LENIENT = frozenset(
     {
         ("POST", "/api/upload"),
@@ -30,12 +30,12 @@ LENIENT = frozenset(
         ("POST", "/api/executions/{execution_id:str}/completion"),
     }
 )
-# The name in a route's `opt` of its query parameters, where others are refused.
+# The key of a route's `opt` for its query parameters, if it refuses all others.
 _NAMES = "query_names"
 
 
 def note_query_names(app: Litestar) -> None:
-    """Note the query parameters of each operation that refuses others."""
+    """Store the query parameters of each operation that refuses others."""
     for route in app.routes:
         if not isinstance(route, HTTPRoute) or not route.path_format.startswith(_API):
             continue
@@ -46,10 +46,10 @@ def note_query_names(app: Litestar) -> None:
 
 
 def check_query_names(request: AnyRequest) -> None:
-    """Refuse a query parameter that the operation does not have.
+    """Refuse query parameters that the operation does not have.
 
     Raises:
-        InvalidValue: There is one; the message names the known ones, and a similar one.
+        InvalidValue: There is one. The message names the known parameters, or a similar one.
     """
     names: tuple[str, ...] | None = request.route_handler.opt.get(_NAMES)
     if names is None or not request.scope["query_string"]:

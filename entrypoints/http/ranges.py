@@ -8,13 +8,13 @@ _RANGE = re.compile(r"bytes=[ \t]*(?P<first>\d{0,18})-(?P<last>\d{0,18})[ \t]*",
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """A part of a representation: its first byte, and the one after its last."""
+    """A part of a representation: the positions of its first byte and after its last."""
 
     begin: int
     end: int
 
     def content_range(self, size: int) -> str:
-        """Return the Content-Range header of this part of so many bytes."""
+        """Return the Content-Range header of this part of a representation of `size` bytes."""
         return f"bytes {self.begin}-{self.end - 1}/{size}"
 
 
@@ -22,7 +22,7 @@ class RangeNotSatisfiable(Exception):
     """The range begins after the end of the representation.
 
     Attributes:
-        size: How many bytes there are.
+        size: The size of the representation in bytes.
     """
 
     def __init__(self, size: int) -> None:
@@ -32,12 +32,12 @@ class RangeNotSatisfiable(Exception):
 
 
 def select_range(header: str | None, size: int) -> ByteRange | None:
-    """Return the part that a Range header asks for, or None for the whole.
+    """Return the part that a Range header requests, or None for the whole.
 
-    A header that cannot be read, or asks for several parts, is ignored, as section 14.2 has it.
+    A header that is malformed or requests several parts is ignored, as section 14.2 allows.
 
     Raises:
-        RangeNotSatisfiable: No byte of the representation is in the range.
+        RangeNotSatisfiable: The range contains no byte of the representation.
     """
     asked = _RANGE.fullmatch(header or "")
     if asked is None or not (asked["first"] or asked["last"]):

@@ -1,6 +1,6 @@
-"""Limits on the requests a second of callers, and the headers that name limits in answers.
+"""Limits on the requests of callers per second, and the headers that describe limits in responses.
 
-The headers are those of draft-ietf-httpapi-ratelimit-headers-11. Each policy has the name of a quota.
+The headers follow draft-ietf-httpapi-ratelimit-headers-11. Each policy is named after a quota.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ _KEY_RATE = "requests_per_s_of_key"
 _WINDOWS_S: Mapping[str, int] = MappingProxyType(
     {_TENANT_RATE: 1, _KEY_RATE: 1, "uploads_per_day": 86_400, "cpu_seconds_per_day": 86_400}
 )
-# Of quotas that do not count requests.
+# The units of quotas that do not count requests.
 _UNITS: Mapping[str, str] = MappingProxyType(
     {"cpu_seconds_per_day": "cpu-seconds", "stored_bytes": "content-bytes", "streams": "concurrent-requests"}
 )
 # The largest integer of a structured field (RFC 9651, 3.3.1).
 _MAX_INTEGER = 999_999_999_999_999
-# Where no request is allowed, there is no time at which one will be.
+# If no request is allowed at all, a retry cannot succeed soon.
 _RETRY_FORBIDDEN_S = 60
-# A bucket is full again in a second.
+# A bucket is full again after a second.
 _RETRY_S = 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Policy:
-    """The state of a quota: its name, its figures, and the seconds until more of it is left."""
+    """The state of a quota: its name, its figures, and the seconds until more of it is available."""
 
     quota: str
     allowed: int
@@ -43,7 +43,7 @@ class _Policy:
 
 
 def exceeded_headers(error: QuotaExceeded) -> dict[str, str]:
-    """Return the headers that name a used up quota, unless those of every answer do."""
+    """Return the headers that describe an exhausted quota, unless every response has them."""
     left = max(error.allowed - error.used, 0)
     policies = [_Policy(error.quota, error.allowed, left, error.retry_after_s)]
     return {} if error.quota in {_TENANT_RATE, _KEY_RATE} else _headers(policies)
@@ -69,18 +69,18 @@ def _window(policy: _Policy) -> str:
 
 
 class RequestRates:
-    """Counts the requests of callers whose requests a second are limited; others cost nothing here."""
+    """Counts the requests of callers with a limit on requests per second; others cost nothing here."""
 
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter
-        # Of its own: a limiter that does not answer holds no handler up.
+        # A separate thread, so that a limiter that does not respond blocks no handler.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rates")
 
     async def admit(self, caller: Caller) -> None:
-        """Count a request, and have its answer name the limits that are in force.
+        """Count a request, and add the caller's limits to the headers of its response.
 
         Raises:
-            QuotaExceeded: The caller has made as many requests as it may in a second.
+            QuotaExceeded: The caller has made all requests that it may make in a second.
         """
         limits = _limits(caller)
         if not limits:
@@ -106,7 +106,7 @@ class RequestRates:
 
 
 def _limits(caller: Caller) -> dict[str, RateLimit]:
-    """Return the limits that are in force for a caller, by the names of their quotas."""
+    """Return the limits of a caller, by the names of their quotas."""
     of_tenant, of_key = caller.tenant.quota.requests_per_s, caller.requests_per_s
     limits = {}
     if of_tenant is not None:

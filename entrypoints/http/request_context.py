@@ -1,4 +1,4 @@
-"""The current request: its id, its caller's address and authentication, and headers of its answer."""
+"""The current request: its id, its caller's address and authentication, and headers of its response."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,15 +22,15 @@ __all__ = [
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _SANE = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
-# What one subscriber of IPv6 is given at least (RFC 6177).
+# The smallest prefix that one IPv6 subscriber is assigned (RFC 6177).
 _IPV6_PREFIX_BITS = 64
 
-# Finds the caller of the request anew, or raises NotAuthenticated; None where no key was asked for.
+# Authenticates the request's caller again, or raises NotAuthenticated; None if no key was required.
 reauthenticate: ContextVar[Callable[[], Awaitable[object]] | None] = ContextVar(
     "service_server_reauthenticate", default=None
 )
 caller_address: ContextVar[str] = ContextVar("service_server_caller_address", default="")
-# Headers of the answer, a success or an error.
+# Headers of the response, for successes and errors.
 answer_headers: ContextVar[Mapping[str, str]] = ContextVar(
     "service_server_answer_headers", default=MappingProxyType({})
 )
@@ -51,7 +51,7 @@ def caller_network() -> str:
 
 
 def choose_request_id(offered: str | None) -> str:
-    """Return the id that a client offers if it is safe in headers and logs, or else a new one."""
+    """Return a client's id if it is safe in headers and logs, otherwise a new one."""
     if offered is None or not _SANE.fullmatch(offered) or has_key(offered):
         return str(uuid4())
     return offered

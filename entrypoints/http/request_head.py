@@ -1,7 +1,7 @@
-"""The rules for the head of a request that its parser leaves open (RFC 9110, RFC 9112).
+"""Rules for the head of a request that the parser does not enforce (RFC 9110, RFC 9112).
 
-A proxy in front of this service has read the same bytes. Where the two could disagree on where a request ends
-or whom it is for, the request is refused and its connection closed: nothing after it is read.
+A proxy in front of this service has parsed the same bytes. If the two could disagree about the end of a
+request or its host, the request is refused and its connection closed, so nothing after it is read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ VERSION = ProblemType(505, "version-not-supported")
 CODING = ProblemType(501, "transfer-coding-not-supported")
 _HOPS = ("1.0", "1.1")
 _SCHEMES = (b"http", b"https")
-# Fields of HTTP/1.1 connections that are offers (RFC 9110, 7.8); this service takes none of them up.
+# Fields with offers to change the protocol (RFC 9110, 7.8), which this service ignores.
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
@@ -39,7 +39,7 @@ def check_head(method: bytes, target: bytes, version: str, headers: Headers) -> 
     Args:
         method: The method, as it was sent.
         target: The request target, as it was sent.
-        version: Of HTTP, such as `1.1`.
+        version: The HTTP version, such as `1.1`.
         headers: The fields, with their names in lower case.
 
     Raises:
@@ -60,7 +60,7 @@ def check_head(method: bytes, target: bytes, version: str, headers: Headers) -> 
 
 
 def without_offers(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
-    """Write a head again, without the offer to go on with another protocol."""
+    """Write a head again without the offer to change the protocol."""
     fields = (b"%s: %s\r\n" % field for field in headers if field[0] not in _OFFERS)
     return b"%s %s HTTP/%s\r\n%s\r\n" % (method, target, version.encode(), b"".join(fields))
 
@@ -70,7 +70,7 @@ def _values(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def _check_absolute(target: bytes, hosts: Iterable[bytes]) -> None:
-    """Take a target with a scheme and a host for the host that is asked for, and for no other."""
+    """Check that a target with a scheme and a host names the same host as the Host header."""
     scheme, _colon, rest = target.partition(b"://")
     authority = rest.partition(b"?")[0].partition(b"/")[0].lower()
     if scheme.lower() not in _SCHEMES or not authority:

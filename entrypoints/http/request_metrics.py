@@ -1,4 +1,4 @@
-"""The metrics of requests: how many, how they ended, and how long they took."""
+"""The metrics of requests: their number, status codes and durations."""
 
 import re
 from collections.abc import Iterable
@@ -19,14 +19,14 @@ from application.metrics import (
 )
 from application.ports.measurements import Measurements, Sample
 
-# Requests for which there is no route; also those that are refused before it is found.
+# Requests without a route, including requests that are refused before the route is found.
 UNMATCHED = "unmatched"
-# The two first segments of a page's path; the parts of a page and its forms count as the page.
+# The first two segments of a page's path; parts and forms of a page count as that page.
 _SECTION = re.compile(r"/(?:dashboard|docs)(?:/(?!\{)[^/]*)?")
 
 
 class RequestMeter:
-    """Measures requests by their route, which is a row of the application's table, and no caller's path."""
+    """Measures requests by route. The path templates of routes bound the number of labels."""
 
     def __init__(self, measurements: Measurements) -> None:
         self._measurements = measurements
@@ -34,11 +34,11 @@ class RequestMeter:
         measurements.watch(self._read)
 
     def begin(self) -> None:
-        """Note that a request has come."""
+        """Record the start of a request."""
         self._in_flight += 1
 
     def end(self, scope: HTTPScope, status: int | None, took_s: float) -> None:
-        """Note the end of an answer; its status is None where none was begun."""
+        """Record the end of a response; its status is None if no response was started."""
         self._in_flight -= 1
         route = route_of(scope["method"], scope.get("path_template"))
         status_class = "none" if status is None else f"{status // 100}xx"
@@ -48,7 +48,7 @@ class RequestMeter:
             self._measurements.count(HTTP_RESPONSES, str(status))
 
     async def refused(self, error: Exception, _scope: AnyScope) -> None:
-        """Note an error of a handler, if that is a refusal for a quota."""
+        """Count a handler's error if it is a refusal because of a quota."""
         if isinstance(error, QuotaExceeded):
             self._measurements.count(QUOTA_REFUSALS, error.quota)
 
@@ -57,7 +57,7 @@ class RequestMeter:
 
 
 def route_of(method: str, template: str | None) -> str:
-    """Return the name of a route: its method and the template of its path, or the section of pages."""
+    """Return the name of a route: its method and path template, or the section of its page."""
     if method == HttpMethod.OPTIONS:
         return method
     if not template:

@@ -6,10 +6,10 @@ from litestar import Router
 
 
 class OwnRouter(Router):
-    """A router of one application, which registers it as it is.
+    """A router of one application, registered without a copy.
 
-    The framework copies other routers with all of their handlers, each time that one is put into another,
-    which takes a quarter of the time in which an application is made.
+    The framework copies any other router with all of its handlers, each time that it is added to another one.
+    These copies take a quarter of the time to create an application.
     """
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Self:

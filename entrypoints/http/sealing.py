@@ -1,4 +1,4 @@
-"""Sealing of stored answers that hold a secret, under the credential of the caller that they are for."""
+"""Sealing of stored responses that contain a secret, with the credential of the caller."""
 
 import os
 
@@ -19,17 +19,17 @@ class Unopened(Exception):
 def seal(text: bytes, credential: bytes, name: bytes) -> bytes:
     """Seal a text with AES-256-GCM, under a key that HKDF derives from a credential of 256 random bits.
 
-    The service stores no credential, so its database alone does not open the text.
+    The service stores no credentials, so its database alone cannot open the text.
     """
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + _cipher(credential, name).encrypt(nonce, text, name)
 
 
 def open_sealed(sealed: bytes, credential: bytes, name: bytes) -> bytes:
-    """Open what `seal` returned.
+    """Open a text that `seal` returned.
 
     Raises:
-        Unopened: The credential or the name is another.
+        Unopened: The credential or the name is different, or the text was changed.
     """
     try:
         return _cipher(credential, name).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name)

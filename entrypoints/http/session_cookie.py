@@ -1,10 +1,11 @@
-"""The cookies of the dashboard's visitors: their session, and a sign-in that has begun at a provider.
+"""The cookies of the dashboard's visitors: for a session, and for a pending sign-in at a provider.
 
-Where visitors come by https, the names begin with `__Host-`: a browser takes such a cookie from this host
-alone, so that neither a name below this one nor a page of http plants one (RFC 6265bis, 4.1.3.2).
+With https, the names begin with `__Host-`: a browser accepts such a cookie from this host only, so neither a
+subdomain nor a page over http can plant one (RFC 6265bis, 4.1.3.2).
 
-SameSite is Lax: Strict would hold the cookies back when an identity provider sends a visitor here. Changes
-are posted, where Lax holds them back from other sites too, and take a token of the form besides.
+SameSite is Lax: Strict would withhold the cookies when an identity provider redirects a visitor here. Changes
+are made by POST, for which Lax withholds the cookies from other sites too, and also require a token of the
+form.
 """
 
 import secrets
@@ -34,7 +35,7 @@ AnyScope = HTTPScope | WebSocketScope
 
 @dataclass(frozen=True, slots=True)
 class BegunSignIn:
-    """A sign-in that has begun at the provider, and where the visitor goes after it."""
+    """A pending sign-in at the provider, and the page that the visitor goes to afterwards."""
 
     attempt: SignInAttempt
     begun_at: int
@@ -45,7 +46,7 @@ class SessionCookies:
     """Reads and writes the cookies.
 
     Args:
-        secure: Whether visitors come by https.
+        secure: Whether visitors use https.
     """
 
     def __init__(self, *, secure: bool) -> None:
@@ -53,36 +54,36 @@ class SessionCookies:
         self._session, self._attempt = self.name(_SESSION), self.name(_ATTEMPT)
 
     def name(self, name: str) -> str:
-        """Return the name of a cookie, which other hosts cannot plant where visitors come by https."""
+        """Return the full name of a cookie, which with https prevents other hosts from planting it."""
         return f"{_HOST_PREFIX}{name}" if self.secure else name
 
     def token(self, scope: AnyScope) -> SessionToken | None:
-        """Return the secret of a visitor's session; None if there is none, or are several."""
+        """Return the secret of a visitor's session, or None if there is none or several."""
         try:
             return SessionToken(cookie_of(scope, self._session))
         except InvalidValue:
             return None
 
     def token_of_own_page(self, scope: AnyScope) -> SessionToken | None:
-        """Return the secret of a request that a page of the dashboard is, or makes to read from the API.
+        """Return the session's secret if the request is for a page, or a page reads from the API with it.
 
-        A browser sends the cookie with requests of pages of other ports and names too, to which the API is
-        to be closed.
+        A browser also sends the cookie with requests from pages of other ports and subdomains, which must not
+        reach the API.
         """
         if _is_page(scope) or (scope.get("method") in _READS and _is_made_by_own_page(scope)):
             return self.token(scope)
         return None
 
     def opened(self, token: SessionToken) -> Cookie:
-        """Return the cookie of a new session; the browser drops it when it is closed."""
+        """Return the cookie of a new session, which the browser deletes when it is closed."""
         return self._cookie(self._session, token.value)
 
     def ended(self) -> Cookie:
-        """Return the cookie that removes that of a session."""
+        """Return the cookie that deletes a session's cookie."""
         return self._cookie(self._session, "", max_age=0)
 
     def begin(self, next_path: str, now: int) -> tuple[BegunSignIn, Cookie]:
-        """Begin a sign-in at the provider; return it and its cookie."""
+        """Start a sign-in at the provider; return it with its cookie."""
         encoded = urlsafe_b64encode(next_path.encode()).decode().rstrip("=")
         text = f"{secrets.token_urlsafe(32)}.{now}.{encoded}"
         return BegunSignIn(SignInAttempt(text), now, next_path), self._cookie(
@@ -90,9 +91,9 @@ class SessionCookies:
         )
 
     def begun(self, scope: AnyScope, now: int) -> BegunSignIn | None:
-        """Return the sign-in that the browser has begun, if it was in the last minutes.
+        """Return the browser's pending sign-in, if it began in the last minutes.
 
-        The whole text of the cookie is the secret of the attempt: none of it can be changed unnoticed.
+        The whole text of the cookie is the secret of the attempt, so any change is detected.
         """
         text = cookie_of(scope, self._attempt)
         try:
@@ -108,7 +109,7 @@ class SessionCookies:
         return begun
 
     def left(self) -> Cookie:
-        """Return the cookie that removes that of a sign-in."""
+        """Return the cookie that deletes a sign-in's cookie."""
         return self._cookie(self._attempt, "", max_age=0)
 
     def _cookie(self, name: str, value: str, max_age: int | None = None) -> Cookie:
@@ -124,10 +125,9 @@ class SessionCookies:
 
 
 def cookie_of(scope: AnyScope, name: str) -> str:
-    """Return the value of a cookie; nothing if there is none, or there are several that differ.
+    """Return the value of a cookie; empty if there is none, or several with different values.
 
-    The framework would undo the quoting of all cookies, in a time that grows with the square of their
-    backslashes.
+    The framework would unquote all cookies, in a time quadratic in the number of their backslashes.
     """
     found = set()
     for text in headers(scope, b"cookie"):
@@ -140,9 +140,9 @@ def cookie_of(scope: AnyScope, name: str) -> str:
 
 
 def safe_next(text: str) -> str:
-    """Return the path of the dashboard that a visitor asked for, or the dashboard's first page.
+    """Return the dashboard path that a visitor requested, or the dashboard's first page.
 
-    Another site's address would have a visitor sign in here and go on there, unaware of it.
+    A link with another site's address would send visitors there after they sign in, without their notice.
     """
     path = urlsplit(text).path if _is_plain(text) else ""
     if path == _PAGES or (path.startswith(f"{_PAGES}/") and not path.startswith(f"{_PAGES}/sign-")):
@@ -151,7 +151,7 @@ def safe_next(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text is a path with a query, in characters that no browser reads as others."""
+    """Whether a text is a path with a query, in characters that every browser interprets in the same way."""
     is_printable = text.isascii() and text.isprintable() and len(text) <= _NEXT_MAX_CHARS
     return is_printable and text.startswith(_PAGES) and not set(text) & set('\\ <>"') and "/." not in text
 
@@ -164,7 +164,7 @@ def _is_page(scope: AnyScope) -> bool:
 def _is_made_by_own_page(scope: AnyScope) -> bool:
     """Whether a page of this origin makes the request (W3C, "Fetch Metadata Request Headers").
 
-    Browsers leave the header out where the service is not reached by https; its pages send their address.
+    Browsers omit Sec-Fetch-Site without https; the Referer identifies the page then.
     """
     site = header(scope, b"sec-fetch-site")
     if site is not None:

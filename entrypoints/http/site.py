@@ -1,4 +1,4 @@
-"""The pages that an application serves to browsers beside its API: the dashboard and the API's document."""
+"""The pages that an application serves to browsers besides its API: the dashboard and the API docs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Site:
     """The pages of one application.
 
     Attributes:
-        pages: Renders those of the dashboard.
-        routes: Where they are.
-        answer_error: Answers an error with a page where pages are, and as the API does elsewhere.
-        documentation: Describes the API, and where its pages are.
+        pages: Renders the pages of the dashboard.
+        routes: The routes of the pages.
+        answer_error: Answers an error with a page on the routes of pages, and as the API does elsewhere.
+        documentation: The configuration of the OpenAPI document and its pages.
     """
 
     pages: Pages
@@ -36,7 +36,7 @@ class Site:
 
     @classmethod
     def of(cls, settings: Settings, services: Services) -> Self:
-        """Returns the pages of a service."""
+        """Return the pages of a service."""
         pages = Pages(
             environment_name=settings.environment,
             asks_for_keys=settings.asks_for_keys,

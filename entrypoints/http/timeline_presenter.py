@@ -37,7 +37,7 @@ _ENGINE_ASKED = text("job.proof_engine_asked")
 
 
 def present_entry(entry: Entry) -> EntryResponse:
-    """Show one step."""
+    """Present one entry."""
     attempt, rank = entry.position
     return EntryResponse(
         id=f"{attempt}.{rank}",
@@ -52,7 +52,7 @@ def present_entry(entry: Entry) -> EntryResponse:
 
 
 def present_timeline(timeline: Timeline) -> TimelineResponse:
-    """Show a job's timeline."""
+    """Present a job's timeline."""
     details, waiting = timeline.details, timeline.waiting
     return TimelineResponse(
         job_id=str(details.job.id),
@@ -78,7 +78,7 @@ def present_timeline(timeline: Timeline) -> TimelineResponse:
 
 
 def present_engine(state: EngineState) -> EngineResponse:
-    """Show the engine."""
+    """Present the engine."""
     description = state.description
     return EngineResponse(
         name=description.name,
@@ -104,7 +104,7 @@ def present_engine(state: EngineState) -> EngineResponse:
 
 
 def _sentences(said: Sequence[Text | str]) -> list[SentenceResponse] | UnsetType:
-    """Show texts of the catalogue; absent unless all are."""
+    """Present texts of the catalogue; UNSET unless all are from the catalogue."""
     told = [each for each in map(sentence_of, said) if not isinstance(each, UnsetType)]
     return told if len(told) == len(said) else UNSET
 
@@ -118,7 +118,7 @@ def _isolated(engine: EngineDescription) -> Isolated:
 
 
 def present_language(support: LanguageSupport) -> LanguageResponse:
-    """Show a language."""
+    """Present a language."""
     return LanguageResponse(
         name=support.language.name,
         extension=support.language.extension,
@@ -131,7 +131,7 @@ def present_language(support: LanguageSupport) -> LanguageResponse:
 
 
 def present_runtime(support: RuntimeSupport) -> RuntimeResponse:
-    """Show a runtime."""
+    """Present a runtime."""
     return RuntimeResponse(
         name=support.name,
         language=support.language.name,
@@ -184,7 +184,7 @@ def _attempt(execution: Execution) -> AttemptResponse:
 
 
 def _between(begin: datetime | None, end: datetime | None) -> float | None:
-    """Return the milliseconds between two times; the clocks of two machines may differ by a little."""
+    """Return the milliseconds between two times, at least 0, because the clocks of two hosts may differ."""
     if begin is None or end is None:
         return None
     return max((end - begin) / timedelta(milliseconds=1), 0.0)
@@ -204,7 +204,7 @@ def _cancellation(details: JobDetails, entries: Sequence[Entry]) -> Cancellation
 
 
 def unproven_end(timeline: Timeline) -> Text | str | None:
-    """Describe the state of a cancelled program whose end is not proven; None unless there is one."""
+    """Describe a cancelled program that is not proven to have stopped; None if there is none."""
     job, last = timeline.details.job, timeline.details.latest
     if job.status is not JobStatus.CANCELLED or last is None or last.claimed_at is None:
         return None

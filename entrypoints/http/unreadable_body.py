@@ -8,10 +8,10 @@ UNKNOWN_FIELD = "is not a known field"
 
 
 class BodyTooLarge(RequestEntityTooLarge):
-    """The body is larger than the route takes in its form.
+    """The body is larger than the route accepts in this form.
 
     Attributes:
-        most_bytes: The largest that is taken.
+        most_bytes: The maximum size in bytes.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -20,11 +20,11 @@ class BodyTooLarge(RequestEntityTooLarge):
 
 
 class UnreadableBody(Exception):
-    """The body is not the JSON that the operation takes.
+    """The body is not the JSON that the operation accepts.
 
     Attributes:
-        path: The steps that lead to the place, where that is known: names, and indexes in arrays.
-        wanted: The type that the operation takes, where that is known.
+        path: The path to the fault, if known: names, and indexes in arrays.
+        wanted: The type that the operation accepts, if known.
     """
 
     def __init__(self, detail: str, path: Sequence[str] = (), wanted: object = None) -> None:

@@ -1,4 +1,4 @@
-"""From the body of an upload to its command: files and input as bytes, whichever way they came."""
+"""Conversion of the body of an upload to its command: files and input become bytes."""
 
 from collections.abc import Sequence
 
@@ -21,13 +21,13 @@ def upload_command(
 
     Args:
         data: The job.
-        form: The multipart body that it came with.
+        form: The multipart body that contained the job.
         limits: The limits on files.
         spool: Takes unpacked files, and lasts as long as the command.
 
     Raises:
-        InvalidValue: A file or an archive is none, or is given in two ways.
-        TooLarge: It is too large.
+        InvalidValue: A file or an archive is malformed, or is given in two ways.
+        TooLarge: The archive is too large.
     """
     files = [file.file() for file in data.listed_files()]
     if form is not None:

@@ -1,4 +1,4 @@
-"""Multipart uploads: a job in JSON, and the files beside it, which go to this machine's disk as they come."""
+"""Multipart uploads: a job in JSON, and its files, which are spooled to this host's disk as they arrive."""
 
 import hashlib
 import json
@@ -26,8 +26,8 @@ class FilePart:
     """A file of a multipart body.
 
     Attributes:
-        name: The part's.
-        path: The file's, as its caller names it.
+        name: The part's name.
+        path: The file's path, as given by its caller.
     """
 
     name: str
@@ -37,18 +37,18 @@ class FilePart:
 
     @property
     def is_archive(self) -> bool:
-        """Whether it announces itself as an archive, by its type or its name."""
+        """Whether the part is declared as an archive, by its type or its name."""
         return self.media_type in ARCHIVE_TYPES or self.path.lower().endswith(_ARCHIVE_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
 class UploadForm:
-    """A multipart body that has come in full.
+    """A multipart body that was received completely.
 
     Attributes:
-        job: The job, in JSON.
-        parts: The files, in their order.
-        spool: Has the contents of the files until it is closed.
+        job: The job in JSON.
+        parts: The files, in order.
+        spool: Holds the contents of the files until it is closed.
     """
 
     job: bytes
@@ -62,7 +62,7 @@ class UploadForm:
 
     @property
     def archive(self) -> NewBlob | None:
-        """The archive of the files: its own part, or the one file, if it announces itself as one."""
+        """The archive of the files: its own part, or the only file, if it is declared as an archive."""
         for part in self.parts:
             if part.name == ARCHIVE:
                 return part.blob
@@ -71,22 +71,22 @@ class UploadForm:
 
     @property
     def files(self) -> Sequence[FilePart]:
-        """The files that came one by one."""
+        """The files that were sent separately."""
         files = [part for part in self.parts if part.name == FILES]
         return [] if len(files) == 1 and files[0].is_archive else files
 
     def fingerprint(self) -> bytes:
-        """Return a digest of the content, in which the boundary has no part."""
+        """Return a digest of the content, independent of the boundary."""
         parts = [(part.name, part.path, part.media_type, part.blob.ref.sha256) for part in self.parts]
         return hashlib.sha256(self.job + json.dumps(parts).encode()).digest()
 
 
 class ArchiveReader:
-    """Reads a body that is an archive, piece by piece.
+    """Receives a body that is an archive, piece by piece.
 
     Args:
-        media_type: The type that it announces.
-        spool: Takes its content.
+        media_type: The declared media type.
+        spool: Takes the archive.
     """
 
     def __init__(self, media_type: str, spool: FileSpool) -> None:
@@ -95,28 +95,28 @@ class ArchiveReader:
         self._file = spool.begin()
 
     def take(self, piece: bytes) -> None:
-        """Read a piece."""
+        """Receive a piece."""
         self._file.write(piece)
 
     def finish(self) -> UploadForm:
-        """Return all of it, as the archive of an upload without fields."""
+        """Return the archive as an upload without fields."""
         return UploadForm(
             NO_FIELDS, [FilePart(ARCHIVE, "", self._media_type, self._file.finish())], self._spool
         )
 
 
 class UploadFormReader:
-    """Reads a multipart body piece by piece.
+    """Parses a multipart body piece by piece.
 
     Args:
-        boundary: The boundary of its parts.
-        spool: Takes the contents of its files.
-        max_files: The most files.
-        max_job_bytes: The largest job.
-        needs_job: Whether it must have a job; if not, that of a body without one has no fields.
+        boundary: The boundary of the body's parts.
+        spool: Takes the contents of the files.
+        max_files: The maximum number of files.
+        max_job_bytes: The maximum size of the job.
+        needs_job: Whether the body must have a job; otherwise a missing job has no fields.
 
     Raises:
-        UnreadableBody: The boundary is none.
+        UnreadableBody: The boundary is invalid.
     """
 
     def __init__(
@@ -135,10 +135,10 @@ class UploadFormReader:
         self._file: SpooledFile | None = None
 
     def take(self, piece: bytes) -> None:
-        """Read a piece.
+        """Parse a piece.
 
         Raises:
-            UnreadableBody: It is no part of such a body.
+            UnreadableBody: The piece does not belong to a valid body.
         """
         try:
             for event in self._parser.parse(piece):
@@ -153,10 +153,10 @@ class UploadFormReader:
             raise UnreadableBody(f"the multipart body is malformed: {error.args[0]}") from error
 
     def finish(self) -> UploadForm:
-        """Return all of it.
+        """Return the complete form.
 
         Raises:
-            UnreadableBody: It has no job, or broke off.
+            UnreadableBody: The body has no job, or is incomplete.
         """
         try:
             self._parser.close()

@@ -1,4 +1,4 @@
-"""Faults of a request's input, from the messages of the decoder, the framework and the domain."""
+"""Faults in a request's input, from the messages of the decoder, the framework and the domain."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
 _NAMED = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
 _NO_MEMBER = "Invalid enum value "
-# More names than these are no help in a sentence.
+# A sentence with more names than these helps no reader.
 _MAX_NAMES = 24
 _ARRAYS = (list, tuple)
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
@@ -31,7 +31,7 @@ _TYPE = re.compile(r"\b(?:str|int|float|bool)\b")
 
 
 def of_value(request: AnyRequest, name: str, detail: Text | str) -> Fault:
-    """Locate a value that broke a rule: in the URL, or else in the body."""
+    """Locate a value that violates a rule: in the URL, otherwise in the body."""
     name = request.route_handler.opt.get("names", {}).get(name, name)
     field = request.route_handler.parsed_data_field
     head, *steps = name.split("/")
@@ -42,13 +42,13 @@ def of_value(request: AnyRequest, name: str, detail: Text | str) -> Fault:
 
 
 def of_job(refused: RefusedJob) -> Fault:
-    """Locate a fault of a job in the body of a batch."""
+    """Locate the fault of a job in the body of a batch."""
     place = f"/{refused.field}" if refused.field else ""
     return Fault(pointer=f"/jobs/{refused.index}{place}", index=refused.index, detail=str(refused.detail))
 
 
 def of_body(error: UnreadableBody) -> Fault:
-    """Locate a fault in the body: at the root, if the body is unreadable."""
+    """Locate a fault in the body; an unreadable body has it at the root."""
     text = str(error)
     place = _PLACE.search(text)
     steps = list(error.path)
@@ -71,7 +71,7 @@ def of_body(error: UnreadableBody) -> Fault:
 
 
 def of_parameters(error: ValidationException) -> list[Fault]:
-    """Describe the fault of each unreadable parameter."""
+    """Describe the fault of each invalid parameter."""
     missing = _MISSING.match(error.detail)
     if missing is not None:
         return [Fault(parameter=missing["name"], detail="is required")]
@@ -80,13 +80,13 @@ def of_parameters(error: ValidationException) -> list[Fault]:
 
 def _of_extra(extra: dict[str, Any]) -> Fault:
     name = extra.get("key", "")
-    if name == "data":  # the framework's name for a body, here one that did not come
+    if name == "data":  # the framework's name for a body; this one is missing
         return Fault(pointer="", detail="a JSON body is required")
     return Fault(parameter=name, detail=_plain(extra["message"].partition(", got")[0]))
 
 
 def _pointer(body: object, name: str) -> str | None:
-    """Return the pointer to the member of a name in a body of a type, or in an object in it."""
+    """Return the JSON pointer to a member in a body of a type, or in an object within it."""
     structs = list(_structs(body))
     if any(name in struct.__struct_fields__ for struct in structs):
         return f"/{name}"
@@ -99,7 +99,7 @@ def _pointer(body: object, name: str) -> str | None:
 
 
 def _instead_of(name: str, known: Sequence[str]) -> str:
-    """Name the fields that may be meant by one that is not known: all, or the similar ones of many."""
+    """Name the fields that an unknown one may mean: all of a few, or the similar ones of many."""
     if len(known) <= _MAX_NAMES:
         return f"; expected {', '.join(known)}" if known else ""
     similar = get_close_matches(name, known)
@@ -107,7 +107,7 @@ def _instead_of(name: str, known: Sequence[str]) -> str:
 
 
 def _types_at(annotation: object, steps: Sequence[str]) -> Iterator[type]:
-    """Yield the types that a value may have at a place in a value of a type."""
+    """Yield the types that a value may have at a path within a type."""
     arguments = get_args(annotation)
     if get_origin(annotation) in _ALTERNATIVES:
         for argument in arguments:
@@ -132,7 +132,7 @@ def _members_of(taken: type) -> Sequence[str]:
 
 
 def _structs(annotation: object) -> Iterator[type[Struct]]:
-    """Yield the structures that a value of a type may be."""
+    """Yield the structs that a value of a type may be."""
     if isinstance(annotation, type) and issubclass(annotation, Struct):
         yield annotation
     elif get_origin(annotation) in _ALTERNATIVES:
@@ -141,6 +141,6 @@ def _structs(annotation: object) -> Iterator[type[Struct]]:
 
 
 def _plain(message: str) -> str:
-    """Replace Python's names of types by JSON's."""
+    """Replace Python's type names by JSON's."""
     plain = _TYPE.sub(lambda match: _TYPES[match[0]], message).replace("`", "'")
     return plain if plain.startswith("JSON") else plain[:1].lower() + plain[1:]

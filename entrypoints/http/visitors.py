@@ -1,4 +1,4 @@
-"""The visitors of the dashboard who have signed in: from the cookie of a request to its caller."""
+"""The signed-in visitors of the dashboard: from the cookie of a request to its caller."""
 
 import asyncio
 import logging
@@ -20,22 +20,22 @@ _READS = frozenset({"GET", "HEAD"})
 
 
 class Visitors:
-    """Finds the sessions of requests, and records that their visitors do something."""
+    """Finds the sessions of requests, and records the activity of their visitors."""
 
     def __init__(self, authenticator: SessionAuthenticator, cookies: SessionCookies) -> None:
         self._authenticator = authenticator
         self._cookies = cookies
 
     async def of(self, scope: AnyScope, *, anew: bool = False) -> Caller | None:
-        """Return the caller of a request with a session's cookie, or None if it has no such.
+        """Return the caller of a request with a session cookie, or None if it has none.
 
         Args:
             scope: The request.
-            anew: Whether it is looked up, and not answered from memory.
+            anew: Whether to look the caller up in the database, even if it is cached.
 
         Raises:
-            NotAuthenticated: The session is over.
-            DependencyUnavailable: The session is not known here, and the database is out of reach.
+            NotAuthenticated: The session has ended.
+            DependencyUnavailable: The session is not cached, and the database is unavailable.
         """
         token = self._cookies.token_of_own_page(scope)
         if token is None:
@@ -54,7 +54,7 @@ class Visitors:
         """Return the open session of a request to a page that needs no caller, or None.
 
         Raises:
-            DependencyUnavailable: The session is not known here, and the database is out of reach.
+            DependencyUnavailable: The session is not cached, and the database is unavailable.
         """
         try:
             await self.of(scope)
@@ -73,7 +73,7 @@ class Visitors:
         return await asyncio.to_thread(self._authenticator.look_up, digest)
 
     async def _touched(self, scope: AnyScope, stored: StoredSession) -> StoredSession:
-        """Record an act of the visitor, now and then."""
+        """Record the visitor's activity, at intervals."""
         if not _is_act(scope) or not self._authenticator.is_to_touch(stored):
             return stored
         try:
@@ -84,19 +84,19 @@ class Visitors:
 
 
 def stored_session(request: AnyRequest) -> StoredSession | None:
-    """Return the session that a request was let in with; None if it was let in by other means."""
+    """Return the session that authenticated a request; None if something else did."""
     stored: StoredSession | None = request.scope.get("user")
     return stored
 
 
 def form_token(request: AnyRequest, cookies: SessionCookies) -> str | None:
-    """Return the token of the forms of a request's session, or None if it was let in by other means."""
+    """Return the token for forms of the request's session; None if the request has no session."""
     token: SessionToken | None = cookies.token(request.scope) if stored_session(request) else None
     return None if token is None else token.form_token
 
 
 def _is_act(scope: AnyScope) -> bool:
-    """Whether a visitor has made the request, and not a page that refreshes itself."""
+    """Whether a visitor made the request, and not a page that refreshes itself."""
     if scope.get("method") not in _READS:
         return True
     is_for_people = "text/html" in (header(scope, b"accept") or "")

@@ -1,4 +1,4 @@
-"""Signatures of the messages that engines send us, after the Standard Webhooks specification 1.0.0."""
+"""Signatures of the messages from engines, as in the Standard Webhooks specification 1.0.0."""
 
 import base64
 import hashlib
@@ -39,7 +39,7 @@ class WebhookVerifier:
     """Verifies the signatures of messages.
 
     Args:
-        keys: The accepted keys; several, while one replaces another.
+        keys: The accepted keys; several while one replaces another.
     """
 
     def __init__(self, keys: Sequence[bytes], now: Callable[[], float] = time.time) -> None:
@@ -47,10 +47,10 @@ class WebhookVerifier:
         self._now = now
 
     def read_claim(self, headers: Mapping[str, str]) -> Claim:
-        """Read the signature headers of a message.
+        """Parse the signature headers of a message.
 
         Raises:
-            SignatureRefused: A header is missing, or the time is not now.
+            SignatureRefused: A header is missing, or the timestamp is too far from now.
         """
         if not self._keys:
             raise SignatureRefused("reports by HTTP are not taken here: no webhook secret is configured")
@@ -69,7 +69,8 @@ class WebhookVerifier:
         """Verify a message and return its id.
 
         Raises:
-            SignatureRefused: A header is missing, the time is not now, or no signature is good.
+            SignatureRefused: A header is missing, the timestamp is too far from now, or no signature is
+                valid.
         """
         claim = self.read_claim(headers)
         content = f"{claim.message_id}.{claim.timestamp}.".encode() + body
