@@ -48,8 +48,8 @@ SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 _TOKEN_HEADER = TOKEN_HEADER.lower().encode()
 _BEARER = "bearer"
-# Routes with these scopes create things, such as keys, that outlast the caller's key, so a revocation of that key
-# must take effect at once.
+# Routes with these scopes create things, such as keys, that outlast the caller's key. So a revocation of that
+# key must take effect on them at once.
 _LASTING = frozenset({Scope.PROJECTS_WRITE, Scope.KEYS_WRITE, Scope.ADMIN})
 _WITHOUT_A_KEY = (
     "a caller without an API key does not have it, and SERVICE_SERVER_AUTH=keys asks callers for one"
