@@ -1,4 +1,4 @@
-"""The files of an archive: zip or tar, also compressed by gzip, read in one pass and within bounds."""
+"""Unpacking of zip and tar archives, also gzip-compressed, in one pass and within limits."""
 
 import io
 import stat
@@ -19,18 +19,19 @@ from domain.files import FileLimits, FilePath, FileTree, shown
 
 FIELD = "archive"
 _PIECE = 64 << 10
-# So much any archive may unpack to.
+# Any archive may unpack to this size.
 _SMALL_BYTES = 1 << 20
-# Of each entry, beside its content and its path: headers, and padding to a block.
+# The overhead per entry, beside its content and its path: headers, and padding to a block.
 _ENTRY_BYTES = 4 << 10
 _GZIP, _ZIP, _EMPTY_ZIP, _USTAR = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06", b"ustar"
 _USTAR_AT = 257
-# Members of a gzip file (RFC 1952, 2.2), of which most have one: an empty one takes time, and is nothing.
+# Limits the members of a gzip file (RFC 1952, 2.2): an empty member costs time and yields nothing. Most files
+# have one member.
 _MOST_MEMBERS = 4_096
-# The window of zlib, and the sign that a header of gzip comes first.
+# The window size of zlib, with the flag that a gzip header comes first.
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
-# The end of a zip archive's directory, the longest comment behind it, the mark of a zip64 one before it, and
-# the beginning of each record, of which there are as many as 16 bits count (APPNOTE.TXT, 4.3).
+# A zip archive's end of central directory, the longest comment after it, the zip64 locator before it, and the
+# signature of a directory record. Records are counted in 16 bits (APPNOTE.TXT, 4.3).
 _END = struct.Struct("<4s4H2LH")
 _LONGEST_COMMENT = (1 << 16) - 1
 _ZIP64_LOCATOR, _ZIP64_LOCATOR_BYTES = b"PK\x06\x07", 20
@@ -38,7 +39,7 @@ _RECORD, _MOST_RECORDS_OF_ZIP = b"PK\x01\x02", (1 << 16) - 1
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 0x1
 _UNIX = 3
-# Entries of a tar archive that are about the next one, or about all.
+# Entries of a tar archive that describe the next entry, or all entries.
 _NAMING = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME})
 _LONGEST_NAMING = 16 << 10
 _SHORTEST_RECORD = 2
@@ -58,20 +59,21 @@ _FAULTS = (
 
 
 def unpack(archive: IO[bytes], size: int, limits: FileLimits, spool: FileSpool) -> list[NewFile]:
-    """Return the files of an archive, whose contents are in the spool.
+    """Return the files of an archive; their contents are in the spool.
 
-    What is no file and no directory is refused, and so is what an upload of single files is refused for. The
-    time is linear in the archive's size and in the limits, and not in the sizes that its headers announce.
+    Entries other than files and directories are refused, and so are files that an upload of single files
+    could not have. The time is linear in the archive's size and in the limits, independently of the sizes
+    that its headers announce.
 
     Args:
-        archive: A file that can be sought, at its start.
+        archive: A seekable file, at its start.
         size: Its size.
         limits: The limits on files.
-        spool: Takes the contents.
+        spool: Receives the contents.
 
     Raises:
-        InvalidValue: It is no such archive, is damaged, or has a link, a device or an unsafe path.
-        TooLarge: It has too much in it.
+        InvalidValue: It is not such an archive, is damaged, or contains a link, a device or an unsafe path.
+        TooLarge: Its contents exceed a limit.
     """
     start = archive.read(_USTAR_AT + len(_USTAR))
     archive.seek(0)
@@ -91,7 +93,7 @@ def unpack(archive: IO[bytes], size: int, limits: FileLimits, spool: FileSpool) 
 
 @contextmanager
 def _described() -> Iterator[None]:
-    """Raise the faults of a damaged archive as one that names no module of this service."""
+    """Convert the errors of a damaged archive into one that does not expose library internals."""
     try:
         yield
     except _FAULTS as error:
@@ -99,7 +101,7 @@ def _described() -> Iterator[None]:
 
 
 class _Gathered:
-    """The files that were taken from an archive so far."""
+    """The files taken from an archive so far."""
 
     def __init__(self, limits: FileLimits, archive_bytes: int, spool: FileSpool) -> None:
         self.files: list[NewFile] = []
@@ -111,12 +113,12 @@ class _Gathered:
 
     @property
     def most_entries(self) -> int:
-        """The most entries that an archive may have: files and their directories."""
+        """The maximum number of entries in an archive: files and their directories."""
         return self._limits.files * (self._limits.depth + 1)
 
     @property
     def stream_bytes(self) -> int:
-        """The most bytes that are read of a tar archive."""
+        """The maximum number of bytes that are read of a tar archive."""
         content = min(self._limits.total_bytes, self._most_bytes)
         return content + self._limits.paths_bytes + _ENTRY_BYTES * (self._limits.files + 16)
 
@@ -124,23 +126,24 @@ class _Gathered:
         """Count an entry.
 
         Raises:
-            InvalidValue: There are too many.
+            InvalidValue: There are too many entries.
         """
         self._entries += 1
         if self._entries > self.most_entries:
             raise InvalidValue(FIELD, text("problems.archive_entries", maximum=self.most_entries))
 
     def add_directory(self, name: str) -> None:
-        """Check the path of a directory, which its files make."""
+        """Check the path of a directory; the directory itself is created by its files."""
         if name not in {".", "./"}:
             FilePath(name.removeprefix("./").removesuffix("/"))
 
     def add(self, name: str, announced: int, pieces: Iterator[bytes]) -> None:
-        """Take a file.
+        """Add a file.
 
         Raises:
-            InvalidValue: Its path is unsafe or collides with another, or it has another size than announced.
-            TooLarge: It is too large, or all together.
+            InvalidValue: Its path is unsafe or collides with another, or its size differs from the announced
+                one.
+            TooLarge: The file or the total is too large.
         """
         path = FilePath(name.removeprefix("./"))
         self._tree.add(path)
@@ -171,7 +174,7 @@ def _unzip(archive: IO[bytes], size: int, gathered: _Gathered) -> None:
         _check_apart(entries, size)
         for entry in entries:
             gathered.count_entry()
-            # The name as it is written: the other one ends at a NUL.
+            # The name as written in the archive: `entry.filename` ends at a NUL.
             name = entry.orig_filename
             if entry.flag_bits & _ENCRYPTED:
                 raise InvalidValue(FIELD, text("problems.archive_encrypted", name=shown(name)))
@@ -191,7 +194,7 @@ def _check_directory(archive: IO[bytes], size: int, most_entries: int) -> None:
     """Check the size of a zip archive's directory, which is read as a whole.
 
     Raises:
-        InvalidValue: It is too large, or there is none.
+        InvalidValue: The directory is too large or missing.
     """
     most_entries = min(most_entries, _MOST_RECORDS_OF_ZIP)
     start = archive.seek(max(size - _END.size - _LONGEST_COMMENT - _ZIP64_LOCATOR_BYTES, 0))
@@ -212,10 +215,10 @@ def _check_directory(archive: IO[bytes], size: int, most_entries: int) -> None:
 
 
 def _check_apart(entries: list[zipfile.ZipInfo], size: int) -> None:
-    """Check that no byte of a zip archive is in two of its files.
+    """Check that the files of a zip archive do not overlap.
 
     Raises:
-        InvalidValue: One is.
+        InvalidValue: Two files overlap.
     """
     end = 0
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
@@ -225,7 +228,7 @@ def _check_apart(entries: list[zipfile.ZipInfo], size: int) -> None:
 
 
 def _untar(plain: "_Bounded", gathered: _Gathered) -> None:
-    """Take the files of a tar archive. Its module would pass over damage, and over the files behind it."""
+    """Take the files of a tar archive. `tarfile` itself would skip damage, and the files after it."""
     long_name: str | None = None
     while (header := plain.read_all(tarfile.BLOCKSIZE, may_end=True)).strip(b"\0"):
         gathered.count_entry()
@@ -248,7 +251,7 @@ def _untar(plain: "_Bounded", gathered: _Gathered) -> None:
 
 
 def _name_of(kind: bytes, content: bytes) -> str | None:
-    """Return the path that an entry gives to the next one, if it gives one."""
+    """Return the path that an entry sets for the next one, if any."""
     if kind == tarfile.GNUTYPE_LONGNAME:
         return content.split(b"\0", 1)[0].decode()
     path = None
@@ -270,7 +273,7 @@ def _no_file(name: str) -> InvalidValue:
 
 
 class _Gunzip(io.RawIOBase):
-    """The content of a gzip file. Python's own reads a header byte by byte, however long its name is."""
+    """The content of a gzip file. Python's `gzip` reads a header byte by byte, however long its name is."""
 
     def __init__(self, archive: IO[bytes]) -> None:
         super().__init__()
@@ -295,7 +298,7 @@ class _Gunzip(io.RawIOBase):
         return 0
 
     def _is_at_end(self) -> bool:
-        """Get more to unpack, if there is any; zeros behind a member are padding."""
+        """Read more input if needed; zeros after a member are padding."""
         while not self._is_all_read and not (self._input.lstrip(b"\0") if self._member.eof else self._input):
             self._input = self._archive.read(_PIECE)
             self._is_all_read = not self._input
@@ -314,18 +317,18 @@ class _Gunzip(io.RawIOBase):
 
 
 class _Bounded:
-    """A stream of which only so much is read."""
+    """A stream that is read only up to a maximum."""
 
     def __init__(self, stream: IO[bytes] | io.BufferedReader, most_bytes: int) -> None:
         self._stream = stream
         self._left = most_bytes
 
     def read_all(self, size: int, *, may_end: bool = False) -> bytes:
-        """Read so many bytes; none at the end of the stream, if it may end here.
+        """Read exactly `size` bytes, or none at the end of the stream if `may_end` is set.
 
         Raises:
-            EOFError: There are fewer.
-            TooLarge: The stream has more than it may have.
+            EOFError: The stream ends early.
+            TooLarge: The stream exceeds its maximum.
         """
         content = b"".join(self.pieces(size))
         if len(content) != size and not (may_end and not content):
@@ -333,10 +336,10 @@ class _Bounded:
         return content
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """Yield so many bytes in pieces; fewer if the stream ends.
+        """Yield `size` bytes in pieces; fewer if the stream ends.
 
         Raises:
-            TooLarge: The stream has more than it may have.
+            TooLarge: The stream exceeds its maximum.
         """
         while size > 0 and (piece := self._stream.read(min(size, _PIECE))):
             size -= len(piece)

@@ -1,4 +1,4 @@
-"""Authentication: from an API key to its caller."""
+"""Authentication of callers by API key."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,11 +13,11 @@ from domain.caller import Caller
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantStatus
 
 # A revoked key is refused everywhere within five seconds: for new requests after this time, for open streams
-# after this time and the interval of their checks.
+# after this time plus their check interval.
 KEPT_S = 2.0
 _CAPACITY = 20_000
 _USE_IS_RECORDED_EVERY = timedelta(minutes=5)
-# The tenant of callers without keys, as long as the database was never within reach.
+# The tenant of callers without keys if the database was never reachable.
 _UNREAD_DEFAULT = Tenant(
     name=DEFAULT_TENANT, status=TenantStatus.ACTIVE, created_at=datetime.min.replace(tzinfo=UTC)
 )
@@ -25,18 +25,18 @@ _UNREAD_DEFAULT = Tenant(
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key and its tenant, as they are stored."""
+    """A key and its tenant, as stored."""
 
     key: ApiKey
     tenant: Tenant
 
     def opens(self, now: datetime) -> bool:
-        """Whether a request with the key is let in."""
+        """Whether a request with the key is accepted."""
         is_active = self.key.status(now) is KeyStatus.ACTIVE
         return is_active and self.tenant.status is not TenantStatus.DELETED
 
     def caller(self, address: str | None) -> Caller:
-        """Return the caller of a request with the key, let in or not."""
+        """Return the caller of a request with the key, whether accepted or not."""
         return Caller(
             tenant=self.tenant,
             principal=f"key:{self.key.id}",
@@ -51,13 +51,13 @@ class StoredKey:
 class Authenticator:
     """Finds the caller of a key, and records the use of keys.
 
-    * A key is known by the digest of its text. Each text is looked up in the same way, so that the answer
-      takes the same time whether it is malformed, unknown, expired or revoked, and has the same words.
-    * The keys of a deleted tenant are refused; those of a suspended one are not.
-    * A stored key is read again after some seconds. While the database is out of reach, a known key is good
-      for the rest of that time.
-    * Without keys, each caller is of the default tenant, as it was read last.
-    * The time of a key's last use is recorded some minutes apart, and off the request's path.
+    * A key is looked up by the digest of its text. Every text is looked up in the same way, so that the
+      response has the same time and message whether the key is malformed, unknown, expired or revoked.
+    * The keys of a deleted tenant are refused; the keys of a suspended one are not.
+    * A stored key is read again after some seconds. While the database is unavailable, a known key stays
+      valid for the rest of that time.
+    * If no keys are required, every caller belongs to the default tenant, as last read.
+    * The time of a key's last use is recorded every few minutes, outside the request.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Authenticator:
         return self._keys.fresh(digest)
 
     def look_up(self, digest: str) -> StoredKey | None:
-        """Read a key from the database; None for one that it does not have.
+        """Read a key from the database; return None if it does not exist.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         at = self._clock.monotonic()
         found = self._unit_of_work.read(lambda transaction: transaction.keys.find(digest))
@@ -91,7 +91,7 @@ class Authenticator:
         return stored
 
     def was_good(self, digest: str) -> bool:
-        """Whether the key opened the service when it was last looked up, however long ago."""
+        """Whether the key was valid when it was last looked up, however long ago."""
         latest = self._keys.latest(digest)
         return latest is not None and latest.opens(self._clock.now())
 
@@ -99,7 +99,7 @@ class Authenticator:
         """Return the caller of a key.
 
         Raises:
-            NotAuthenticated: The key is not in the database, or is expired, revoked, or a deleted tenant's.
+            NotAuthenticated: The key is not in the database, is expired or revoked, or its tenant is deleted.
         """
         now = self._clock.now()
         if stored is None or not stored.opens(now):
@@ -110,17 +110,17 @@ class Authenticator:
         return stored.caller(address)
 
     def cached_default(self) -> Tenant | None:
-        """Return the default tenant as it was read in the last seconds, or None if it was not."""
+        """Return the default tenant if it was read in the last seconds, else None."""
         kept = self._default.fresh(None)
         return None if kept is None else kept.value
 
     def latest_default(self) -> Tenant:
-        """Return the default tenant as it was read last, however long ago; active, if it never was."""
+        """Return the default tenant as last read, however long ago; an active one if it was never read."""
         kept = self._default.latest(None)
         return _UNREAD_DEFAULT if kept is None else kept.value
 
     def read_default(self) -> Tenant:
-        """Read the default tenant; while the database is out of reach, return it as it was read last."""
+        """Read the default tenant; while the database is unavailable, return it as last read."""
         at = self._clock.monotonic()
         try:
             tenant = self._unit_of_work.read(lambda transaction: transaction.tenants.get(DEFAULT_TENANT))
@@ -130,10 +130,10 @@ class Authenticator:
         return self.latest_default()
 
     def record_use(self) -> None:
-        """Store when the keys that were used lately were last used.
+        """Store the time of last use of the keys that were used since the last call.
 
         Raises:
-            DependencyUnavailable: The database is out of reach; they are stored the next time.
+            DependencyUnavailable: The database is unavailable; the times are stored by the next call.
         """
         with self._lock:
             used, self._used = self._used, set()

@@ -1,4 +1,4 @@
-"""The blobs of tenants: stored once for each content, before the transactions that refer to them."""
+"""The blobs of tenants, stored once per content, before the transactions that refer to them."""
 
 import logging
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ from domain.tenant import TenantName
 logger = logging.getLogger("service_server.blobs")
 
 BLOB_CONTENT_TYPE = "application/octet-stream"
-# An object store takes some ten milliseconds to store one.
+# An object store takes some ten milliseconds per object, so that several are stored at once.
 _STORED_AT_ONCE = 8
-# An object that is being deleted is gone within so long, unless its process was killed.
+# The deletion of an object takes no longer than this, unless its process was killed.
 _REMOVAL_RETRY = RetryPolicy((0.1, 0.2, 0.5, 1.0, 2.0))
 
 
 class Blobs:
     """Stores and reads blobs.
 
-    * One that a tenant has already is not stored again.
-    * A blob that is stored is kept for some hours; in that time the transaction of its owner refers to it
-      (`transaction.blobs.refer`), and then it is there as long as an owner is.
+    * A blob that a tenant already has is not stored again.
+    * A stored blob is kept for some hours. In that time the transaction of its owner must refer to it
+      (`transaction.blobs.refer`); then it is kept as long as it has an owner.
 
     Args:
-        removal_retry: When to look again whether an earlier object of the same content is deleted.
+        removal_retry: The delays between checks whether an earlier object with the same content is deleted.
     """
 
     def __init__(
@@ -44,23 +44,23 @@ class Blobs:
         self._removal_retry = removal_retry
 
     def announce(self, tenant: TenantName, blobs: frozenset[BlobRef]) -> frozenset[BlobRef]:
-        """Keep blobs from removal for some hours; return the ones that are to be stored.
+        """Protect blobs from removal for some hours; return the ones that have to be stored.
 
         Raises:
-            StorageUnavailable: Earlier objects of the same content are being deleted.
-            DependencyUnavailable: The database is out of reach.
+            StorageUnavailable: Earlier objects with the same content are being deleted.
+            DependencyUnavailable: The database is unavailable.
         """
         return self._removal_retry(lambda: self._announce(tenant, blobs))
 
     def store(self, tenant: TenantName, contents: Mapping[BlobRef, BlobContent]) -> None:
-        """Store blobs that were announced.
+        """Store announced blobs.
 
         Args:
             tenant: Their owner.
-            contents: Bytes, or functions that open a file with them.
+            contents: Their bytes, or functions that open a file with the bytes.
 
         Raises:
-            StorageUnavailable: The store is out of reach.
+            StorageUnavailable: The store is unavailable.
         """
         if len(contents) == 1:
             ((blob, content),) = contents.items()
@@ -72,11 +72,11 @@ class Blobs:
                 each.result()
 
     def put(self, tenant: TenantName, contents: Mapping[BlobRef, BlobContent]) -> None:
-        """Announce blobs, and store the ones that are missing.
+        """Announce blobs, and store the missing ones.
 
         Raises:
-            StorageUnavailable: As of `announce` and `store`.
-            DependencyUnavailable: The database is out of reach.
+            StorageUnavailable: As for `announce` and `store`.
+            DependencyUnavailable: The database is unavailable.
         """
         missing = self.announce(tenant, frozenset(contents))
         self.store(tenant, {blob: contents[blob] for blob in sorted(missing)})
@@ -85,8 +85,8 @@ class Blobs:
         """Return the bytes of a blob.
 
         Raises:
-            NotFound: It is gone from the store.
-            StorageUnavailable: The store is out of reach, or has other bytes.
+            NotFound: It is no longer in the store.
+            StorageUnavailable: The store is unavailable or returns other bytes.
         """
         return read_blob(self._code_store, tenant, blob)
 
@@ -110,8 +110,8 @@ def read_blob(store: ObjectStore, tenant: TenantName, blob: BlobRef) -> bytes:
     """Return the bytes of a blob from the code store.
 
     Raises:
-        NotFound: It is gone from the store.
-        StorageUnavailable: The store is out of reach, or has other bytes.
+        NotFound: It is no longer in the store.
+        StorageUnavailable: The store is unavailable or returns other bytes.
     """
     key = blob.key(tenant)
     content = store.get(key, blob.size)

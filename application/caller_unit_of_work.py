@@ -1,4 +1,4 @@
-"""Transactions of callers' commands: the effect, its audit entry and its idempotency key, all or nothing."""
+"""Transactions of callers' commands: each writes its effect, audit entry and idempotency key atomically."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,11 +22,11 @@ T = TypeVar("T")
 class CallerUnitOfWork:
     """Runs callers' commands, each in one transaction with its audit entry.
 
-    * A command that is done has its entry in the transaction of its effect.
-    * A command that is refused, which is an error of the domain or of the application, has it in a
-      transaction of its own, after the rollback.
-    * A command that failed because a part of the service is away was not refused, and has none; nor has one
-      that comes again under its idempotency key.
+    * The audit entry of a successful command is written in the transaction of its effect.
+    * The audit entry of a refused command (a domain or application error) is written in a separate
+      transaction, after the rollback.
+    * A command that failed because a dependency is unavailable was not refused and has no entry; nor has a
+      repeated request under the same idempotency key.
     """
 
     def __init__(
@@ -55,22 +55,22 @@ class CallerUnitOfWork:
         asked_for: str = "",
         again: Again[T] | None = None,
     ) -> T:
-        """Run work as `UnitOfWork.run` does, together with its entry.
+        """Run work as `UnitOfWork.run` does, together with its audit entry.
 
         Args:
             caller: The caller.
-            act: The act, of which the entry is.
+            act: The action that the entry records.
             work: Reads and writes, and returns a result.
-            subject: Returns the id or name of the thing that was acted on.
-            project: Returns the project of it.
-            usage: The use that the act adds, or a function that returns it.
-            asked_for: The subject if the act is refused: by the name that the caller gave it.
-            again: The way to the result for a request that is repeated since its answer was lost. Without
-                one, the repeated request is refused.
+            subject: Returns the id or name of the object that was acted on.
+            project: Returns the object's project.
+            usage: The usage that the action adds, or a function that returns it.
+            asked_for: The subject to record if the action is refused: the name that the caller gave.
+            again: Finds the result for a request that is repeated because its response was lost. Without it,
+                a repeated request is refused.
 
         Raises:
-            Repeated: The request came under its idempotency key before, and was done.
-            DependencyUnavailable: As of `UnitOfWork.run`; or an error of the work, which is recorded.
+            Repeated: A request with the same idempotency key was already processed.
+            DependencyUnavailable: As for `UnitOfWork.run`. Errors of `work` are recorded and raised.
         """
         entry_id, at = AuditEntryId(self._ids.new()), self._clock.now()
 
@@ -101,7 +101,7 @@ class CallerUnitOfWork:
 
     @contextmanager
     def recording_refusals(self, caller: Caller, act: Act, asked_for: str) -> Iterator[None]:
-        """Record a refusal that is raised in this context, as by the checks before a transaction."""
+        """Record a refusal raised in this context, for example by a check before a transaction."""
         try:
             yield
         except (DependencyUnavailable, Repeated):
@@ -111,5 +111,5 @@ class CallerUnitOfWork:
             raise
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run work that only reads, and is not recorded."""
+        """Run work that only reads and is not recorded."""
         return self._unit_of_work.read(work)

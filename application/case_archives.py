@@ -1,4 +1,4 @@
-"""The cases in an archive of their inputs and answers."""
+"""Extraction of cases from an archive of inputs and answers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from domain.case_files import find_cases
 from domain.files import FileLimits
 from domain.submission import SubmissionLimits
 
-# Files beside inputs and answers: notes, pictures, generators.
+# The number of files allowed beside inputs and answers, such as notes, pictures and generators.
 _OTHER_FILES = 1_000
 _PATH_BYTES = 128
 
@@ -25,11 +25,11 @@ def read_cases(
         archive: The archive, at its start.
         size: Its size in bytes.
         limits: The limits on files of an upload.
-        bounds: The bounds of cases.
+        bounds: The limits on cases.
 
     Raises:
-        InvalidValue: It is no archive, is damaged, has unsafe paths or no cases.
-        TooLarge: It has too much in it.
+        InvalidValue: It is not an archive, is damaged, or has unsafe paths or no cases.
+        TooLarge: Its contents exceed a limit.
     """
     files = 2 * bounds.cases + _OTHER_FILES
     wider = replace(
@@ -39,7 +39,7 @@ def read_cases(
         total_bytes=bounds.cases_bytes,
         paths_bytes=files * _PATH_BYTES,
     )
-    # The spool is closed when the last of its contents is gone.
+    # The spool is closed when its last content is garbage collected.
     contents = {file.path: file.blob for file in unpack(archive, size, wider, FileSpool())}
     return [
         NewCase(

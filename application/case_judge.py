@@ -38,7 +38,7 @@ _SIGPIPE = 13
 
 
 class NotJudged(Exception):
-    """The engine failed a program that judges, or it was cancelled; the result is the engine's."""
+    """The engine failed to run a judge, or the judge was cancelled; `result` is the engine's."""
 
     def __init__(self, result: ExecutionResult) -> None:
         super().__init__(result.error_message)
@@ -46,20 +46,20 @@ class NotJudged(Exception):
 
 
 class CaseJudge:
-    """Runs a program that is built for cases, and judges them.
+    """Runs a built program for cases, and judges them.
 
-    * A checker that is a program, and an interactor, is built once and run in a sandbox of its own for each
-      case, with limits of its own. It gets the paths of the input, the program's output and the answer.
-    * One that does not build, or fails in any other way, is the verdict `checker_failed` of its cases: with
-      the words of its compiler or its stderr.
+    * A checker program or an interactor is built once and run in a separate sandbox for each case, with
+      separate limits. It gets the paths of the input, the program's output and the answer.
+    * If it does not build or fails in any other way, the verdict of its cases is `checker_failed`, with the
+      output of its compiler or its stderr.
 
     Args:
         program: The program.
         check: Checks an output.
-        interactor: Speaks with the program, or explains why it cannot; None if there is none.
+        interactor: The interactor, or the judgement if it could not be built; None if there is none.
         limits: The limits of the interactor.
         held: Closes all programs.
-        judges: The programs that judge, as they are built.
+        judges: The built checker or interactor.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class CaseJudge:
         self._held = held
 
     def run(self, index: int, case: Case, given: CaseInput) -> CaseResult | ExecutionResult:
-        """Run the program for a case; return the engine's result if that is no verdict."""
+        """Run the program for a case; return the engine's result if there is no verdict."""
         try:
             if self._interactor is None:
                 with self.program.run(given) as report:
@@ -91,7 +91,7 @@ class CaseJudge:
             return error.result
 
     def close(self) -> None:
-        """Forget the programs."""
+        """Close the programs."""
         self._held.close()
 
     def _interact(
@@ -100,7 +100,7 @@ class CaseJudge:
         if isinstance(interactor, Judgement):
             return judge(index, case, EngineReport(_NOT_RUN), lambda *_: interactor)
         files = {_INPUT: given.stdin, _ANSWER: case.expected or b""}
-        # It waits for the program, which may take all of its own time.
+        # The interactor waits for the program, which may use all of its time.
         timeout_ms = self._limits.timeout_ms + given.limits.timeout_ms
         limits = replace(self._limits, timeout_ms=timeout_ms)
         other = CaseInput(
@@ -110,7 +110,7 @@ class CaseJudge:
         with ended.report as report, ended.other as other_report:
             judgement = _judged("interactor", other_report.result, case)
             if not ended.is_first and judgement.verdict is not Verdict.ACCEPTED:
-                # The program may have ended badly for want of its partner.
+                # The program may have failed because its interactor ended first.
                 return judge(index, case, replace(report, result=_ended(report.result)), lambda *_: judgement)
             result = report.result
             if result.signal == _SIGPIPE and not ended.is_first:
@@ -141,17 +141,17 @@ class CaseJudges:
         program: BuiltProgram,
         known: KnownBuilds = no_builds,
     ) -> CaseJudge:
-        """Return the judge of a job, which closes the program too.
+        """Return the judge of a job, which also closes the program.
 
         Args:
             request: The request of the job's program.
-            tenant: The job's.
+            tenant: The job's tenant.
             cases: The job's cases.
             program: The job's program.
-            known: Asked for an earlier build of a program that judges.
+            known: Looks up an earlier build of a judge.
 
         Raises:
-            NotJudged: The engine could not build a program that judges, through no fault of it.
+            NotJudged: The engine could not build a judge, through no fault of the judge.
         """
         with ExitStack() as held:
             held.callback(program.close)
@@ -216,17 +216,17 @@ class CaseJudges:
 
 
 class NoObserver(ExecutionObserver):
-    """The observer of a build that is not its execution's start."""
+    """Ignores the observations of a build that does not start an execution."""
 
     def started(self) -> None:
-        """Record nothing."""
+        """Ignore the start."""
 
     def output(self, chunk: OutputChunk) -> None:
-        """Follow nothing."""
+        """Ignore output."""
 
 
 def with_room(limits: Limits, files: Mapping[str, bytes]) -> Limits:
-    """Return limits with room for files, which are in memory."""
+    """Return limits raised by the size of files that are held in memory."""
     needed_mb = -(-sum(map(len, files.values())) // _MIB)
     return replace(limits, disk_mb=limits.disk_mb + needed_mb, memory_mb=limits.memory_mb + needed_mb)
 
@@ -247,5 +247,5 @@ def _judged(name: str, result: ExecutionResult, case: Case) -> Judgement:
 
 
 def _ended(result: ExecutionResult) -> ExecutionResult:
-    """Return the result of a program whose end is not its own fault."""
+    """Return the result of a program whose failure is not its own fault."""
     return ExecutionResult(status=JobStatus.SUCCESS, resource=result.resource)

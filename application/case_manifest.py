@@ -1,4 +1,4 @@
-"""The cases of a job or a case set in one blob: an index, and behind it all inputs and answers."""
+"""The cases of a job or a case set in one blob: an index, followed by all inputs and answers."""
 
 import json
 import struct
@@ -14,22 +14,22 @@ _MAGIC = b"cases\x00\x00\x01"
 _LENGTH = struct.Struct("<Q")
 _HEAD_BYTES = len(_MAGIC) + _LENGTH.size
 
-# An input or an answer: in memory, or a file of the upload.
+# An input or an answer, in memory or in a file of the upload.
 CaseContent: TypeAlias = bytes | NewBlob
 
 
 class CaseManifest(Sequence[Case]):
-    """Cases that are read from their blob one by one.
+    """Cases that are read one by one from their blob.
 
-    The blob is a mark with the version, the length of the index, the index, and the contents. The index is
-    JSON: for each case its name, arguments, weight, limits and secrecy, and the sizes of its input and of its
-    answer. Contents follow each other in the order of the cases.
+    The blob consists of a magic number with the version, the length of the index, the index, and the
+    contents. The index is JSON. For each case it has the name, arguments, weight, limits and secrecy, and the
+    sizes of input and answer. The contents follow in the order of the cases.
 
     Args:
         blob: The bytes.
 
     Raises:
-        InvalidValue: They are no cases.
+        InvalidValue: The blob is not a valid manifest.
     """
 
     def __init__(self, blob: bytes) -> None:
@@ -83,8 +83,8 @@ def manifest_pieces(
     """Yield the blob of cases in pieces.
 
     Args:
-        cases: The cases, whose own contents are not looked at.
-        contents: The input and the answer of each.
+        cases: The cases; their own contents are ignored.
+        contents: The input and the answer of each case.
     """
     index = json.dumps(
         [

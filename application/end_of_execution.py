@@ -1,4 +1,4 @@
-"""The audit entry of an execution's end, with the use of the service that it adds."""
+"""The audit entry of an execution's end, with the usage that it adds."""
 
 from datetime import datetime
 
@@ -29,7 +29,7 @@ def record_end(
 
 
 def usage_of(result: ExecutionResult, log_bytes: int = 0) -> Usage:
-    """Return the usage of an execution. Its whole time counts where the engine did not measure more."""
+    """Return the usage of an execution; the wall time counts if the engine measured no processor time."""
     resource = result.resource
     if resource is None:
         cpu_ms = None

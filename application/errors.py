@@ -2,24 +2,24 @@
 
 ApplicationError
 ├── NotAuthenticated          the caller has no valid key
-├── NotFound                  the named thing does not exist
-├── Conflict                  it exists, and is not in a state for this
-│   └── AmbiguousJobId        ... for the text names several jobs
-├── Unprocessable             the request is understood and cannot be met here
-│   └── SecretsUnavailable    ... for secret variables cannot be sealed or opened here
-├── BatchRefused              some jobs of a batch cannot be accepted, and so none is
+├── NotFound                  the named object does not exist
+├── Conflict                  it exists, but its state forbids the action
+│   └── AmbiguousJobId        ... because the text matches several jobs
+├── Unprocessable             the request is understood but cannot be satisfied here
+│   └── SecretsUnavailable    ... because secret variables cannot be sealed or opened here
+├── BatchRefused              some jobs of a batch are invalid, so none is accepted
 ├── SignInRefused             a visitor of the dashboard is not signed in
-├── QuotaExceeded             a bound of the tenant's or the key's use is reached
-├── Repeated                  a request came under its idempotency key before
-│   ├── KeyReused             ... which was another request
+├── QuotaExceeded             a quota of the tenant or a limit of the key is reached
+├── Repeated                  a request with the same idempotency key came before
+│   ├── KeyReused             ... and was a different request
 │   ├── RequestInWork         ... and is not answered yet
 │   ├── AlreadyAnswered       ... and is answered
-│   └── AnswerLost            ... and its answer cannot be given again
-└── DependencyUnavailable     a part of the service is out of reach for now
+│   └── AnswerLost            ... and its response cannot be given again
+└── DependencyUnavailable     a dependency of the service is unavailable
     ├── StorageUnavailable    ... the object store
-    └── CommitOutcomeUnknown        ... the database, and a commit's answer was lost with it
-CorruptRow                    not for callers: a job is to be ended without being read
-ConcurrencyConflict                       not for callers: a transaction is to be run again
+    └── CommitOutcomeUnknown  ... the database, during a commit
+CorruptRow                    internal: a job has to be ended without being read
+ConcurrencyConflict           internal: a transaction has to be run again
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ class ApplicationError(Exception):
 
 
 class NotAuthenticated(ApplicationError):
-    """The caller has no valid key. The words are the same for each reason."""
+    """The caller has no valid key. The message is the same for every reason."""
 
     def __init__(self) -> None:
         super().__init__(text("problems.not_authenticated"))
 
 
 class NotFound(ApplicationError):
-    """The named thing does not exist.
+    """The named object does not exist.
 
     Attributes:
         kind: Its kind: a job, a project, a log, a cluster.
@@ -55,11 +55,11 @@ class NotFound(ApplicationError):
 
 
 class Conflict(ApplicationError):
-    """The named thing exists, and its state forbids this."""
+    """The named object exists, but its state forbids the action."""
 
 
 class AmbiguousJobId(Conflict):
-    """A text is the beginning of the ids of several jobs.
+    """A text is a prefix of several job ids.
 
     Attributes:
         candidates: Some of the ids.
@@ -73,10 +73,10 @@ class AmbiguousJobId(Conflict):
 
 
 class Unprocessable(ApplicationError):
-    """The request is understood and cannot be met here.
+    """The request is understood but cannot be satisfied here.
 
     Attributes:
-        field: The name of the value that is in the way.
+        field: The name of the value that is at fault.
     """
 
     def __init__(self, field: str, detail: Text | str) -> None:
@@ -89,9 +89,9 @@ class RefusedJob:
     """A fault of one job of a batch.
 
     Attributes:
-        index: The job's place in the batch, from 0.
-        field: The name of the value that is in the way.
-        detail: The rule, as a sentence.
+        index: The job's position in the batch, from 0.
+        field: The name of the value that is at fault.
+        detail: The rule that is broken, as a sentence.
     """
 
     index: int
@@ -100,10 +100,10 @@ class RefusedJob:
 
 
 class BatchRefused(ApplicationError):
-    """Some jobs of a batch cannot be accepted, and so none is.
+    """Some jobs of a batch are invalid, so none is accepted.
 
     Attributes:
-        faults: The faults, in the order of the jobs; of very many the first ones.
+        faults: The faults, in the order of the jobs; only the first ones if there are many.
     """
 
     def __init__(self, faults: Sequence[RefusedJob], refused: int) -> None:
@@ -112,13 +112,13 @@ class BatchRefused(ApplicationError):
 
 
 class QuotaExceeded(ApplicationError):
-    """A bound of the tenant's or the key's use is reached.
+    """A quota of the tenant or a limit of the key is reached.
 
     Attributes:
-        quota: The name of the bound, as in `Quota`.
-        used: The use of it without this request.
-        allowed: The bound.
-        retry_after_s: When it is worth trying again, in seconds.
+        quota: The name of the quota, as in `Quota`.
+        used: The usage without this request.
+        allowed: The quota.
+        retry_after_s: After how many seconds a retry may succeed.
     """
 
     def __init__(self, quota: str, used: int, allowed: int, retry_after_s: int) -> None:
@@ -130,25 +130,25 @@ class QuotaExceeded(ApplicationError):
 
 
 class SignInRefused(ApplicationError):
-    """A visitor of the dashboard is not signed in; the message is the reason, for people."""
+    """A visitor of the dashboard is not signed in; the message explains the reason to people."""
 
 
 class Repeated(ApplicationError):
-    """A request came under its idempotency key before, so that nothing was done this time."""
+    """A request with the same idempotency key came before, so that nothing was done this time."""
 
 
 class KeyReused(Repeated):
-    """The idempotency key is that of another request."""
+    """The idempotency key belongs to a different request."""
 
     def __init__(self) -> None:
         super().__init__(text("problems.key_reused"))
 
 
 class RequestInWork(Repeated):
-    """The first request under the idempotency key is not answered yet.
+    """The first request with the idempotency key is not answered yet.
 
     Attributes:
-        retry_after_s: When it is worth trying again, in seconds.
+        retry_after_s: After how many seconds a retry may succeed.
     """
 
     retry_after_s = 1
@@ -158,34 +158,34 @@ class RequestInWork(Repeated):
 
 
 class AlreadyAnswered(Repeated):
-    """The first request under the idempotency key is answered, and its answer is stored."""
+    """The first request with the idempotency key is answered, and its response is stored."""
 
     def __init__(self) -> None:
         super().__init__(text("problems.already_answered"))
 
 
 class AnswerLost(Repeated):
-    """The first request under the idempotency key took effect, and its answer cannot be given again."""
+    """The first request with the idempotency key took effect, but its response cannot be given again."""
 
     def __init__(self) -> None:
         super().__init__(text("problems.answer_lost"))
 
 
 class SecretsUnavailable(Unprocessable):
-    """Secret variables cannot be sealed or opened here; the message names the setting and no secret."""
+    """Secret variables cannot be sealed or opened here; the message names the setting, not the secret."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("secret_env", detail)
 
 
 class DependencyUnavailable(ApplicationError):
-    """A part of the service is out of reach for now.
+    """A dependency of the service is unavailable.
 
     Attributes:
         dependency: Its name for an operator: database, object store, queue, engine, metrics.
-        cause: Why it is so.
-        detail: The same in English.
-        retry_after_s: When it is worth trying again, in seconds.
+        cause: Why it is unavailable.
+        detail: The cause in English.
+        retry_after_s: After how many seconds a retry may succeed.
     """
 
     def __init__(self, dependency: str, cause: Text | str, retry_after_s: int = 5) -> None:
@@ -197,22 +197,22 @@ class DependencyUnavailable(ApplicationError):
 
 
 class StorageUnavailable(DependencyUnavailable):
-    """The object store is out of reach, full, or refuses."""
+    """The object store is unavailable or full, or refuses the call."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(OBJECT_STORE, detail)
 
 
 class CommitOutcomeUnknown(DependencyUnavailable):
-    """The database went away while it committed: the change may be stored, and may be not."""
+    """The database failed during a commit: the change may or may not be stored."""
 
 
 class CorruptRow(Exception):
-    """The stored job cannot be read by this version of the service."""
+    """This version of the service cannot read the stored job."""
 
     def __init__(self, job_id: object, cause: Exception) -> None:
         super().__init__(f"what is stored of job {job_id} cannot be read: {cause!r}")
 
 
 class ConcurrencyConflict(Exception):
-    """Another transaction changed the rows that this one decided on: it is run again, whole."""
+    """Another transaction changed the rows that this one is based on; the transaction has to be run again."""

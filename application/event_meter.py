@@ -15,9 +15,9 @@ _MS_PER_S = 1_000
 
 
 class EventMeter(MessageRelay):
-    """Counts events on their way to the relay: after their commit, each once, by who commits.
+    """Counts events on their way to the relay: each once, after its commit, in the process that committed it.
 
-    So the end of a job is counted in each use case, and by one process alone.
+    The end of a job is thus counted for every use case that ends jobs, and in only one process.
     """
 
     def __init__(self, relay: MessageRelay, measurements: Measurements) -> None:
@@ -25,7 +25,7 @@ class EventMeter(MessageRelay):
         self._measurements = measurements
 
     def offer(self, messages: Sequence[Message]) -> None:
-        """Count messages, and pass them on."""
+        """Count messages and forward them."""
         for message in messages:
             count = _COUNTED.get(message.name)
             if count is not None:

@@ -1,4 +1,4 @@
-"""Files of an upload on this machine's disk, while the upload is taken."""
+"""Storage of an upload's files on this machine's disk while the upload is received."""
 
 import hashlib
 import io
@@ -18,14 +18,14 @@ from domain.errors import TooLarge
 
 
 class FileSpool:
-    """Takes files one after the other, into one temporary file that has no name.
+    """Receives files one after the other, into one unnamed temporary file.
 
     Args:
-        max_bytes: The most that it takes.
-        release: Called once, when the disk's space is given back.
+        max_bytes: The maximum total size.
+        release: Called once, when the disk space is freed.
 
     Attributes:
-        size: The bytes that are in it.
+        size: The total size of the received bytes.
     """
 
     def __init__(self, max_bytes: int | None = None, release: Callable[[], object] | None = None) -> None:
@@ -46,25 +46,25 @@ class FileSpool:
         self.close()
 
     def close(self) -> None:
-        """Give the disk's space back."""
+        """Free the disk space."""
         self._release()
 
     def add(self, pieces: Iterable[bytes]) -> NewBlob:
-        """Take a file, and return it with the reference to its content."""
+        """Receive a file; return it with the reference to its content."""
         file = self.begin()
         for piece in pieces:
             file.write(piece)
         return file.finish()
 
     def begin(self) -> "SpooledFile":
-        """Begin a file; the one before must be finished."""
+        """Begin a file; the previous one must be finished."""
         return SpooledFile(self, self.size)
 
     def append(self, piece: bytes | bytearray) -> None:
-        """Write a piece of the file that was begun last.
+        """Write a piece of the current file.
 
         Raises:
-            TooLarge: There is no room for it.
+            TooLarge: It would exceed the maximum size.
         """
         if self._max_bytes is not None and self.size + len(piece) > self._max_bytes:
             raise TooLarge("files", text("problems.files_of_request", maximum=self._max_bytes))
@@ -77,12 +77,12 @@ class FileSpool:
             rest = rest[written:]
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return bytes from a place on; fewer at the end."""
+        """Return up to `size` bytes from an offset; fewer at the end."""
         return b"" if self._file is None else os.pread(self._file.fileno(), size, offset)
 
 
 class SpooledFile:
-    """A file that is being taken."""
+    """A file that is being received."""
 
     def __init__(self, spool: FileSpool, begin: int) -> None:
         self._spool = spool
@@ -91,7 +91,7 @@ class SpooledFile:
         self.size = 0
 
     def write(self, piece: bytes | bytearray) -> None:
-        """Take a piece of it."""
+        """Receive a piece of the file."""
         self._spool.append(piece)
         self._digest.update(piece)
         self.size += len(piece)
@@ -103,7 +103,7 @@ class SpooledFile:
 
 
 class _Slice(io.RawIOBase):
-    """The bytes of one file, for several readers at once: each has a place of its own."""
+    """The bytes of one file. Several readers can each have their own position."""
 
     def __init__(self, spool: FileSpool, begin: int, size: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Requests under idempotency keys: each takes effect once, and its first answer is given again."""
+"""Requests with idempotency keys: each takes effect once, and its first response is given again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ _REFUSALS: dict[KeyState, type[Repeated]] = {
 
 @dataclass(frozen=True, slots=True)
 class Again(Generic[T]):
-    """The way to the result of a command whose answer was lost with its process.
+    """Finds the result of a command whose response was lost with its process.
 
     Attributes:
-        made: What the command makes or changes, as it is recorded with the key.
-        read: Returns the result from it as it is now.
+        made: The object that the command creates or changes, as recorded with the key.
+        read: Returns the result from that object as it is now.
     """
 
     made: str
@@ -46,15 +46,16 @@ class Again(Generic[T]):
 
 
 class IdempotentRequests:
-    """The record of requests under idempotency keys.
+    """The records of requests with idempotency keys.
 
-    * A key is recorded in the transaction of the effect: one that fails leaves no record, and may come again.
-    * A key is known for some time, in which it stands for one request: its method, path, query and body.
-    * The answer is stored once it is made. Where it is overdue, since its process was lost, it is made again
-      of what the request made.
+    * A key is recorded in the transaction of the effect. If the transaction fails there is no record, and the
+      request may be sent again.
+    * While a key is kept, it stands for one request: its method, path, query and body.
+    * The response is stored once it is made. If it is overdue because its process was lost, it is made again
+      from the object that the request created or changed.
 
     Args:
-        kept_hours: How long a key is known.
+        kept_hours: How long a key is kept.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, kept_hours: float) -> None:
@@ -68,13 +69,13 @@ class IdempotentRequests:
         work: Callable[[Transaction], T],
         again: Again[T] | None,
     ) -> T:
-        """Do the work of a command, or return its result if it was done and never answered.
+        """Do the work of a command, or return its result if it was done but never answered.
 
         Raises:
-            KeyReused: The key is that of another request.
+            KeyReused: The key belongs to a different request.
             RequestInWork: The request is being answered.
             AlreadyAnswered: The request is answered.
-            AnswerLost: The request was never answered, and there is no way to its result.
+            AnswerLost: The request was never answered, and its result cannot be found.
         """
         if caller.idempotency is None:
             return work(transaction)
@@ -87,10 +88,10 @@ class IdempotentRequests:
         return again.read(transaction, earlier.made)
 
     def find(self, caller: Caller) -> StoredAnswer | None:
-        """Return the stored answer to the caller's request, if it was answered before.
+        """Return the stored response to the caller's request, if it was answered before.
 
         Raises:
-            KeyReused: The key is that of another request.
+            KeyReused: The key belongs to a different request.
         """
         request = caller.idempotency
         if request is None:
@@ -102,9 +103,9 @@ class IdempotentRequests:
         return found.answer if found is not None and state is KeyState.ANSWERED else None
 
     def keep(self, caller: Caller, answer: StoredAnswer) -> StoredAnswer | None:
-        """Store the answer to the caller's request.
+        """Store the response to the caller's request.
 
-        Returns the answer to give instead where another answer came first, or an earlier request took effect.
+        Returns the response to give instead if another one came first or an earlier request took effect.
         """
         request = caller.idempotency
         if request is None:
@@ -124,7 +125,7 @@ class IdempotentRequests:
         return self._unit_of_work.run(work)
 
     def _record(self, transaction: Transaction, caller: Caller, record: KeyRecord) -> KeyRecord | None:
-        """Record a key; return None if it is new, or the record of a request that was never answered."""
+        """Record a key; return None if it is new, else the record of a request that was never answered."""
         keys, tenant = transaction.idempotency_keys, caller.tenant.name
         if keys.add(tenant, record):
             return None
@@ -140,7 +141,7 @@ class IdempotentRequests:
 
 
 def job_again(caller: Caller, job_id: JobId) -> Again[JobView]:
-    """Return the way to a command's job as it is now."""
+    """Return a way to find a command's job as it is now."""
 
     def read(transaction: Transaction, made: str) -> JobView:
         job, project = transaction.jobs.get_with_project_or_raise(caller, JobId(UUID(made)))
@@ -152,14 +153,14 @@ def job_again(caller: Caller, job_id: JobId) -> Again[JobView]:
 
 
 def batch_again(caller: Caller, batch_id: BatchId) -> Again[BatchView]:
-    """Return the way to a command's batch as it is now."""
+    """Return a way to find a command's batch as it is now."""
     return Again(
         str(batch_id), lambda transaction, made: read_batch(transaction, caller, BatchId(UUID(made)))
     )
 
 
 def project_again(caller: Caller, reference: ProjectId | ProjectName) -> Again[Project]:
-    """Return the way to a command's project as it is now."""
+    """Return a way to find a command's project as it is now."""
 
     def read(transaction: Transaction, _made: str) -> Project:
         project = transaction.projects.get(caller, reference)

@@ -9,7 +9,7 @@ from domain.values import ExecutionId, JobId
 
 
 class InFlightCases:
-    """The ranges of cases that this process has claimed and not finished. Safe to use by several threads."""
+    """The ranges of cases that this process has claimed and not finished. Thread-safe."""
 
     def __init__(self) -> None:
         self._ranges: dict[UUID, tuple[ExecutionId, JobId]] = {}
@@ -21,7 +21,7 @@ class InFlightCases:
 
         Args:
             range_id: The range.
-            execution_id: The execution for which the program was built here.
+            execution_id: The execution that the program was built for here.
             job_id: Its job.
         """
         with self._changed:
@@ -34,21 +34,21 @@ class InFlightCases:
                 self._changed.notify_all()
 
     def snapshot(self) -> Mapping[UUID, tuple[ExecutionId, JobId]]:
-        """Return the ranges in flight, as they are at this moment."""
+        """Return a snapshot of the ranges in flight."""
         with self._changed:
             return dict(self._ranges)
 
     def works_on(self, job_id: JobId) -> bool:
-        """Whether cases of a job are run here."""
+        """Whether cases of a job are running here."""
         with self._changed:
             return any(job == job_id for _, job in self._ranges.values())
 
     def wait_for_change(self, timeout_s: float) -> None:
-        """Wait until a range is finished here, or the time is over."""
+        """Wait until a range is finished here, or until the timeout."""
         with self._changed:
             self._changed.wait(timeout_s)
 
     def wait_until_empty(self, timeout_s: float) -> bool:
-        """Wait until nothing is in flight; return False if that takes longer than the timeout."""
+        """Wait until nothing is in flight; return False on timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._ranges, timeout_s)

@@ -9,7 +9,7 @@ from domain.values import ExecutionId, JobId
 
 
 class InFlightExecutions:
-    """The executions that this process has claimed and not finished. Safe to use from several threads."""
+    """The executions that this process has claimed and not finished. Thread-safe."""
 
     def __init__(self) -> None:
         self._jobs: dict[ExecutionId, JobId] = {}
@@ -29,7 +29,7 @@ class InFlightExecutions:
                 self._changed.notify_all()
 
     def snapshot(self) -> Mapping[ExecutionId, JobId]:
-        """Return the executions in flight and their jobs, as they are at this moment."""
+        """Return a snapshot of the executions in flight and their jobs."""
         with self._changed:
             return dict(self._jobs)
 
@@ -39,20 +39,20 @@ class InFlightExecutions:
             return execution_id in self._jobs
 
     def mark_for_requeue(self, execution_ids: Collection[ExecutionId]) -> None:
-        """Have executions requeued once they are stopped, rather than completed as cancelled."""
+        """Mark executions to be requeued once they are stopped, rather than completed as cancelled."""
         self._to_requeue = frozenset(execution_ids)
 
     def is_marked_for_requeue(self, execution_id: ExecutionId) -> bool:
-        """Whether the execution is to be requeued."""
+        """Whether the execution is marked to be requeued."""
         return execution_id in self._to_requeue
 
     def wait_until_empty(self, timeout_s: float) -> bool:
-        """Wait until nothing is in flight; return False if that takes longer than the timeout."""
+        """Wait until nothing is in flight; return False on timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._jobs, timeout_s)
 
     def wait_while_they_end(self, pause_s: float) -> bool:
-        """Wait until nothing is in flight; return False when none has ended for as long as the pause."""
+        """Wait until nothing is in flight; return False if no execution ends within the pause."""
         with self._changed:
             while self._jobs:
                 before = len(self._jobs)

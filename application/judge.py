@@ -1,4 +1,4 @@
-"""From the report of a program that was run for a case to the result of the case."""
+"""Conversion of the report on a program that was run for a case into the case's result."""
 
 from collections.abc import Callable
 from typing import IO
@@ -11,16 +11,16 @@ Check = Callable[[Case, IO[bytes] | None], Judgement]
 
 
 def judge(index: int, case: Case, report: EngineReport, check: Check) -> CaseResult:
-    """Return the result of a case whose program has ended, well or not.
+    """Return the result of a case whose program has ended, successfully or not.
 
     Args:
-        index: The place of the case in its job.
+        index: The position of the case in its job.
         case: The case.
-        report: The end of the program.
-        check: Checks the output of one that has ended well.
+        report: The engine's report on the program.
+        check: Checks the output if the program ended successfully.
 
     Raises:
-        InvalidValue: The report is no verdict on the program.
+        InvalidValue: The report does not allow a verdict on the program.
     """
     result = report.result
     failure = verdict_without_check(result)

@@ -1,4 +1,4 @@
-"""The files of builds of checkers and interactors, kept in this process for the next jobs with the same."""
+"""A cache of built checkers and interactors, for the next jobs that use the same ones."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -10,12 +10,12 @@ _Key = tuple[TenantName, JudgeProgram]
 
 
 class JudgeTrees:
-    """The files of the builds that were used last, up to a size. Safe to use from several threads.
+    """The files of the most recently used builds, up to a size. Safe to use from several threads.
 
     A checker is the same for all jobs with the same cases, and takes seconds to build.
 
     Args:
-        max_bytes: The size of all together. What is larger alone is not kept.
+        max_bytes: The maximum total size. A larger build is not cached.
     """
 
     def __init__(self, max_bytes: int = 64 << 20) -> None:
@@ -25,7 +25,7 @@ class JudgeTrees:
         self._lock = Lock()
 
     def get(self, tenant: TenantName, program: JudgeProgram) -> bytes | None:
-        """Return the files of a build; None if they are not kept."""
+        """Return the files of a build; None if they are not cached."""
         with self._lock:
             tree = self._trees.get((tenant, program))
             if tree is not None:
@@ -33,7 +33,7 @@ class JudgeTrees:
             return tree
 
     def put(self, tenant: TenantName, program: JudgeProgram, tree: bytes) -> None:
-        """Keep the files of a build in place of the ones that were not used for the longest time."""
+        """Cache the files of a build, evicting the least recently used ones."""
         with self._lock:
             self._size -= len(self._trees.pop((tenant, program), b""))
             if len(tree) > self._max_bytes:

@@ -1,4 +1,4 @@
-"""The log objects of executions: their form, and their writing."""
+"""The log objects of executions: their format, and their writing."""
 
 import base64
 import codecs
@@ -30,31 +30,30 @@ logger = logging.getLogger("service_server.executions")
 LOG_PREFIX = "logs/"
 _PIECE_BYTES = 48 * 1024  # a multiple of three, so that pieces of base64 join without padding
 _IN_MEMORY_BYTES = 256 * 1024
-# How large a log of an engine's own may be to be looked into.
+# The maximum size of an engine's own log that is inspected.
 _LOOKED_INTO_BYTES = 4 << 20
 
 
 class LogArchive:
-    """Writes the log object of an execution: a JSON document with the figures and all that was written.
+    """Writes the log object of an execution: a JSON document with its figures and its whole output.
 
-    `stdout` and `stderr` are text, in which U+FFFD stands for bytes outside UTF-8; a stream with such bytes
-    is there a second time, exact, as `stdout_base64` or `stderr_base64`. `arrivals` has the times at which
-    output came. Output passes through in pieces, so
-    memory stays flat however much the program wrote.
+    `stdout` and `stderr` are text, in which U+FFFD replaces bytes that are not UTF-8; a stream with such
+    bytes is also included exactly, as `stdout_base64` or `stderr_base64`. `arrivals` has the times at which
+    output arrived. Output is processed in pieces, so that memory use does not depend on its size.
 
-    A log's key follows from its content, and no log replaces another: of several reports of one execution,
-    each has its own log, and the one that counts keeps the log that it names.
+    A log's key is derived from its content, and no log replaces another: each of several reports about one
+    execution has its own log, and the report that counts keeps the log that it names.
 
-    An engine may have written the log itself, and in any form. It is the execution's log where it is there
-    and does not name another, and where its key is that of a log, outside every other tenant's, and no other
-    job has it; where that cannot be found out, one is written here. An engine does not make one job's log
-    another's.
+    An engine may have written the log itself, in any format. Its log is used if it exists and does not name
+    another execution, its key is a log key outside other tenants' prefixes, and no other job has it. If that
+    cannot be determined, a log is written here. In this way an engine cannot assign one job's log to another.
 
     Args:
-        job_queries: The reads of the jobs that have a log.
-        log_store: Where logs are kept.
+        job_queries: Finds the jobs that own a log.
+        log_store: The store of logs.
         retry: The retries of storing a log.
-        spool_directory: Where a log that is too large for memory is put together; None for the system's own.
+        spool_directory: The directory in which a log that is too large for memory is assembled; None for the
+            system's default.
     """
 
     def __init__(
@@ -73,12 +72,12 @@ class LogArchive:
     def compose(
         self, job: Job, execution_id: ExecutionId, report: EngineReport
     ) -> Iterator[tuple[ExecutionResult, IO[bytes] | None, int]]:
-        """Give an execution's result with the key of its log, the log to be stored under it, and its size.
+        """Yield an execution's result with the key of its log, the log to store under that key, and its size.
 
-        The log is None where its engine has written one itself.
+        The log is None if the engine has written it.
 
         Raises:
-            OSError: The log cannot be put together: the disk is full.
+            OSError: The log cannot be assembled because the disk is full.
         """
         if report.result.log_key is not None:
             size = self._size_of_engines_log(job, execution_id, report.result.log_key)
@@ -99,10 +98,10 @@ class LogArchive:
             yield replace(result, log_key=key), document, size
 
     def store(self, key: ObjectKey, log: IO[bytes]) -> None:
-        """Store a log, from where its stream stands to its end.
+        """Store a log, from its stream's current position to the end.
 
         Raises:
-            StorageUnavailable: The log store is out of reach, full, or refuses.
+            StorageUnavailable: The log store is unavailable or full, or refuses the log.
         """
         start = log.tell()
         self._retry(lambda: self._put(key, log, start))
@@ -132,11 +131,11 @@ class LogArchive:
 
     def _put(self, key: ObjectKey, log: IO[bytes], start: int) -> None:
         log.seek(start)
-        self._log_store.put(key, log, "application/json")  # one that is there already is the same
+        self._log_store.put(key, log, "application/json")  # an existing object has the same content
 
 
 def without_log(result: ExecutionResult) -> ExecutionResult:
-    """Return the result in place of one whose log cannot be stored: FAILED, for any end of its program."""
+    """Return the result to use if its log cannot be stored: FAILED, unless the execution was cancelled."""
     if result.status is JobStatus.CANCELLED:
         return replace(result, log_key=None)
     return replace(
@@ -159,7 +158,7 @@ def _identity(job: Job, execution_id: ExecutionId) -> Mapping[str, str]:
 def _is_another_s(log: bytes, identity: Mapping[str, str]) -> bool:
     try:
         fields = json.loads(log)
-    except (ValueError, RecursionError):  # in a form of its engine's own
+    except (ValueError, RecursionError):  # in a format of the engine's own
         return False
     if not isinstance(fields, dict):
         return False
@@ -222,5 +221,5 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _json_text(text: str) -> bytes:
-    """Write the inside of a JSON string, in UTF-8: escapes would double the size of text outside ASCII."""
+    """Return the inside of a JSON string, in UTF-8: escapes would double the size of non-ASCII text."""
     return json.dumps(text, ensure_ascii=False).encode()[1:-1]

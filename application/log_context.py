@@ -1,4 +1,4 @@
-"""The request, tenant, job and trace that log lines are about, and the mark of lines about an outage."""
+"""The request, tenant, job and trace that log lines refer to, and the marking of lines about an outage."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,17 +14,17 @@ from domain.trace_context import TraceContext
 # The fields of a line beside its time, level, logger and message.
 LOG_FIELDS = ("request_id", "tenant", "project_id", "job_id", "execution_id", "trace_id")
 NO_REQUEST = "-"
-# The id by which a request is known to its caller; of an execution, that of the request which asked for it.
+# The request id known to the caller; for an execution, the id of the request that asked for it.
 request_id: ContextVar[str] = ContextVar("service_server_request_id", default=NO_REQUEST)
-# The place of the current work in a trace: its caller's, or a span of this process.
+# The current trace context: the caller's, or a span of this process.
 trace_context: ContextVar[TraceContext | None] = ContextVar("service_server_trace_context", default=None)
-# Of the caller whose request is being answered.
+# The tenant of the caller whose request is being answered.
 tenant: ContextVar[TenantName | None] = ContextVar("service_server_tenant", default=None)
 _job: ContextVar[Mapping[str, str] | None] = ContextVar("service_server_job", default=None)
 
 
 def current_request_id() -> str | None:
-    """Return the id of the request that is being answered, or worked for; None if there is none."""
+    """Return the id of the request that this work belongs to; None if there is none."""
     current = request_id.get()
     return None if current == NO_REQUEST else current
 
@@ -37,9 +37,9 @@ def current_trace_id() -> str | None:
 
 @contextmanager
 def logging_about(job: Job | None, execution: Execution | None = None) -> Iterator[None]:
-    """Have the lines that are logged in this context name a job, its tenant, execution, request and trace.
+    """Add a job, its tenant, execution, request and trace to the lines that are logged in this context.
 
-    The work goes on with the trace of the execution, if it has one.
+    The work continues the trace of the execution, if it has one.
     """
     fields: dict[str, str] = {}
     if execution is not None:
@@ -61,7 +61,7 @@ def logging_about(job: Job | None, execution: Execution | None = None) -> Iterat
 
 @contextmanager
 def working_in(trace: TraceContext | None) -> Iterator[None]:
-    """Have the work in this context go on with a trace, or none."""
+    """Continue a trace in this context, or none."""
     token = trace_context.set(trace)
     try:
         yield
@@ -70,7 +70,7 @@ def working_in(trace: TraceContext | None) -> Iterator[None]:
 
 
 def log_fields() -> Mapping[str, str]:
-    """Return the names of the subjects of a line that is logged now, in the order of `LOG_FIELDS`."""
+    """Return the fields of a line that is logged now, in the order of `LOG_FIELDS`."""
     fields = {
         "request_id": current_request_id(),
         "tenant": None if (caller := tenant.get()) is None else str(caller),
@@ -81,7 +81,7 @@ def log_fields() -> Mapping[str, str]:
 
 
 def outage(dependency: str, detail: str) -> Mapping[str, Any]:
-    """Return the `extra` of a log line about an outage, whose lines are counted, not repeated."""
+    """Return the `extra` of a log line about an outage; such lines are counted rather than repeated."""
     return {"outage": (dependency, detail)}
 
 

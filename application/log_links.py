@@ -10,22 +10,22 @@ from application.ports.clock import Clock
 from domain.values import ObjectKey
 
 LINK_PATH = "/api/log-link"
-# The key is for nothing but these signatures, of this form.
+# The derived key is used only for signatures of this format.
 _CONTEXT = b"service-server log link 1"
-# Links that are made within a minute are the same, so that answers with them can be compared.
+# Links made within the same minute are equal, so that responses with links can be compared.
 _STEP_S = 60
 _MAX_DIGITS = 12
-# Of lists that are asked for again, as the dashboard does.
+# For lists that are requested repeatedly, as by the dashboard.
 _KEPT_LINKS = 4_096
 
 
 class LogLinks:
-    """Makes links to logs, each for one log and for a time, and checks them.
+    """Creates and verifies links, each to one log and for a limited time.
 
     Args:
-        key: The secret of the installation. Every process that serves it has the same.
+        key: The secret of the installation, shared by all of its processes.
         base_url: The address of this service for clients.
-        expiry_s: For how long a link is good, in seconds; up to a minute longer.
+        expiry_s: How long a link is valid, in seconds; up to a minute longer.
     """
 
     def __init__(self, key: bytes, base_url: str, expiry_s: int, clock: Clock) -> None:
@@ -42,7 +42,7 @@ class LogLinks:
 
     def _make(self, log_key: ObjectKey, expires: int) -> str:
         signature = self._signature(log_key, expires)
-        # By segments: a text that is unreserved throughout is quoted in a single step.
+        # By segment, because text with only unreserved characters is quoted in a single step.
         quoted = "%2F".join(quote(segment, safe="") for segment in log_key.value.split("/"))
         return f"{self._base_url}{LINK_PATH}?log_key={quoted}&expires={expires}&signature={signature}"
 

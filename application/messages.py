@@ -1,4 +1,4 @@
-"""Domain events in their serializable form."""
+"""Domain events in serializable form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -20,7 +20,8 @@ from domain.values import MessageId
 
 MESSAGE_VERSION = 1
 _TRACE = "trace"
-# Executions that wait are found without them by the reaper, and progress by its watchers, a moment later.
+# Messages that may be lost: the reaper finds waiting executions, and watchers see progress, a moment later
+# without them.
 _WAKE_UPS = frozenset(
     event.__name__
     for event in (JobSubmitted, JobStarted, ExecutionStarted, JobRetried, BatchSubmitted, CasesJudged)
@@ -41,7 +42,7 @@ class Message:
 
     @classmethod
     def of(cls, message_id: MessageId, event: Event, trace: TraceContext | None = None) -> "Message":
-        """Convert an event, of the trace that it happened in."""
+        """Convert an event and the trace in which it happened."""
         body = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
         traced = {} if trace is None else {_TRACE: str(trace)}
         return cls(
@@ -50,12 +51,12 @@ class Message:
 
     @property
     def may_be_lost(self) -> bool:
-        """Whether it is no more than a wake-up, and is not stored in the outbox."""
+        """Whether it is only a wake-up, which is not stored in the outbox."""
         return self.name in _WAKE_UPS
 
     @property
     def trace(self) -> TraceContext | None:
-        """The trace that the event happened in."""
+        """The trace in which the event happened."""
         return TraceContext.of_text(self.body.get(_TRACE))
 
 

@@ -1,7 +1,7 @@
 """The metrics of the service, as a table: names, help texts, labels with their values, and buckets.
 
-Every label has a fixed set of values, or comes from a table of the program that has so many rows at most. No
-value is a caller's: the number of series does not grow with tenants, projects or jobs.
+Every label has a fixed set of values, or takes them from a table of the program with a limited number of
+rows. No value comes from a caller, so the number of series does not grow with tenants, projects or jobs.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from domain.language import LANGUAGES
 from domain.quota import QUOTA_NAMES
 
 PREFIX = "service_server_"
-# In place of a value that a label does not have.
+# Replaces a value that a label does not have.
 OTHER = "other"
 
 
@@ -21,8 +21,8 @@ class Label:
     """A label and its values.
 
     Attributes:
-        values: The values; None if they are a table's of another part of the program.
-        at_most: The number of values that such a table has at most; a further one counts as OTHER.
+        values: The values; None if they come from a table in another part of the program.
+        at_most: The maximum number of values in that table; any further value counts as OTHER.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Label:
 
     @property
     def size(self) -> int:
-        """The number of values that it can have, OTHER included."""
+        """The maximum number of values, including OTHER."""
         return 1 + (self.at_most if self.values is None else len(self.values | {OTHER}) - 1)
 
 
@@ -44,9 +44,10 @@ class Metric:
     """A metric.
 
     Attributes:
-        name: Its name without the prefix, and without the suffix that its kind has in the text.
+        name: Its name without the prefix, and without the suffix of its kind.
         help: An explanation in one sentence.
-        is_shared: Whether each process shows the same figure, for it is read from the database or the queue.
+        is_shared: Whether every process reports the same figure, because it is read from the database or the
+            queue.
     """
 
     name: str
@@ -60,8 +61,8 @@ class Counter(Metric):
     """A number that only grows while the process lives.
 
     Attributes:
-        begins_with: Values of each label whose series are there from the start, at 0. A counter of few series
-            has all of them.
+        begins_with: Label values whose series exist from the start, at 0. A counter with few series has all
+            of them from the start.
     """
 
     begins_with: tuple[frozenset[str], ...] = field(default=(), kw_only=True)
@@ -74,7 +75,7 @@ class Gauge(Metric):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram(Metric):
-    """Counts of values by their size.
+    """Counts of values by size.
 
     Attributes:
         buckets: The upper bounds, ascending.
@@ -88,13 +89,13 @@ def series_of(metric: Metric) -> int:
     series = 1
     for label in metric.labels:
         series *= label.size
-    # A histogram has its buckets, the one without a bound, the sum and the count.
+    # A histogram has its buckets, the unbounded bucket, the sum and the count.
     return series * (len(metric.buckets) + 3) if isinstance(metric, Histogram) else series
 
 
-# Pairs of a method and a route. Pages of one section of the dashboard are one route.
+# The number of pairs of a method and a route. Pages of one section of the dashboard count as one route.
 MAX_ROUTES = 140
-# Kinds of interpreters and compilers that are started ahead of their jobs.
+# The number of kinds of interpreters and compilers that are started ahead of their jobs.
 MAX_WARM_KINDS = 12
 
 _ROUTE = Label("route", at_most=MAX_ROUTES)
@@ -118,7 +119,7 @@ _DEPENDENCY = _label(
 _STORE = _label("store", ("code", "log"))
 _KIND = Label("kind", at_most=MAX_WARM_KINDS)
 
-# A request that answers from memory takes a millisecond, and an upload some; a waiting one up to a minute.
+# Requests answered from memory take a millisecond, uploads several, and waiting callers up to a minute.
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
 # From a warm start on an idle machine to an hour in a queue.
 _WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1_800.0)
@@ -126,7 +127,7 @@ _WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 
 _RUN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
 _STORAGE_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 3.0, 10.0)
 _BYTES_BUCKETS = (1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20)
-# A purge holds no lock for longer than 50 ms.
+# The transactions of a purge should hold locks for less than 50 ms.
 _PURGE_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 HTTP_REQUESTS = Counter(
@@ -156,7 +157,8 @@ QUOTA_REFUSALS = Counter(
     (_label("quota", QUOTA_NAMES | {"requests_per_s_of_key", "failed_keys_per_minute"}),),
 )
 
-# Why a job ends that its program is not to blame for: alerts are about the first job, too.
+# Reasons of failures that are not the program's fault; their series start at 0 so that alerts fire on the
+# first such job.
 FAULTS = frozenset(
     {
         Reason.ENGINE_ERROR,

@@ -1,4 +1,4 @@
-"""Bytes and files that callers bring, and that programs write, on their way to the store."""
+"""Bytes and files from callers and programs, on their way to the store."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ BlobContent: TypeAlias = bytes | Callable[[], IO[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class NewBlob:
-    """Bytes that a caller brings.
+    """Bytes given by a caller or written by a program.
 
     Attributes:
-        content: None if its tenant has it already, with another job.
+        content: None if the tenant already has the bytes, with another job.
     """
 
     ref: BlobRef
@@ -26,26 +26,26 @@ class NewBlob:
 
     @classmethod
     def of(cls, content: bytes) -> Self:
-        """Return some bytes with their reference."""
+        """Return bytes with their reference."""
         return cls(BlobRef.of(content), content)
 
     def open(self) -> IO[bytes]:
-        """Return a file with the bytes, at its start."""
+        """Return a file with the bytes, positioned at its start."""
         return self.content() if callable(self.content) else BytesIO(self.content or b"")
 
     def read(self) -> bytes:
-        """Return the bytes; none for ones that the tenant has already."""
+        """Return the bytes; empty if the tenant already has them."""
         return b"".join(self.pieces())
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the bytes in pieces; none for ones that the tenant has already."""
+        """Yield the bytes in pieces; nothing if the tenant already has them."""
         with self.open() as file:
             yield from iter(partial(file.read, _PIECE), b"")
 
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file that a caller brings, under the path that the caller gave it."""
+    """A file given by a caller, under the caller's path."""
 
     path: str
     blob: NewBlob

@@ -1,4 +1,4 @@
-"""The way of domain events into the outbox."""
+"""Writing of domain events to the outbox."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,24 +13,24 @@ from domain.values import MessageId
 
 
 class OutboxWriter:
-    """Writes domain events to the outbox of a transaction, as messages, and to webhooks."""
+    """Writes domain events as messages to the outbox of a transaction, and to webhooks."""
 
     def __init__(self, ids: IdGenerator, webhook_writer: WebhookWriter) -> None:
         self._ids = ids
         self._webhook_writer = webhook_writer
 
     def messages(self, events: Iterable[Event]) -> list[Message]:
-        """Turn events into messages of the current trace, each with a new id."""
+        """Convert events to messages of the current trace, each with a new id."""
         trace = trace_context.get()
         return [Message.of(MessageId(self._ids.new()), event, trace) for event in events]
 
     def add(self, transaction: Transaction, events: Sequence[Event], job: Job | None) -> None:
-        """Add events, to be published once the transaction has committed.
+        """Add events, which are published after the transaction commits.
 
         Args:
             transaction: The transaction of the events.
             events: The events of one job.
-            job: The job as it is then; None for one that cannot be read, of which no webhook can be written.
+            job: The job after the events; None if it cannot be read, in which case no webhook is written.
         """
         transaction.outbox.add(self.messages(events))
         if job is not None:

@@ -1,4 +1,4 @@
-"""The outputs that were read last, in temporary files: a page that is scrolled reads one of them in parts."""
+"""A cache of recently read outputs in temporary files, for pages that read an output in parts."""
 
 import logging
 from collections import OrderedDict
@@ -18,40 +18,40 @@ U = TypeVar("U")
 
 logger = logging.getLogger("service_server.output")
 
-# Smaller outputs are read from their log again sooner than they are found here.
+# Reading smaller outputs from their log is faster than this cache.
 _SMALL_BYTES = 256 << 10
-# Each may have two files, of which a process has only so many.
+# Each entry may hold two open files, and a process may have only a limited number.
 _MAX_ENTRIES = 32
-# A log that was deleted meanwhile is not answered for longer.
+# Limits how long a deleted log can still be served.
 _KEPT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class LogOutputs(Generic[T]):
-    """The streams of a log, as far as it has them, and the times of their arrival, if it has those."""
+    """The streams that a log has, and the times of their arrival, if it has them."""
 
     streams: Mapping[Stream, T]
     arrivals: Arrivals | None = None
 
     def converted(self, convert: Callable[[T], U]) -> "LogOutputs[U]":
-        """Return the same with each stream in another form."""
+        """Return the same outputs with each stream converted."""
         return LogOutputs({name: convert(stream) for name, stream in self.streams.items()}, self.arrivals)
 
 
 class OutputBytes:
-    """The bytes of an output, in memory or in a temporary file; safe to read from several threads."""
+    """The bytes of an output, in memory or in a temporary file. Safe to read from several threads."""
 
     def __init__(self, content: bytes | FileSpool) -> None:
         self._content = content
         self.size = content.size if isinstance(content, FileSpool) else len(content)
 
     def read(self, begin: int, end: int) -> bytes:
-        """Return the bytes from `begin` to before `end`, as far as there are some."""
+        """Return the bytes from `begin` to before `end`; fewer at the end of the output."""
         if not isinstance(self._content, FileSpool):
             return self._content[begin:end]
         pieces = []
         while begin < end and (piece := self._content.read(begin, end - begin)):
-            pieces.append(piece)  # the system reads no more than 2 GiB at once
+            pieces.append(piece)  # one read returns at most 2 GiB
             begin += len(piece)
         return b"".join(pieces)
 
@@ -64,13 +64,13 @@ class _Entry:
 
 
 class OutputCache:
-    """Keeps outputs that were read from their logs, for some minutes; the longest unread give way.
+    """Caches outputs read from their logs for some minutes, evicting the least recently used ones.
 
-    It is safe to use from several threads, of which one reads a log that several ask for.
+    It is safe to use from several threads; if several request the same log, one of them reads it.
 
     Args:
         clock: A clock.
-        max_bytes: The space on the disk for all of them. Larger outputs are not kept.
+        max_bytes: The maximum total size on disk. Larger outputs are not cached.
     """
 
     def __init__(self, clock: Clock, max_bytes: int) -> None:
@@ -81,10 +81,10 @@ class OutputCache:
         self._lock = Lock()
 
     def get(self, log_key: ObjectKey, load: Callable[[], LogOutputs[bytes]]) -> LogOutputs[OutputBytes]:
-        """Return the outputs of a log that are kept, or load them, and keep them if they are large.
+        """Return the cached outputs of a log, or load them, and cache them if they are large.
 
         Raises:
-            Exception: As `load` does.
+            Exception: Any error of `load`.
         """
         with self._lock:
             loading = self._loading.setdefault(log_key, Lock())

@@ -1,4 +1,4 @@
-"""The lines of an output: where they are, and which of them have a text."""
+"""The lines of an output: their positions, and searches in them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ from application.output_styles import MAX_SEQUENCE_BYTES, TextStyle, with_sequen
 BLOCK_BYTES = 64 << 10
 MAX_MATCHES = 1_000
 _PIECE_BYTES = 256 << 10
-# Escape sequences (ECMA-48), which terminals do not show: control sequences, control strings of a bounded
-# length, and the others. No part of one can be taken for another part, so the time is linear.
+# Escape sequences (ECMA-48), which terminals do not show: control sequences, control strings of limited
+# length, and others. The alternatives cannot overlap, so that matching takes linear time.
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|[\]PX^_][^\x07\x1b\n]{0,4096}+(?:\x07|\x1b\\)|[ -/]*+[0-~])"
 )
@@ -20,10 +20,10 @@ _NEWLINE = b"\n"
 
 @dataclass(frozen=True, slots=True)
 class LineIndex:
-    """The number of newlines in each block of an output, all blocks but the last of `block_bytes`.
+    """The number of newlines in each block of an output. All blocks except the last have `block_bytes`.
 
     Attributes:
-        styles: The style with which each block begins, in parameters of a sequence (SGR).
+        styles: The style with which each block begins, as parameters of an SGR sequence.
     """
 
     size: int
@@ -34,10 +34,10 @@ class LineIndex:
 
 @dataclass(frozen=True, slots=True)
 class LineMatches:
-    """Numbers of lines that have a text, from 1 on.
+    """The numbers of lines that contain a text, counted from 1.
 
     Attributes:
-        next_line: The line from which on to look for more of them; None if there are no more.
+        next_line: The line at which to continue the search; None if there are no more matches.
     """
 
     lines: Sequence[int]
@@ -45,7 +45,7 @@ class LineMatches:
 
 
 def index_lines(output: OutputBytes) -> LineIndex:
-    """Count the newlines of an output by blocks, and find the style with which each one begins."""
+    """Count the newlines of an output by block, and find the style with which each block begins."""
     newlines: list[int] = []
     styles: list[str] = []
     style = TextStyle()
@@ -58,15 +58,15 @@ def index_lines(output: OutputBytes) -> LineIndex:
 
 
 def find_lines(output: OutputBytes, text: str, from_line: int, limit: int) -> LineMatches:
-    """Find the lines that have a text, as terminals show them: without escape sequences.
+    """Find the lines that contain a text, without escape sequences, as terminals show them.
 
     Letters from A to Z match in either case.
 
     Args:
         output: The output.
         text: Text without a newline, at least one character.
-        from_line: The number of the first line to look at.
-        limit: The most lines to return.
+        from_line: The number of the first line to search.
+        limit: The maximum number of lines to return.
     """
     wanted = text.encode().lower()
     found: list[int] = []

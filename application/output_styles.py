@@ -1,13 +1,13 @@
-"""The style of text at a place of an output, by the sequences before it (SGR, ECMA-48 8.3.117)."""
+"""The text style at a position of an output, set by the sequences before it (SGR, ECMA-48 8.3.117)."""
 
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 _ESCAPE = b"\x1b"
-# Terminals leave longer sequences out, and so do pages.
+# Terminals ignore longer sequences, and so do the pages.
 MAX_SEQUENCE_BYTES = 256
-# Of a picture in colours, the last ones of a block have an effect, as many as have so many bytes in all.
+# For colorful output, only the last sequences of a block are considered, up to this many bytes in all.
 _MAX_FOLLOWED_BYTES = 4096
 _SEQUENCES = re.compile(rb"\x1b\[([0-9;:]{0,254})m")
 _FOREGROUND, _BACKGROUND = "foreground", "background"
@@ -25,7 +25,7 @@ _ENDS = {
     39: (_FOREGROUND,),
     49: (_BACKGROUND,),
 }
-# The parameters of a colour by its kind: of a palette, or of red, green and blue.
+# The kinds of an extended color: from a palette, or of red, green and blue.
 _PALETTE, _MIXED = 5, 2
 _VALUES = {_PALETTE: 1, _MIXED: 3}
 _EXTENDED = {38: _FOREGROUND, 48: _BACKGROUND, 58: ""}
@@ -33,19 +33,19 @@ _MAX_VALUE = 255
 
 
 class TextStyle:
-    """The style that sequences have set, in parameters of a single one."""
+    """The style that sequences have set, as parameters of a single sequence."""
 
     def __init__(self) -> None:
         self._set: dict[str, str] = {}
 
     @property
     def parameters(self) -> str:
-        """The parameters of the sequence that sets this style anew; empty without one."""
+        """The parameters of the sequence that sets this style; empty without a style."""
         return ";".join(self._set.values())
 
     def read(self, text: bytes) -> None:
-        """Follow the sequences of a text, in linear time."""
-        # Of equal sequences the last one has the effect of all.
+        """Apply the sequences of a text, in linear time."""
+        # Of equal sequences only the last one matters.
         latest, followed = [], 0
         for sequence in dict.fromkeys(reversed(_SEQUENCES.findall(text))):
             followed += len(sequence) + 1
@@ -85,13 +85,13 @@ class TextStyle:
 
 
 def with_sequence_begun(text: bytes, end: int) -> bytes:
-    """Return a text up to a place, or up to the end of the sequence that begins before it."""
+    """Return a text up to `end`, extended to the end of a sequence that begins before it."""
     following = text.find(_ESCAPE, end)
     return text if following < 0 else text[:following]
 
 
 def _is_colour(values: Sequence[int]) -> bool:
-    """Whether a colour in one parameter is whole: of a palette, or of three after the name of their space."""
+    """Whether a color in one parameter is complete: from a palette, or three values after a color space."""
     kind, *given = values
     count = _VALUES.get(kind, 0)
     wanted = given[1 : count + 1] if kind == _MIXED and len(given) > count else given[:count]

@@ -1,4 +1,4 @@
-"""The pace of work in the background that shares the database with callers."""
+"""The pace of background work that shares the database with callers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
@@ -10,18 +10,19 @@ from application.ports.clock import Clock
 T = TypeVar("T")
 S = TypeVar("S")
 
-# A transaction holds its locks for less than 50 ms: the time of its rows, and that of any transaction.
+# A transaction should hold its locks for less than 50 ms: the time for its rows plus the fixed time of any
+# transaction.
 TARGET_S = 0.02
 LONGEST_S = 0.045
-# A batch that took too long makes the next one half as large, or smaller; a quick one a quarter larger.
+# After a slow batch the next one is at most half as large; after a quick one it is a quarter larger.
 _SHRINK, _GROWTH = 2, 4
-# So much more the quickest step counts with each that follows, for it may have been long ago.
+# The time of the quickest step grows by this factor with each step, because it may have been long ago.
 _FORGETTING = 1.05
 _SHARE = 0.1
-# The share of work that is to be done soon: SQLite lets other writers in between two transactions only.
+# The share of time for urgent work. SQLite lets other writers in only between two transactions.
 SOON = 0.5
 FIRST, LARGEST = 10, 500
-# A single pause is no longer than that, also after a long step.
+# The maximum length of a single pause, even after a long step.
 _LONGEST_REST_S = 5.0
 
 
@@ -39,24 +40,24 @@ class Progress:
 
 
 class Pace:
-    """Sizes batches by the time that they take, and rests after each.
+    """Adapts the sizes of batches to the time that they take, and rests after each.
 
-    * A batch that took longer than the target makes the next one of its kind half as large at most; a full
-      one that was quick makes it a quarter larger. The time that a transaction takes without rows is left
-      out of it, as far as the whole is short enough: it is that of the quickest step of late.
-    * The time of a batch is that of its transaction, from where `timed` work begins: before it, other
-      writers may be waited for, and nothing is locked.
-    * Of all the time, only a share is spent with work.
+    * After a batch that took longer than the target, the next one of its kind is at most half as large; after
+      a quick full batch it is a quarter larger. The fixed time of a transaction (the time of the quickest
+      recent step) does not count, as long as the total is short enough.
+    * The time of a batch is that of its transaction, measured from the start of the `timed` work: before that
+      it may wait for other writers, and holds no locks.
+    * Work takes only a share of the total time.
 
-    Not to be used by several threads at once.
+    Not safe to use from several threads at once.
 
     Args:
         clock: The clock.
-        rest: Waits; by default the clock's wait.
-        share: The share of the time that is spent with work.
-        target_s: The time that a batch is to take, in seconds.
-        largest: The size of a batch at most.
-        observe: Is called with the time that each batch took, in seconds.
+        rest: Waits; by default the clock's `sleep`.
+        share: The share of the total time that is spent working.
+        target_s: The target time of a batch, in seconds.
+        largest: The maximum size of a batch.
+        observe: Called with the time that each batch took, in seconds.
     """
 
     def __init__(
@@ -77,18 +78,18 @@ class Pace:
         self._learned = _Learned()
 
     def begin(self) -> None:
-        """Begin a pass: batches that have become small begin anew, for what disturbed them may be over."""
+        """Begin a pass: reset sizes that have become small, because the cause may be over."""
         for size in self._learned.sizes.values():
             size.items = max(size.items, min(FIRST, self._largest))
 
     def hurried(self) -> "Pace":
-        """Return a pace with the same sizes of batches, and rests that are as long as the work."""
+        """Return a pace with the same batch sizes, which rests only for as long as it works."""
         pace = copy(self)
-        pace._share = SOON  # noqa: SLF001 - of its own class
+        pace._share = SOON  # noqa: SLF001 - an attribute of the same class
         return pace
 
     def timed(self, work: Callable[[S], T]) -> Callable[[S], T]:
-        """Return the work of a transaction with whose begin the time of the present batch begins."""
+        """Return the work of a transaction, wrapped to start the timing of the current batch."""
 
         def begun(transaction: S) -> T:
             self._learned.begin = self._clock.monotonic()
@@ -97,11 +98,12 @@ class Pace:
         return begun
 
     def step(self, kind: str, work: Callable[[int], int | Progress]) -> int:
-        """Do a batch of one kind of work, and rest; return how much was done.
+        """Do one batch of a kind of work, and rest; return how much was done.
 
         Args:
-            kind: The kind, whose batches are of a size of their own.
-            work: Is given the size of the batch, and returns how much of it is done; all of it is a full one.
+            kind: The kind; each kind has its own batch size.
+            work: Gets the size of the batch, and returns how much of it was done; the batch is full if all
+                was.
         """
         first = _BatchSize(min(FIRST, self._largest), self._target_s)
         size = self._learned.sizes.setdefault(kind, first)
@@ -117,7 +119,7 @@ class Pace:
         return progress.done
 
     def read(self, work: Callable[[], T]) -> T:
-        """Do work that locks no rows, and rest; return its outcome."""
+        """Do work that locks no rows, and rest; return its result."""
         begin = self._clock.monotonic()
         found = work()
         self._rest_after(self._clock.monotonic() - begin)
@@ -126,13 +128,13 @@ class Pace:
     def batches(
         self, kind: str, items: Sequence[T], work: Callable[[Sequence[T], int], int | Progress]
     ) -> Iterator[int]:
-        """Do work with all items, batch by batch; yield after each batch how many items are done.
+        """Process all items batch by batch; yield after each batch how many items it finished.
 
         Args:
             kind: The kind of the work.
             items: The items.
-            work: Is given the items of a batch and the size of it, and returns how many of them are done;
-                the others are in the next batch again.
+            work: Gets the items of a batch and the batch size, and returns how many of them are finished; the
+                others are in the next batch again.
         """
         first = 0
         while first < len(items):
@@ -152,7 +154,7 @@ class _BatchSize:
     quickest_s: float
 
     def learn(self, took_s: float, target_s: float, largest: int, *, is_full: bool) -> None:
-        """Adapt the size to the time that a batch of it took."""
+        """Adapt the size to the time that a batch of this size took."""
         self.quickest_s = min(self.quickest_s * _FORGETTING, took_s)
         allowed_s = min(self.quickest_s + target_s, LONGEST_S)
         quick_s = min(self.quickest_s + target_s / 2, LONGEST_S / 2)

@@ -1,4 +1,4 @@
-"""The end of jobs whose rows cannot be read."""
+"""The ending of jobs whose rows cannot be read."""
 
 import logging
 from datetime import datetime
@@ -17,13 +17,13 @@ _UNREADABLE = ExecutionResult.failed(Reason.INTERNAL, text("outcomes.unreadable_
 
 
 class PoisonJobHandler:
-    """Ends jobs that cannot be read, so that none blocks the jobs behind it for ever."""
+    """Ends jobs that cannot be read, so that they do not block the jobs behind them."""
 
     def __init__(self, outbox_writer: OutboxWriter) -> None:
         self._outbox_writer = outbox_writer
 
     def end(self, transaction: Transaction, execution: Execution, now: datetime, error: CorruptRow) -> None:
-        """End a job by its running execution, which this process holds, unless it is another's by now."""
+        """End a job by its running execution, which this process holds, unless another holds it by now."""
         if not transaction.jobs.fail(execution.job_id, execution.id, Reason.INTERNAL, now):
             return
         transaction.executions.end(execution.id, _UNREADABLE, now)

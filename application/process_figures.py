@@ -29,10 +29,10 @@ from application.use_cases.check_health import CheckHealth
 
 
 class ProcessFigures:
-    """Reads how busy this process is, which programs started warm, and which parts of the service answer it.
+    """Reads how busy this process is, which programs started warm, and which dependencies respond.
 
     Args:
-        slots: How many programs it runs at once; 0 where it runs none.
+        slots: How many programs the process runs at once; 0 if it runs none.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class ProcessFigures:
         """Yield the figures.
 
         Raises:
-            StorageUnavailable: This machine's disk refuses.
+            StorageUnavailable: This machine's disk cannot be read.
         """
         yield Sample(WORKER_SLOTS, self._slots)
-        # The leader of a job's cases holds an execution, and a range of them with the same thread.
+        # The leader of a job's cases holds both an execution and a range of cases on the same thread.
         led = self._in_flight.snapshot()
         helped = [of for of, _job in self._in_flight_cases.snapshot().values() if of not in led]
         yield Sample(WORKER_SLOTS_BUSY, len(led) + len(helped))
@@ -74,7 +74,7 @@ class ProcessFigures:
 class SharedFigures:
     """Reads the figures that all processes share: of the queue, the outbox, dead letters and deletions.
 
-    They are read anew after some seconds at the earliest, however many scrape.
+    They are cached for some seconds, so that frequent scrapes are cheap.
     """
 
     def __init__(self, operation_queries: OperationQueries, clock: Clock, kept_s: float = 5.0) -> None:
@@ -89,7 +89,7 @@ class SharedFigures:
         """Return the figures.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         with self._lock:
             if self._clock.monotonic() >= self._kept_until:

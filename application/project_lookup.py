@@ -1,4 +1,4 @@
-"""The project that a caller names."""
+"""Lookup of the project that a caller names."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +14,7 @@ def existing_project(transaction: Transaction, caller: Caller, name_or_id: str) 
     """Return a project that is not deleted.
 
     Raises:
-        InvalidValue: The text can be neither a name nor an id.
+        InvalidValue: The reference is neither a valid name nor a valid id.
         NotFound: There is no such project.
     """
     reference = parse_project_reference(name_or_id)
@@ -27,10 +27,10 @@ def existing_project(transaction: Transaction, caller: Caller, name_or_id: str) 
 def ensure_work_is_taken(
     transaction: Transaction, caller: Caller, references: Iterable[ProjectId | ProjectName]
 ) -> None:
-    """Refuse new work for projects before anything of it is stored, which no quota would count.
+    """Refuse new work for projects before anything is stored for it that no quota would count.
 
     Raises:
-        NotFound: There is no project of an id, or the caller reaches none of a name.
+        NotFound: There is no project with an id, or the caller cannot access the named project.
         ProjectTransitionRefused: A project is archived.
     """
     for reference in references:
@@ -42,6 +42,6 @@ def ensure_work_is_taken(
 
 
 def note_activity(transaction: Transaction, project: Project, now: datetime) -> None:
-    """Store that work is given to a project, before the work: a later lock of its row could be a deadlock."""
+    """Record activity in a project. It comes before the work, because a later row lock could deadlock."""
     if project.is_to_note(now):
         transaction.projects.note_activity(project.id, now)

@@ -1,4 +1,4 @@
-"""Checks of a tenant's use against its quota, in the transactions that add to it."""
+"""Checks of a tenant's usage against its quota, in the transactions that add to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from domain.caller import Caller
 from domain.quota import UNLIMITED
 from domain.tenant import TenantName
 
-# While there is room for so many more commands like the one that is checked, the use is counted without a
-# lock, and may have been counted a moment ago: one tenant's commands are fewer in that time, and fewer are
-# under way at once.
+# While there is room for this many more commands like the checked one, usage is counted without a lock, and a
+# count from a moment ago is used: one tenant makes fewer commands in that time, and has fewer in progress at
+# once.
 _PLENTY = 1_000
 _COUNTED_WITHIN_S = 0.25
 _SOON_S = 5
@@ -24,13 +24,13 @@ _LATER_S = 60
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A quota that is counted from rows.
+    """A quota whose usage is counted from rows.
 
     Attributes:
         name: Its name in `Quota`.
-        added: Returns how much of it a command takes.
-        retry_after_s: Returns the seconds after which there may be more of it.
-        is_exact: Whether it is never exceeded; if not, work that has begun may go beyond it.
+        added: Returns how much of it a command uses.
+        retry_after_s: Returns the seconds after which there may be room again.
+        is_exact: Whether it is never exceeded; if not, work that has begun may exceed it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class _Counted:
 
 
 def _until_tomorrow(now: datetime) -> int:
-    """Return the seconds until the next day of UTC begins."""
+    """Return the seconds until the next day begins, in UTC."""
     tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return max(1, -int((now - tomorrow) // timedelta(seconds=1)))
 
@@ -48,7 +48,7 @@ def _until_tomorrow(now: datetime) -> int:
 _COUNTED = (
     _Counted("uploads_per_day", lambda usage: usage.uploads, _until_tomorrow),
     _Counted("waiting", lambda usage: usage.executions, lambda _now: _SOON_S),
-    # An execution begins if there is any time left.
+    # An execution may begin if any time is left.
     _Counted("cpu_seconds_per_day", lambda usage: min(usage.executions, 1), _until_tomorrow, is_exact=False),
     _Counted("stored_bytes", lambda usage: usage.stored_bytes, lambda _now: _LATER_S),
 )
@@ -57,12 +57,12 @@ _OF_LEDGER = frozenset({"uploads_per_day", "cpu_seconds_per_day", "stored_bytes"
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A quota that is in force for a command.
+    """A quota that applies to a command.
 
     Attributes:
         counted: The quota.
-        allowed: The whole of it.
-        added: How much of it the command takes.
+        allowed: Its total.
+        added: How much of it the command uses.
     """
 
     counted: _Counted
@@ -85,39 +85,39 @@ class _Bound:
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    """The use of quotas, by their names, as it was counted at a time of the monotonic clock."""
+    """The usage by quota name, counted at a time of the monotonic clock."""
 
     used: Mapping[str, int]
     at: float
 
 
 class QuotaGuard:
-    """Refuses commands that would take their tenants over their quotas.
+    """Refuses commands that would exceed their tenants' quotas.
 
-    * The use is counted from rows: there is no counter to leak, whichever process is killed.
-    * Near a bound, the tenant's row is locked before the use is counted: the commands of one tenant follow
-      one another there, and none exceeds it.
-    * A tenant without a quota costs nothing.
+    * Usage is counted from rows, so that there is no counter that a killed process could leave wrong.
+    * Near a quota, the tenant's row is locked before usage is counted. The tenant's commands are then
+      serialized, and none exceeds the quota.
+    * A tenant without a quota causes no queries.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # The latest ones, by the tenant and the names of the quotas.
+        # The latest counts, by tenant and quota names.
         self._counts: dict[tuple[TenantName, tuple[str, ...]], _Count] = {}
 
     def check_early(
         self, unit_of_work: CallerUnitOfWork, caller: Caller, added: Usage, now: datetime
     ) -> None:
-        """Refuse a command before its other work if there was no room when the use was counted last.
+        """Refuse a command before its other work if the last count left no room.
 
         Args:
-            unit_of_work: Counts the use again.
-            caller: The caller, of whose tenant the quota is.
-            added: The use that the command adds; `executions` are the ones that it has wait.
-            now: The time, whose day of UTC counts.
+            unit_of_work: Counts the usage again.
+            caller: The caller, whose tenant's quota applies.
+            added: The usage that the command adds; `executions` counts waiting ones.
+            now: The time; its day in UTC counts.
 
         Raises:
-            QuotaExceeded: There still is no room.
+            QuotaExceeded: There is still no room.
         """
         bounds = _bounds(caller, added)
         last = self._last(caller, bounds)
@@ -128,7 +128,7 @@ class QuotaGuard:
         """Check that there is room for a command, at the beginning of its transaction.
 
         Raises:
-            QuotaExceeded: There is none.
+            QuotaExceeded: There is no room.
         """
         bounds = _bounds(caller, added)
         if not bounds:
@@ -179,7 +179,7 @@ def _bounds(caller: Caller, added: Usage) -> list[_Bound]:
 
 
 def _is_near(bounds: Sequence[_Bound], used: Mapping[str, int]) -> bool:
-    """Whether a quota that is never exceeded has no room for many such commands."""
+    """Whether an exact quota lacks room for many commands like this one."""
     return any(bound.counted.is_exact and not bound.has_plenty(used) for bound in bounds)
 
 

@@ -1,4 +1,4 @@
-"""Lanes of receivers: the bounds that keep a slow or dead receiver from delaying the others."""
+"""Per-receiver limits, which keep a slow or dead receiver from delaying the others."""
 
 import random
 from collections import Counter
@@ -11,15 +11,15 @@ from application.ports.delivery_repository import DeliveryClaim
 from application.retry_policy import RetryPolicy
 from domain.webhook import Delivery
 
-# A receiver that takes so long is slow: all of these have a part of the threads only.
+# A receiver that takes this long is slow; all slow receivers together get only a part of the threads.
 _SLOW_S = 0.5
 _SLOW_PART = 4
-# A tenant has half of the threads at most.
+# A tenant gets at most half of the threads.
 _TENANT_PART = 2
-# Failures in a row after which a receiver is left alone for a while, and then gets one event on trial.
+# After this many consecutive failures a receiver is paused, and then gets a single event as a trial.
 _FAILURES = 10
 _PAUSES = RetryPolicy.exponential(1.0, 60.0, jitter=0.3)
-# Receivers that are remembered at most; more are taken for new ones.
+# The maximum number of receivers that are remembered; any further ones are treated as new.
 _MAX_REMEMBERED = 1_000
 
 
@@ -35,22 +35,22 @@ class _Lane:
 
     @property
     def is_usual(self) -> bool:
-        """Whether nothing about it need be remembered."""
+        """Whether it is in its initial state and can be forgotten."""
         return not (self.in_flight or self.failures or self.is_slow)
 
 
 class ReceiverLanes:
-    """The deliveries that this process is posting, by receiver and by tenant. Safe for several threads.
+    """The deliveries that this process is posting, by receiver and by tenant. Thread-safe.
 
-    * A receiver gets a few at once, and a tenant half of what there is room for; where several tenants have
-      some, so many that there is room for one more tenant's.
-    * Slow receivers together get a quarter, each one at a time, and those of one tenant no more than others'.
-    * One that failed ten times in a row gets none for a second, and for longer after each further failure, up
-      to a minute, and then one.
+    * A receiver gets a few deliveries at once, and a tenant at most half of the room. If several tenants have
+      deliveries, each gets a share that leaves room for one more tenant.
+    * Slow receivers together get a quarter of the room, one delivery each, evenly spread over their tenants.
+    * A receiver that failed ten times in a row is paused for a second, and for longer after each further
+      failure, up to a minute; after each pause it gets one delivery.
 
     Args:
-        threads: How many are posted at once.
-        per_receiver: How many of one receiver.
+        threads: How many deliveries are posted at once.
+        per_receiver: How many of them go to one receiver.
     """
 
     def __init__(self, clock: Clock, threads: int, per_receiver: int) -> None:
@@ -63,7 +63,7 @@ class ReceiverLanes:
         self._lock = Lock()
 
     def claim(self, limit: int, lease_s: float) -> DeliveryClaim:
-        """Return the bounds of a claim of so many deliveries at most."""
+        """Return the bounds for claiming up to `limit` deliveries."""
         with self._lock:
             share = max(self._threads // max(_TENANT_PART, len(self._tenants) + 1), 1)
             return DeliveryClaim(
@@ -76,14 +76,14 @@ class ReceiverLanes:
             )
 
     def begin(self, delivery: Delivery) -> None:
-        """Note that a delivery is being posted."""
+        """Record that a delivery is being posted."""
         with self._lock:
             tenant = delivery.tenant.value
             self._lanes.setdefault(delivery.receiver, _Lane(tenant)).in_flight += 1
             self._tenants[tenant] += 1
 
     def end(self, delivery: Delivery, *, took_s: float, is_success: bool) -> None:
-        """Note that a delivery was posted, and how."""
+        """Record that a delivery was posted, and its outcome."""
         with self._lock:
             lane = self._lanes[delivery.receiver]
             lane.in_flight -= 1
@@ -121,7 +121,7 @@ class ReceiverLanes:
     def _in_turns(
         slow: Mapping[str, _Lane], room: Mapping[str, int], of_tenants: Counter[str]
     ) -> Sequence[str]:
-        """Return slow receivers that have room, by chance, but one of each tenant before two of any."""
+        """Return slow receivers that have room, in random order, but one of each tenant before two of any."""
         ranked = []
         for name in random.sample(list(slow), len(slow)):
             if room[name] > 0:

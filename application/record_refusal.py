@@ -1,4 +1,4 @@
-"""The record of refused acts, within bounds."""
+"""The recording of refused actions, within limits."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ logger = logging.getLogger("service_server.audit")
 _WINDOW_S = 60.0
 _OF_A_CALLER = 20
 _OF_ALL = 600
-# Callers whose refusals are counted apart; those of further ones are counted together.
+# The number of callers whose unrecorded refusals are counted separately; all others are counted together.
 _COUNTED_CALLERS = 100
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -57,11 +57,12 @@ class _Window:
 
 
 class RecordRefusal:
-    """Records refused acts, each in a transaction of its own.
+    """Records refused actions, each in its own transaction.
 
-    * So many of a caller in a minute, and so many in all, have an entry; callers without a key are
-      distinguished by their addresses. The others are counted, and the counts are recorded after the minute.
-    * A refusal that cannot be recorded, because the database is away, is still a refusal.
+    * A limited number per caller and minute, and in total per minute, get an audit entry; callers without a
+      key are distinguished by their addresses. Further refusals are counted, and the counts are recorded
+      after the minute.
+    * If the database is unavailable, the refusal is not recorded, but the action is still refused.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, clock: Clock, ids: IdGenerator) -> None:
@@ -77,10 +78,10 @@ class RecordRefusal:
         """Record a refusal.
 
         Args:
-            act: The act that was refused.
-            caller: The caller; None if it did not show who it is.
-            address: The network address that it called from.
-            subject: The job, project, key, tenant or route, by the name that the caller gave it.
+            act: The action that was refused.
+            caller: The caller; None if it is not authenticated.
+            address: The network address of the caller.
+            subject: The job, project, key, tenant or route, by the name that the caller gave.
             outcome: The kind of the refusal.
         """
         self.record_left_out()
@@ -105,7 +106,7 @@ class RecordRefusal:
             self._add([entry])
 
     def record_left_out(self) -> None:
-        """Record the counts of a minute that is over."""
+        """Record the counts of the last window if it is over."""
         with self._lock:
             now = self._clock.monotonic()
             if now - self._window.begin < _WINDOW_S:
@@ -141,5 +142,5 @@ class RecordRefusal:
 
 
 def refusal_kind(error: Exception) -> str:
-    """Return the kind of a refusal: the name of the error in lower case, `scope_missing`."""
+    """Return the kind of a refusal: the name of the error in snake case, such as `scope_missing`."""
     return _WORDS.sub("_", type(error).__name__).lower()

@@ -1,4 +1,4 @@
-"""Retries with back-off, the one mechanism for all of them."""
+"""Retries with backoff: the one mechanism for all of them."""
 
 import logging
 import random
@@ -17,17 +17,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The delays between the attempts at an action that fails for a reason that passes.
+    """The delays between the attempts at an action that may fail temporarily.
 
-    The one policy of the service. Use cases wait for the database and the object store by it, and adapters,
-    which may import the application and not the reverse, for Redis, runners and locks.
+    All of the service uses this policy: use cases to wait for the database and the object store, and adapters
+    to wait for Redis, runners and locks. It is in the application because adapters may import the application
+    but not the reverse.
 
     Attributes:
         delays_s: Seconds before each further attempt.
-        is_endless: Whether the last delay is repeated for ever.
-        jitter: The random part of each delay, from 0 to 1, so that many callers do not retry in step.
-        sleep: Waits for a number of seconds between the attempts of a call.
-        on_retry: Called with the error of each attempt that is followed by another, in a call.
+        is_endless: Whether the last delay is repeated forever.
+        jitter: The random part of each delay, from 0 to 1, so that callers do not retry in step.
+        sleep: Waits for a number of seconds between attempts.
+        on_retry: Called with the error of each attempt that is followed by another.
     """
 
     delays_s: tuple[float, ...] = ()
@@ -40,7 +41,7 @@ class RetryPolicy:
     def exponential(
         cls, first_s: float, max_s: float, retries: int | None = None, jitter: float = 0, growth: float = 2
     ) -> Self:
-        """Build a policy whose delays grow from the first to the longest; endless without a number."""
+        """Build a policy whose delays grow from the first to the longest; it is endless without `retries`."""
         delays_s = [first_s]
         while delays_s[-1] < max_s if retries is None else len(delays_s) < retries:
             delays_s.append(min(growth * delays_s[-1], max_s))
@@ -52,14 +53,14 @@ class RetryPolicy:
         return map(self._jittered, chain(self.delays_s, endless))
 
     def delay_after(self, attempts: int) -> float:
-        """Return the seconds to wait after so many attempts, at least one, of an endless policy."""
+        """Return the seconds to wait after a number of attempts (at least one), for an endless policy."""
         return self._jittered(self.delays_s[min(attempts, len(self.delays_s)) - 1])
 
     def _jittered(self, delay_s: float) -> float:
         return delay_s * random.uniform(1 - self.jitter, 1)  # noqa: S311 - jitter keeps no secret
 
     def __call__(self, action: Callable[[], T]) -> T:
-        """Return the result of the first attempt for which no dependency was out of reach.
+        """Return the result of the first attempt that does not raise DependencyUnavailable.
 
         Raises:
             DependencyUnavailable: The last attempt failed too.

@@ -1,4 +1,4 @@
-"""The application put together: its ports, its options, and every use case made of them."""
+"""The assembly of the application: its ports, its options, and the use cases built from them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -135,11 +135,11 @@ from domain.membership import MembershipRules
 from domain.retrying import Backoff
 from domain.submission import SubmissionLimits
 
-# A log that is not stored after this delay is kept on this machine's disk, so that its worker goes on soon.
+# If a log cannot be stored after this delay, it is kept on this machine's disk and its worker continues.
 _LOG_STORAGE_RETRY = RetryPolicy((0.2,))
-# A claim or a start is worth five minutes of waiting for the database, for a failover or a restart.
+# A claim or a start waits up to five minutes for the database, enough for a failover or a restart.
 _DATABASE_RETRY = RetryPolicy((0.2, 0.5, 1.0, *[2.0] * 149))
-# Uploads need these; without the others work is accepted, and waits or fails with a reason.
+# Uploads need these; while others are unavailable, work is accepted and waits or fails with a reason.
 _REQUIRED_PARTS = ("database", "code store")
 _HEALTH_TIMEOUT_S = 2.0
 _HEALTH_KEPT_S = 1.0
@@ -147,7 +147,7 @@ _HEALTH_KEPT_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Adapters behind the application's ports, as the settings choose them."""
+    """The adapters behind the application's ports, as the settings choose them."""
 
     clock: Clock
     ids: IdGenerator
@@ -179,25 +179,26 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceOptions:
-    """Values that use cases go by: of the settings, as `docs/settings.md` explains them, and of the service.
+    """Options of use cases, from the settings (see `docs/settings.md`) and from the service itself.
 
     Attributes:
-        worker: Name of this process in the claims that it makes.
-        checks_engine: Whether this process's own engine counts as a part of the service's health.
-        separates_tenants: Whether this process runs programs, and programs of several tenants only where they
-            are isolated wholly.
-        spool_directory: Directory for logs that are too large for memory.
-        log_storage_retry: Delays before further attempts to store a log.
-        database_retry: Delays before further attempts to record a claim, a start or an end.
-        checker_timeout_ms: The time of a checker or an interactor for one case, processor time as well.
-        checker_memory_mb: The memory of one, beside its files.
-        cases_max_s: The time that all cases of a job may take together.
-        slots: Programs that this process runs at once; none where others run them.
-        max_case_helpers: How many threads are woken for the cases of a job beside its own.
-        cluster: The name of the machines that programs run on, in their metrics.
-        sample_patience_s: How long this process leaves the sample of a minute to others.
-        swept_stores: The stores that this service has to itself, whose objects without a row are removed.
-        max_wake_ups: How many wake-ups for executions that still wait may be in the queue.
+        worker: The name of this process in the claims that it makes.
+        checks_engine: Whether this process's own engine counts toward the service's health.
+        separates_tenants: Whether this process runs programs, and those of several tenants only if they are
+            fully isolated from each other.
+        spool_directory: The directory for logs that are too large for memory.
+        log_storage_retry: The delays before further attempts to store a log.
+        database_retry: The delays before further attempts to record a claim, a start or an end.
+        checker_timeout_ms: The limit of a checker or an interactor for one case, for both wall and processor
+            time.
+        checker_memory_mb: The memory of a checker or an interactor, in addition to its files.
+        cases_max_s: The maximum time that all cases of a job may take together.
+        slots: How many programs this process runs at once; 0 if other processes run them.
+        max_case_helpers: The maximum number of threads that are woken to help with the cases of a job.
+        cluster: The name, in their metrics, of the machines that run programs.
+        sample_patience_s: How long this process leaves a minute's cluster sample to other processes.
+        swept_stores: The stores used by this service alone, from which objects without a row are removed.
+        max_wake_ups: The maximum number of wake-ups in the queue for executions that still wait.
     """
 
     worker: str
@@ -344,9 +345,9 @@ class Services:
 
 
 def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
-    """Builds every use case on the given adapters.
+    """Build every use case with the given adapters.
 
-    Constructors are called here and with keywords, so that a type checker sees each wire.
+    All constructors are called here with keywords, so that a type checker verifies the wiring.
     """
     in_flight, in_flight_cases = InFlightExecutions(), InFlightCases()
     options = _with_counted_retries(options, ports.measurements)

@@ -1,4 +1,4 @@
-"""Authentication of the dashboard's visitors: from the secret of a session to its caller."""
+"""Authentication of the dashboard's visitors by session token."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from domain.caller import Caller
 from domain.session import Session, SessionStatus
 from domain.tenant import Tenant, TenantStatus
 
-# A session ends everywhere within five seconds, as a key does.
+# A session ends everywhere within five seconds, as a revoked key does.
 KEPT_S = 2.0
 _CAPACITY = 5_000
 _SEEN_IS_RECORDED_EVERY = timedelta(minutes=1)
@@ -20,12 +20,12 @@ _SEEN_IS_RECORDED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
-    """A session, its tenants and its key, as they are stored.
+    """A session, its tenants and its key, as stored.
 
     Attributes:
         home: The tenant of its principal.
-        shown: The tenant whose things it shows.
-        key: The key that it was signed in with; None for that of a user.
+        shown: The tenant that the dashboard shows.
+        key: The key used to sign in; None for a user of an identity provider.
     """
 
     session: Session
@@ -34,7 +34,7 @@ class StoredSession:
     key: ApiKey | None
 
     def is_open(self, now: datetime, idle: timedelta) -> bool:
-        """Whether a request with the session is let in."""
+        """Whether a request with the session is accepted."""
         if self.session.status(now, idle) is not SessionStatus.OPEN:
             return False
         if self.session.key_id is not None and (
@@ -47,12 +47,12 @@ class StoredSession:
 class SessionAuthenticator:
     """Finds the caller of a session.
 
-    * A session is known by the digest of its secret.
-    * It ends when its visitor signs out or does nothing for some time, when its time is over, and with its
-      key or its tenant. A suspended tenant's goes on.
-    * Its caller has the expiry and the limit of requests of its key.
+    * A session is looked up by the digest of its token.
+    * It ends when its visitor signs out or is idle for some time, at its expiry, and with its key or its
+      tenant. The session of a suspended tenant stays open.
+    * Its caller has the expiry and the rate limit of its key.
     * A stored session is read again after some seconds.
-    * A page that refreshes itself is no act of its visitor.
+    * A page that refreshes itself does not count as activity of its visitor.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class SessionAuthenticator:
         return self._sessions.fresh(digest)
 
     def look_up(self, digest: str) -> StoredSession | None:
-        """Read a session from the database; None for one that it does not have.
+        """Read a session from the database; return None if it does not exist.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         at = self._clock.monotonic()
         stored = self._unit_of_work.read(lambda transaction: _find(transaction, digest))
@@ -86,7 +86,7 @@ class SessionAuthenticator:
         """Return the caller of a session.
 
         Raises:
-            NotAuthenticated: The session is not in the database, or is over.
+            NotAuthenticated: The session is not in the database or has ended.
         """
         if stored is None or not stored.is_open(self._clock.now(), self._idle):
             raise NotAuthenticated
@@ -97,14 +97,14 @@ class SessionAuthenticator:
         return replace(caller, expires_at=key.expires_at, requests_per_s=key.requests_per_s)
 
     def is_to_touch(self, stored: StoredSession) -> bool:
-        """Whether an act of the visitor is to be recorded."""
+        """Whether activity of the visitor should be recorded."""
         return self._clock.now() - stored.session.seen_at >= _SEEN_IS_RECORDED_EVERY
 
     def touch(self, stored: StoredSession) -> StoredSession:
-        """Record an act of the visitor.
+        """Record activity of the visitor.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
         now = self._clock.now()
         at = self._clock.monotonic()
@@ -114,7 +114,7 @@ class SessionAuthenticator:
         return touched
 
     def forget(self, digest: str) -> None:
-        """Have a session that was changed read again by its next request in this process."""
+        """Discard a cached session after a change, so that the next request here reads it again."""
         self._sessions.discard(digest)
 
 

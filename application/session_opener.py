@@ -1,4 +1,4 @@
-"""The opening of a session, whichever way its visitor has signed in."""
+"""The opening of a session, for every way of signing in."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,11 +19,11 @@ from domain.values import ProjectId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entrant:
-    """A visitor who has shown who it is.
+    """A visitor whose identity is verified.
 
     Attributes:
-        name: Its name for people.
-        ends_at: When its session ends at the latest, if that is before the end of any session.
+        name: Its display name.
+        ends_at: The latest end of its session, if that is earlier than the general maximum.
         sign_in: The digest of its sign-in at an identity provider.
     """
 
@@ -39,21 +39,22 @@ class Entrant:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A new session and its secret, which is given to the visitor once."""
+    """A new session and its token, which is shown to the visitor only once."""
 
     session: Session
     token: SessionToken
 
 
 class SessionOpener:
-    """Opens sessions, each with its entry in the audit log.
+    """Opens sessions, each with an audit entry.
 
-    * A sign-in opens a new session with a new secret, and ends the one that the browser had: a secret that
-      was planted there opens nothing.
-    * A sign-in at an identity provider opens one session at most, however often its answer comes.
+    * A sign-in opens a new session with a new token, and ends the session that the browser had, so that a
+      token planted in the browser is useless.
+    * A sign-in at an identity provider opens at most one session, however often the provider's answer is
+      received.
 
     Args:
-        max_age: How long a session lasts at most.
+        max_age: The maximum duration of a session.
     """
 
     def __init__(
@@ -69,12 +70,12 @@ class SessionOpener:
 
         Args:
             entrant: The visitor.
-            address: The network address that it calls from.
-            before: The secret that its browser has.
+            address: The network address of the visitor.
+            before: The session token that the visitor's browser has.
 
         Raises:
-            SignInRefused: The sign-in has opened a session before.
-            DependencyUnavailable: The database is out of reach.
+            SignInRefused: The sign-in has already opened a session.
+            DependencyUnavailable: The database is unavailable.
         """
         token, now = SessionToken.generate(), self._clock.now()
         end = now + self._max_age

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class StoreMeter(ObjectStore):
-    """An object store whose calls are timed and traced, and failures counted. A missing object is no failure.
+    """Times and traces the calls of an object store, and counts failures. A missing object is no failure.
 
     Args:
         store: The store.
@@ -54,7 +54,7 @@ class StoreMeter(ObjectStore):
         self._timed("delete", lambda: self._store.delete(key))
 
     def stored_before(self, before: datetime) -> Iterator[StoredObject]:
-        """Yield the objects from before a time; not counted, for the work between them would be."""
+        """Yield the objects stored before a time; not timed, or the caller's work in between would count."""
         return self._store.stored_before(before)
 
     def url(self, key: ObjectKey) -> str:
@@ -62,7 +62,7 @@ class StoreMeter(ObjectStore):
         return self._store.url(key)
 
     def check(self) -> None:
-        """Find out whether the store answers; not counted, for health has a metric of its own."""
+        """Check that the store responds; not timed, because health has its own metric."""
         self._store.check()
 
     def _timed(self, operation: str, call: Callable[[], T]) -> T:

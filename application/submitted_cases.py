@@ -1,4 +1,4 @@
-"""The cases of an upload, checked and packed."""
+"""The cases of an upload, validated and packed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,9 @@ from domain.submission import SubmissionLimits
 
 T = TypeVar("T")
 
-# A larger manifest is written to this machine's disk: it may be much larger than the upload.
+# A larger manifest is written to this machine's disk, because it may be much larger than the upload.
 _IN_MEMORY_BYTES = 1 << 20
-# A build is the job's, and not a case's.
+# Builds belong to the job, not to a case.
 _OF_BUILD = frozenset({"build_timeout_ms", "build_cpu_time_ms"})
 
 
@@ -26,10 +26,10 @@ class NewCase:
     """A case as a caller sent it.
 
     Attributes:
-        name: None for its number.
-        stdin_file: The path of a file of the upload that is its input, in place of `stdin`.
-        expected_file: The same of the expected output.
-        limits: The ones other than the job's, by their names in `Limits`.
+        name: Its name; None to use its number.
+        stdin_file: The path of a file of the upload that is its input, instead of `stdin`.
+        expected_file: The path of a file of the upload that is its expected output, instead of `expected`.
+        limits: The limits that differ from the job's, by their names in `Limits`.
     """
 
     name: str | None = None
@@ -46,13 +46,13 @@ class NewCase:
 def with_files(
     cases: Sequence[NewCase], files: Sequence[NewFile], bounds: SubmissionLimits
 ) -> tuple[tuple[NewCase, ...], tuple[NewFile, ...]]:
-    """Give cases the contents of the files that they name; return them, and the other files.
+    """Fill cases with the contents of the files that they name; return them, and the remaining files.
 
-    A file of a case is not the program's, which would find the answers otherwise.
+    The files of cases are withheld from the program, which could otherwise read the answers.
 
     Raises:
-        InvalidValue: There is no such file; the field names the case.
-        TooLarge: The files are larger than all cases of a job may be.
+        InvalidValue: A file does not exist; the field names the case.
+        TooLarge: The files exceed the maximum size of a job's cases.
     """
     by_path = {file.path: file.blob for file in files}
     named: set[str] = set()
@@ -88,11 +88,11 @@ def with_files(
 def submit(
     given: Sequence[NewCase], stop_on: StopOn, bounds: SubmissionLimits, policy: LimitPolicy
 ) -> tuple[JobCases, BlobContent]:
-    """Check cases; return their reference, and the content that is to be stored.
+    """Validate cases; return a reference to them, and the content that has to be stored.
 
     Raises:
-        InvalidValue: There are none or too many, or one breaks a rule: the field names its index and value.
-        TooLarge: They are larger than all cases of a job may be.
+        InvalidValue: There are no cases or too many, or a case breaks a rule; the field names its index.
+        TooLarge: The cases exceed the maximum size of a job's cases.
     """
     cases = checked(given, bounds, policy)
     pieces = manifest_pieces(cases, [(case.stdin, case.expected) for case in given])
@@ -105,11 +105,11 @@ def submit(
 
 
 def checked(given: Sequence[NewCase], bounds: SubmissionLimits, policy: LimitPolicy) -> Sequence[Case]:
-    """Check cases; return them without their contents.
+    """Validate cases; return them without their contents.
 
     Raises:
-        InvalidValue: There are none or too many, or one breaks a rule: the field names its index and value.
-        TooLarge: They are larger than all cases of a job may be.
+        InvalidValue: There are no cases or too many, or a case breaks a rule; the field names its index.
+        TooLarge: The cases exceed the maximum size of a job's cases.
     """
     if not given or len(given) > bounds.cases:
         raise InvalidValue("cases", text("problems.cases_count", maximum=bounds.cases, count=len(given)))
@@ -150,10 +150,10 @@ def _case(given: NewCase, index: int, bounds: SubmissionLimits, policy: LimitPol
 
 
 def _of(index: int, make: Callable[[], T]) -> T:
-    """Return what a function makes of a case; an error gets the case's index.
+    """Return the result of `make`, adding the case's index to its error.
 
     Raises:
-        InvalidValue: The function's error.
+        InvalidValue: The error of `make`.
     """
     try:
         return make()

@@ -1,4 +1,4 @@
-"""The rules of files that callers bring together."""
+"""Validation of the files of an upload."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from domain.files import FileLimits, FilePath, FileTree
 
 
 def check_files(files: Sequence[NewFile], limits: FileLimits) -> dict[str, NewFile]:
-    """Return files by their paths.
+    """Return files by path.
 
     Raises:
-        InvalidValue: There are too many, or a path breaks its rule or collides with another.
-        TooLarge: A file is too large, or all of them are.
+        InvalidValue: There are too many files, or a path breaks its rule or collides with another.
+        TooLarge: A file or the total is too large.
     """
     tree = FileTree(limits)
     for file in files:

@@ -1,4 +1,4 @@
-"""The checker and the interactor of an upload, checked."""
+"""The checker and the interactor of an upload, validated."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from domain.submission import SubmissionLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJudgeProgram:
-    """A program that judges another one, as a caller sent it.
+    """A judge program, as a caller sent it.
 
     Attributes:
         files: Files beside its code.
@@ -36,14 +36,14 @@ class NewChecker:
 
 
 class SubmittedJudges:
-    """Checks programs that judge, and gathers their contents.
+    """Validates judge programs, and collects their contents.
 
     Args:
-        bounds: The bounds of code.
-        available: Returns the language of a name; raises if it is not available here.
+        bounds: The limits on code.
+        available: Returns the language with a name; raises if it is unavailable here.
 
     Attributes:
-        contents: The bytes of the programs, which are to be stored.
+        contents: The contents of the programs, which have to be stored.
     """
 
     def __init__(self, bounds: SubmissionLimits, available: Callable[[str], Language]) -> None:
@@ -56,7 +56,7 @@ class SubmittedJudges:
 
         Raises:
             InvalidValue: An option breaks its rule.
-            TooLarge: Its code is larger than code may be.
+            TooLarge: Its code is too large.
         """
         if given is None:
             return DEFAULT_CHECKER
@@ -64,11 +64,11 @@ class SubmittedJudges:
         return Checker(kind=given.kind, tolerance=given.tolerance, program=program)
 
     def program(self, field: str, given: NewJudgeProgram) -> JudgeProgram:
-        """Return a program.
+        """Return a judge program.
 
         Raises:
             InvalidValue: Its language or its code breaks a rule.
-            TooLarge: Its code is larger than code may be.
+            TooLarge: Its code is too large.
         """
         try:
             return self._program(given)

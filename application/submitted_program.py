@@ -17,14 +17,14 @@ from domain.submission import JobSpec, SubmissionLimits
 
 @dataclass(frozen=True, slots=True)
 class SubmittedProgram:
-    """A program as it is stored: the same whether its files came one by one or as an archive.
+    """A program as it is stored: the same whether its files were sent individually or as an archive.
 
     Attributes:
         code: The file that is run.
         entry: Its path; None for a program of one file.
-        files: The other files, in the order of their paths.
+        files: The other files, sorted by path.
         stdin: Its input, if that is stored as a blob.
-        contents: The bytes of files and input, as far as the caller brings them.
+        contents: The contents of files and input, as far as the caller sent them.
     """
 
     code: bytes
@@ -35,7 +35,7 @@ class SubmittedProgram:
 
     @classmethod
     def of(cls, command: UploadCodeCommand, language: Language, limits: SubmissionLimits) -> Self:
-        """Gather a program.
+        """Assemble the program of an upload.
 
         Raises:
             InvalidValue: A path breaks its rule or collides with another, or there is no file to run.
@@ -74,7 +74,7 @@ def check_disk(spec: JobSpec) -> None:
     """Check that a program's files fit its own limits.
 
     Raises:
-        InvalidValue: There are more than `files` or they take more than `disk_mb`.
+        InvalidValue: The files exceed the job's limit `files` or `disk_mb`.
     """
     if not spec.files:
         return

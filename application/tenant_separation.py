@@ -1,4 +1,4 @@
-"""The rule of how programs of several tenants are kept from each other."""
+"""The rule that separates the programs of several tenants."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.tenant import TenantName, TenantStatus
 
-# How long the tenants that were found are good for: claims are many.
+# How long the list of active tenants is cached, because claims are frequent.
 _KEPT_S = 2.0
 _ALLOW = (
     "run the service on a host that isolates programs wholly ('service-server doctor' lists the missing "
@@ -18,13 +18,14 @@ _MOST_LISTED = 3
 
 
 class TenantSeparation:
-    """Keeps programs of several tenants from an engine that does not isolate them from each other.
+    """Keeps programs of several tenants away from an engine that does not isolate them from each other.
 
-    * An engine that isolates in part, or not at all, runs programs of one active tenant.
-    * An engine elsewhere that does not report its isolation is its operator's to look after.
+    * An engine with partial or no isolation runs only the programs of a single active tenant.
+    * The isolation of a remote engine that does not report it is its operator's responsibility.
 
     Args:
-        is_required: Whether the rule holds in this process: it runs programs, and no setting allows for more.
+        is_required: Whether the rule applies to this process: it runs programs, and no setting lifts the
+            rule.
     """
 
     def __init__(
@@ -38,10 +39,10 @@ class TenantSeparation:
         self._known_until = 0.0
 
     def admit(self, transaction: Transaction, name: TenantName) -> None:
-        """Refuse a tenant that is about to be active beside others.
+        """Refuse to let a tenant become active beside others if the engine does not isolate them.
 
         Raises:
-            Conflict: The engine does not isolate their programs from each other.
+            Conflict: The engine does not isolate the tenants' programs from each other.
         """
         others = [tenant for tenant in _active(transaction) if tenant != name] if self._applies() else []
         if others:
@@ -52,14 +53,14 @@ class TenantSeparation:
             )
 
     def startable_languages(self) -> frozenset[str] | None:
-        """Return the languages that executions are to be claimed in; None for all of them."""
+        """Return the languages whose executions may be claimed; None for all of them."""
         return frozenset() if self._found_trouble() else self._engine.startable_languages()
 
     def check(self) -> None:
         """Check that programs of all active tenants may be run.
 
         Raises:
-            DependencyUnavailable: They may not; the message has the remedy.
+            DependencyUnavailable: They may not be run; the message names the remedy.
         """
         if trouble := self._found_trouble():
             raise DependencyUnavailable("engine", trouble)

@@ -1,4 +1,4 @@
-"""Bounded caches whose entries are good for a fixed time."""
+"""Bounded caches whose entries are valid for a fixed time."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,18 +12,18 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[V]):
-    """A value, and the time that it is of, in seconds of a monotonic clock."""
+    """A value, and the time at which it was valid, in seconds of a monotonic clock."""
 
     value: V
     at: float
 
 
 class TimedCache(Generic[K, V]):
-    """The values that were kept last. Safe to use from several threads.
+    """A cache of recently stored values. Safe to use from several threads.
 
     Args:
         kept_s: Seconds for which a value is fresh.
-        capacity: Values at once; a further one takes the place of the one that was kept first.
+        capacity: The maximum number of values; when it is exceeded, the oldest is evicted.
         clock: A monotonic clock.
     """
 
@@ -38,16 +38,16 @@ class TimedCache(Generic[K, V]):
         return len(self._entries)
 
     def fresh(self, key: K) -> Kept[V] | None:
-        """Return the entry of a key, if there is one that is fresh."""
+        """Return the entry of a key if it is fresh, else None."""
         kept = self._entries.get(key)
         return kept if kept is not None and self._clock() - kept.at < self._kept_s else None
 
     def latest(self, key: K) -> Kept[V] | None:
-        """Return the entry of a key, if there is one, fresh or not."""
+        """Return the entry of a key, fresh or not, or None."""
         return self._entries.get(key)
 
     def keep(self, key: K, value: V, at: float) -> None:
-        """Keep a value that is of a time, by this cache's clock."""
+        """Store a value that was valid at a time of this cache's clock."""
         with self._lock:
             self._entries[key] = Kept(value, at)
             self._entries.move_to_end(key)
@@ -55,15 +55,15 @@ class TimedCache(Generic[K, V]):
                 self._entries.popitem(last=False)
 
     def discard(self, key: K) -> None:
-        """Remove the entry of a key, if there is one."""
+        """Remove the entry of a key, if any."""
         with self._lock:
             self._entries.pop(key, None)
 
 
 class LookupCache(Generic[K, V]):
-    """Results of lookups by keys that callers bring. Things that were not found have entries of their own.
+    """A cache of lookups by keys that callers send. Failed lookups are cached separately.
 
-    So guesses, however many, take the place of no thing that was found.
+    Guessed keys therefore never evict a found value.
     """
 
     def __init__(self, kept_s: float, capacity: int, clock: Callable[[], float]) -> None:
@@ -71,16 +71,16 @@ class LookupCache(Generic[K, V]):
         self._missed = TimedCache[K, V | None](kept_s, capacity, clock)
 
     def fresh(self, key: K) -> Kept[V | None] | None:
-        """Return the result for a key, if there is one that is fresh."""
+        """Return the result for a key if it is fresh, else None."""
         return self._found.fresh(key) or self._missed.fresh(key)
 
     def latest(self, key: K) -> V | None:
-        """Return the thing that was found last, fresh or not, unless it was missed since."""
+        """Return the value last found for a key, fresh or not, unless a later lookup failed."""
         kept = self._found.latest(key)
         return None if kept is None else kept.value
 
     def keep(self, key: K, value: V | None, at: float) -> None:
-        """Keep a result that is of a time, by this cache's clock."""
+        """Store a result that was valid at a time of this cache's clock."""
         if value is None:
             keep, discard = self._missed, self._found
         else:
@@ -89,6 +89,6 @@ class LookupCache(Generic[K, V]):
         discard.discard(key)
 
     def discard(self, key: K) -> None:
-        """Remove the result for a key, if there is one."""
+        """Remove the result for a key, if any."""
         self._found.discard(key)
         self._missed.discard(key)

@@ -1,4 +1,4 @@
-"""Views of jobs and keys for callers, and the filter of a list."""
+"""Views of jobs and keys for callers, and the filters of lists."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,12 +23,12 @@ from domain.webhook_signing import WebhookSecret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job as a list shows it, with its latest execution but without its input.
+    """A job as shown in a list, with its latest execution but without its input.
 
     Attributes:
-        callback_secret: The secret of its callback, shown once by the upload that made it.
-        rerun_of: The job that it runs again; lists leave it out.
-        cases: The results of its cases so far, where they were read too.
+        callback_secret: The generated secret of its callback, shown only by the upload.
+        rerun_of: The job that it reruns; omitted in lists.
+        cases: The results of its cases so far, if they were read too.
     """
 
     job_id: JobId
@@ -68,7 +68,7 @@ class JobView:
 
     @classmethod
     def of(cls, job: Job, project: ProjectName, execution: Execution | None = None) -> Self:
-        """Show a job that is at hand."""
+        """Return the view of a job."""
         return cls(
             job_id=job.id,
             project_id=job.project_id,
@@ -115,7 +115,7 @@ class JobStatusView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobVersion:
-    """The version of a job: each change of its state has another."""
+    """The version of a job, which differs after each change of its state."""
 
     updated_at: datetime
     claimed_at: datetime | None
@@ -129,8 +129,8 @@ class JobDetails:
     """A job and its executions, the latest last.
 
     Attributes:
-        has_reruns: Whether other jobs run it again.
-        cases: The results of its cases so far, where they were read too.
+        has_reruns: Whether other jobs rerun it.
+        cases: The results of its cases so far, if they were read too.
     """
 
     job: Job
@@ -141,12 +141,12 @@ class JobDetails:
 
     @property
     def latest(self) -> Execution | None:
-        """The latest execution, None before the first."""
+        """The latest execution; None before the first."""
         return self.executions[-1] if self.executions else None
 
     @property
     def view(self) -> JobView:
-        """The job with its latest execution alone."""
+        """The job with its latest execution only."""
         return replace(JobView.of(self.job, self.project, self.latest), cases=self.cases)
 
     @property
@@ -199,13 +199,13 @@ class BatchCursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
-    """A batch with the numbers of its jobs by their status.
+    """A batch with the number of its jobs in each status.
 
     Attributes:
-        begun: The numbers of its jobs that are built or run.
-        jobs: The ids of its jobs that are not deleted, in the order of their submission; None where only
-            the numbers were read.
-        callback_secret: The secret of its callback, shown once by the submission that made it.
+        begun: The numbers of its jobs that are building or running.
+        jobs: The ids of its jobs that are not deleted, in the order of submission; None if only the numbers
+            were read.
+        callback_secret: The generated secret of its callback, shown only by the submission.
     """
 
     batch: Batch
@@ -216,22 +216,22 @@ class BatchView:
 
     @property
     def has_ended(self) -> bool:
-        """Whether none of its jobs goes on."""
+        """Whether all of its jobs have ended."""
         return not any(number for status, number in self.by_status.items() if not status.is_terminal)
 
     @property
     def by_state(self) -> Mapping[State, int]:
-        """The numbers of its jobs by their state."""
+        """The number of its jobs in each state."""
         by_status = {status: self.by_status.get(status, 0) for status in JobStatus}
         begun = {phase: self.begun.get(phase, 0) for phase in (Phase.BUILDING, Phase.RUNNING)}
-        # The two numbers are of two moments.
+        # The two numbers may have been read at different moments.
         begun[Phase.WAITING] = max(by_status.pop(JobStatus.RUNNING) - sum(begun.values()), 0)
         ended = {State.of(status, Phase.ENDED): number for status, number in by_status.items()}
         return ended | {State.of(JobStatus.RUNNING, phase): number for phase, number in begun.items()}
 
     @property
     def by_phase(self) -> Mapping[Phase, int]:
-        """The numbers of its jobs by their phase."""
+        """The number of its jobs in each phase."""
         numbers = dict.fromkeys(Phase, 0)
         for state, number in self.by_state.items():
             numbers[state.phase or phase_of(state.status, None, None)] += number
@@ -240,15 +240,15 @@ class BatchView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Filter of a list of jobs, which meet every given condition.
+    """Filter of a list of jobs; the jobs match all given conditions.
 
     Attributes:
-        limit: How many jobs at most.
-        id_prefix: The digits that their ids begin with.
-        search: A text in their description, in a tag as `name:value`, or at the beginning or the end of
-            their id; ASCII letters of either case are alike.
-        cursor: The last job of the page before.
-        oldest_first: Whether they are in the order of their times, in place of the newest first.
+        limit: The maximum number of jobs.
+        id_prefix: The digits with which their ids begin.
+        search: A text in their description, in a tag as `name:value`, or at the beginning or the end of their
+            id; ASCII letters match in either case.
+        cursor: The last job of the previous page.
+        oldest_first: Whether the oldest jobs come first instead of the newest.
     """
 
     limit: int
@@ -266,7 +266,7 @@ class JobFilter:
 
 
 class ProjectOrder(StrEnum):
-    """Orders of a list of projects: the latest first, or by name."""
+    """The orders of a list of projects: most recent first, or by name."""
 
     ACTIVITY = "activity"
     NAME = "name"
@@ -278,7 +278,7 @@ class ProjectCursor:
     """The last project of a page: the next page begins after it.
 
     Attributes:
-        value: Its value in the order of the list; None where the id is the order.
+        value: Its sort value in the list; None if the list is sorted by id.
     """
 
     value: datetime | str | None
@@ -286,7 +286,7 @@ class ProjectCursor:
 
 
 def cursor_after(project: Project, order: ProjectOrder) -> ProjectCursor:
-    """Return the cursor after a project of a list."""
+    """Return the cursor after a project in a list."""
     if order is ProjectOrder.CREATED:
         return ProjectCursor(None, project.id)
     is_by_name = order is ProjectOrder.NAME
@@ -298,9 +298,9 @@ class ProjectFilter:
     """Filter of a list of projects that are not deleted.
 
     Attributes:
-        limit: How many projects at most.
-        search: A text in their name or description; ASCII letters of either case are alike.
-        cursor: The last project of the page before.
+        limit: The maximum number of projects.
+        search: A text in their name or description; ASCII letters match in either case.
+        cursor: The last project of the previous page.
     """
 
     limit: int
@@ -314,7 +314,8 @@ class FoundProjects:
     """Projects of a list, in its order.
 
     Attributes:
-        next: Where the next page begins, if there may be one; the page may have fewer than the limit.
+        next: Where the next page begins, if there may be one; the page may have fewer projects than the
+            limit.
     """
 
     projects: Sequence[Project]
@@ -331,14 +332,14 @@ class AuditCursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Filter of audit entries, which meet every given condition.
+    """Filter of audit entries; the entries match all given conditions.
 
     Attributes:
-        limit: How many entries at most.
-        tenant: None for all, and for callers that did not show who they are.
-        since: The earliest time.
-        until: The time before which they are.
-        cursor: The last entry of the page before.
+        limit: The maximum number of entries.
+        tenant: None for all tenants, and for unauthenticated callers.
+        since: The earliest time, inclusive.
+        until: The latest time, exclusive.
+        cursor: The last entry of the previous page.
     """
 
     limit: int
@@ -356,7 +357,7 @@ class FoundEntries:
     """Entries of the audit log, newest first.
 
     Attributes:
-        resume_after: Where the search ended, if that was before it had found as many as were wanted.
+        resume_after: Where the search stopped, if it stopped before finding as many entries as requested.
     """
 
     entries: Sequence[LedgerEntry]
@@ -368,10 +369,10 @@ class UsageFilter:
     """Filter of a tenant's usage by day and project.
 
     Attributes:
-        limit: How many days of projects at most.
+        limit: The maximum number of rows, one per day and project.
         since: The first day.
         until: The last day.
-        cursor: The last day and project of the page before.
+        cursor: The last day and project of the previous page.
     """
 
     limit: int
@@ -384,10 +385,10 @@ class UsageFilter:
 
 @dataclass(frozen=True, slots=True)
 class QuotaUse:
-    """A quota that is in force.
+    """A quota that applies now.
 
     Attributes:
-        used: The use of it; None where it bounds single requests, or is counted elsewhere.
+        used: Its usage; None if it limits single requests or is counted elsewhere.
     """
 
     used: int | None
@@ -396,7 +397,7 @@ class QuotaUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayUsage:
-    """The usage of a project on a day of UTC.
+    """The usage of a project on a day in UTC.
 
     Attributes:
         project: The project's name; None if it is purged.
@@ -413,7 +414,7 @@ class FoundJobs:
     """Jobs of a list, in its order.
 
     Attributes:
-        resume_after: Where the search ended, if that was before it had found as many as were wanted.
+        resume_after: Where the search stopped, if it stopped before finding as many jobs as requested.
     """
 
     jobs: Sequence[JobView]
@@ -422,10 +423,10 @@ class FoundJobs:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number of things, as far as they were counted.
+    """A number of things, counted up to a bound.
 
     Attributes:
-        is_exact: Whether there are no more than that.
+        is_exact: Whether the number is exact, not a lower bound.
     """
 
     number: int
@@ -434,7 +435,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionView:
-    """The policy of a tenant or of a project, and the one in force, with the figures of more general ones."""
+    """The policy of a tenant or a project, and the policy in force, with inherited values filled in."""
 
     own: Retention
     in_force: Retention
@@ -442,10 +443,10 @@ class RetentionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyView:
-    """A key as it is shown, without its text.
+    """A key as shown, without its text.
 
     Attributes:
-        project: The name of the only project that the key reaches.
+        project: The name of the only project that the key can access.
     """
 
     key: ApiKey
@@ -454,7 +455,7 @@ class KeyView:
 
     @classmethod
     def of(cls, key: ApiKey, project: Project | None, now: datetime) -> Self:
-        """Show a key at a time."""
+        """Return the view of a key at a time."""
         return cls(key=key, status=key.status(now), project=None if project is None else project.name)
 
 
@@ -468,10 +469,10 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookView:
-    """A subscription as it is shown, without its secret.
+    """A webhook as shown, without its secret.
 
     Attributes:
-        project: The name of its project; None for all of the tenant's.
+        project: The name of its project; None for all projects of the tenant.
     """
 
     webhook: Webhook
@@ -479,13 +480,13 @@ class WebhookView:
 
     @classmethod
     def of(cls, webhook: Webhook, project: Project | None) -> Self:
-        """Show a subscription."""
+        """Return the view of a webhook."""
         return cls(webhook=webhook, project=None if project is None else project.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedWebhook:
-    """A subscription with its new secret, which is shown once."""
+    """A webhook with its new secret, which is shown once."""
 
     view: WebhookView
     secret: WebhookSecret

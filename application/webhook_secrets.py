@@ -1,4 +1,4 @@
-"""The sealing of webhooks' secrets."""
+"""Sealing of the secrets of webhooks and callbacks."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ _NAME = "secret"
 
 
 class WebhookSecrets:
-    """Seals and opens the secrets that sign, each for its webhook or its job."""
+    """Seals and opens the signing secrets, each for its webhook, batch or job."""
 
     def __init__(self, sealer: SecretSealer) -> None:
         self._sealer = sealer
@@ -21,7 +21,7 @@ class WebhookSecrets:
 
         Args:
             field: The field that an error names.
-            owner: The webhook or the job.
+            owner: The webhook, the batch or the job.
             secret: The secret.
 
         Raises:
@@ -33,10 +33,10 @@ class WebhookSecrets:
             raise Unprocessable(field, str(error)) from error
 
     def pass_on(self, sealed: SealedSecrets, owner: UUID, successor: UUID) -> SealedSecrets:
-        """Seal a job's secret for another job, without opening it.
+        """Reseal a job's secret for another job, without opening it.
 
         Raises:
-            SecretsUnavailable: The key that it is sealed with is not there any more.
+            SecretsUnavailable: The key that it was sealed with no longer exists.
         """
         return self._sealer.pass_on(sealed, owner, successor)
 
@@ -44,6 +44,6 @@ class WebhookSecrets:
         """Return a secret.
 
         Raises:
-            SecretsUnavailable: The key that it is sealed with is not there any more.
+            SecretsUnavailable: The key that it was sealed with no longer exists.
         """
         return WebhookSecret(self._sealer.open(owner, sealed)[_NAME])

@@ -1,4 +1,4 @@
-"""The way of domain events to webhooks: deliveries are stored in the transaction of the event."""
+"""Storage of webhook deliveries for domain events, in the transaction of the event."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -18,12 +18,12 @@ from domain.values import ProjectId
 from domain.webhook import CALLED_BACK, Delivery, DeliveryId, Webhook, WebhookEvent, WebhookId
 from domain.webhook_url import WebhookUrl, receiver_digest
 
-# Seconds for which the projects with subscriptions are known without being read again. A request that
-# makes or enables a subscription is answered so much later: from then on no process misses an event of it.
+# How long, in seconds, the list of projects with webhooks is cached. The response to a request that creates
+# or enables a webhook is delayed by as much, so that from then on no process misses an event for it.
 SUBSCRIBERS_KNOWN_S = 0.5
-# As long as there are no more of them than this; else each event looks for its own.
+# The list is cached only up to this size; if there are more, every event reads the webhooks of its project.
 _MAX_KNOWN = 1_000
-# Subjects of deliveries whose commit is not known yet, at most.
+# The maximum number of subjects whose deliveries are stored but whose commit is not yet known.
 _MAX_NOTED = 10_000
 _EVENTS: dict[type[Event], WebhookEvent] = {
     JobStarted: WebhookEvent.JOB_STARTED,
@@ -33,7 +33,7 @@ _EVENTS: dict[type[Event], WebhookEvent] = {
 
 
 class _About(NamedTuple):
-    """The subject of an event: a job or a batch, its owner, and the time."""
+    """The subject of an event (a job or a batch), its owner, and the time."""
 
     tenant: TenantName
     project: ProjectId | None
@@ -42,11 +42,11 @@ class _About(NamedTuple):
 
 
 class WebhookWriter:
-    """Stores the deliveries of an event to its callback and its project's subscriptions.
+    """Stores the deliveries of an event to its callback and to the webhooks of its project.
 
-    * They are stored with the event: in its transaction, or not at all.
-    * An event of a project without subscriptions takes no statement. The projects that have some are read
-      twice a second at most, and only while there are events.
+    * Deliveries are stored in the transaction of the event.
+    * An event of a project without webhooks needs no statement. The list of projects with webhooks is read at
+      most twice a second, and only while there are events.
     """
 
     def __init__(self, clock: Clock, ids: IdGenerator) -> None:
@@ -63,9 +63,9 @@ class WebhookWriter:
         """Store the deliveries of events of jobs.
 
         Args:
-            transaction: The one of the events.
-            events: The events, each with its job as it is then.
-            noted: The job, or the batch, by which the message about them is known.
+            transaction: The transaction of the events.
+            events: The events, each with its job after the event.
+            noted: The job or batch that identifies the message about them.
         """
         listening: dict[ProjectId, Sequence[Webhook]] = {}
         deliveries: list[Delivery] = []
@@ -87,7 +87,7 @@ class WebhookWriter:
         self.store(transaction, list(deliveries), noted=batch.id)
 
     def store(self, transaction: Transaction, deliveries: Sequence[Delivery], *, noted: UUID) -> None:
-        """Store deliveries, and note that there are some."""
+        """Store deliveries, and remember their subject."""
         if not deliveries:
             return
         transaction.deliveries.add(deliveries)
@@ -97,7 +97,7 @@ class WebhookWriter:
                 del self._noted[next(iter(self._noted))]
 
     def take_noted(self, subject: UUID) -> bool:
-        """Return whether this process has stored deliveries of a job or a batch since this was asked last."""
+        """Return whether this process stored deliveries of a job or a batch since the last call for it."""
         if not self._noted:
             return False
         with self._lock:
@@ -130,7 +130,7 @@ class WebhookWriter:
     def _listening(
         self, transaction: Transaction, tenant: TenantName, project: ProjectId | None
     ) -> Sequence[Webhook]:
-        """Return the subscriptions of a project; of a tenant alone, where a batch is of several projects."""
+        """Return the webhooks of a project, or the tenant-wide ones for a batch of several projects."""
         now = self._clock.monotonic()
         if self._read_at is None or now - self._read_at >= SUBSCRIBERS_KNOWN_S:
             found = transaction.webhooks.subscribers_of_any_tenant(_MAX_KNOWN + 1)

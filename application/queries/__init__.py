@@ -1,1 +1,1 @@
-"""Reads: they change nothing and hold no lock."""
+"""Reads: they change nothing and hold no locks."""

@@ -1,4 +1,4 @@
-"""Reads of the audit log, and of the usage that it adds up to."""
+"""Reads of the audit log, and of the usage computed from it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _COUNTED_WAITING = 10_001
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """A page of entries, and where the next one begins if there is one."""
+    """A page of entries, and where the next one begins, if there is one."""
 
     entries: Sequence[LedgerEntry]
     next: AuditCursor | None
@@ -33,15 +33,15 @@ class AuditPage:
 class AuditReader:
     """Reads the audit log.
 
-    * A caller reads the entries of its tenant, and of its project if it reaches no other.
-    * An administrator reads the entries of any tenant, and of all.
+    * A caller can read the entries of its tenant, or only those of its project if it is restricted to one.
+    * An administrator can read the entries of any tenant, and of all tenants together.
     """
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         self._unit_of_work = unit_of_work
 
     def page(self, caller: Caller, wanted: AuditFilter) -> AuditPage:
-        """Return a page of entries, newest first. Administrators who name no tenant get those of all.
+        """Return a page of entries, newest first; for administrators who name no tenant, of all tenants.
 
         Raises:
             ScopeMissing: The filter names another tenant, and the caller lacks ADMIN.
@@ -54,13 +54,13 @@ class AuditReader:
         tenant = None if is_of_all else wanted.tenant or caller.tenant.name
         if tenant is not None:
             caller.require_tenant(tenant)
-        # One more than asked for shows whether there is a next page.
+        # One more than requested shows whether there is a next page.
         one_more = replace(wanted, tenant=tenant, project_id=caller.project, limit=wanted.limit + 1)
         found = self._unit_of_work.read(lambda transaction: transaction.audit.page(one_more))
         return _page(found, wanted.limit)
 
     def ledger(self, after: int = 0, tenant: TenantName | None = None) -> Iterator[LedgerEntry]:
-        """Yield the ledger in its order, for administrators.
+        """Yield the ledger in order, for administrators.
 
         Args:
             after: The number before the first entry.
@@ -79,7 +79,7 @@ class AuditReader:
         return self._unit_of_work.read(lambda transaction: transaction.audit.start())
 
     def journal(self, limit: int) -> Sequence[EntryRow]:
-        """Return entries that are not in the ledger yet, for administrators."""
+        """Return entries that are not yet in the ledger, for administrators."""
         waiting = self._unit_of_work.read(lambda transaction: transaction.audit.waiting(limit))
         return [entry.row() for entry in waiting]
 
@@ -102,16 +102,16 @@ def _page(found: FoundEntries, limit: int) -> AuditPage:
 
 @dataclass(frozen=True, slots=True)
 class UsagePage:
-    """A page of usage by day and project, and where the next one begins if there is one."""
+    """A page of usage by day and project, and where the next one begins, if there is one."""
 
     days: Sequence[DayUsage]
     next: tuple[date, ProjectId] | None
 
 
 class UsageReader:
-    """Reads a tenant's usage, which the entries of the ledger add up to.
+    """Reads a tenant's usage, which is the sum over the ledger's entries.
 
-    * A caller reads that of its tenant, and of its project if it reaches no other.
+    * A caller can read the usage of its tenant, or only that of its project if it is restricted to one.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, clock: Clock) -> None:
@@ -128,15 +128,15 @@ class UsageReader:
         limit: int = DEFAULT_ENTRIES,
         cursor: tuple[date, ProjectId] | None = None,
     ) -> UsagePage:
-        """Return a page of the usage by day, the latest first, and by project.
+        """Return a page of the usage by day, latest first, and by project.
 
         Args:
             caller: The caller.
-            project: The only project; None for all that the caller reaches.
-            since: The first day; by default that of thirty days.
-            until: The last day, today by default.
-            limit: How many days of projects at most.
-            cursor: The last one of the page before.
+            project: The only project; None for all that the caller can access.
+            since: The first day; by default thirty days are returned.
+            until: The last day; today by default.
+            limit: The maximum number of rows, one per day and project.
+            cursor: The last row of the previous page.
 
         Raises:
             InvalidValue: The range is empty or too long, or the limit is out of range.
@@ -161,7 +161,7 @@ class UsageReader:
         return UsagePage(days, (days[-1].day, days[-1].project_id) if len(found) > limit else None)
 
     def of_quota(self, caller: Caller) -> Mapping[str, QuotaUse]:
-        """Return the quotas of the caller's tenant that are in force now, by their names, and their use."""
+        """Return the quotas that apply to the caller's tenant now, by name, with their usage."""
         name, day = caller.tenant.name, self._clock.now().date()
 
         def work(transaction: Transaction) -> Mapping[str, QuotaUse]:
@@ -172,7 +172,7 @@ class UsageReader:
         return self._unit_of_work.read(work)
 
     def today(self, caller: Caller) -> Usage:
-        """Return the usage of the caller's tenant today, but with the stored bytes of all time."""
+        """Return the usage of the caller's tenant today; stored bytes are the current total."""
         tenant, day = caller.tenant.name, self._clock.now().date()
 
         def work(transaction: Transaction) -> Usage:
@@ -181,7 +181,7 @@ class UsageReader:
         return self._unit_of_work.read(work)
 
     def executions(self, caller: Caller) -> tuple[int, int]:
-        """Return how many executions of the caller's tenant run and wait, as far as they are counted."""
+        """Return how many executions of the caller's tenant are running and waiting, up to a bound."""
         tenant = caller.tenant.name
 
         def work(transaction: Transaction) -> tuple[int, int]:
@@ -194,7 +194,7 @@ class UsageReader:
 def _counted(
     transaction: Transaction, tenant: TenantName, day: date, allowed: Mapping[str, int]
 ) -> Mapping[str, int]:
-    """Return the use of the quotas that are counted from rows; the waiting executions up to their bound."""
+    """Return the usage of quotas counted from rows; waiting executions are counted up to the quota."""
     usage, executions = transaction.audit.usage(tenant, day), transaction.executions
     return {
         "uploads_per_day": usage.uploads,

@@ -1,4 +1,4 @@
-"""Reads of batches, their numbers and their lists."""
+"""Reads of single batches and lists of batches, with the numbers of their jobs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ MAX_BATCHES = 100
 
 @dataclass(frozen=True, slots=True)
 class BatchPage:
-    """Batches, newest first, and where the next page begins if there is one."""
+    """Batches, newest first, and where the next page begins, if there is one."""
 
     batches: Sequence[BatchView]
     next: BatchCursor | None
 
 
 class BatchReader:
-    """Reads batches, one or many. Their jobs are counted from an index, each time."""
+    """Reads batches. Their jobs are counted from an index at each read."""
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         self._unit_of_work = unit_of_work
@@ -46,7 +46,7 @@ class BatchReader:
         *,
         with_jobs: bool = True,
     ) -> BatchPage:
-        """Return a page of the batches that the caller reaches, newest first.
+        """Return a page of the batches that the caller can access, newest first.
 
         Raises:
             InvalidValue: The limit is out of range.
@@ -87,7 +87,7 @@ class BatchReader:
 
 
 def read_batch(transaction: Transaction, caller: Caller, batch_id: BatchId) -> BatchView:
-    """Return a batch and its jobs, as a transaction sees them.
+    """Return a batch and its jobs, as seen by a transaction.
 
     Raises:
         NotFound: There is no such batch, or its project is purged.

@@ -13,7 +13,7 @@ from domain.case_set import CaseSetName, CaseSetReference, CaseSetVersion
 from domain.cases import Case
 from domain.project import Project
 
-# The versions that are shown of one set.
+# The maximum number of versions that are shown of one set.
 _VERSIONS = 100
 
 
@@ -22,7 +22,7 @@ class CaseSetPage:
     """A version of a case set, and some of its cases.
 
     Attributes:
-        versions: The latest ones of the set, the newest first.
+        versions: The latest versions of the set, newest first.
         offset: The index of the first of the cases.
     """
 
@@ -43,7 +43,7 @@ class CaseSetReader:
     def all(
         self, caller: Caller, project: str, after: str | None, limit: int
     ) -> tuple[Project, Sequence[CaseSetVersion]]:
-        """Return a project and the latest versions of its case sets, by their names from a name on.
+        """Return a project and the latest versions of its case sets, sorted by name, after a given name.
 
         Raises:
             InvalidValue: A name breaks its rule.
@@ -85,7 +85,7 @@ def find_case_set(transaction: Transaction, project: Project, reference: CaseSet
     """Return a version of a case set, or the latest one.
 
     Raises:
-        NotFound: There is none.
+        NotFound: There is no such version.
     """
     version = transaction.case_sets.get(project, reference)
     if version is None:

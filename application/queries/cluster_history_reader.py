@@ -14,7 +14,7 @@ _HOUR_S = 3_600
 
 
 def history_steps(kept_days: float) -> tuple[HistoryStep, ...]:
-    """Return the resolutions of the history: some 1,200 rows if a month is kept."""
+    """Return the resolutions of the history, which amount to some 1,200 rows for a month."""
     return (
         HistoryStep(_MINUTE_S, timedelta(hours=2)),
         HistoryStep(10 * _MINUTE_S, timedelta(hours=25)),
@@ -24,14 +24,14 @@ def history_steps(kept_days: float) -> tuple[HistoryStep, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ClusterHistoryView:
-    """Samples within a time, ascending, each of the same number of seconds and with its begin."""
+    """Samples of a time range, ascending, each with its start; all cover the same number of seconds."""
 
     step_s: int
     samples: Sequence[tuple[datetime, ClusterSample]]
 
 
 class ClusterHistoryReader:
-    """Reads the history, of each range in the finest resolution that is kept for as long."""
+    """Reads the history in the finest resolution that is kept for the whole range."""
 
     def __init__(self, unit_of_work: UnitOfWork, clock: Clock, steps: tuple[HistoryStep, ...]) -> None:
         self._unit_of_work = unit_of_work

@@ -24,7 +24,8 @@ MAX_MINUTES = 60
 CLUSTER_NAME_MAX_CHARS = 255
 _SHORT_PERIODS_S = (10, 30)
 _PERIOD_UNIT_S = 60
-# How many jobs the figures of a slice rest on at most: enough for percentiles, and always as quick to read.
+# The maximum number of jobs that the figures of a slice are based on: enough for percentiles, and quick to
+# read.
 MAX_JOBS = 100
 _SLICES = 20
 _MEDIAN, _P95 = 0.5, 0.95
@@ -32,14 +33,14 @@ _MEDIAN, _P95 = 0.5, 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeSlice:
-    """The jobs that ended in one slice of time. Figures of no jobs are None; times are milliseconds.
+    """The jobs that ended in one slice of time. Times are in milliseconds; figures are None without jobs.
 
     Attributes:
-        jobs: How many jobs the figures rest on: all, or of more than MAX_JOBS the last.
-        success_rate: How many of the jobs that were not cancelled succeeded, from 0 to 1.
-        wait_ms: The median of the time from the request to a worker.
+        jobs: How many jobs the figures are based on: all, or the last MAX_JOBS.
+        success_rate: The share of the jobs that succeeded, not counting cancelled ones, from 0 to 1.
+        wait_ms: The median of the time from the request to the claim by a worker.
         median_ms: The median of the time from the request to the end.
-        p95_ms: Its 95th percentile.
+        p95_ms: The 95th percentile of the time from the request to the end.
     """
 
     begin: datetime
@@ -65,9 +66,9 @@ class EngineState:
 
 
 class ClusterReader:
-    """Reads the metrics of the machines, the state of the engine, and the outcomes of jobs on them.
+    """Reads the metrics of the machines, the state of the engine, and the outcomes of jobs.
 
-    Periods of metrics are as in CloudWatch (GetMetricData, API reference): 10, 30 or a multiple of 60
+    The periods of metrics are those of CloudWatch (GetMetricData, API reference): 10, 30 or a multiple of 60
     seconds.
 
     Args:
@@ -89,19 +90,19 @@ class ClusterReader:
         self._slots = slots
 
     def languages(self) -> Sequence[LanguageSupport]:
-        """Return the languages that the engine knows, and whether they run here."""
+        """Return the languages that the engine knows, and whether they are available here."""
         return self._engine.languages()
 
     def runtimes(self) -> Sequence[RuntimeSupport]:
-        """Return the runtimes, the default ones first."""
+        """Return the runtimes, default runtimes first."""
         return self._engine.runtimes()
 
     def addresses(self) -> Sequence[str]:
-        """Return the addresses of an engine that is elsewhere."""
+        """Return the addresses of a remote engine."""
         return self._engine.describe().addresses
 
     def engine(self) -> EngineState:
-        """Return the engine, how it holds programs to their limits, and its queue."""
+        """Return the engine, how it enforces limits, and its queue."""
         return EngineState(
             description=self._engine.describe(),
             languages=self._engine.languages(),
@@ -110,7 +111,7 @@ class ClusterReader:
         )
 
     def utilization(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
-        """Return how busy a cluster's CPU and memory were in the last minutes, ascending.
+        """Return the CPU and memory utilization of a cluster in the last minutes, ascending.
 
         Raises:
             InvalidValue: The minutes or the period are out of range.
@@ -138,7 +139,7 @@ class ClusterReader:
         return names
 
     def outcomes(self, minutes: int) -> Sequence[OutcomeSlice]:
-        """Return how well and how fast jobs ended in the last minutes, slice by slice, ascending.
+        """Return the success rates and durations of jobs in the last minutes, slice by slice, ascending.
 
         Raises:
             InvalidValue: The minutes are out of range.
@@ -163,7 +164,7 @@ def _measure(begin: datetime, jobs: Sequence[EndedJob]) -> OutcomeSlice:
 
 
 def _percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank percentile: the least value that so many of all do not exceed."""
+    """Return the nearest-rank percentile: the smallest value that at least this share does not exceed."""
     if not values:
         return None
     return sorted(values)[max(ceil(share * len(values)) - 1, 0)]
@@ -174,10 +175,10 @@ def _milliseconds(duration: timedelta) -> float:
 
 
 def _check_cluster_name(cluster: str) -> str:
-    """Check that a text may name a cluster.
+    """Check that a text is a valid cluster name.
 
     Raises:
-        InvalidValue: It may not.
+        InvalidValue: It is not.
     """
     if not (1 <= len(cluster) <= CLUSTER_NAME_MAX_CHARS and cluster.isprintable()):
         raise InvalidValue("clusterName", text("problems.printable_length", maximum=CLUSTER_NAME_MAX_CHARS))

@@ -26,13 +26,13 @@ View = TypeVar("View")
 
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
-# Each job shows up to 128 KiB of output: a page ends where its jobs show so much together.
+# Each job shows up to 128 KiB of output; a page ends when the shown output of its jobs reaches this size.
 MAX_PAGE_BYTES = 8 << 20
 _READ_AT_ONCE = 100
 _RERUNS_SHOWN = 100
 _TAGS_SUGGESTED = 20
 _CANDIDATES_SHOWN = 5
-# The pace of the queue is that of the last jobs that ended in so long, unless they are too few to show one.
+# The throughput of the queue is measured over the jobs that ended in this time, unless they are too few.
 _PACE_OF = timedelta(minutes=5)
 _PACE_JOBS = 100
 _PACE_LEAST = 3
@@ -40,7 +40,7 @@ _PACE_LEAST = 3
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Jobs in the order of their filter, and where the next page begins if there is one."""
+    """Jobs in the order of their filter, and where the next page begins, if there is one."""
 
     jobs: Sequence[JobView]
     next: Cursor | None
@@ -53,7 +53,7 @@ _WAIT_OF_PHASE = {
 
 
 class JobReader:
-    """Reads jobs, one or many."""
+    """Reads single jobs and lists of jobs."""
 
     def __init__(
         self,
@@ -72,14 +72,14 @@ class JobReader:
         self._wait_causes = wait_causes
 
     def named(self, caller: Caller, given: JobId | str) -> JobId:
-        """Return the id that is given; of its beginning, the only one of the caller's jobs that begins so.
+        """Return a given id unchanged, or the only one of the caller's job ids that has a given prefix.
 
-        An id is not looked up.
+        A complete id is not looked up.
 
         Raises:
-            NotFound: None begins so, or the text is too short or not of an id.
-            AmbiguousJobId: Several begin so, or the search would read too much.
-            ScopeMissing: The text is a beginning, and the caller may not read jobs.
+            NotFound: No id has the prefix, or the text is too short or cannot be part of an id.
+            AmbiguousJobId: Several ids have the prefix, or the search would read too much.
+            ScopeMissing: The text is a prefix, and the caller may not read jobs.
         """
         try:
             reference = parse_job_reference(given) if isinstance(given, str) else given
@@ -118,7 +118,7 @@ class JobReader:
         )
 
     def reruns(self, details: JobDetails) -> Sequence[JobId]:
-        """Return the jobs that run a job again, the latest first; of very many the latest."""
+        """Return the jobs that rerun a job, latest first, up to a maximum."""
         if not details.has_reruns:
             return ()
         job_id = details.job.id
@@ -139,7 +139,7 @@ class JobReader:
         return _found(self._job_queries.status(caller, job_id), job_id)
 
     def timeline(self, caller: Caller, job_id: JobId) -> Timeline:
-        """Return the steps of a job, and its wait.
+        """Return the steps of a job, and its current wait.
 
         Raises:
             NotFound: There is no such job.
@@ -155,15 +155,14 @@ class JobReader:
         )
 
     def page(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> JobPage:
-        """Return a page of the jobs that the caller reaches, in the order of the filter.
+        """Return a page of the jobs that the caller can access, in the order of the filter.
 
-        They are of one project, if its name or its id is given.
-
-        A project that does not exist has none. There are fewer jobs than the limit where they show very
-        much, and where the search would read too much.
+        If a project is given by its name or id, only its jobs are returned; a project that does not exist has
+        none. The page may have fewer jobs than the limit if their output is large or if the search would read
+        too much.
 
         Raises:
-            InvalidValue: The limit is out of range, or the project cannot be a project's name.
+            InvalidValue: The limit is out of range, or the project is not a valid name or id.
         """
         if not 0 <= wanted.limit <= MAX_LIMIT:
             raise InvalidValue("limit", text("problems.from_0", maximum=MAX_LIMIT))
@@ -187,10 +186,10 @@ class JobReader:
                 return JobPage(jobs, cursor)
 
     def count(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> Count:
-        """Count the jobs that meet a filter, on all pages; up to a bound, and no more than are quick to find.
+        """Count the jobs that match a filter, on all pages, up to a bound and as far as the count is quick.
 
         Raises:
-            InvalidValue: The project cannot be a project's name.
+            InvalidValue: The project is not a valid name or id.
         """
         if project is not None:
             project_id = self._project_id(caller, project)
@@ -200,10 +199,10 @@ class JobReader:
         return self._job_queries.count(caller, wanted, COUNTED_UP_TO)
 
     def suggest_tags(self, caller: Caller, typed: str, project: str | None = None) -> Sequence[str]:
-        """Return tags of jobs that begin as a text does, as `name:value`: a few of each name.
+        """Return tags of jobs that begin with a text, as `name:value`: a few of each name.
 
         Raises:
-            InvalidValue: The project cannot be a project's name.
+            InvalidValue: The project is not a valid name or id.
         """
         project_id = None if project is None else self._project_id(caller, project)
         if project is not None and project_id is None:
@@ -258,7 +257,7 @@ class JobReader:
         return Waiting(awaited=Awaited.WORKER, place=place, about_ms=about_ms, wait=wait)
 
     def _estimate(self, place: int) -> float | None:
-        """Estimate a wait by the pace at which jobs have ended; None if too few have."""
+        """Estimate a wait from the rate at which jobs have ended; None if too few have ended."""
         now = self._clock.now()
         (ended,) = self._dashboard_queries.ended([now - _PACE_OF, now], _PACE_JOBS)
         if len(ended) < _PACE_LEAST:

@@ -26,7 +26,7 @@ class ProjectSummary:
 
 @dataclass(frozen=True, slots=True)
 class SummaryPage:
-    """Some projects in the order of their filter, where the next page begins, and the number of all."""
+    """Projects in the order of their filter, where the next page begins, and the total number."""
 
     summaries: Sequence[ProjectSummary]
     next: ProjectCursor | None
@@ -34,7 +34,7 @@ class SummaryPage:
 
 
 class ProjectReader:
-    """Reads projects, one or many, and counts their jobs."""
+    """Reads single projects and lists of projects, and counts their jobs."""
 
     def __init__(self, unit_of_work: UnitOfWork, dashboard_queries: DashboardQueries, clock: Clock) -> None:
         self._unit_of_work = unit_of_work
@@ -45,7 +45,7 @@ class ProjectReader:
         """Return a project.
 
         Raises:
-            InvalidValue: The text can be neither a name nor an id.
+            InvalidValue: The reference is neither a valid name nor a valid id.
             NotFound: There is no such project.
         """
         reference = parse_project_reference(name_or_id)
@@ -55,11 +55,11 @@ class ProjectReader:
         return project
 
     def all(self, caller: Caller) -> Sequence[Project]:
-        """Return the projects that are not deleted, by their ids."""
+        """Return the projects that are not deleted, sorted by id."""
         return self._unit_of_work.read(lambda transaction: transaction.projects.all(caller))
 
     def page(self, caller: Caller, wanted: ProjectFilter) -> FoundProjects:
-        """Return a page of the projects that the caller reaches."""
+        """Return a page of the projects that the caller can access."""
         return self._unit_of_work.read(lambda transaction: transaction.projects.page(caller, wanted))
 
     def summaries(self, caller: Caller, wanted: ProjectFilter) -> SummaryPage:

@@ -1,4 +1,4 @@
-"""Reads of the queue: the jobs that run and that wait, and the causes."""
+"""Reads of the queue: running and waiting jobs, and why they wait."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from application.queries.wait_causes import (
 )
 from domain.caller import Caller, Scope
 
-# Jobs of each kind that are listed.
+# The maximum number of running jobs, and of waiting jobs, that are listed.
 MAX_LISTED = 100
-# Of a caller that reaches one project, they are found among so many of its tenant's.
+# For a caller restricted to one project, this many of its tenant's jobs are searched.
 _SCANNED = 1_000
 _TIMED = {WaitCause.RETRY, WaitCause.ENGINE}
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingJob:
-    """A job that waits, its place among its tenant's, and the cause of its wait.
+    """A waiting job, its position among its tenant's waiting jobs, and the cause of its wait.
 
     Attributes:
         place: None while it is delayed.
@@ -35,7 +35,7 @@ class WaitingJob:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """The jobs that a caller reaches of the ones that run and that wait, so many of each at most."""
+    """The running and waiting jobs that a caller can access, up to a maximum of each."""
 
     running: Sequence[QueuedJob]
     waiting: Sequence[WaitingJob]
@@ -44,7 +44,7 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True)
 class WaitSummary:
-    """The number of waiting jobs with the same cause, of the ones that were looked at."""
+    """The number of examined waiting jobs that have the same cause."""
 
     wait: ExplainedWait
     jobs: int
@@ -53,8 +53,9 @@ class WaitSummary:
 class QueueReader:
     """Reads the queue.
 
-    * A caller sees the jobs of its tenant, or of its project; an administrator the jobs of all tenants.
-    * Each list is bounded, and read in the order of an index. Of several tenants each has its share.
+    * A caller sees the jobs of its tenant or of its project; an administrator sees the jobs of all tenants.
+    * Each list is bounded, and read in the order of an index. If there are several tenants, each gets a
+      share.
     """
 
     def __init__(self, dashboard_queries: DashboardQueries, wait_causes: WaitCauses) -> None:
@@ -62,7 +63,7 @@ class QueueReader:
         self._wait_causes = wait_causes
 
     def __call__(self, caller: Caller) -> QueueView:
-        """Return the jobs that run, the longest first, and the ones that wait, the next ones first."""
+        """Return the running jobs, longest-running first, and the waiting jobs, next first."""
         tenant = None if caller.has(Scope.ADMIN) else caller.tenant.name
         scanned = MAX_LISTED if caller.project is None else _SCANNED
         running = [
@@ -77,10 +78,10 @@ class QueueReader:
         )
 
     def causes(self, caller: Caller) -> Sequence[WaitSummary]:
-        """Return the causes of the waits of the next jobs, the most frequent cause first."""
+        """Return why the next jobs wait, the most frequent cause first."""
         waits: dict[tuple[WaitCause, str], list[ExplainedWait]] = {}
         for waiting in self._waiting(caller, MAX_LISTED):
-            # Sentences with times differ from job to job.
+            # Sentences that contain times differ between jobs.
             sentence = "" if waiting.wait.cause in _TIMED else str(waiting.wait.sentence)
             waits.setdefault((waiting.wait.cause, sentence), []).append(waiting.wait)
         by_number = sorted(waits.values(), key=len, reverse=True)

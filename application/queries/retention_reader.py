@@ -1,4 +1,4 @@
-"""Reads of the retention of tenants and projects."""
+"""Reads of the retention policies of tenants and projects."""
 
 from application.errors import NotFound
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -13,7 +13,7 @@ class RetentionReader:
     """Reads how long jobs and logs are kept.
 
     Args:
-        default: The service's own policy.
+        default: The policy of the service.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, default: Retention) -> None:
@@ -21,7 +21,7 @@ class RetentionReader:
         self._default = default
 
     def of_tenant(self, name: TenantName) -> RetentionView:
-        """Return the policy of a tenant, and the one that is in force.
+        """Return the policy of a tenant, and the policy in force.
 
         Raises:
             NotFound: There is no such tenant.
@@ -35,10 +35,10 @@ class RetentionReader:
         return self._unit_of_work.read(work)
 
     def of_project(self, caller: Caller, name_or_id: str) -> RetentionView:
-        """Return the policy of a project, and the one that is in force.
+        """Return the policy of a project, and the policy in force.
 
         Raises:
-            InvalidValue: The text can be neither a name nor an id.
+            InvalidValue: The reference is neither a valid name nor a valid id.
             NotFound: There is no such project.
         """
         reference = parse_project_reference(name_or_id)

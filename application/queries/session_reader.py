@@ -1,4 +1,4 @@
-"""Reads of sessions: the members of a tenant, and the tenants that an administrator may look at."""
+"""Reads of sessions: the members of a tenant, and the tenants that an administrator may view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Members:
 
 
 class SessionReader:
-    """Reads of sessions."""
+    """Reads sessions."""
 
     def __init__(self, unit_of_work: UnitOfWork, clock: Clock, idle: timedelta) -> None:
         self._unit_of_work = unit_of_work
@@ -40,7 +40,7 @@ class SessionReader:
         self._idle = idle
 
     def members(self, caller: Caller) -> Members:
-        """Return the members of the caller's tenant, the one seen last first."""
+        """Return the members of the caller's tenant, most recently seen first."""
 
         def work(transaction: Transaction) -> tuple[Sequence[Member], Sequence[Session]]:
             sessions = transaction.sessions

@@ -24,7 +24,7 @@ class TenantReader:
         return self._unit_of_work.read(lambda transaction: transaction.tenants.get_or_raise(name))
 
     def all(self) -> Sequence[Tenant]:
-        """Return the tenants in any status, by their names."""
+        """Return the tenants in any status, sorted by name."""
         return self._unit_of_work.read(lambda transaction: transaction.tenants.all())
 
 
@@ -36,7 +36,7 @@ class KeyReader:
         self._clock = clock
 
     def all(self, caller: Caller, tenant: TenantName | None = None) -> Sequence[KeyView]:
-        """Return the keys that the caller reaches in its tenant or, with ADMIN, in another, the oldest first.
+        """Return the keys that the caller can access in its tenant or, with ADMIN, in another; oldest first.
 
         Raises:
             ScopeMissing: It is another tenant, and the caller lacks ADMIN.

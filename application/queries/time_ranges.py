@@ -1,4 +1,4 @@
-"""Ranges of time up to now, and their division into slices."""
+"""Time ranges that end now, and their division into slices."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ MAX_MINUTES = 31 * 24 * 60
 
 
 def begin_of_range(now: datetime, minutes: int) -> datetime:
-    """Return the begin of the last minutes, `now` included.
+    """Return the start of the last minutes, which include `now`.
 
     Raises:
         InvalidValue: The minutes are out of range.
@@ -21,7 +21,7 @@ def begin_of_range(now: datetime, minutes: int) -> datetime:
 
 
 def time_slices(now: datetime, minutes: int, number: int) -> Sequence[datetime]:
-    """Divide the last minutes, `now` included: return the begin of each slice, and the end of the last.
+    """Divide the last minutes, including `now`; return the start of each slice, and the end of the last.
 
     Raises:
         InvalidValue: The minutes are out of range.

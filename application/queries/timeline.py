@@ -1,4 +1,4 @@
-"""The timeline of a job: its steps, from its record."""
+"""The timeline of a job: its steps, derived from its record."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -38,10 +38,10 @@ class Entry:
     """One step.
 
     Attributes:
-        attempt: The number of the execution it belongs to; 0 before the first.
-        by: Its cause: caller, service, `worker <name>` or `engine <name>`.
-        status: The job's status from then on.
-        detail: A sentence for people; a string is the words of an engine or a worker.
+        attempt: The number of the execution that it belongs to; 0 before the first.
+        by: Who caused it: caller, service, `worker <name>` or `engine <name>`.
+        status: The job's status after the step.
+        detail: A sentence for people; a plain string comes from an engine or a worker.
     """
 
     step: Step
@@ -54,12 +54,12 @@ class Entry:
 
     @property
     def position(self) -> tuple[int, int]:
-        """Where it stands among the job's steps: it rises, and stays when more follow."""
+        """Its position among the job's steps: it ascends, and does not change when more steps follow."""
         return self.attempt, _RANKS[self.step]
 
 
 class Awaited(StrEnum):
-    """The thing that a job waits for, unless it has ended or its program runs."""
+    """The thing that a job waits for, unless it has ended or its program is running."""
 
     EXECUTE = "execute"
     WORKER = "worker"
@@ -74,13 +74,13 @@ class Waiting:
     """A job's wait.
 
     Attributes:
-        place: Its place among the waiting executions of its tenant, if it is one of them: 1 is next. None
-            also if it is too far back to count.
-        behind_more_than: So many of its tenant's are counted ahead of it, and there are more.
-        since: Since when its engine has not been able to start it.
+        place: Its position among the waiting executions of its tenant: 1 is next. None if it is not in the
+            queue or is too far back to count.
+        behind_more_than: More than this many of its tenant's executions are ahead of it.
+        since: Since when its engine has been unable to start it.
         until: When the delay before its next attempt ends.
-        about_ms: How long it will wait yet, if others go on to end as fast as they do.
-        wait: The cause, of one in the queue.
+        about_ms: The estimated remaining wait, if others keep ending at the present rate.
+        wait: The cause, if it is in the queue.
     """
 
     awaited: Awaited
@@ -94,10 +94,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The history of a job, its wait if it waits, and the jobs that run it again, the latest first.
+    """The history of a job, its wait if it waits, and the jobs that rerun it, latest first.
 
     Attributes:
-        origin: The job that it runs again; None if there is none, or it was deleted.
+        origin: The job that it reruns; None if there is none, or if it was deleted.
     """
 
     details: JobDetails
@@ -218,7 +218,7 @@ def _ending(execution: Execution | None) -> Text:
 
 
 def _proof(execution: Execution) -> Text | str:
-    """Return the proof that a cancelled program does not run any more."""
+    """Return the evidence that a cancelled program is no longer running."""
     result = execution.result
     if result is not None and result.error:
         return result.error

@@ -1,4 +1,4 @@
-"""The causes of waits in the queue."""
+"""Why executions wait in the queue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from domain.tenant import TenantName, TenantStatus
 
 
 class WaitCause(StrEnum):
-    """The cause of an execution's wait. Of several, the first one."""
+    """The cause of an execution's wait. If several apply, the first one counts."""
 
     RETRY = "retry"
     TENANT_SUSPENDED = "tenant_suspended"
@@ -25,7 +25,7 @@ class WaitCause(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        """Whether the wait does not end by itself, when other programs do."""
+        """Whether the wait does not end by itself as other programs end."""
         return self in _FAULTS
 
 
@@ -34,7 +34,7 @@ _FAULTS = frozenset({WaitCause.TENANT_SUSPENDED, WaitCause.NO_WORKER, WaitCause.
 
 @dataclass(frozen=True, slots=True)
 class ExplainedWait:
-    """The cause of a wait, and its figures in a sentence."""
+    """The cause of a wait, and a sentence with its figures."""
 
     cause: WaitCause
     sentence: Text
@@ -42,12 +42,12 @@ class ExplainedWait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingExecution:
-    """An execution that waits, as far as the cause depends on it.
+    """The properties of a waiting execution that determine the cause.
 
     Attributes:
         queue: The queue of the runtime that it needs.
-        deferred_since: Since when its engine has not been able to start it.
-        delayed_until: When the delay before it ends.
+        deferred_since: Since when its engine has been unable to start it.
+        delayed_until: When its delay ends.
     """
 
     tenant: TenantName
@@ -58,7 +58,7 @@ class WaitingExecution:
 
 @dataclass(frozen=True, slots=True)
 class TenantRoom:
-    """The number of executions of a tenant that run, and that may; no bound is None."""
+    """How many executions of a tenant are running, and how many may; `bound` is None without a limit."""
 
     status: TenantStatus
     running: int
@@ -67,12 +67,12 @@ class TenantRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """The workers that are alive, and what runs on them.
+    """The live workers, and their load.
 
     Attributes:
-        workers: The queues that each worker serves, by its name.
-        slots: How many programs all of them run at once.
-        claimed: How many executions they have.
+        workers: The queues that each worker serves, by the worker's name.
+        slots: How many programs all workers together run at once.
+        claimed: How many executions they hold.
     """
 
     workers: Mapping[str, frozenset[str]]
@@ -81,11 +81,11 @@ class Capacity:
 
 
 class WaitCauses:
-    """Finds the causes of waits: of the tenant, of the workers, and of the engine.
+    """Determines why executions wait: because of the tenant, the workers or the engine.
 
     Args:
         slots: How many programs each worker runs at once.
-        alive_s: How old the last heartbeat of a worker may be.
+        alive_s: The maximum age of the last heartbeat of a live worker.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class WaitCauses:
         self._alive_s = alive_s
 
     def capacity(self) -> Capacity:
-        """Return the workers that are alive, and what runs on them."""
+        """Return the live workers, and their load."""
         workers = self._unit_of_work.read(lambda transaction: transaction.heartbeats.workers(self._alive_s))
         return Capacity(
             workers=workers,
@@ -106,7 +106,7 @@ class WaitCauses:
         )
 
     def of(self, *executions: WaitingExecution) -> list[ExplainedWait]:
-        """Return the causes of some waits, in the same order."""
+        """Return the causes of the given waits, in the same order."""
         if not executions:
             return []
         capacity = self.capacity()

@@ -1,4 +1,4 @@
-"""Reads of subscriptions and of deliveries."""
+"""Reads of webhooks and of deliveries."""
 
 from collections.abc import Sequence
 
@@ -17,16 +17,16 @@ DEFAULT_DELIVERIES = 50
 
 
 class WebhookReader:
-    """Reads the subscriptions that a caller reaches, and what was posted."""
+    """Reads the webhooks that a caller can access, and their deliveries."""
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         self._unit_of_work = unit_of_work
 
     def get(self, caller: Caller, webhook_id: WebhookId) -> WebhookView:
-        """Return a subscription.
+        """Return a webhook.
 
         Raises:
-            NotFound: The caller reaches no such subscription.
+            NotFound: There is no such webhook, or the caller cannot access it.
         """
 
         def work(transaction: Transaction) -> WebhookView:
@@ -37,11 +37,11 @@ class WebhookReader:
         return self._unit_of_work.read(work)
 
     def all(self, caller: Caller, project: str | None = None) -> Sequence[WebhookView]:
-        """Return the subscriptions, perhaps of one project by its name or its id, the oldest first.
+        """Return the webhooks, optionally of one project given by name or id, oldest first.
 
         Raises:
-            InvalidValue: The project's name cannot be one.
-            NotFound: The caller reaches no such project.
+            InvalidValue: The project is not a valid name or id.
+            NotFound: There is no such project, or the caller cannot access it.
         """
         reference = None if project is None else parse_project_reference(project)
 
@@ -63,11 +63,11 @@ class WebhookReader:
         return self._unit_of_work.read(work)
 
     def deliveries(self, caller: Caller, webhook_id: WebhookId, wanted: DeliveryFilter) -> Sequence[Delivery]:
-        """Return deliveries to a subscription, newest first.
+        """Return deliveries to a webhook, newest first.
 
         Raises:
             InvalidValue: The limit is out of range.
-            NotFound: The caller reaches no such subscription.
+            NotFound: There is no such webhook, or the caller cannot access it.
         """
         if not 0 <= wanted.limit <= MAX_DELIVERIES:
             raise InvalidValue("limit", text("problems.from_0", maximum=MAX_DELIVERIES))
