@@ -1,1 +1,1 @@
-"""One controller for each kind of thing: they translate, and nothing else."""
+"""One controller for each kind of resource. Controllers only translate between HTTP and use cases."""

@@ -23,7 +23,7 @@ A file that the program wrote, of those that the upload's `artifacts` ask for: a
 """
 _PathInPath = Annotated[Path, PathParameter(description="The file's path, as the result has it.")]
 _PARTIAL = 206
-# Content of anyone's: no browser is to run it, or to take it for something else.
+# Untrusted content: no browser may run it, or guess another type for it.
 UNTRUSTED = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -77,5 +77,5 @@ class ArtifactsController(Controller):
 
 
 def _attachment(path: str) -> str:
-    """Return the header that names the file (RFC 6266, RFC 8187)."""
+    """Return the Content-Disposition header with the file's name (RFC 6266, RFC 8187)."""
     return f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}"

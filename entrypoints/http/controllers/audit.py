@@ -194,7 +194,7 @@ class UsageController(Controller):
 
 
 def _within(caller: Caller, api: Api, tenant: str | None) -> Caller:
-    """Return the caller as it reads the usage of a tenant, by default its own."""
+    """Return the caller with the tenant whose usage it reads, by default its own."""
     if tenant is None:
         return caller
     name = existing_tenant(tenant)

@@ -51,7 +51,7 @@ _BatchBody = Annotated[
         ]
     ),
 ]
-# Strings, brackets and commas of a body: a thousand jobs, each with all that an upload usually has.
+# Strings, brackets and commas of a body: enough for a thousand jobs with all usual fields of an upload.
 _MAX_VALUES = 500_000
 
 

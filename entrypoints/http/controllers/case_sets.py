@@ -30,7 +30,7 @@ from entrypoints.http.upload_form import UploadForm
 from entrypoints.settings import Settings
 
 _MOST = 1_000
-# Ten thousand cases with all of their fields.
+# Enough for ten thousand cases with all of their fields.
 _MAX_VALUES = 400_000
 _NameInPath: TypeAlias = Annotated[
     str,
@@ -187,11 +187,11 @@ class CaseSetsController(Controller):
 
 
 def _cases(data: CaseSetRequest, form: UploadForm | None, settings: Settings) -> Sequence[NewCase]:
-    """Return the cases of a body, whichever way they came.
+    """Return the cases in a body or in its archive.
 
     Raises:
         InvalidValue: There are none, or they are given in two ways.
-        TooLarge: They are too large.
+        TooLarge: The archive is too large.
     """
     archive = None if form is None else form.archive
     if archive is None:

@@ -26,7 +26,7 @@ _Period = Annotated[
 
 
 class MetricPoint(Struct, kw_only=True):
-    """How busy a cluster was in the period that begins at a time, in percent."""
+    """The utilization of a cluster in the period that begins at a time, in percent."""
 
     timestamp: datetime
     cpu_utilization: Annotated[float | None, Meta(examples=[12.5])]
@@ -34,7 +34,7 @@ class MetricPoint(Struct, kw_only=True):
 
 
 class ClusterMetricsResponse(Struct, kw_only=True):
-    """How busy a cluster was, ascending in time."""
+    """The utilization of a cluster, in ascending order of time."""
 
     cluster_name: Annotated[str, Meta(examples=["local"])]
     metrics: list[MetricPoint]
@@ -58,7 +58,7 @@ class ClusterController(Controller):
         **openapi_docs("listLanguages", "List languages", scope=Scope.JOBS_READ),
     )
     def languages(self, api: NamedDependency[Api]) -> list[LanguageResponse]:
-        """List languages, and whether they run here."""
+        """List languages, with their availability."""
         return [present_language(support) for support in api.services.cluster_reader.languages()]
 
     @get(
@@ -73,7 +73,7 @@ class ClusterController(Controller):
         ),
     )
     def runtimes(self, api: NamedDependency[Api]) -> list[RuntimeResponse]:
-        """List runtimes, and whether they run here."""
+        """List runtimes, with their availability."""
         return [present_runtime(support) for support in api.services.cluster_reader.runtimes()]
 
     @get(

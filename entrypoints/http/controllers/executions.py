@@ -69,18 +69,18 @@ _InputData = Annotated[
 ]
 
 
-# What clients are told of a job that has just been uploaded or started. One that has ended speaks for itself.
+# Messages for jobs that were just uploaded or started. A job that has ended needs none.
 _MESSAGES: Mapping[JobStatus, str] = {
     JobStatus.PENDING: "Code uploaded successfully",
     JobStatus.RUNNING: "Execution started",
 }
 _CANCELLED = "Job cancelled successfully"
-# Ten thousand cases have 23 values each at most.
+# Ten thousand cases have at most 23 values each.
 _MAX_VALUES = 250_000
 
 
 def _status_id(_handler: HTTPRouteHandler, _method: object, path: Sequence[object]) -> str:
-    """Name the operation at each of its two paths."""
+    """Return the operation's id for each of its two paths."""
     return "getJobStatus" if "jobs" in path else "getStatus"
 
 
@@ -243,5 +243,5 @@ class ExecutionsController(Controller):
 
 
 def _show(presenter: Presenter, job: JobView) -> JobResponse:
-    """Return a job that was just uploaded or started, or has ended since."""
+    """Present a job that was just uploaded or started, and may have ended since."""
     return presenter.job(job, _MESSAGES.get(job.status))

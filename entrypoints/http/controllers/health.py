@@ -15,30 +15,30 @@ from entrypoints.http.schemas.problem import Dependency
 
 
 class HealthResponse(Struct, kw_only=True):
-    """That the service answers."""
+    """Confirmation that the service responds."""
 
     status: Annotated[str, Meta(examples=["healthy"])]
     environment: Annotated[str, Meta(examples=["development"])]
 
 
 class LiveResponse(Struct, kw_only=True):
-    """That the process answers."""
+    """Confirmation that the process responds."""
 
     status: Annotated[str, Meta(examples=["live"])]
 
 
 class ReadyResponse(Struct, kw_only=True):
-    """That the service can take work, and which parts of it answer."""
+    """Whether the service can take work, and the health of its dependencies."""
 
     status: Annotated[Literal["ready", "degraded"], Meta(examples=["ready"])]
     dependencies: list[Dependency]
 
 
 class NotReady(DependencyUnavailable):
-    """Required parts of the service do not answer.
+    """Required dependencies do not respond.
 
     Attributes:
-        dependencies: The health of each part.
+        dependencies: The health of each dependency.
     """
 
     def __init__(self, dependencies: list[Dependency]) -> None:
@@ -82,7 +82,7 @@ class HealthController(Controller):
         ),
     )
     def ready(self, api: NamedDependency[Api]) -> ReadyResponse:
-        """Return the readiness of the service, and the health of each part."""
+        """Return the readiness of the service, and the health of each dependency."""
         dependencies = [_dependency(part) for part in api.services.check_health()]
         failing = [part for part in dependencies if not part.healthy]
         if any(part.required for part in failing):

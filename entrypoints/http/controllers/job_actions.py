@@ -1,4 +1,4 @@
-"""Acts on many jobs at once."""
+"""Actions on many jobs at once."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -60,7 +60,7 @@ _Body = Annotated[
 
 
 class JobActionsController(Controller):
-    """Acts on many jobs at once."""
+    """Actions on many jobs at once."""
 
     tags = ("Jobs",)
 

@@ -25,7 +25,7 @@ class JobsController(Controller):
     """Reading jobs."""
 
     tags = ("Jobs",)
-    dependencies = {"job_filter": Provide(job_filter, sync_to_thread=False)}  # noqa: RUF012 - as the framework has it
+    dependencies = {"job_filter": Provide(job_filter, sync_to_thread=False)}  # noqa: RUF012 - as in the framework
 
     @get(
         "/jobs",

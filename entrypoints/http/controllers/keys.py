@@ -1,4 +1,4 @@
-"""API keys: created, listed, rotated, revoked."""
+"""API keys: create, list, rotate and revoke."""
 
 from typing import Annotated, TypeAlias
 

@@ -1,4 +1,4 @@
-"""Logs by their keys."""
+"""Logs by key."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -66,7 +66,7 @@ class LogsController(Controller):
 
 
 async def _answer(api: Api, read_log: Callable[[], str]) -> Response[Any]:
-    """Answer with a log. It may be large, so it is encoded here, on a thread of its own."""
+    """Respond with a log. It may be large, so it is encoded on a storage thread."""
 
     def read() -> SpooledBody:
         return SpooledBody(msgspec.json.encode(read_log()), api.spool_space, is_tagged=True)

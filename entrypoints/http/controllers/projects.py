@@ -1,4 +1,4 @@
-"""Projects: made, listed, changed."""
+"""Projects: create, list and change."""
 
 from datetime import datetime
 from typing import Annotated
@@ -19,7 +19,7 @@ from entrypoints.http.parameters import ProjectInPath, only_one
 
 
 class ProjectRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A project to get or to make."""
+    """A project to get or create."""
 
     project_name: Annotated[str | None, Meta(description="The project's name.", examples=["hello"])] = None
     description: Annotated[str | None, Meta(description="Any text.")] = None
@@ -145,7 +145,7 @@ class ProjectsController(Controller):
         project: ProjectInPath,
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
-        purge: _Purge = False,  # noqa: FBT002 - a parameter of the query
+        purge: _Purge = False,  # noqa: FBT002 - a query parameter
     ) -> ProjectResponse:
         """Delete a project, or purge it."""
         trigger = ProjectTrigger.PURGE if purge else ProjectTrigger.DELETE

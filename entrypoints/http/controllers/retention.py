@@ -21,7 +21,7 @@ _TAKES_PLACE = "It takes the place of the whole policy before, and goes for what
 
 
 class RetentionController(Controller):
-    """Policies of projects and tenants."""
+    """Retention policies of projects and tenants."""
 
     tags = ("Retention",)
 

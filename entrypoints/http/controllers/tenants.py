@@ -1,4 +1,4 @@
-"""Tenants: created, listed, suspended, resumed, deleted, and their quotas set."""
+"""Tenants: create, list, suspend, resume, delete, and set quotas."""
 
 from typing import Annotated
 

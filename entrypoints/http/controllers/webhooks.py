@@ -1,4 +1,4 @@
-"""Webhooks: subscriptions to events, and what was posted to them."""
+"""Webhooks: subscriptions to events, and their deliveries."""
 
 import asyncio
 from typing import Annotated, TypeAlias
@@ -120,7 +120,7 @@ class WebhooksController(Controller):
     async def create(
         self, caller: NamedDependency[Caller], api: NamedDependency[Api], data: _WebhookBody
     ) -> IssuedWebhookResponse:
-        """Subscribe to events. From the answer on, none is missed."""
+        """Subscribe to events. After the response, no event is missed."""
         issued = await asyncio.to_thread(api.services.create_webhook, caller, data.command())
         await asyncio.sleep(SUBSCRIBERS_KNOWN_S)
         return IssuedWebhookResponse.of_issued(issued)
@@ -273,7 +273,7 @@ class WebhooksController(Controller):
 
 
 class JobDeliveriesController(Controller):
-    """Deliveries of the events of a job: to its callback, and to webhooks."""
+    """Deliveries of a job's events to its callback and to webhooks."""
 
     path = "/jobs/{jobId:str}/deliveries"
     tags = ("Webhooks",)
@@ -319,7 +319,7 @@ class JobDeliveriesController(Controller):
 
 
 def _redelivered(api: Api, caller: Caller, delivery_id: str, owner: WebhookId | JobId) -> DeliveryResponse:
-    """Have the event of a webhook's or a job's delivery posted once more."""
+    """Deliver an event to a webhook or a job's callback once more."""
     return DeliveryResponse.of(api.services.redeliver_event(caller, existing_delivery(delivery_id), owner))
 
 

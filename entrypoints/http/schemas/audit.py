@@ -1,4 +1,4 @@
-"""Audit entries and usage as callers get them."""
+"""Schemas of audit entries and usage."""
 
 from datetime import date, datetime
 from typing import Annotated, Self
@@ -19,7 +19,7 @@ class UsageResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, usage: Usage) -> Self:
-        """Show usage."""
+        """Present usage."""
         return cls(
             uploads=usage.uploads,
             executions=usage.executions,
@@ -47,7 +47,7 @@ class AuditEntryResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, linked: LedgerEntry) -> Self:
-        """Show an entry."""
+        """Present an entry."""
         row = linked.row
         return cls(
             sequence=linked.link.sequence,
@@ -67,14 +67,14 @@ class AuditEntryResponse(Struct, kw_only=True):
 
 
 class QuotaUseResponse(Struct, kw_only=True):
-    """A quota that is in force, and the use of it."""
+    """A quota in force, and its use."""
 
     used: Annotated[int | None, Meta(description="Null for the bounds of single requests, and for rates.")]
     allowed: int
 
 
 class QuotaResponse(Struct, kw_only=True):
-    """The quotas of a tenant that are in force, by their names."""
+    """The quotas in force for a tenant, by name."""
 
     tenant: str
     quota: Annotated[
@@ -83,7 +83,7 @@ class QuotaResponse(Struct, kw_only=True):
 
 
 class DayUsageResponse(UsageResponse, kw_only=True):
-    """The usage of a project on a day of UTC."""
+    """The usage of a project on one day in UTC."""
 
     day: date
     project_id: int
@@ -91,7 +91,7 @@ class DayUsageResponse(UsageResponse, kw_only=True):
 
     @classmethod
     def of_day(cls, day: DayUsage) -> Self:
-        """Show the usage of a day."""
+        """Present the usage of a day."""
         return cls(
             day=day.day,
             project_id=day.project_id,

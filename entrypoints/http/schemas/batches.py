@@ -1,4 +1,4 @@
-"""Batches of jobs, as callers see them."""
+"""The schema of batches."""
 
 from datetime import datetime
 from typing import Annotated

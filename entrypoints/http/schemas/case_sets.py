@@ -1,4 +1,4 @@
-"""Case sets, as callers send and see them."""
+"""Schemas of case sets."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -51,7 +51,7 @@ class CaseSetVersionResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, version: CaseSetVersion) -> Self:
-        """Show a version."""
+        """Present a version."""
         return cls(
             name=version.name.value,
             version=version.number,
@@ -64,7 +64,7 @@ class CaseSetVersionResponse(Struct, kw_only=True):
 
 
 class StoredCaseSetResponse(CaseSetVersionResponse, kw_only=True):
-    """The version that has the cases that were sent."""
+    """The version that has the submitted cases."""
 
     project: Annotated[str, Meta(description="The project's name.", examples=["demo"])]
     is_new: Annotated[
@@ -73,7 +73,7 @@ class StoredCaseSetResponse(CaseSetVersionResponse, kw_only=True):
 
 
 class CaseSetCase(Struct, kw_only=True):
-    """A case of a set. Of a hidden one, input, arguments and answer are null."""
+    """A case of a set. For a hidden case, its input, arguments and answer are null."""
 
     name: Annotated[str, Meta(examples=["small"])]
     weight: Annotated[float, Meta(examples=[1.0])]
@@ -87,7 +87,7 @@ class CaseSetCase(Struct, kw_only=True):
 
     @classmethod
     def of(cls, case: Case) -> Self:
-        """Show a case."""
+        """Present a case."""
         return cls(
             name=case.name,
             weight=case.weight,
@@ -113,7 +113,7 @@ class CaseSetResponse(CaseSetVersionResponse, kw_only=True):
 
     @classmethod
     def of_page(cls, page: CaseSetPage) -> Self:
-        """Show a page."""
+        """Present a page."""
         return cls(
             **fields_of(page.version),
             project=page.project.name.value,
@@ -124,11 +124,11 @@ class CaseSetResponse(CaseSetVersionResponse, kw_only=True):
 
 
 def fields_of(version: CaseSetVersion) -> dict[str, Any]:
-    """Return the fields of a version by their names."""
+    """Return the fields of a version by name."""
     shown = CaseSetVersionResponse.of(version)
     return {name: getattr(shown, name) for name in shown.__struct_fields__}
 
 
 def _head(content: bytes) -> str:
-    """Return the beginning of a text; characters that are cut or no text are replaced."""
+    """Return the beginning of a text, with replacement characters for bytes that are cut or not UTF-8."""
     return content[:OUTPUT_HEAD_CHARS].decode("utf-8", "replace")

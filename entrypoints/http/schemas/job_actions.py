@@ -1,4 +1,4 @@
-"""Acts on many jobs, as callers ask for them and as they end."""
+"""Schemas of actions on many jobs, and of their results."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from entrypoints.http.schemas.requests import RerunRequest
 
 
 class JobFilterRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The filters of a list of jobs, which hold together. An empty one is that of all jobs."""
+    """The filters of a list of jobs. A job must match all of them; an empty filter matches all jobs."""
 
     project: Annotated[str | None, Meta(description="A project's name, or its id.")] = None
     status: Annotated[tuple[str, ...] | None, Meta(description="Jobs of one of these statuses.")] = None
@@ -36,7 +36,7 @@ class JobFilterRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class TagChangeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A change of jobs' tags; other tags stay as they are."""
+    """A change of jobs' tags; other tags are kept."""
 
     set: Annotated[
         dict[str, str] | None,
@@ -49,7 +49,7 @@ class TagChangeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class JobActionsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """An act, and the jobs for it: either `ids` or a `filter`."""
+    """An action and its jobs, given as either `ids` or a `filter`."""
 
     action: Annotated[
         JobAction,
@@ -70,7 +70,7 @@ class JobActionsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class JobActionResult(Struct, kw_only=True):
-    """The end of an act on one job."""
+    """The result of an action on one job."""
 
     job_id: Annotated[
         str,
@@ -88,7 +88,7 @@ class JobActionResult(Struct, kw_only=True):
 
 
 class JobActionsResponse(Struct, kw_only=True):
-    """The results of an act on many jobs, one for each."""
+    """The results of an action on many jobs, one for each job."""
 
     results: list[JobActionResult]
     next: Annotated[

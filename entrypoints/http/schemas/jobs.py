@@ -1,4 +1,4 @@
-"""Jobs and the results of their executions, as callers see them. Times are RFC 3339, in UTC."""
+"""Schemas of jobs and the results of their executions. Times are RFC 3339 in UTC."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from domain.job_lifecycle import JobStatus, Phase, Reason
 
 
 class Resource(Struct, kw_only=True):
-    """The usage of an execution. A figure that its engine did not report is 0, and named in `unknown`."""
+    """The usage of an execution. Figures that its engine did not report are 0, and are named in `unknown`."""
 
     cpu_percent: Annotated[float, Meta(description="CPU time by wall time.", examples=[97.5])]
     memory_mb: Annotated[float, Meta(description="Peak memory, in MiB.", examples=[9.4])]
@@ -25,7 +25,7 @@ class Resource(Struct, kw_only=True):
 
 
 class NoteResponse(Struct, kw_only=True):
-    """A remark on an execution."""
+    """A note on an execution."""
 
     code: Note
     detail: Annotated[str, Meta(description="The remark as a sentence.")]
@@ -40,7 +40,7 @@ class ReachedLimit(Struct, kw_only=True):
 
 
 class CaseResult(Struct, kw_only=True):
-    """The result of one case. Of a hidden one `stdout`, `stderr`, `diff` and `checker_message` are null."""
+    """The result of a case. If it is hidden, `stdout`, `stderr`, `diff` and `checker_message` are null."""
 
     name: Annotated[str, Meta(examples=["small"])]
     verdict: Verdict
@@ -111,7 +111,7 @@ class ArtifactResponse(Struct, kw_only=True):
 
 
 class SentenceResponse(Struct, kw_only=True):
-    """A sentence of the catalogue, of which each language has its own."""
+    """A sentence of the catalogue, which has a text for each language."""
 
     code: Annotated[str, Meta(examples=["outcomes.exit_code"])]
     values: Annotated[
@@ -194,7 +194,7 @@ _LogsUrl = Annotated[str | None, Meta(description="Where the log can be fetched,
 
 
 class JobData(Struct, kw_only=True):
-    """The data of a job, beside its status."""
+    """The data of a job besides its status."""
 
     created_at: datetime
     updated_at: datetime
@@ -268,7 +268,7 @@ class StoredFile(Struct, kw_only=True):
 
 
 class JobSpecification(Struct, kw_only=True):
-    """The options and limits of an upload, with its defaults filled in."""
+    """The options and limits of an upload, including defaults."""
 
     language: Annotated[str, Meta(examples=["python"])]
     function_name: str | None
@@ -333,7 +333,7 @@ class ExecutionResponse(Struct, kw_only=True):
 
 
 class JobDetailsResponse(JobResponse, kw_only=True):
-    """All about a job."""
+    """A job with its options and executions."""
 
     spec: JobSpecification
     executions: Annotated[list[ExecutionResponse], Meta(description="Every attempt, the latest last.")]

@@ -1,4 +1,4 @@
-"""API keys as callers send and get them."""
+"""Schemas of API keys."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -36,7 +36,7 @@ class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RotationRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The way that a key is rotated."""
+    """Options of a key's rotation."""
 
     overlap_s: Annotated[
         int | None,
@@ -65,7 +65,7 @@ class KeyResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, view: KeyView, **more: str) -> Self:
-        """Show a key."""
+        """Present a key."""
         key = view.key
         return cls(
             key_id=str(key.id),
@@ -85,11 +85,11 @@ class KeyResponse(Struct, kw_only=True):
 
 
 class IssuedKeyResponse(KeyResponse, kw_only=True):
-    """A new key with its text, which no other answer has."""
+    """A new key with its text, which only this response contains."""
 
     key: Annotated[str, Meta(description="The text to send as `Authorization: Bearer ssk_...`.")]
 
     @classmethod
     def of_issued(cls, issued: IssuedKey) -> Self:
-        """Show a new key, this once with its text."""
+        """Present a new key with its text."""
         return cls.of(issued.view, key=issued.text.value)

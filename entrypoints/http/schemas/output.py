@@ -1,4 +1,4 @@
-"""The lines of an output, as callers see them."""
+"""Schemas of the lines of an output."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 
 class ArrivalsResponse(Struct, kw_only=True):
-    """The times at which an output came."""
+    """The times at which an output arrived."""
 
     begin: Annotated[datetime, Meta(description="When the first output of both streams came.")]
     marks: Annotated[
@@ -22,7 +22,7 @@ class ArrivalsResponse(Struct, kw_only=True):
 
 
 class LinesResponse(Struct, kw_only=True):
-    """The number of newlines in each block of an output, and the style with which it begins."""
+    """The number of newlines in each block of an output, and the style at its beginning."""
 
     size: Annotated[int, Meta(description="The bytes of the output.", examples=[70_000])]
     block_bytes: Annotated[int, Meta(description="The bytes of each block but the last.", examples=[65_536])]
@@ -41,7 +41,7 @@ class LinesResponse(Struct, kw_only=True):
 
 
 class MatchesResponse(Struct, kw_only=True):
-    """The lines of an output that have a text."""
+    """The lines of an output that contain a text."""
 
     lines: Annotated[Sequence[int], Meta(description="Their numbers, from 1 on.", examples=[[12, 90]])]
     next_line: Annotated[int | None, Meta(description="The line to go on from; null if there are no more.")]

@@ -1,4 +1,4 @@
-"""Error bodies (RFC 9457), and the health of dependencies."""
+"""Schemas of problem documents (RFC 9457), and of the health of dependencies."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class Dependency(Struct, kw_only=True):
-    """Whether a part of the service answers."""
+    """The health of a dependency."""
 
     name: Annotated[str, Meta(examples=["database"])]
     healthy: bool

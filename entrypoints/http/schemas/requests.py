@@ -1,4 +1,4 @@
-"""The bodies that callers send. A field that is null counts as not given; an unknown one is refused."""
+"""Request bodies. A null field counts as not given; an unknown field is refused."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
@@ -26,7 +26,7 @@ _DECODED_APART = ("archive_base64", "stdin_base64", "cases", "case_set", "checke
 
 
 class RequestedLimits(Struct, kw_only=True):
-    """The limits of an execution. A missing one gets the service's default."""
+    """The limits of an execution. Missing limits get the service's defaults."""
 
     timeout_ms: Annotated[int | None, Meta(description="Wall time, in milliseconds.", examples=[5000])] = None
     cpu_time_ms: Annotated[int | None, Meta(description="CPU time of all processes, in milliseconds.")] = None
@@ -46,7 +46,7 @@ class RequestedLimits(Struct, kw_only=True):
 
 
 class CaseLimits(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The limits of a case that are other than the job's."""
+    """The limits of a case that differ from the job's."""
 
     timeout_ms: int | None = None
     cpu_time_ms: int | None = None
@@ -60,7 +60,7 @@ class CaseLimits(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class UploadedFile(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A file beside the code."""
+    """A file uploaded with the code."""
 
     path: Annotated[
         str,
@@ -76,7 +76,7 @@ class UploadedFile(Struct, kw_only=True, forbid_unknown_fields=True):
         """Return the file.
 
         Raises:
-            InvalidValue: It has no content, or two, or its content is no Base64.
+            InvalidValue: It has no content or two contents, or the content is not Base64.
         """
         if (self.content is None) == (self.content_base64 is None):
             raise InvalidValue("files", text("problems.file_content", path=shown(self.path)))
@@ -98,7 +98,7 @@ class JudgeProgramRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         """Return the program.
 
         Raises:
-            InvalidValue: A file is none.
+            InvalidValue: A file is invalid.
         """
         return NewJudgeProgram(
             language=self.language, code=self.code, files=_judge_files(field, self.files or ())
@@ -148,7 +148,7 @@ class CheckerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """One input of the program, and the output that is expected of it."""
+    """One input of the program, and the expected output."""
 
     name: Annotated[
         str | None,
@@ -190,7 +190,7 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         """Return the case.
 
         Raises:
-            InvalidValue: Its input is given twice, or is no base64; the field has the index.
+            InvalidValue: The input is given twice or is not Base64; the field has the index.
         """
         limits = {} if self.limits is None else asdict(self.limits)
         return NewCase(
@@ -215,10 +215,10 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class UploadRequest(RequestedLimits, kw_only=True):
-    """Source code to keep as a job, and its options.
+    """Source code to store as a job, and its options.
 
-    Unknown fields beside legacy fields alone are ignored: existing clients send them. Beside any other field
-    an unknown one is a mistake, and is refused.
+    Unknown fields are ignored in a body that has only legacy fields otherwise, because existing clients send
+    them. In any other body an unknown field is a mistake, and is refused.
     """
 
     LEGACY_FIELDS: ClassVar[frozenset[str]] = frozenset(
@@ -254,7 +254,7 @@ class UploadRequest(RequestedLimits, kw_only=True):
         Meta(
             description="Files beside the code. A number in their place is `max_files`, whose name it was.",
         ),
-    ] = None  # type: ignore[assignment]  # a number is the limit of this name
+    ] = None  # type: ignore[assignment]  # in the base class, a limit has this name
     max_files: Annotated[
         int | None, Meta(description="Number of files and directories that the program may have.")
     ] = None
@@ -372,7 +372,7 @@ class UploadRequest(RequestedLimits, kw_only=True):
     ] = None
 
     def _judged(self) -> dict[str, object]:
-        """Return the cases, and the way in which they are judged, as far as they are given."""
+        """Return the given cases and the given options for judging them."""
         given: dict[str, object] = {}
         if self.cases is not None:
             given["cases"] = tuple(case.case(index) for index, case in enumerate(self.cases))
@@ -385,16 +385,16 @@ class UploadRequest(RequestedLimits, kw_only=True):
         return given
 
     def listed_files(self) -> list[UploadedFile]:
-        """Return the files that are in the body itself."""
+        """Return the files in the body itself."""
         return self.files if isinstance(self.files, list) else []
 
     def command(
         self, files: tuple[NewFile, ...] = (), stdin_blob: NewBlob | None = None
     ) -> UploadCodeCommand:
-        """Return the command; the options and limits that are not given get their defaults.
+        """Return the command, with defaults for the options and limits that are not given.
 
         Raises:
-            InvalidValue: A value breaks its rule, or there are two of it.
+            InvalidValue: A value violates its rule, or is given twice.
         """
         given = {
             name: value for name, value in asdict(self).items() if value is not None and value is not UNSET
@@ -415,13 +415,13 @@ class UploadRequest(RequestedLimits, kw_only=True):
 
 
 class JobOfBatch(UploadRequest, kw_only=True, forbid_unknown_fields=True):
-    """Source code to keep as a job of a batch: the fields of an upload."""
+    """Source code to store as a job of a batch, with the fields of an upload."""
 
     LEGACY_FIELDS: ClassVar[frozenset[str]] = frozenset()
 
 
 class BatchRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Jobs to submit together. Each is decoded by itself, so that the faults of all of them are found."""
+    """Jobs to submit together. Each is decoded separately, so that the faults of all jobs are reported."""
 
     jobs: Annotated[list[Raw], Meta(description="The bodies of uploads. One that does not say is executed.")]
     callback_url: Annotated[
@@ -440,10 +440,10 @@ class BatchRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
     def callback(self) -> CallbackCommand | None:
-        """Return the receiver of the end of the batch.
+        """Return the receiver for the end of the batch.
 
         Raises:
-            InvalidValue: The secret is none, or there is one without a URL.
+            InvalidValue: The secret is invalid, or is given without a URL.
         """
         if self.callback_url is not None:
             return CallbackCommand(url=self.callback_url, secret=self.callback_secret)
@@ -453,7 +453,7 @@ class BatchRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RerunRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
-    """The parts of a job that are to be different when it is run again. Missing ones are as before."""
+    """The options that differ in a rerun of a job. Missing options stay the same."""
 
     stdin: Annotated[
         str | None, Meta(description="What the program reads. A job that had cases has none then.")
@@ -474,7 +474,7 @@ class RerunRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
 
 
 class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The input of an execution, in place of its job's."""
+    """The input of an execution, which replaces its job's input."""
 
     stdin: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""Policies of retention as callers send and get them."""
+"""Schemas of retention policies."""
 
 from typing import Annotated, Literal, Self
 
@@ -28,26 +28,26 @@ class RetentionPolicy(Struct, kw_only=True):
 
     @classmethod
     def of(cls, policy: Retention) -> Self:
-        """Show a policy."""
+        """Present a policy."""
         return cls(**policy.figures())  # type: ignore[arg-type]
 
 
 class RetentionRequest(RetentionPolicy, kw_only=True, forbid_unknown_fields=True):
-    """A policy to set. A figure that is missing or null is the more general policy's."""
+    """A policy to set. For a missing or null figure, the more general policy applies."""
 
     def retention(self) -> Retention:
         """Return the policy.
 
         Raises:
-            InvalidValue: A figure breaks its rule.
+            InvalidValue: A figure violates its rule.
         """
         return Retention.of(asdict(self))
 
 
 class RetentionResponse(Struct, kw_only=True):
-    """The policy of a tenant or a project, and the one in force.
+    """The policy of a tenant or a project, and the policy in force.
 
-    That has the tenant's and the service's figures where the policy has none; null keeps for good.
+    The policy in force takes missing figures from the tenant and the service; null means forever.
     """
 
     policy: RetentionPolicy
@@ -55,5 +55,5 @@ class RetentionResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, view: RetentionView) -> Self:
-        """Show a policy and the one in force."""
+        """Present a policy and the policy in force."""
         return cls(policy=RetentionPolicy.of(view.own), in_force=RetentionPolicy.of(view.in_force))

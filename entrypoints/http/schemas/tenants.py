@@ -1,4 +1,4 @@
-"""Tenants and quotas as callers send and get them."""
+"""Schemas of tenants and quotas."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,9 +13,9 @@ from entrypoints.http.schemas.requests import RequestedLimits
 
 
 class QuotaRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
-    """The bounds of a tenant's use, the largest limits of an execution among them.
+    """The limits of a tenant's use, including the maximum limits of its executions.
 
-    One that is missing or null is no bound.
+    A missing or null figure is no limit.
     """
 
     requests_per_s: Annotated[int | None, Meta(description="Requests a second, on average.")] = None
@@ -34,7 +34,7 @@ class QuotaRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
         """Return the quota.
 
         Raises:
-            InvalidValue: A figure breaks its rule.
+            InvalidValue: A figure violates its rule.
         """
         return Quota.of(asdict(self))
 
@@ -75,7 +75,7 @@ class TenantResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, tenant: Tenant) -> Self:
-        """Show a tenant."""
+        """Present a tenant."""
         return cls(
             tenant=tenant.name.value,
             status=tenant.status,

@@ -1,4 +1,4 @@
-"""The timeline of a job, and the engine and its queue, as callers see them."""
+"""Schemas of the timeline of a job, and of the engine and its queue."""
 
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
@@ -33,7 +33,7 @@ class AllowedLimit(Struct, kw_only=True):
 
 
 class AttemptResponse(Struct, kw_only=True):
-    """One execution in figures, each null until it is known."""
+    """One execution in figures, which are null until they are known."""
 
     number: int
     execution_id: str
@@ -99,7 +99,7 @@ class CancellationResponse(Struct, kw_only=True):
     """The time of a job's cancellation, and the proof that its program has stopped.
 
     Attributes:
-        stopped: Whether nothing of it runs; false until its worker has confirmed it.
+        stopped: Whether all processes of the program have ended; false until its worker has confirmed it.
     """
 
     at: datetime
@@ -111,7 +111,7 @@ Isolated: TypeAlias = bool | Literal["partly"] | None
 
 
 class EngineName(Struct, kw_only=True):
-    """The engine that this service runs programs on."""
+    """The engine that runs this service's programs."""
 
     name: str
     isolated: Isolated
@@ -138,7 +138,7 @@ class TimelineResponse(Struct, kw_only=True):
 
 
 class QueueResponse(Struct, kw_only=True):
-    """Numbers of waiting and of claimed executions, each counted up to `counted_up_to`."""
+    """The numbers of waiting and of claimed executions, each counted up to `counted_up_to`."""
 
     waiting: int
     more_waiting: Annotated[bool, Meta(description="Whether more wait than were counted.")]
@@ -149,7 +149,7 @@ class QueueResponse(Struct, kw_only=True):
 
 
 class LanguageResponse(Struct, kw_only=True):
-    """A language, and whether it runs here."""
+    """A language, and whether it is available."""
 
     name: Annotated[str, Meta(description="As an upload names it.", examples=["python"])]
     extension: Annotated[str, Meta(examples=[".py"])]
@@ -172,7 +172,7 @@ class LanguageResponse(Struct, kw_only=True):
 
 
 class RuntimeResponse(Struct, kw_only=True):
-    """A version or environment of a language, and whether it runs here."""
+    """A version or environment of a language, and whether it is available."""
 
     name: Annotated[str, Meta(description="As an upload names it.", examples=["python+numpy"])]
     language: Annotated[str, Meta(examples=["python"])]

@@ -1,4 +1,4 @@
-"""Webhooks and deliveries as callers send and get them."""
+"""Schemas of webhooks and deliveries."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -29,7 +29,7 @@ class WebhookState(StrEnum):
 
 
 class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A subscription to make."""
+    """A subscription to create."""
 
     url: Annotated[
         str,
@@ -75,7 +75,7 @@ class WebhookChange(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class SecretRotation(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The way that a secret is rotated."""
+    """Options of a secret's rotation."""
 
     overlap_s: Annotated[
         int | None,
@@ -103,7 +103,7 @@ class WebhookResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, view: WebhookView, **more: str) -> Self:
-        """Show a webhook."""
+        """Present a webhook."""
         webhook = view.webhook
         return cls(
             webhook_id=str(webhook.id),
@@ -120,13 +120,13 @@ class WebhookResponse(Struct, kw_only=True):
 
 
 class IssuedWebhookResponse(WebhookResponse, kw_only=True):
-    """A webhook with its new secret, which no other answer has."""
+    """A webhook with its new secret, which only this response contains."""
 
     secret: Annotated[str, Meta(description="The secret that signs, `whsec_...`.")]
 
     @classmethod
     def of_issued(cls, issued: IssuedWebhook) -> Self:
-        """Show a webhook, this once with its secret."""
+        """Present a webhook with its new secret."""
         return cls.of(issued.view, secret=issued.secret.value)
 
 
@@ -141,7 +141,7 @@ class DeliveryAttemptResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
-        """Show an attempt."""
+        """Present an attempt."""
         return cls(
             at=attempt.at,
             duration_ms=attempt.duration_ms,
@@ -170,7 +170,7 @@ class DeliveryResponse(Struct, kw_only=True):
 
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
-        """Show a delivery."""
+        """Present a delivery."""
         return cls(
             delivery_id=str(delivery.id),
             webhook_id=None if delivery.webhook_id is None else str(delivery.webhook_id),
