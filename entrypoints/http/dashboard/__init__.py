@@ -1,1 +1,1 @@
-"""The pages: rendered here, from the same use cases as the API, with every file that they load."""
+"""The pages of the dashboard, rendered on the server from the API's use cases, with all files they load."""

@@ -1,4 +1,4 @@
-"""Arguments of a program in one line, as a shell reads them: words, some of them in quotes."""
+"""A program's arguments in one line, in a shell's syntax of words and quotes."""
 
 import re
 import shlex
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
-# The parts of a word: plain characters, in single quotes, in double quotes, and one after a backslash. No
-# part begins as another does, and none is given up once it is read: the time is linear.
+# The parts of a word: plain characters, single-quoted, double-quoted, and a character after a backslash. The
+# parts begin differently, and matching does not backtrack, so the time is linear.
 _PART = re.compile(r"""([^\s'"\\]++)|'([^']*+)'|"((?:[^"\\]|\\.)*+)"|\\(.)|(\s++)""", re.DOTALL)
 _ESCAPED = re.compile(r'\\([$`"\\])')
 
 
 def split_arguments(line: str) -> tuple[str, ...]:
-    """Read arguments. Nothing is expanded: neither variables nor patterns of files.
+    """Split a line into arguments, without expansion of variables or file patterns.
 
     Raises:
         InvalidValue: A quote is not closed, or the line ends with a backslash.
@@ -37,5 +37,5 @@ def split_arguments(line: str) -> tuple[str, ...]:
 
 
 def join_arguments(arguments: Sequence[str]) -> str:
-    """Write arguments so that `split_arguments` reads the same."""
+    """Join arguments so that `split_arguments` returns the same."""
     return shlex.join(arguments)

@@ -1,4 +1,4 @@
-"""The files that pages load: read and compressed once, and kept by browsers for good under their digests."""
+"""The static files of pages: compressed once, and cached by browsers indefinitely by their digests."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ _TYPES = {".js": "text/javascript", ".css": "text/css"}
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file, as it is and compressed."""
+    """A file, uncompressed and compressed."""
 
     url: str
     digest: str
@@ -33,22 +33,22 @@ class Asset:
 
 @cache
 def assets() -> Mapping[str, Asset]:
-    """Return every file by its path under `static`."""
+    """Return all files by their paths below `static`."""
     found = (path for path in sorted(_FILES.rglob("*")) if path.is_file())
     return {path.relative_to(_FILES).as_posix(): _load(path) for path in found}
 
 
 def asset_url(path: str) -> str:
-    """Return the URL of a file, which changes with its content."""
+    """Return the URL of a file. The URL changes with the content."""
     return assets()[path].url
 
 
 @get("/static/{digest:str}/{path:path}", sync_to_thread=False, include_in_schema=False, scope=None)
 def read_asset(request: AnyRequest, digest: FromPath[str], path: FromPath[str]) -> Response[bytes]:
-    """Answer with a file.
+    """Respond with a file.
 
     Raises:
-        NotFoundException: There is no such file, or not of that content.
+        NotFoundException: There is no such file, or its content is different.
     """
     asset = assets().get(path.lstrip("/"))
     if asset is None or digest not in asset.url:
@@ -64,7 +64,7 @@ def read_asset(request: AnyRequest, digest: FromPath[str], path: FromPath[str]) 
 
 
 def accepts_gzip(request: AnyRequest) -> bool:
-    """Return whether the caller takes compressed answers."""
+    """Whether the client accepts gzip."""
     codings = request.headers.get("accept-encoding", "").lower().split(",")
     return any(coding.strip() == "gzip" or coding.strip().startswith("gzip;q=1") for coding in codings)
 

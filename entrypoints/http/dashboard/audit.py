@@ -26,7 +26,7 @@ PERIODS: Mapping[str, timedelta] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class AuditForm:
-    """The filters, as a visitor chose them. A choice that its list does not offer is ignored."""
+    """The filters that a visitor chose. Values that a list does not offer are ignored."""
 
     act: str = ""
     principal: str = ""
@@ -35,19 +35,19 @@ class AuditForm:
 
     @classmethod
     def of(cls, request: AnyRequest) -> "AuditForm":
-        """Read the choice from the URL."""
+        """Read the filters from the URL."""
         return cls(**{name: request.query_params.get(name, "").strip() for name in cls.__slots__})
 
     @property
     def narrows(self) -> bool:
-        """Whether anything is chosen."""
+        """Whether any filter is chosen."""
         return any((self.act, self.principal, self.period))
 
     def filter(self, caller: Caller, now: datetime) -> AuditFilter:
-        """Return the choice as a filter of the tenant's entries.
+        """Return the chosen filters for the tenant's entries.
 
         Raises:
-            InvalidValue: The cursor is not one of this page.
+            InvalidValue: The cursor is not from this page.
         """
         period = PERIODS.get(self.period)
         return AuditFilter(
@@ -60,17 +60,17 @@ class AuditForm:
         )
 
     def url(self, *, part: bool = False, cursor: str = "") -> str:
-        """Return the URL of this choice, on the page of a cursor."""
+        """Return the URL with the chosen filters, at a cursor."""
         chosen = {name: getattr(self, name) for name in self.__slots__} | {"cursor": cursor}
         query = urlencode({name: value for name, value in chosen.items() if value})
         return f"{_PAGE}{'/list' if part else ''}" + (f"?{query}" if query else "")
 
 
 class AuditPages(Controller):
-    """The entries of the tenant, newest first."""
+    """The tenant's entries, newest first."""
 
     path = "/audit"
-    opt = {"scope": Scope.KEYS_WRITE}  # noqa: RUF012 - the framework's
+    opt = {"scope": Scope.KEYS_WRITE}  # noqa: RUF012 - as in the framework
 
     @get(sync_to_thread=True)
     def show(
@@ -92,7 +92,7 @@ class AuditPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the entries alone; the filters become part of the page's URL."""
+        """Show only the entries; the filters become part of the page's URL."""
         chosen = AuditForm.of(request)
         is_refresh = "seen" in request.query_params
         headers = {} if is_refresh else {"HX-Push-Url": chosen.url(cursor=chosen.cursor)}

@@ -1,4 +1,4 @@
-"""The pages of batches: their list, and one with its jobs."""
+"""The pages of batches: the list, and one batch with its jobs."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ from entrypoints.http.parameters import existing_batch, read_cursor, write_batch
 
 
 class BatchPages(Controller):
-    """Batches, with the numbers of their jobs by status."""
+    """Batches, with the number of their jobs by status."""
 
     path = "/batches"
 
@@ -69,7 +69,7 @@ class BatchPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show a batch and its jobs, without the page around them."""
+        """Show a batch and its jobs, without the surrounding page."""
         view = api.services.batch_reader.get(caller, existing_batch(batch))
         return pages.part(request, "_batch.html", _context(view))
 

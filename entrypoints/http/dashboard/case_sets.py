@@ -1,4 +1,4 @@
-"""The pages of a project's case sets: the list with a form to store one, and one set with its versions."""
+"""The pages of a project's case sets: the list with an upload form, and one set with its versions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,9 +23,9 @@ from entrypoints.http.json_request import MULTIPART, AnyRequest, JsonRequest
 from entrypoints.http.schemas.case_sets import CaseSetCase
 from entrypoints.settings import Settings
 
-# A page has at most so many sets or cases.
+# The maximum number of sets or cases on a page.
 _ROWS = 100
-# A version is a number of SQL, and so is an offset.
+# The largest version or offset: both are SQL integers.
 _MOST = 2**31 - 1
 
 
@@ -43,7 +43,7 @@ class CaseSetPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the sets of a project, by their names."""
+        """Show the sets of a project, by name."""
         after = request.query_params.get("after")
         found, versions = api.services.case_set_reader.all(caller, project, after, _ROWS)
         context = {
@@ -61,7 +61,7 @@ class CaseSetPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Store the cases of an archive as a set."""
+        """Store the cases in an archive as a set."""
         form = await read_file_form(request)
 
         def put() -> StoredCaseSet:
@@ -117,11 +117,11 @@ class CaseSetPages(Controller):
 
 
 def cases_of(archive: NewBlob | None, settings: Settings) -> Sequence[NewCase]:
-    """Return the cases in an archive that a form brought.
+    """Return the cases in the archive of a form.
 
     Raises:
-        InvalidValue: It is none, or none was chosen.
-        TooLarge: It has too much in it.
+        InvalidValue: No archive was chosen, or it is invalid.
+        TooLarge: The archive has too much content.
     """
     if archive is None:
         raise InvalidValue("archive", text("problems.not_chosen"))
@@ -130,10 +130,10 @@ def cases_of(archive: NewBlob | None, settings: Settings) -> Sequence[NewCase]:
 
 
 def _number(query: Mapping[str, str], name: str, least: int) -> int | None:
-    """Return a number of the URL; None if it has none.
+    """Return a number in the URL, or None if it is missing.
 
     Raises:
-        InvalidValue: It is none, or out of range.
+        InvalidValue: The value is not a number, or is out of range.
     """
     given = query.get(name)
     if given is None:

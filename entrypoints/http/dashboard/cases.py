@@ -11,20 +11,19 @@ from domain.catalogue.text import Text, text
 from entrypoints.http.presenter import case_result
 from entrypoints.http.schemas.jobs import CaseResult as ShownCase
 
-# A page has at most so many rows; the API has them all.
+# The maximum number of rows on a page; the API returns all.
 MAX_ROWS = 1_000
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRow:
-    """One case in the table.
+    """A row of the table of cases.
 
     Attributes:
         kind: accepted, skipped or failed.
-        time_note: The figure of a first run on a busy machine.
-        charts: The use of the processors during the first run and during the second one, in percent, each
-            with its text.
+        time_note: The time of a first run on a busy host.
+        charts: The processor use during the first and the second run, in percent, each with its text.
     """
 
     number: int
@@ -44,7 +43,7 @@ class CaseRow:
 
 
 def cases_context(details: JobDetails) -> dict[str, object]:
-    """Return the context of the template of a job's cases; `total` is 0 for a job without."""
+    """Return the context of the template for a job's cases; `total` is 0 for a job without cases."""
     cases = details.job.spec.cases
     summary = summarize(details.cases)
     return {
@@ -86,7 +85,7 @@ def _row(result: CaseResult, shown: ShownCase) -> CaseRow:
 
 
 def _charts(first: Sequence[int], alone: Sequence[int]) -> Sequence[tuple[Text, Sequence[int]]]:
-    """Return the series that are known, each with a text of its average and its values."""
+    """Return the known series, each with a text of its average and its values."""
     labels = (
         text("cases.processors_first", average=_average(first), series=_listed(first)),
         text("cases.processors_alone", average=_average(alone), series=_listed(alone)),

@@ -26,17 +26,17 @@ from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
-# The ranges of the charts, in minutes, and the names of their texts.
+# The ranges of the charts in minutes, with the names of their texts.
 RANGES = ((60, "hour"), (24 * 60, "day"), (7 * 24 * 60, "week"), (30 * 24 * 60, "month"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRow:
-    """A job that runs or waits.
+    """A running or waiting job.
 
     Attributes:
-        is_own: Whether it is of the tenant whose jobs the visitor sees.
-        holder: The worker or engine that has it; empty while none has.
+        is_own: Whether the job belongs to the visitor's tenant.
+        holder: The worker or engine that runs the job; empty if it waits.
     """
 
     job: QueuedJob
@@ -50,7 +50,7 @@ class QueueRow:
     def of(
         cls, caller: Caller, job: QueuedJob, place: int | None = None, wait: ExplainedWait | None = None
     ) -> Self:
-        """Show a job to a caller."""
+        """Present a job to a caller."""
         return cls(
             job=job,
             is_own=job.tenant == caller.tenant.name,
@@ -98,7 +98,7 @@ class ClusterPages(Controller):
         pages: NamedDependency[Pages],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the engine and the queue, alone."""
+        """Show only the engine and the queue."""
         return pages.part(request, "_cluster.html", _context(api))
 
     @get("/queue", sync_to_thread=True, scope=Scope.CLUSTER_READ)
@@ -109,7 +109,7 @@ class ClusterPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the jobs that run and that wait, alone."""
+        """Show only the running and the waiting jobs."""
         return pages.part(request, "_queue.html", _queue(api, caller))
 
     @get("/outcomes", sync_to_thread=True, scope=Scope.CLUSTER_READ)
@@ -118,12 +118,12 @@ class ClusterPages(Controller):
         api: NamedDependency[Api],
         minutes: FromQuery[int] = 60,
     ) -> list[dict[str, float | int | None]]:
-        """Return the data of the charts of outcomes."""
+        """Return the data for the charts of outcomes."""
         return list(map(_point, api.services.cluster_reader.outcomes(minutes)))
 
     @get("/history", sync_to_thread=True, scope=Scope.CLUSTER_READ)
     def history(self, api: NamedDependency[Api], minutes: FromQuery[int] = 60) -> dict[str, object]:
-        """Return the data of the charts of the queue and of the machines."""
+        """Return the data for the charts of the queue and the hosts."""
         history = api.services.cluster_history_reader(minutes)
         return {"step_s": history.step_s, "samples": [_sample(*at_begin) for at_begin in history.samples]}
 
@@ -157,7 +157,7 @@ def _queue(api: Api, caller: Caller) -> dict[str, object]:
 
 
 def _why(health: Sequence[DependencyHealth], capacity: Capacity) -> Text | None:
-    """Return the cause for which nothing starts, whichever tenant it is of; None if there is none."""
+    """Return the reason why no execution of any tenant starts, or None if there is none."""
     if not all(part.is_healthy for part in health if part.name == "engine"):
         return text("cluster.why_engine_down")
     if not capacity.workers:

@@ -1,4 +1,4 @@
-"""The code and the files of a job on its page, and the addresses of their lines."""
+"""The code and the files on a job's page, and the links to their lines."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,27 +10,27 @@ from domain.files import JobFile, find_entry
 from domain.job import Job
 from domain.language import LANGUAGES
 
-# The page shows files up to this size; larger ones are to be saved.
+# The page shows files up to this size; larger ones can only be downloaded.
 MAX_SHOWN_BYTES = 1 << 20
-# The language by which a file is highlighted, by the ending of its path.
+# The language for highlighting a file, by its extension.
 _LANGUAGES: Mapping[str, str] = MappingProxyType(
     {language.extension: language.name for language in LANGUAGES.values()}
     | {".h": "c", ".hh": "cpp", ".hpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}
     | {".mjs": "node", ".cjs": "node", ".json": "node", ".tsx": "typescript", ".jsx": "node"}
 )
-# A type of Java has its own name in a stack, and the file that it is in may be named so.
+# A Java stack trace names types, and a file may have the name of any type in it.
 _JAVA_TYPE = re.compile(r"\b(?:class|interface|enum|record)\s+(\w{1,250})")
 _MAX_TYPES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownFile:
-    """A file beside the code.
+    """A file besides the code.
 
     Attributes:
-        lines: The fragment of the address of a line, without its number.
-        language: By which it is highlighted; empty if its ending is of none.
-        is_shown: Whether it is small enough for the page.
+        lines: The fragment of a line's link, without the line number.
+        language: The language for highlighting; empty if the extension is unknown.
+        is_shown: Whether the file is small enough for the page.
     """
 
     path: str
@@ -41,7 +41,7 @@ class ShownFile:
 
 
 def code_context(job: Job, code: str | None) -> Mapping[str, object]:
-    """Return the context of the template of a job's code, which is None if it is gone."""
+    """Return the context of the template for a job's code, which is None if it was deleted."""
     return {
         "code": code,
         "entry": job.spec.entry,
@@ -51,7 +51,7 @@ def code_context(job: Job, code: str | None) -> Mapping[str, object]:
 
 
 def language_of_file(path: str) -> str:
-    """Return the name of the language that a file is written in, by its ending; empty if that is of none."""
+    """Return the language of a file by its extension; empty if the extension is unknown."""
     name = path.rpartition("/")[2]
     return _LANGUAGES.get(name[name.rfind(".") :], "") if "." in name else ""
 
@@ -67,16 +67,16 @@ def _shown(file: JobFile) -> ShownFile:
 
 
 def line_addresses(job: Job, code: str | None, page: str = "") -> Mapping[str, str]:
-    """Return the addresses of lines by the paths with which compilers and tracebacks name the files.
+    """Return the links to lines, by the file names in the output of compilers and in tracebacks.
 
-    Files beside the code are shown by the page with the address `page`, if that is another one.
+    If another page shows the files besides the code, `page` is its URL.
     """
     names = dict.fromkeys(_names_of_code(job, code or ""), "#L")
     return names | {file.path: f"{page}#{quote(file.path)}:L" for file in job.spec.files}
 
 
 def _names_of_code(job: Job, code: str) -> Sequence[str]:
-    """Return the names that the file of the code may have, by its language and its engine."""
+    """Return the names that the code's file may have, depending on its language and its engine."""
     spec = job.spec
     names = [
         find_entry(spec.language, spec.entry, (), has_code=True),

@@ -1,4 +1,4 @@
-"""How pages highlight programs of each language, and the programs that the editor begins with."""
+"""The highlighting mode of each language, and the editor's starter programs."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ _TABLE = Path(__file__).with_suffix(".toml")
 
 @dataclass(frozen=True, slots=True)
 class CodeLanguage:
-    """A row of code_languages.toml, which explains the columns."""
+    """A row of code_languages.toml, where the columns are explained."""
 
     mode: str
     scripts: Sequence[str]
     starter: str
 
     def script_urls(self) -> Sequence[str]:
-        """Return the URLs of its scripts."""
+        """Return the URLs of the mode's scripts."""
         return [asset_url(f"vendor/codemirror/{name}.js") for name in self.scripts]
 
 
@@ -35,6 +35,6 @@ CODE_LANGUAGES: Mapping[str, CodeLanguage] = MappingProxyType(
 
 @cache
 def modes() -> Markup:
-    """Return the modes by language, with the URLs of their scripts, as JSON that can stand in an element."""
+    """Return the modes by language, with their scripts' URLs, as JSON that is safe inside an element."""
     rows = {name: {"mode": row.mode, "scripts": row.script_urls()} for name, row in CODE_LANGUAGES.items()}
     return script_json(rows)

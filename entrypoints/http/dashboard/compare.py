@@ -1,4 +1,4 @@
-"""The page on which a run is compared with another one of the same project, or with any other."""
+"""The page that compares a run with another one, of the same project or any other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from entrypoints.http.json_request import AnyRequest
 
 _RECENT = 20
 _RERUNS = 10
-# An address of a job may be pasted as well as its id.
+# A job's URL is accepted as well as its id.
 _MAX_GIVEN_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A run to compare with, and its relation to the job if it has one."""
+    """A run to compare with, and its relation to the job, if it has one."""
 
     id: JobId
     state: State
@@ -53,8 +53,8 @@ class ComparePages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the comparison with the job that `with` names, or the runs to choose from."""
-        caller.require(Scope.JOBS_READ)  # for it lists jobs
+        """Compare the job with the job in `with`, or show runs to choose from."""
+        caller.require(Scope.JOBS_READ)  # because the page lists jobs
         given = request.query_params.get("with", "").strip()[:_MAX_GIVEN_CHARS]
         reader = api.services.job_reader
 
@@ -90,7 +90,7 @@ class ComparePages(Controller):
 
 
 def _candidates(reader: JobReader, caller: Caller, timeline: Timeline) -> Sequence[Candidate]:
-    """Return runs to compare a job with: its origin, its reruns, and the latest of its project."""
+    """Return runs to compare a job with: its origin, its reruns, and the latest runs of its project."""
     job = timeline.details.job
     related = {} if timeline.origin is None else {timeline.origin: text("compare.origin")}
     related |= dict.fromkeys(timeline.reruns[:_RERUNS], text("compare.rerun"))
@@ -98,7 +98,7 @@ def _candidates(reader: JobReader, caller: Caller, timeline: Timeline) -> Sequen
     for job_id, relation in related.items():
         try:
             status = reader.status(caller, job_id)
-        except NotFound:  # it was deleted
+        except NotFound:  # the job was deleted
             continue
         found.append(
             Candidate(

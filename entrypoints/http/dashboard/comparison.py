@@ -13,7 +13,7 @@ from domain.job_lifecycle import Reason
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.presenter import explain
 
-# The page reads so much of an output that is not shown whole, and compares that.
+# The page compares at most this much of an output that is not shown whole.
 MAX_COMPARED_BYTES = 1 << 20
 _MEBI = 1 << 20
 _STREAMS = ("stdout", "stderr")
@@ -21,7 +21,7 @@ _STREAMS = ("stdout", "stderr")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A job, with its code as far as it is still stored."""
+    """A job with its code, if the code is still stored."""
 
     timeline: Timeline
     code: str | None
@@ -33,29 +33,29 @@ class Run:
 
     @property
     def execution(self) -> Execution | None:
-        """Its latest execution."""
+        """The job's latest execution."""
         return self.timeline.details.latest
 
     @property
     def result(self) -> ExecutionResult | None:
-        """The result of that."""
+        """The result of the latest execution."""
         return None if self.execution is None else self.execution.result
 
     @property
     def usage(self) -> ResourceUsage:
-        """The resources that it used."""
+        """The resources that the latest execution used."""
         return (self.result and self.result.resource) or ResourceUsage()
 
     @property
     def stdin(self) -> str:
-        """The input of the latest execution, as far as it is a text of the request."""
+        """The input of the latest execution, if it was sent as text."""
         own = None if self.execution is None else self.execution.stdin
         return self.job.spec.stdin if own is None else own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A fact of two runs, and whether they differ in it."""
+    """A fact about two runs, and whether they differ in it."""
 
     name: Text
     before: Text | str
@@ -68,7 +68,7 @@ class Texts:
     """A text that both runs have.
 
     Attributes:
-        stream: The stream whose whole output a script is to read, where the texts are only parts of it.
+        stream: The stream that a script must read to compare the whole output; None if the texts are whole.
     """
 
     name: Text | str
@@ -78,12 +78,12 @@ class Texts:
 
     @property
     def differs(self) -> bool:
-        """Whether the texts differ, or may do so where they are not whole."""
+        """Whether the texts differ, or may differ in parts that are missing here."""
         return self.before != self.after or self.stream is not None
 
 
 def read_run(timeline: Timeline, read_code: Callable[[Job], str]) -> Run:
-    """Read the code of a job, unless it is gone."""
+    """Read the code of a job, unless it was deleted."""
     try:
         return Run(timeline=timeline, code=read_code(timeline.details.job))
     except NotFound:
@@ -91,7 +91,7 @@ def read_run(timeline: Timeline, read_code: Callable[[Job], str]) -> Run:
 
 
 def comparison_context(before: Run, after: Run) -> Mapping[str, object]:
-    """Return the context of the template of a comparison."""
+    """Return the context of the template for a comparison."""
     texts = [each for each in _texts(before, after) if each.before or each.after or each.stream]
     return {
         "runs": [
@@ -137,7 +137,7 @@ def _rows(before: Run, after: Run) -> Iterator[Row]:
 
 
 def _outcome(run: Run) -> Text | str:
-    """Explain an end that has neither an exit code nor a signal to show."""
+    """Explain an outcome without an exit code or a signal."""
     if run.job.reason in {None, Reason.NONZERO_EXIT, Reason.SIGNAL, Reason.CANCELLED}:
         return NOTHING
     return explain(run.timeline.details.view.state, run.job.reason, run.result)
@@ -198,7 +198,7 @@ def _written(result: ExecutionResult | None) -> float | None:
 def _own_and_changed(
     old: Mapping[str, object], new: Mapping[str, object], own: Text, changed: Text
 ) -> Iterator[Row]:
-    """Compare named things of the runs by their names: the jobs' own pages show values of variables."""
+    """Compare the names of variables or files. Only the jobs' own pages show the values of variables."""
     names = ", ".join(name for name in old if name in new and old[name] != new[name])
     yield Row(
         name=own,

@@ -1,4 +1,4 @@
-"""The editor: a page of its own, also for the program of a job, and the form that runs what is in it."""
+"""The editor: its page, which can start from the program of a job, and the form that runs its program."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import MULTIPART, AnyRequest, JsonRequest
 from entrypoints.http.parameters import existing_job
 
-# The parameter, and the form's field, that names the job which is edited.
+# The query parameter and form field that names the edited job.
 _FROM = "from"
 
 
@@ -42,7 +42,7 @@ class EditorPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the editor, with the program of the job that `from` names."""
+        """Show the editor, with the program of the job in `from`."""
 
         def show() -> Response[bytes]:
             found = named_project(api, caller, project)
@@ -63,7 +63,7 @@ class EditorPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Run the program in the editor, and show its output, or the results of its cases, live."""
+        """Run the program in the editor, and show its output or the results of its cases live."""
         form = await read_file_form(request)
 
         def run() -> JobView:
@@ -82,11 +82,11 @@ class EditorPages(Controller):
 
 
 def _origin(api: Api, caller: Caller, project: ProjectId, job_id: str) -> JobDetails | None:
-    """Return the job that is edited, whose code and files the caller may read; None if none is named.
+    """Return the edited job, whose code and files the caller may read, or None if none is named.
 
     Raises:
-        NotFound: There is no such job in the project.
-        ScopeMissing: The caller may run programs, but not read those of others.
+        NotFound: The project has no such job.
+        ScopeMissing: The caller may run programs, but may not read the programs of others.
     """
     if not job_id:
         return None

@@ -1,4 +1,4 @@
-"""The contents that the editor begins with: a starter program, or those of a job that is edited."""
+"""The initial contents of the editor: a starter program, or the program of an edited job."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,17 +18,17 @@ from entrypoints.http.dashboard.editor_form import is_kept_as_it_is, join_tags
 from entrypoints.http.dashboard.formatting import script_json
 from entrypoints.http.dependencies import Api
 
-# Case sets that the editor offers.
+# The maximum number of case sets that the editor offers.
 _MAX_CASE_SETS = 200
-# A file of a job that is larger, or no text, can be kept or removed, and not edited.
+# Larger files of a job, and files that are not text, can be kept or removed but not edited.
 _EDITABLE_BYTES = 256 << 10
-# Limits that stand beside the input; the others are folded.
+# Limits that are shown beside the input; the others are collapsed.
 _FIRST_LIMITS = ("timeout_ms", "memory_mb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitField:
-    """A field of the form for a limit: its value and its bounds, as people write them."""
+    """A form field for a limit: its value and its bounds in readable units."""
 
     name: str
     value: str
@@ -37,7 +37,7 @@ class LimitField:
 
     @property
     def field(self) -> str:
-        """The name of the form's field; `files` is that of the files themselves."""
+        """The name of the form field; `files` is already the name of the files themselves."""
         return "max_files" if self.name == "files" else self.name
 
 
@@ -46,12 +46,12 @@ class EditorContents:
     """The contents of the editor's fields.
 
     Attributes:
-        job_id: The job that is edited; None for a program that begins here.
-        runtime: The chosen runtime; empty for the first.
-        code: The program; empty for the starter of the language.
+        job_id: The edited job; None for a new program.
+        runtime: The chosen runtime; empty for the first one.
+        code: The program; empty for the language's starter program.
         cases: The number of the job's cases.
-        stdin_bytes: The size of the job's input where that is no text of the form; None if there is none.
-        has_secrets: Whether the job has secret variables, which nothing shows.
+        stdin_bytes: The size of the job's input if the form cannot contain it; otherwise None.
+        has_secrets: Whether the job has secret variables, which are never shown.
     """
 
     job_id: str | None = None
@@ -70,7 +70,7 @@ class EditorContents:
 
     @classmethod
     def of(cls, details: JobDetails, code: str) -> "EditorContents":
-        """Return the contents for editing a job."""
+        """Return the contents to edit a job."""
         spec = details.job.spec
         same = given(details, code)
         return cls(
@@ -93,7 +93,7 @@ class EditorContents:
         )
 
     def limit_fields(self, bounds: Mapping[str, Bounds], *, first: bool) -> Sequence[LimitField]:
-        """Return the fields of the first limits, or of the others."""
+        """Return the fields of the first limits or of the other ones."""
         return [
             LimitField(
                 name=name,
@@ -106,7 +106,7 @@ class EditorContents:
         ]
 
     def for_script(self, project_id: int) -> object:
-        """Return the part of it that scripts fill in."""
+        """Return the contents that scripts fill in."""
         return script_json(
             {
                 "project": project_id,
@@ -128,7 +128,7 @@ def _kept_bytes(command: UploadCodeCommand) -> int | None:
 
 
 def exact_figure(name: str, value: int) -> str:
-    """Write the value of a limit, whose name ends with its unit, to be edited."""
+    """Format a limit's value for editing. The limit's name ends with the unit."""
     if name.endswith("_ms"):
         return exact_duration(value)
     return exact_size(value) if name.endswith("_mb") else str(value)
@@ -154,6 +154,6 @@ def editor_context(
 
 
 def _in_order(runtimes: Sequence[RuntimeSupport]) -> Sequence[RuntimeSupport]:
-    """Return the runtimes, each language's together: the ones that can be chosen first."""
+    """Return the runtimes grouped by language, available ones first."""
     order = {name: place for place, name in enumerate(CODE_LANGUAGES)}
     return sorted(runtimes, key=lambda each: (not each.is_available, order[each.language.name]))

@@ -1,4 +1,4 @@
-"""The form of the editor: its fields as the command of an upload."""
+"""The editor's form: it converts the fields to the command of an upload."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -29,14 +29,14 @@ from entrypoints.settings import Settings
 _Choice = TypeVar("_Choice", CheckerKind, StopOn)
 _Row = TypeVar("_Row", bound=msgspec.Struct)
 _CASES_ARCHIVE = "cases_archive"
-# A job's options that the page does not show: an edited job has them as they were.
+# Options that the editor does not show; an edited job keeps them.
 _CARRIED = ("function_name", "description", "priority", "max_attempts", "retry_on")
-# The same, as long as the language is the same.
+# Options that an edited job keeps unless its language changes.
 _CARRIED_IN_LANGUAGE = ("entry", "presets")
 
 
 class Variable(msgspec.Struct, forbid_unknown_fields=True):
-    """A variable of the program's environment, as the page's script writes it."""
+    """A variable of the program's environment, as encoded by the page's script."""
 
     name: str
     value: str
@@ -44,7 +44,7 @@ class Variable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KeptFile(msgspec.Struct, forbid_unknown_fields=True):
-    """A file of the job that is edited: its path now, and the one that it had."""
+    """A file of the edited job, with its new path and its original one."""
 
     path: str
     origin: str = msgspec.field(name="from")
@@ -58,18 +58,18 @@ def editor_command(
     settings: Settings,
     spool: FileSpool,
 ) -> UploadCodeCommand:
-    """Read the form.
+    """Return the command of a form.
 
     Args:
         project_id: The project.
         form: The form.
-        origin: The job that is edited; None for a program that began here.
+        origin: The edited job; None for a new program.
         runtimes: The runtimes of the engine.
         settings: The limits on files.
         spool: Takes unpacked files, and lasts as long as the command.
 
     Raises:
-        InvalidValue: A field is not written as the page writes it, or there are cases of two kinds.
+        InvalidValue: A field is not encoded as the page encodes it, or there are cases of two kinds.
         TooLarge: A file is too large.
     """
     parts = [part for part in form.files if part.name in {FILES, ARCHIVE}]
@@ -103,7 +103,7 @@ def editor_command(
 def _edited(
     command: UploadCodeCommand, origin: JobDetails, fields: Mapping[str, str], *, has_cases: bool
 ) -> UploadCodeCommand:
-    """Return the command of an edited job: all that the page does not show is as it was."""
+    """Return the command of an edited job, which keeps everything that the page does not show."""
     same = given(origin, "")
     carried = _CARRIED + (_CARRIED_IN_LANGUAGE if command.language == same.language else ())
     files = (*_kept_files(same.files, fields), *command.files)
@@ -122,12 +122,12 @@ def _edited(
 
 
 def is_kept_as_it_is(command: UploadCodeCommand) -> bool:
-    """Whether the input of a job that is edited is none that a form's field would bring back the same."""
+    """Whether the form cannot contain the input of an edited job unchanged."""
     return command.stdin_blob is not None or command.stdin_file is not None or "\r" in command.stdin
 
 
 def _kept_files(files: Sequence[NewFile], fields: Mapping[str, str]) -> Sequence[NewFile]:
-    """Return the files of the edited job that are kept: all of them, where the page has no script."""
+    """Return the files that the edited job keeps: all of them if the page has no script."""
     if "kept_files" not in fields:
         return files
     blobs: Mapping[str, NewBlob] = {file.path: file.blob for file in files}
@@ -163,10 +163,10 @@ def _upload(
 
 
 def _limits(form: Mapping[str, str]) -> Mapping[str, Any]:
-    """Read the limits, which people write with their units."""
+    """Parse the limits, which have units."""
     limits: dict[str, int] = {}
     for name in STANDARD_BOUNDS:
-        field = "max_files" if name == FILES else name  # a form's part `files` has the files
+        field = "max_files" if name == FILES else name  # the form's part `files` has the files themselves
         if not form.get(field, "").strip():
             continue
         if name.endswith("_ms"):
@@ -187,12 +187,12 @@ def _environment(field: str, variables: Sequence[Variable]) -> dict[str, str]:
 
 
 def _text(form: Mapping[str, str], name: str) -> str:
-    """Return a text. A browser ends the lines of a form with CR LF, which no program expects."""
+    """Return a text with LF line endings; browsers send CR LF, which programs do not expect."""
     return form.get(name, "").replace("\r\n", "\n")
 
 
 def _rows(name: str, form: Mapping[str, str], row: type[_Row]) -> tuple[_Row, ...]:
-    """Read the rows of a list on the page, whose script writes them as JSON."""
+    """Decode the rows of a list, which the page's script encodes as JSON."""
     try:
         return msgspec.json.decode(form.get(name) or "[]", type=tuple[row, ...])  # type: ignore[valid-type]
     except msgspec.DecodeError:
@@ -221,21 +221,21 @@ def _choice(choices: type[_Choice], name: str, form: Mapping[str, str]) -> _Choi
 
 
 def join_tags(tags: Mapping[str, str]) -> str:
-    """Write tags as the form has them."""
+    """Format tags for the form."""
     return ", ".join(f"{name}:{value}" for name, value in tags.items())
 
 
 def _tags(given: str, earlier: Mapping[str, str]) -> dict[str, str]:
-    if given == join_tags(earlier):  # whose values may have commas
+    if given == join_tags(earlier):  # unchanged; the values may contain commas
         return dict(earlier)
     return parse_tags(given)
 
 
 def parse_tags(given: str) -> dict[str, str]:
-    """Read tags as `name:value`, with commas between them.
+    """Parse tags in the form `name:value`, separated by commas.
 
     Raises:
-        InvalidValue: They are not written so.
+        InvalidValue: A tag has another form.
     """
     pairs = [pair.partition(":") for pair in given.split(",") if pair.strip()]
     if not all(colon for _name, colon, _value in pairs):

@@ -1,4 +1,4 @@
-"""The banner of every page while the engine is down."""
+"""The banner on every page while the engine is down."""
 
 from collections.abc import Sequence
 
@@ -12,18 +12,18 @@ _ENGINE = "engine"
 
 
 class EngineBanner:
-    """The sentence that the engine is down; visitors who may read the cluster see its address in it."""
+    """The sentence that the engine is down, with its address for visitors who may read the cluster."""
 
     def __init__(self, check_health: CheckHealth, cluster_reader: ClusterReader) -> None:
         self._check_health = check_health
         self._cluster_reader = cluster_reader
 
     def known(self, visitor: Visitor) -> Text | None:
-        """Return the banner by the last health check, without a wait for another; None if all is well."""
+        """Return the banner from the last health check, without a new one; None if the engine is healthy."""
         return self._text(visitor, self._check_health.last)
 
     def checked(self, visitor: Visitor) -> Text | None:
-        """Return the banner by the engine's health now; None if all is well."""
+        """Return the banner from a new health check; None if the engine is healthy."""
         return self._text(visitor, self._check_health())
 
     def _text(self, visitor: Visitor, parts: Sequence[DependencyHealth]) -> Text | None:

@@ -1,4 +1,4 @@
-"""Formats of figures, times and small charts on pages, and texts without control characters."""
+"""Formatting of figures, times and small charts on pages, and removal of control characters."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from domain.catalogue.figures import NOTHING, duration, size
 _CHART_HEIGHT = 28
 _BAR_WIDTH = 6
 _BAR_GAP = 2
-# What acts on a terminal or turns the direction of a text: C0 and C1 but tab and newline, and Unicode's
+# Characters that control a terminal or the direction of text: C0 and C1 except tab and newline, and Unicode's
 # "Bidi_Control" (UAX 9, 2).
 _ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _PICTURES = 0x2400
@@ -34,9 +34,9 @@ def inert_json(data: object) -> str:
 
 
 def script_json(data: object) -> Markup:
-    """Return data as JSON for a script that reads it from an element, which nothing in it can end."""
+    """Return data as JSON inside an element for a script; no data can close the element."""
     encoded = msgspec.json.encode(data).decode()
-    return Markup(encoded.replace("<", "\\u003c"))  # noqa: S704 - no character of it is markup
+    return Markup(encoded.replace("<", "\\u003c"))  # noqa: S704 - the JSON contains no markup
 
 
 def _picture(match: re.Match[str]) -> str:
@@ -47,17 +47,17 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def count(number: int) -> str:
-    """Format a number of things, as far as they were counted."""
+    """Format a number of things, which were counted only up to a limit."""
     return f"{COUNTED_UP_TO:,}+" if number > COUNTED_UP_TO else f"{number:,}"
 
 
 def counted(number: Count) -> str:
-    """Format a number of jobs, as far as they were counted."""
+    """Format a number of jobs, which may have been counted only up to a limit."""
     return f"{number.number:,}" if number.is_exact else f"{number.number:,}+"
 
 
 def count_all(number: int) -> str:
-    """Format a number of things that were all counted."""
+    """Format an exact number of things."""
     return f"{number:,}"
 
 
@@ -69,12 +69,12 @@ def between(begin: datetime | None, end: datetime | None) -> str:
 
 
 def signed_size(value: int) -> str:
-    """Format a change of a number of bytes."""
+    """Format a change in a number of bytes."""
     return f"\N{MINUS SIGN}{size(-value)}" if value < 0 else size(value)
 
 
 def clock_time(time: datetime | None) -> str:
-    """Format a time of day, to the millisecond."""
+    """Format a time of day, with milliseconds."""
     return NOTHING if time is None else time.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
@@ -84,12 +84,12 @@ def machine_time(time: datetime) -> str:
 
 
 def calendar_time(time: datetime) -> str:
-    """Format a date and time in UTC; a page's script shows it in the reader's zone."""
+    """Format a date and time in UTC; a script on the page converts it to the reader's time zone."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def project_url(reference: object) -> str:
-    """Return the path of a project's page, by its name or its id."""
+    """Return the path of a project's page, from its name or id."""
     return f"/dashboard/projects/{quote(str(reference), safe='')}"
 
 
@@ -97,9 +97,9 @@ def sparkline(values: Sequence[int], label: str, highest: int | None = None) -> 
     """Draw a bar chart as SVG, with a text alternative.
 
     Args:
-        values: The heights of its bars.
-        label: The text.
-        highest: The value of the full height; that of the highest bar by default.
+        values: The heights of the bars.
+        label: The text alternative.
+        highest: The value at full height; by default the highest value.
     """
     highest = max([*values, 1]) if highest is None else highest
     bars = Markup("").join(
@@ -115,5 +115,5 @@ def sparkline(values: Sequence[int], label: str, highest: int | None = None) -> 
 
 
 def _heights(values: Sequence[int], highest: int) -> list[int]:
-    """Scale to the highest value: a value above zero is visible, and zero is a line."""
+    """Scale values to the highest one. A value above zero stays visible; zero is a line."""
     return [max(round(value / highest * _CHART_HEIGHT), 3) if value else 1 for value in values]

@@ -1,4 +1,4 @@
-"""The history of jobs, across projects and of one: its filters, and a page of its list."""
+"""The history of jobs, of all projects or of one: the filters, and a page of the list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +31,7 @@ PERIODS: Mapping[str, timedelta] = MappingProxyType(
     }
 )
 _OLDEST = "oldest"
-# What is no filter: the place in the list.
+# Parameters that are not filters: the position in the list.
 _PLACE = ("order", "cursor")
 _A_DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
@@ -39,13 +39,13 @@ _INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class HistoryForm:
-    """The filters of a history, as a visitor chose them. A choice that its list does not offer is ignored.
+    """The filters that a visitor chose. Values that a list does not offer are ignored.
 
     Attributes:
         q: A text to search for, or the beginning of an id.
-        since: The first day, or a time, with the offset of the visitor's zone.
-        until: The last day; or a time, before which the jobs are.
-        of: The project whose page the history is on; empty across projects.
+        since: The first day, or a time with the offset of the visitor's time zone.
+        until: The last day, or a time that the jobs precede.
+        of: The project whose page shows the history; empty on the page of all projects.
     """
 
     q: str = ""
@@ -62,46 +62,46 @@ class HistoryForm:
 
     @classmethod
     def read(cls, values: Mapping[str, str], of: str = "") -> "HistoryForm":
-        """Read the choice from the parameters of a URL."""
+        """Read the filters from the parameters of a URL."""
         chosen = {name: values.get(name, "").strip() for name in _NAMES}
         return cls(**chosen, of=of)
 
     @classmethod
     def parse(cls, query: str, of: str = "") -> "HistoryForm":
-        """Read the choice from a query, as `query` writes it."""
+        """Read the filters from a query string that `query` returned."""
         return cls.read(dict(parse_qsl(query)), of)
 
     @property
     def narrows(self) -> bool:
-        """Whether anything is chosen."""
+        """Whether any filter is chosen."""
         return any(getattr(self, name) for name in _FILTERS if not (self.of and name == "project"))
 
     @property
     def is_oldest_first(self) -> bool:
-        """Whether the list begins with the oldest job."""
+        """Whether the oldest job comes first."""
         return self.order == _OLDEST
 
     @property
     def project_reference(self) -> str | None:
-        """The project that the jobs are of, by its name or its id."""
+        """The project of the jobs, by its name or id."""
         return self.of or self.project or None
 
     @property
     def first_day(self) -> str:
-        """The first day as a field for a date has it."""
+        """The first day, formatted for a date field."""
         return _day(_instant("since", self.since, time.min))
 
     @property
     def last_day(self) -> str:
-        """The last day as a field for a date has it."""
+        """The last day, formatted for a date field."""
         end = _instant("until", self.until, time.max)
         return _day(end and _just_before(end))
 
     def job_filter(self, now: datetime) -> JobFilter:
-        """Read the choices.
+        """Return the job filter.
 
         Raises:
-            InvalidValue: The tag, a time or the cursor is not written as one, or the text is too long.
+            InvalidValue: The tag, a time or the cursor is malformed, or the text is too long.
         """
         period = PERIODS.get(self.period)
         state = State(self.state) if self.state in set(State) else None
@@ -133,21 +133,21 @@ class HistoryForm:
 
     @property
     def query(self) -> str:
-        """The filters without the place in the list, as a URL has them."""
+        """The filters as a query string, without the position in the list."""
         return urlencode(self._chosen(cursor="", order=""))
 
     @property
     def home(self) -> str:
-        """The URL of the page without any choice."""
+        """The URL of the page without filters."""
         return project_url(self.of) if self.of else PAGE
 
     @property
     def part(self) -> str:
-        """The URL of the list alone, without any choice."""
+        """The URL of only the list, without filters."""
         return f"{self.home}/jobs" if self.of else f"{PAGE}/list"
 
     def url(self, *, part: bool = False, **changed: str) -> str:
-        """Return the URL that makes this choice, but for some changes."""
+        """Return the URL with the chosen filters and some changes."""
         base, query = self.part if part else self.home, urlencode(self._chosen(**changed))
         return base + (f"?{query}" if query else "")
 
@@ -161,7 +161,7 @@ _FILTERS = tuple(name for name in _NAMES if name not in _PLACE)
 
 
 def _instant(name: Literal["since", "until"], given: str, of_day: time) -> datetime | None:
-    """Read a time with its offset, or a day of UTC: its beginning, or the one of the day after it.
+    """Parse a time with an offset, or a day in UTC, as the beginning of that day or of the next one.
 
     Raises:
         InvalidValue: The text is neither.
@@ -182,7 +182,7 @@ def _instant(name: Literal["since", "until"], given: str, of_day: time) -> datet
 def _just_before(instant: datetime) -> datetime:
     try:
         return instant - _INSTANT
-    except OverflowError:  # the first of all times
+    except OverflowError:  # the earliest time that exists
         return instant
 
 
@@ -192,17 +192,17 @@ def _day(instant: datetime | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A page of a history, and how many jobs there are on all pages."""
+    """A page of a history, and the number of jobs on all pages."""
 
     page: JobPage
     count: Count
 
 
 def found_filter(api: Api, caller: Caller, chosen: HistoryForm) -> JobFilter:
-    """Return the filter of a choice. A text that may begin an id is one, if a job has such an id.
+    """Return the filter of a form. A text that may begin an id is taken for one if a job has such an id.
 
     Raises:
-        InvalidValue: A choice is not written as it should be.
+        InvalidValue: A value is malformed.
     """
     wanted = chosen.job_filter(api.clock.now())
     digits = _id_prefix(wanted.search or "")
@@ -215,10 +215,10 @@ def found_filter(api: Api, caller: Caller, chosen: HistoryForm) -> JobFilter:
 
 
 def read_history(api: Api, caller: Caller, chosen: HistoryForm) -> History:
-    """Read a page.
+    """Read a page of jobs.
 
     Raises:
-        InvalidValue: A choice is not written as it should be.
+        InvalidValue: A value is malformed.
     """
     wanted, project = found_filter(api, caller, chosen), chosen.project_reference
     reader = api.services.job_reader
@@ -236,10 +236,10 @@ def _id_prefix(given: str) -> str | None:
 
 
 def history_context(api: Api, caller: Caller, chosen: HistoryForm) -> dict[str, object]:
-    """Return the context of a history's templates.
+    """Return the context of the templates for a history.
 
     Raises:
-        InvalidValue: A choice is not written as it should be.
+        InvalidValue: A value is malformed.
     """
     history = read_history(api, caller, chosen)
     after = None if history.page.next is None else write_cursor(history.page.next)
@@ -265,7 +265,7 @@ def _projects(api: Api, caller: Caller) -> Sequence[ProjectName]:
 
 
 def _days(now: datetime) -> Sequence[tuple[str, str, str, str]]:
-    """Return ranges of days: name, how many days ago they begin and end, first and last day in UTC."""
+    """Return day ranges: name, days ago of the first and last day, and both days as dates in UTC."""
     today = now.astimezone(UTC).date()
     ranges = (("today", 0, 0), ("yesterday", 1, 1))
     return [

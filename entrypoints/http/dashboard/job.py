@@ -1,4 +1,4 @@
-"""The page of a job: its state, output and resource usage."""
+"""The page of a job: its state, output and usage."""
 
 import asyncio
 import shlex
@@ -33,13 +33,13 @@ from entrypoints.http.streaming.spooled_body import SpooledBody
 
 _DEFAULTS = asdict(UploadCodeCommand(project="", code="", language=""))
 _WAIT_S = 30
-# Some may be hidden, and all together may be larger than a command line.
+# Cases may be hidden, and files and cases may together exceed the size of a command line.
 _WITHOUT_FILES = text("job.curl_without_files")
 _WITHOUT_CASES = text("job.curl_without_cases")
 
 
 class JobPages(Controller):
-    """One job: its state and reason, its output and its resource usage."""
+    """One job: its state and reason, output and usage."""
 
     path = "/jobs/{job:str}"
 
@@ -52,7 +52,7 @@ class JobPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Show the job, also by the beginning of its id."""
+        """Show the job. The id in the path may be a prefix, which is redirected."""
 
         def show() -> Response[bytes] | Redirect:
             job_id = api.job_id(caller, job)
@@ -76,7 +76,7 @@ class JobPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the state of the job, without the page around it."""
+        """Show the state of the job, without the surrounding page."""
         return pages.part(
             request, "_state.html", state_context(api.services.job_reader.timeline(caller, existing_job(job)))
         )
@@ -90,7 +90,7 @@ class JobPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the state of the job in a line, as the panel of a run has it."""
+        """Show the state of the job in one line, for the panel of a run."""
         timeline = api.services.job_reader.timeline(caller, existing_job(job))
         return pages.part(request, "_summary.html", state_context(timeline))
 
@@ -103,7 +103,7 @@ class JobPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the results of the job's cases, without the page around them."""
+        """Show the results of the job's cases, without the surrounding page."""
         details = api.services.job_reader.with_cases(caller, existing_job(job))
         return pages.part(request, "_cases.html", cases_context(details))
 
@@ -111,7 +111,7 @@ class JobPages(Controller):
     def show_code(
         self, job: FromPath[str], caller: NamedDependency[Caller], api: NamedDependency[Api]
     ) -> Response[str]:
-        """Show the code alone."""
+        """Show only the code."""
         details = api.services.job_reader.get(caller, existing_job(job))
         return Response(api.services.read_code(details.job), headers=UNTRUSTED)
 
@@ -162,7 +162,7 @@ class JobPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Cancel the job. A page that follows it sees that by itself."""
+        """Cancel the job. A page that follows the job shows the change itself."""
         form = await read_form(request)
         await asyncio.to_thread(api.services.cancel_job, caller, existing_job(job))
         if form.get("stay"):
@@ -177,7 +177,7 @@ class JobPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Have the job run."""
+        """Execute the job."""
         await read_form(request)
         await asyncio.to_thread(api.services.execute_job, caller, existing_job(job))
         return go_to(request, f"/dashboard/jobs/{job}")
@@ -190,7 +190,7 @@ class JobPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Run the job's program once more."""
+        """Run the job's program again."""
         await read_form(request)
         new = await api.storage_threads.run(lambda: api.services.run_again(caller, existing_job(job)))
         return go_to(request, f"/dashboard/jobs/{new.job_id}")
@@ -206,8 +206,8 @@ def _code(read_code: ReadCode, timeline: Timeline) -> str | None:
 def _curl(service_url: str, command: UploadCodeCommand) -> str:
     """Return the curl command that submits a job, for a POSIX shell.
 
-    The body is a here-document, for an argument has a bound (Linux: 128 KiB) and code may have more. It is
-    one line that begins with a brace, and so never the line that ends the document.
+    The body is a here-document, because the size of an argument is limited (Linux: 128 KiB) and code may be
+    larger. The body is one line that begins with a brace, so it cannot end the document.
     """
     given = {name: value for name, value in asdict(command).items() if value != _DEFAULTS[name]}
     body = given | given.pop("limits", {})
