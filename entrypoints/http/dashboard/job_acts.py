@@ -1,4 +1,4 @@
-"""Acts on many jobs, as a form of the history asks for them: the question, and the results so far."""
+"""Actions on many jobs from the form of the history: the confirmation, and the results so far."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,20 +21,20 @@ from entrypoints.http.parameters import parse_time, read_cursor, write_cursor
 
 _SELECTED = "job-"
 _ENDED = frozenset(status for status in JobStatus if status.is_terminal)
-# The statuses of jobs that an act is for: a filter finds no others for it.
+# The statuses of jobs that an action applies to; jobs in other statuses do not match its filter.
 _STATUSES: Mapping[JobAction, frozenset[JobStatus]] = {
     JobAction.CANCEL: frozenset(JobStatus) - _ENDED,
     JobAction.DELETE: _ENDED,
 }
-# What cannot be undone, and is asked about.
+# Actions that cannot be undone, and need a confirmation.
 _FINAL = frozenset({JobAction.CANCEL, JobAction.DELETE})
-# Digits of a number of jobs.
+# The maximum number of digits in a number of jobs.
 _MOST_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class _Act:
-    """An act that a form asks for."""
+    """An action that a form requests."""
 
     action: JobAction
     jobs: Sequence[JobId] | FilteredJobs
@@ -42,11 +42,11 @@ class _Act:
 
 
 def act_context(request: AnyRequest, api: Api, caller: Caller, form: Mapping[str, str]) -> dict[str, object]:
-    """Act, or ask first whether to; return the context of the template that shows the question or the end.
+    """Act on jobs or ask for confirmation; return the template's context for the results or the question.
 
     Raises:
-        InvalidValue: No jobs are selected, none of them can be acted on so, or the form cannot be read.
-        DependencyUnavailable: The database is out of reach; nothing was done.
+        InvalidValue: No jobs are selected, the action applies to none of them, or the form is malformed.
+        DependencyUnavailable: The database is unavailable; nothing was done.
     """
     act = _read(api, caller, form)
     of_filter = isinstance(act.jobs, FilteredJobs)
@@ -54,7 +54,7 @@ def act_context(request: AnyRequest, api: Api, caller: Caller, form: Mapping[str
     context: dict[str, object] = {"action": act.action, "back": chosen.url(), "question": None}
     if (of_filter or act.action in _FINAL) and not form.get("confirmed"):
         count = _count(api, caller, act)
-        # All that matches is all that does now: the number that is asked about.
+        # Only jobs that exist now are included, so that their number is the one in the question.
         fields = [*_fields(form), ("shown_at", api.clock.now().isoformat())]
         return {**context, "question": count, "fields": fields}
     found = api.services.act_on_jobs(caller, act.action, act.jobs, act.tags)
@@ -82,7 +82,7 @@ def _read(api: Api, caller: Caller, form: Mapping[str, str]) -> _Act:
 
 
 def _all(api: Api, caller: Caller, action: JobAction, form: Mapping[str, str]) -> FilteredJobs:
-    """Return the jobs that met the filters when the page was shown, as far as the act is for them."""
+    """Return the jobs that matched the filters when the page was shown, and that the action applies to."""
     caller.require(Scope.JOBS_READ)
     chosen = _chosen(form)
     wanted = found_filter(api, caller, chosen)
@@ -144,13 +144,13 @@ def _results(request: AnyRequest, form: Mapping[str, str], found: ActionResults)
             *going_on.items(),
             ("confirmed", "1"),
         ],
-        # Where all of a call were refused, the rest is likely to be, and each refusal is recorded.
+        # If all jobs of a call were refused, the others probably will be too, and each refusal is recorded.
         "goes_on": not refused or len(refused) < len(found.results),
     }
 
 
 def _fields(form: Mapping[str, str]) -> Sequence[tuple[str, str]]:
-    """Return the fields of the form that ask for the same again. None has the name of a form's property."""
+    """Return the form fields that repeat the request. None of them has the name of a form's property."""
     names = ("act", "all", "query", "of", "set_tags", "remove_tags")
     return [(name, form[name]) for name in form if name in names or name.startswith(_SELECTED)]
 

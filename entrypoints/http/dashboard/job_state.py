@@ -1,4 +1,4 @@
-"""The state of a job on its page."""
+"""The state of a job, for its page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from entrypoints.http.timeline_presenter import present_timeline, unproven_end
 _MIB = 1 << 20
 _MINUTE_S = 60
 _NOT_MEASURED = text("job.not_measured")
-# The causes of a wait in the queue that other programs' ends do not remove, or the tenant's own do.
+# Causes of a wait in the queue that do not end when other programs end, or that end when the tenant's own do.
 _OWN_CAUSES = {
     *(WaitCause.TENANT_SUSPENDED, WaitCause.TENANT_BOUND),
     *(WaitCause.NO_WORKER, WaitCause.NO_RUNTIME),
@@ -31,11 +31,11 @@ STAGES = ("uploaded", "queued", "building", "running", "ended")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage of a job's way.
+    """A stage in the progress of a job.
 
     Attributes:
         state: done, active, failed or coming.
-        took: How long it lasted; of the last one how long all took.
+        took: The duration of the stage; for the last one, the duration of all stages.
     """
 
     name: Text
@@ -46,7 +46,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """Usage of a limit in percent, None where it was not measured.
+    """The usage of a limit in percent; None if it was not measured.
 
     Attributes:
         key: The name of the limit in `Limits`.
@@ -63,7 +63,7 @@ class Meter:
 
 
 def state_context(timeline: Timeline) -> dict[str, object]:
-    """Return the context of the template of a job's state."""
+    """Return the context of the template for a job's state."""
     details = timeline.details
     last = details.latest
     result = None if last is None else last.result
@@ -84,7 +84,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "ran": ""
         if last is None or last.started_at is None
         else formatting.between(last.started_at, last.ended_at),
-        # A limit is shown with its figures, and an exit code as it is: no sentence says them once more.
+        # A reached limit and an exit code are shown by themselves, so no sentence repeats them.
         "error": None if result is None or result.limit or result.exit_code else result.error,
         "measured": None if result is None or result.limit is None else _measured(result.limit),
         "explanation": _explanation(details.view, last, result),
@@ -101,7 +101,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
 
 
 def _since(view: JobView, last: Execution | None) -> datetime | None:
-    """Return when the phase of a job began that has not ended."""
+    """Return the time at which the current phase of a job began, or None if the job has ended."""
     if view.status is not JobStatus.RUNNING or last is None:
         return None
     return {
@@ -112,7 +112,7 @@ def _since(view: JobView, last: Execution | None) -> datetime | None:
 
 
 def _explanation(view: JobView, last: Execution | None, result: ExecutionResult | None) -> Text | None:
-    """Explain how a job came to its state; None if its badge is explanation enough."""
+    """Explain the state of a job; None if its badge explains enough."""
     if result is not None and view.reason is Reason.NONZERO_EXIT and result.exit_code is not None:
         return text("job.step_exited", code=result.exit_code)
     if result is not None and view.reason is Reason.SIGNAL and result.signal is not None:
@@ -123,7 +123,7 @@ def _explanation(view: JobView, last: Execution | None, result: ExecutionResult 
 
 
 def _compiler_output(result: ExecutionResult | None) -> str:
-    """Return the messages of a build, such as warnings, unless stderr has them."""
+    """Return the messages of a build, such as warnings, unless stderr contains them."""
     output = None if result is None else result.compile_output
     return "" if result is None or output is None or output.text == result.stderr.text else output.text
 
@@ -160,7 +160,7 @@ def _queued_because(waiting: Waiting, wait: ExplainedWait) -> Text:
 
 
 def _about(milliseconds: float) -> str:
-    """Write an estimate, to the second."""
+    """Format an estimate, to the second."""
     seconds = max(round(milliseconds / 1_000), 1)
     return f"{seconds} s" if seconds < _MINUTE_S else duration(seconds * 1_000)
 
@@ -177,8 +177,8 @@ def _stages(job: Job, last: Execution | None) -> Sequence[Stage]:
     if times["building"] is None:
         del times["building"]
     reached = max(place for place, time in enumerate(times.values()) if time is not None)
-    # The last stage has the time of all, from the request on.
-    # A build that failed is followed by no program: it ended with the job.
+    # The last stage shows the total time since the request.
+    # A failed build is followed by no running program, so it ended with the job.
     ends = [*(time or job.completed_at for time in list(times.values())[1:]), job.completed_at]
     begins = [*list(times.values())[:-1], times["queued"]]
     return [
@@ -214,7 +214,7 @@ def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
         ("output_mb", written, limits.output_mb),
     )
     hit = None if result is None else result.limit
-    if hit is not None:  # its own figure is the one that ended the program
+    if hit is not None:  # the measured value is the one that ended the program
         figures = tuple(
             (name, hit.measured if name == hit.name else value, allowed) for name, value, allowed in figures
         )

@@ -1,4 +1,4 @@
-"""The pages of jobs across projects: their history, a search by id, and acts on many of them."""
+"""The pages of jobs of all projects: the history, a search by id, and actions on many jobs."""
 
 import re
 
@@ -17,13 +17,13 @@ from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.parameters import MAX_SEARCH_CHARS
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# A line of a log may have ids of other things, too.
+# A line of a log may contain other ids too.
 _MOST_IDS = 8
 _LONGEST_LINE = 4_000
 
 
 class JobsPages(Controller):
-    """The history of all jobs, and what is done with many."""
+    """The history of all jobs, and actions on many of them."""
 
     path = "/jobs"
 
@@ -47,7 +47,7 @@ class JobsPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the list alone; its filters become part of the page's URL."""
+        """Show only the list; its filters become part of the page's URL."""
         chosen = HistoryForm.read(request.query_params)
         headers = {} if "seen" in request.query_params else {"HX-Push-Url": chosen.url()}
         return pages.part(request, "_history.html", history_context(api, caller, chosen), headers)
@@ -60,7 +60,7 @@ class JobsPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show tags that begin as a text does, as options of its field."""
+        """Show the tags that begin with a text, as options of its field."""
         query = request.query_params
         project = query.get("of") or query.get("project") or None
         tags = api.services.job_reader.suggest_tags(caller, query.get("tag", ""), project)
@@ -70,7 +70,7 @@ class JobsPages(Controller):
     def find(
         self, request: AnyRequest, caller: NamedDependency[Caller], api: NamedDependency[Api]
     ) -> Redirect:
-        """Redirect to the job whose id, or a beginning of it, is in a text, or else to a search for it."""
+        """Redirect to the job whose id or prefix is in a text, otherwise to a search for the text."""
         line = request.query_params.get("q", "").strip()[:_LONGEST_LINE]
         for given in dict.fromkeys([*_UUID.findall(line)[:_MOST_IDS], line]):
             try:
@@ -89,7 +89,7 @@ class JobsPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Act on the jobs that were selected, after a question where that cannot be undone."""
+        """Act on the selected jobs; an action that cannot be undone needs a confirmation."""
         form = await read_form(request)
 
         def act() -> Response[bytes]:

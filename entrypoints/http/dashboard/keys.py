@@ -32,10 +32,10 @@ LIFETIMES: Mapping[str, timedelta | None] = MappingProxyType(
 
 
 class KeysPages(Controller):
-    """The keys, and forms that make, rotate and revoke them."""
+    """The keys, and forms to create, rotate and revoke them."""
 
     path = "/keys"
-    opt = {"scope": Scope.KEYS_WRITE}  # noqa: RUF012 - the framework's
+    opt = {"scope": Scope.KEYS_WRITE}  # noqa: RUF012 - as in the framework
 
     @get(sync_to_thread=True)
     def show(
@@ -56,7 +56,7 @@ class KeysPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the list alone."""
+        """Show only the list."""
         return pages.part(request, "_keys.html", _list(caller, api))
 
     @post()
@@ -67,7 +67,7 @@ class KeysPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Make a key, and show its text this once."""
+        """Create a key, and show its text once."""
         command = _command(await read_form(request), api.clock.now())
         return await _issue(request, pages, caller, api, lambda: api.services.create_key(caller, command))
 
@@ -80,7 +80,7 @@ class KeysPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Make a successor of a key, and show its text this once."""
+        """Create a successor of a key, and show its text once."""
         await read_form(request)
         known = existing_key(key_id)
         return await _issue(request, pages, caller, api, lambda: api.services.rotate_key(caller, known))
@@ -102,7 +102,7 @@ class KeysPages(Controller):
 async def _issue(
     request: AnyRequest, pages: Pages, caller: Caller, api: Api, issue: Callable[[], IssuedKey]
 ) -> Response[bytes]:
-    """Make a key and show its text: the answer that has it is kept nowhere."""
+    """Issue a key and show its text; only this response contains the text."""
 
     def work() -> Response[bytes]:
         issued = issue()
@@ -126,7 +126,7 @@ def _list(caller: Caller, api: Api) -> dict[str, object]:
 
 
 def _command(form: Mapping[str, str], now: datetime) -> CreateKeyCommand:
-    """Read the form. A scope has a field of its own, for each field has one value."""
+    """Read the form. Each scope has its own field, because a field has one value."""
     lifetime = LIFETIMES.get(form.get("lifetime", ""))
     chosen = {name.removeprefix(_SCOPE_FIELD) for name in form if name.startswith(_SCOPE_FIELD)}
     return CreateKeyCommand(

@@ -1,4 +1,4 @@
-"""The choice of the pages' language."""
+"""The language of the pages, as chosen by the visitor."""
 
 from litestar import Controller, Response, post
 from litestar.response import Redirect
@@ -12,14 +12,14 @@ from entrypoints.http.session_cookie import safe_next
 
 
 class LanguageForm(Controller):
-    """The chooser at the end of each page. It takes no scope."""
+    """The language menu at the end of each page. It needs no scope."""
 
     path = "/language"
-    opt = {"scope": None}  # noqa: RUF012 - the framework's
+    opt = {"scope": None}  # noqa: RUF012 - as in the framework
 
     @post()
     async def choose(self, request: AnyRequest) -> Response[bytes] | Redirect:
-        """Keep the choice in a cookie, and return to the page."""
+        """Store the language in a cookie, and return to the page."""
         form = await read_form(request)
         language = language_of(form.get("language", "")) or Language.ENGLISH
         answer = go_to(request, safe_next(form.get("next", "")))

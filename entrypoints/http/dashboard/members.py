@@ -22,7 +22,7 @@ class MembersPages(Controller):
     """The members and their sessions."""
 
     path = "/members"
-    opt = {"scope": Scope.KEYS_WRITE}  # noqa: RUF012 - the framework's
+    opt = {"scope": Scope.KEYS_WRITE}  # noqa: RUF012 - as in the framework
 
     @get(sync_to_thread=True)
     def show(
@@ -43,7 +43,7 @@ class MembersPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the lists alone."""
+        """Show only the lists."""
         return pages.part(request, "_members.html", _context(request, caller, api))
 
     @post("/sessions/{session:str}/end")

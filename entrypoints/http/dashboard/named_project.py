@@ -1,4 +1,4 @@
-"""The project that the address of a page names."""
+"""The project that a page's URL names."""
 
 from application.errors import NotFound
 from domain.caller import Caller
@@ -8,10 +8,10 @@ from entrypoints.http.dependencies import Api
 
 
 def named_project(api: Api, caller: Caller, reference: str) -> Project:
-    """Return a project by its name or its id. A name that cannot be is that of no project.
+    """Return a project by its name or id.
 
     Raises:
-        NotFound: There is no such project.
+        NotFound: There is no such project, or the name is invalid.
     """
     try:
         return api.services.project_reader.get(caller, reference)

@@ -1,4 +1,4 @@
-"""Renders pages and parts of pages."""
+"""Rendering of pages and parts of pages."""
 
 import gzip
 import hashlib
@@ -24,17 +24,17 @@ from entrypoints.http.dashboard.translation import Translator, language_of_visit
 from entrypoints.http.dashboard.visitor import Visitor, visitor_of
 from entrypoints.http.json_request import AnyRequest
 
-HTML = "text/html"  # to which the framework adds the encoding
-# Only what is served from here; `data:` for the pictures of disclosure marks in stylesheets.
+HTML = "text/html"  # the framework adds the charset
+# Only files from this service; `data:` is for the images of disclosure triangles in stylesheets.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _TEMPLATES = Path(__file__).parent / "templates"
 _VERSION_CHARS = 16
-# Stands in a rendered part where its version will: what no program can have printed.
+# A placeholder in a rendered part for its version: random, so no program can have printed it.
 _VERSION_MARK = secrets.token_hex(16)
-_SMALL_BYTES = 860  # what fits one packet gains nothing from compression
+_SMALL_BYTES = 860  # a response that fits one packet gains nothing from compression
 
 
 @cache
@@ -75,7 +75,7 @@ def _environment(language: Language) -> Environment:
 
 
 def is_partial(request: AnyRequest) -> bool:
-    """Return whether a script on a page asks, for a part of it."""
+    """Whether a script on a page requests a part of it."""
     return request.headers.get("hx-request") == "true"
 
 
@@ -84,9 +84,9 @@ class Pages:
 
     Args:
         environment_name: The name of this installation, such as development or production.
-        asks_for_keys: Whether visitors have to sign in.
-        is_open_to_all: Whether visitors from elsewhere do not have to.
-        engine_banner: The sentence that the engine is down.
+        asks_for_keys: Whether visitors must sign in.
+        is_open_to_all: Whether visitors from other hosts need not sign in.
+        engine_banner: The banner while the engine is down.
     """
 
     def __init__(
@@ -134,9 +134,9 @@ class Pages:
         context: Mapping[str, object],
         headers: Mapping[str, str] | None = None,
     ) -> Response[bytes]:
-        """Render a part of a page, or answer 204 if the page has that version of it already.
+        """Render a part of a page, or respond with 204 if the page already has that version of it.
 
-        The page sends the version that it has as `seen`.
+        The page sends its version as `seen`.
         """
         token, cookie = csrf.token_of(request)
         html = (
@@ -160,14 +160,14 @@ class Pages:
 
 
 def go_to(request: AnyRequest, url: str) -> Response[bytes] | Redirect:
-    """Send the visitor to another page, after a form."""
+    """Redirect the visitor to another page after a form."""
     if is_partial(request):
         return Response(b"", status_code=204, headers={"HX-Redirect": url})
     return Redirect(url, status_code=303)
 
 
 def _current_page(request: AnyRequest) -> str:
-    """Return the path and query of a page; of the answer to a form, which cannot be read again, no page."""
+    """Return the path and query of a page; empty for the response to a form, which cannot be loaded again."""
     if request.method != "GET":
         return ""
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -176,7 +176,7 @@ def _current_page(request: AnyRequest) -> str:
 def _html(request: AnyRequest, html: bytes, status_code: int) -> Response[bytes]:
     headers = {
         "Content-Security-Policy": POLICY,
-        # A page without a referrer posts its forms from the origin "null" (W3C Fetch, 3.2).
+        # Without a referrer, a page would post its forms from the origin "null" (W3C Fetch, 3.2).
         "Referrer-Policy": "same-origin",
         "Vary": "Accept-Encoding, Accept-Language, HX-Request",
     }

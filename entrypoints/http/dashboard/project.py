@@ -16,7 +16,7 @@ from entrypoints.http.json_request import AnyRequest
 
 
 class ProjectPages(Controller):
-    """One project: an editor, and the history of its jobs."""
+    """One project: its editor, and the history of its jobs."""
 
     path = "/projects/{project:str}"
 
@@ -54,7 +54,7 @@ class ProjectPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the history alone; its filters become part of the page's URL."""
+        """Show only the history; its filters become part of the page's URL."""
         chosen = _chosen(request, named_project(api, caller, project))
         headers = {} if "seen" in request.query_params else {"HX-Push-Url": chosen.url()}
         return pages.part(request, "_history.html", history_context(api, caller, chosen), headers)

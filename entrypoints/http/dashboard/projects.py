@@ -43,7 +43,7 @@ _CURSORS: Mapping[ProjectOrder, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class ProjectsForm:
-    """The choices of the list: a text to search for, and the order, by last activity unless it is known."""
+    """The search text and the order of the list. An unknown order means by last activity."""
 
     q: str = ""
     sort: str = ""
@@ -51,7 +51,7 @@ class ProjectsForm:
 
     @classmethod
     def of(cls, request: AnyRequest) -> "ProjectsForm":
-        """Read the choice from the URL."""
+        """Read the choices from the URL."""
         return cls(**{name: request.query_params.get(name, "").strip() for name in cls.__slots__})
 
     @property
@@ -60,10 +60,10 @@ class ProjectsForm:
         return ProjectOrder(self.sort) if self.sort in set(ProjectOrder) else ProjectOrder.ACTIVITY
 
     def filter(self) -> ProjectFilter:
-        """Read the choices.
+        """Return the filter for these choices.
 
         Raises:
-            InvalidValue: The text is too long, or the cursor is none.
+            InvalidValue: The text is too long, or the cursor is malformed.
         """
         if len(self.q) > MAX_SEARCH_CHARS:
             raise InvalidValue("q", text("problems.search_length", maximum=MAX_SEARCH_CHARS))
@@ -75,7 +75,7 @@ class ProjectsForm:
         )
 
     def url(self, *, part: bool = False, **changed: str) -> str:
-        """Return the URL that makes this choice, but for some changes."""
+        """Return the URL with these choices and some changes."""
         chosen = {name: getattr(self, name) for name in self.__slots__} | changed
         query = urlencode({name: value for name, value in chosen.items() if value})
         return (f"{_PAGE}/projects" if part else _PAGE) + (f"?{query}" if query else "")
@@ -106,7 +106,7 @@ class ProjectsPages(Controller):
         api: NamedDependency[Api],
         pages: NamedDependency[Pages],
     ) -> Response[bytes]:
-        """Show the list alone; its choices become part of the page's URL."""
+        """Show only the list; its choices become part of the page's URL."""
         chosen = ProjectsForm.of(request)
         headers = {} if "seen" in request.query_params else {"HX-Push-Url": chosen.url()}
         context = _context(api.services.project_reader, caller, chosen)
@@ -132,7 +132,7 @@ class ProjectsPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Have the project take no new work."""
+        """Archive a project."""
         return await _change(request, caller, project, api.services.change_project, ProjectTrigger.ARCHIVE)
 
     @post("/projects/{project:str}/restore", scope=Scope.PROJECTS_WRITE)
@@ -143,7 +143,7 @@ class ProjectsPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Have an archived project take work again."""
+        """Restore an archived project."""
         return await _change(request, caller, project, api.services.change_project, ProjectTrigger.RESTORE)
 
     @post("/projects/{project:str}/delete", scope=Scope.PROJECTS_WRITE)
@@ -154,7 +154,7 @@ class ProjectsPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Delete the project with its jobs, their code and their output."""
+        """Delete a project with its jobs, their code and their output."""
         await read_form(request)
         await asyncio.to_thread(api.services.change_project, caller, project, ProjectTrigger.PURGE)
         return go_to(request, _PAGE)
@@ -190,7 +190,7 @@ def _write_cursor(cursor: ProjectCursor) -> str:
 
 
 def _read_cursor(order: ProjectOrder, given: str) -> ProjectCursor:
-    """Read the cursor of a list in an order.
+    """Decode a cursor of a list in an order.
 
     Raises:
         InvalidValue: The text is not from `_write_cursor`.

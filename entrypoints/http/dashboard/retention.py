@@ -1,4 +1,4 @@
-"""The sentence about how long things are kept, for the pages of a project and of a tenant."""
+"""The sentence about retention, for the pages of a project and of a tenant."""
 
 from application.views import RetentionView
 from domain.catalogue.text import Text, text

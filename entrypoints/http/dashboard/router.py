@@ -49,7 +49,7 @@ def first_page() -> Redirect:
 
 @get("/engine", sync_to_thread=True, include_in_schema=False, scope=Scope.JOBS_READ)
 def engine_banner(request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
-    """Show the banner that the engine is down, alone."""
+    """Show only the banner that the engine is down."""
     engine_down = pages.engine_banner.checked(pages.visitor(request))
     return pages.part(request, "_engine.html", {"engine_down": engine_down})
 
@@ -59,7 +59,7 @@ _PAGES = (
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
     *(WebhooksPages, LanguageForm, engine_banner, read_waits),
 )
-# Pages with forms that bring files.
+# Pages with file uploads.
 _WITH_FILES = (EditorPages, CaseSetPages)
 
 
@@ -67,8 +67,8 @@ def dashboard_router(pages: Pages, max_upload_bytes: int) -> Router:
     """Returns the router of the dashboard's pages.
 
     Args:
-        pages: Renders them.
-        max_upload_bytes: The size of a form with files; other bodies are as large as any others.
+        pages: Renders the pages.
+        max_upload_bytes: The maximum size of a form with files; other bodies have the usual limit.
     """
     with_files = OwnRouter("/", route_handlers=_WITH_FILES, request_max_body_size=max_upload_bytes)
     return OwnRouter(
@@ -81,13 +81,13 @@ def dashboard_router(pages: Pages, max_upload_bytes: int) -> Router:
 
 
 def error_answer(request: AnyRequest, error: Exception) -> Response[Any]:
-    """Answer an error of the application: below the dashboard, where no route may be, with a page."""
+    """Return the response to an error of the application: a page on paths below the dashboard."""
     is_of_page = request.scope["path"].startswith(f"{_ROOT}/")
     return error_page(request, error) if is_of_page else problem_response(request, error)
 
 
 def error_page(request: AnyRequest, error: Exception) -> Response[Any]:
-    """Show an error and advice, on a page of its own or in the part that a script asked for."""
+    """Show an error with advice, on its own page or in the part that a script requested."""
     if isinstance(error, NotAuthenticated):
         return to_sign_in(request)
     answer = problem_response(request, error)

@@ -1,4 +1,4 @@
-"""The sign-in page: with an API key, or at an identity provider."""
+"""The sign-in page, for an API key or an identity provider."""
 
 import asyncio
 from typing import Any, Literal
@@ -29,16 +29,16 @@ _BY_VISITOR = frozenset({None, "same-origin", "none"})
 
 
 class SignInPages(Controller):
-    """Signing in. The pages need no caller."""
+    """Sign-in. The pages need no caller."""
 
     path = "/sign-in"
-    opt = {"scope": None}  # noqa: RUF012 - the framework's
+    opt = {"scope": None}  # noqa: RUF012 - as in the framework
 
     @get()
     async def show(
         self, request: AnyRequest, pages: NamedDependency[Pages], api: NamedDependency[Api]
     ) -> Response[Any]:
-        """Show the ways to sign in; who has signed in goes on to the page that was asked for."""
+        """Show the ways to sign in; redirect a visitor who has signed in to the requested page."""
         next_path = safe_next(request.query_params.get("next", ""))
         if not api.settings.asks_for_keys or await api.visitors.session_of(request.scope) is not None:
             return Redirect(next_path, status_code=_SEE_OTHER)
@@ -69,9 +69,9 @@ class SignInPages(Controller):
     async def at_provider(
         self, request: AnyRequest, pages: NamedDependency[Pages], api: NamedDependency[Api]
     ) -> Response[Any]:
-        """Send the visitor to the identity provider."""
+        """Redirect the visitor to the identity provider."""
         next_path = safe_next(request.query_params.get("next", ""))
-        if header(request.scope, b"sec-fetch-site") not in _BY_VISITOR:  # another site's page asked for it
+        if header(request.scope, b"sec-fetch-site") not in _BY_VISITOR:  # another site sent the visitor
             return _page(request, pages, api, next_path)
         begun, cookie = api.session_cookies.begin(next_path, int(api.clock.now().timestamp()))
         try:
@@ -86,7 +86,7 @@ class SignInPages(Controller):
     async def from_provider(
         self, request: AnyRequest, pages: NamedDependency[Pages], api: NamedDependency[Api]
     ) -> Response[Any]:
-        """Sign in with the answer of the identity provider."""
+        """Sign in with the identity provider's response."""
         begun = api.session_cookies.begun(request.scope, int(api.clock.now().timestamp()))
         if begun is None:
             lost = SignInRefused(text("problems.sign_in_not_begun"))
@@ -114,9 +114,9 @@ class SignInPages(Controller):
 
 
 def to_sign_in(request: AnyRequest) -> Response[Any]:
-    """Answer a request without a session: lead its visitor to the sign-in page, and back after it."""
+    """Answer a request without a session: redirect to the sign-in page, which leads back afterwards."""
     if is_partial(request):
-        # The page around the part is the one to come back to.
+        # The visitor returns to the page around the part.
         shown = urlsplit(request.headers.get("hx-current-url", ""))
         url = _sign_in_url(f"{shown.path}?{shown.query}" if shown.query else shown.path)
         return Response(b"", status_code=_UNAUTHENTICATED, headers={"HX-Redirect": url, **_CHALLENGE})

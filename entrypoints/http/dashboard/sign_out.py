@@ -1,4 +1,4 @@
-"""Signing out of the dashboard."""
+"""Sign-out from the dashboard."""
 
 import asyncio
 from typing import Any, Literal
@@ -18,10 +18,10 @@ _SEE_OTHER: Literal[303] = 303
 
 
 class SignOutForms(Controller):
-    """Signing out, of this browser or of all. It takes no scope."""
+    """Sign-out in this browser or everywhere. It needs no scope."""
 
     path = "/sign-out"
-    opt = {"scope": None}  # noqa: RUF012 - the framework's
+    opt = {"scope": None}  # noqa: RUF012 - as in the framework
 
     @post()
     async def here(self, request: AnyRequest, api: NamedDependency[Api]) -> Response[Any]:
@@ -33,7 +33,7 @@ class SignOutForms(Controller):
 
     @post("/everywhere")
     async def everywhere(self, request: AnyRequest, api: NamedDependency[Api]) -> Response[Any]:
-        """End every session of the visitor's principal."""
+        """End all sessions of the visitor's principal."""
         stored = await _own_session(request, api)
         if stored is not None:
             await asyncio.to_thread(api.services.sign_out.everywhere, stored, caller_address.get() or None)
@@ -41,7 +41,7 @@ class SignOutForms(Controller):
 
 
 async def _own_session(request: AnyRequest, api: Api) -> StoredSession | None:
-    """Return the session to end, if it is open, and the form is of one of its pages."""
+    """Return the session to end, if it is open and the form is from one of its pages."""
     stored = await api.visitors.session_of(request.scope)
     if stored is not None:
         await read_form(request)

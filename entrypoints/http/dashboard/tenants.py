@@ -20,10 +20,10 @@ from entrypoints.http.visitors import stored_session
 
 
 class TenantsPages(Controller):
-    """The tenants that an administrator may look at."""
+    """The tenants that an administrator may view."""
 
     path = "/tenants"
-    opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - the framework's
+    opt = {"scope": Scope.ADMIN}  # noqa: RUF012 - as in the framework
 
     @get(sync_to_thread=True)
     def show(

@@ -18,13 +18,13 @@ _KEPT_S = 365 * 24 * 3_600
 
 
 def language_of_visitor(request: AnyRequest) -> Language:
-    """Return the language that a visitor chose on a page, else the one that its browser prefers."""
+    """Return the language that the visitor chose on a page, otherwise the browser's preferred one."""
     chosen = language_of(cookie_of(request.scope, cookies_of(request).name(_COOKIE)))
     return chosen or preferred_language(request.headers.get("accept-language", ""))
 
 
 def language_cookie(request: AnyRequest, language: Language) -> Cookie:
-    """Return the cookie that keeps the choice of a language."""
+    """Return the cookie that stores the chosen language."""
     cookies = cookies_of(request)
     return Cookie(
         key=cookies.name(_COOKIE),
@@ -38,26 +38,26 @@ def language_cookie(request: AnyRequest, language: Language) -> Cookie:
 
 
 class Translator:
-    """Writes texts as HTML in one language: values are escaped, and times become elements of their own."""
+    """Renders texts as HTML in one language: values are escaped, and times become `time` elements."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
 
     def __call__(self, code: str | Text, /, **values: object) -> Markup:
-        """Return a text, or the one of a code."""
+        """Return a text, or the text with a code."""
         return self.translate(code if isinstance(code, Text) else Text(code, values))
 
     def translate(self, text: Text) -> Markup:
-        """Return a text."""
+        """Return a text as HTML."""
         template = escape(text.template(self._language))
         return template.format(**{name: self._value(value) for name, value in text.values.items()})
 
     def shown(self, value: Text | str) -> str:
-        """Return a text, or the words of a caller or of another program without control characters."""
+        """Return a text, or text of a caller or another program without control characters."""
         return self.translate(value) if isinstance(value, Text) else formatting.inert(value)
 
     def finalize(self, value: object) -> object:
-        """Return the value of an expression in a template as it is written."""
+        """Return the value of an expression in a template as it is rendered."""
         return self.translate(value) if isinstance(value, Text) else value
 
     def _value(self, value: object) -> object:
@@ -75,7 +75,7 @@ class Translator:
 
 
 def time_element(time: datetime) -> Markup:
-    """Write a time, which a script shows in the reader's zone."""
+    """Render a time; a script converts it to the reader's time zone."""
     shown = formatting.calendar_time(time)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         formatting.machine_time(time), shown, shown
@@ -84,5 +84,5 @@ def time_element(time: datetime) -> Markup:
 
 @cache
 def script_texts(language: Language) -> Markup:
-    """Return the texts of the pages' scripts as JSON that can stand in an element."""
+    """Return the texts of the pages' scripts as JSON that is safe inside an element."""
     return formatting.script_json(sentences(language, "scripts"))

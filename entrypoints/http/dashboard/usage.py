@@ -1,4 +1,4 @@
-"""The page of the tenant's usage, by day and project, against its quotas."""
+"""The page of the tenant's usage by day and project, compared with its quotas."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from entrypoints.http.json_request import AnyRequest
 
 DAYS: Mapping[str, int] = MappingProxyType({"week": 7, "14_days": 14, "30_days": 30})
 _DEFAULT_DAYS = 30
-# Pages of the usage by day and project that the charts add up.
+# The maximum number of result pages that the charts add up.
 _MAX_PAGES = 10
 _SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaMeter:
-    """The use of a quota; `allowed` and `percent` are empty where there is no bound."""
+    """The use of a quota; `allowed` and `percent` are empty if there is no limit."""
 
     name: Text
     used: str
@@ -38,13 +38,13 @@ class QuotaMeter:
 
     @property
     def is_reached(self) -> bool:
-        """Whether nothing is left."""
-        return self.percent is not None and self.percent >= 100  # noqa: PLR2004 - of a hundred
+        """Whether the quota is used up."""
+        return self.percent is not None and self.percent >= 100  # noqa: PLR2004 - percent
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of the usage: its name, its value, and the way that it is written."""
+    """A figure of the usage: its name, its value, and its format."""
 
     name: Text
     value: Callable[[Usage], int]
@@ -63,7 +63,7 @@ class UsagePages(Controller):
     """The usage of the tenant."""
 
     path = "/usage"
-    opt = {"scope": Scope.JOBS_READ}  # noqa: RUF012 - the framework's
+    opt = {"scope": Scope.JOBS_READ}  # noqa: RUF012 - as in the framework
 
     @get(sync_to_thread=True)
     def show(
@@ -100,7 +100,7 @@ class UsagePages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the quotas alone."""
+        """Show only the quotas."""
         return pages.part(request, "_quotas.html", _meters(caller, api))
 
 
@@ -117,7 +117,7 @@ def _rows(reader: UsageReader, caller: Caller, since: date, until: date) -> Iter
 def _charts(
     rows: Sequence[DayUsage], days: int, until: date
 ) -> Sequence[tuple[Figure, str, Sequence[int], Text]]:
-    """Return the sum, the values by day and the label of each figure's chart."""
+    """Return each figure with its sum, its values by day and the label of its chart."""
     by_day = {until - timedelta(days=ago): NO_USAGE for ago in range(days - 1, -1, -1)}
     for row in rows:
         by_day[row.day] = by_day.get(row.day, NO_USAGE) + row.usage

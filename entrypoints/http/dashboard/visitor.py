@@ -1,4 +1,4 @@
-"""The visitor of a page, as templates need it: its name, its tenant, and the pages that it may see."""
+"""The visitor of a page, for templates: its name, its tenant, and the pages that it may open."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from entrypoints.http.visitors import stored_session
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the navigation, whose name is a code of the area `common`, and the scope of its page."""
+    """An entry of the navigation: its name, a code of the area `common`, and the path and scope of its page."""
 
     name: str
     path: str
@@ -25,7 +25,7 @@ ENTRIES = (
     Entry("batches", "/dashboard/batches", Scope.JOBS_READ),
     Entry("cluster", "/dashboard/cluster", Scope.CLUSTER_READ),
 )
-# Of visitors who have signed in.
+# Entries for visitors who have signed in.
 OWN_ENTRIES = (
     Entry("usage", "/dashboard/usage", Scope.JOBS_READ),
     Entry("keys", "/dashboard/keys", Scope.KEYS_WRITE),
@@ -40,10 +40,10 @@ class Visitor:
     """The visitor of a page.
 
     Attributes:
-        name: Its name; empty if it has not signed in.
-        tenant: The tenant whose things are shown; empty if no caller is known.
+        name: The visitor's name; empty if it has not signed in.
+        tenant: The tenant that the pages show; empty if no caller is known.
         home: The tenant that the visitor belongs to.
-        switches: Whether it may look at other tenants.
+        switches: Whether the visitor may view other tenants.
     """
 
     name: str = ""
@@ -53,11 +53,11 @@ class Visitor:
     switches: bool = False
 
     def may(self, scope: str) -> bool:
-        """Whether the visitor has a scope, by its name."""
+        """Whether the visitor has a scope, given by name."""
         return not self.scopes.isdisjoint({_FORMS[scope], Scope.ADMIN})
 
     def is_at(self, entry: Entry, path: str) -> bool:
-        """Whether a page is below an entry of the navigation: the first one's are all that are no other's."""
+        """Whether a page belongs to an entry of the navigation. Other pages belong to the first entry."""
         others = [other for other in self.entries if other is not PROJECTS]
         if entry is PROJECTS:
             return not any(path.startswith(other.path) for other in others)

@@ -1,4 +1,4 @@
-"""The causes of waits on the first page."""
+"""The causes of waits, for the first page."""
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -10,7 +10,7 @@ from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
-# Waits that end without anyone's doing.
+# Waits that end without an intervention.
 _PASSING = {WaitCause.NEXT, WaitCause.RETRY}
 
 
@@ -21,7 +21,7 @@ def read_waits(
     caller: NamedDependency[Caller],
     api: NamedDependency[Api],
 ) -> Response[bytes]:
-    """Show the number of jobs that wait, by the causes that hold them up."""
+    """Show the number of waiting jobs by cause."""
     causes = api.services.queue_reader.causes(caller)
     is_cut = sum(summary.jobs for summary in causes) >= MAX_LISTED
     shown = [summary for summary in causes if summary.wait.cause not in _PASSING]

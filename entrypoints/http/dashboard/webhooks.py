@@ -1,4 +1,4 @@
-"""The pages of a project's webhooks, and of what was posted to one."""
+"""The pages of a project's webhooks and their deliveries."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -29,10 +29,10 @@ _TRIGGERS = {trigger.value: trigger for trigger in WebhookTrigger}
 
 
 class WebhooksPages(Controller):
-    """The webhooks of a project, their deliveries, and forms that make and change them."""
+    """The webhooks of a project, their deliveries, and forms to create and change them."""
 
     path = "/projects/{project:str}/webhooks"
-    opt = {"scope": Scope.PROJECTS_WRITE}  # noqa: RUF012 - the framework's
+    opt = {"scope": Scope.PROJECTS_WRITE}  # noqa: RUF012 - as in the framework
 
     @get(sync_to_thread=True)
     def show(
@@ -55,7 +55,7 @@ class WebhooksPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Make a webhook, and show its secret this once."""
+        """Create a webhook, and show its secret once."""
         command = _command(project, await read_form(request))
         issued = await asyncio.to_thread(api.services.create_webhook, caller, command)
         await asyncio.sleep(SUBSCRIBERS_KNOWN_S)
@@ -71,7 +71,7 @@ class WebhooksPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Give a webhook another secret, and show it this once."""
+        """Rotate the secret of a webhook, and show the new one once."""
         await read_form(request)
         known = existing_webhook(webhook_id)
         issued = await asyncio.to_thread(api.services.rotate_webhook, caller, known)
@@ -86,7 +86,7 @@ class WebhooksPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Have a test event posted, and show the deliveries."""
+        """Send a test event, and show the deliveries."""
         known = existing_webhook(webhook_id)
         return await _done(request, lambda: api.services.send_test_event(caller, known), project, known)
 
@@ -131,7 +131,7 @@ class WebhooksPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show the list of deliveries alone."""
+        """Show only the list of deliveries."""
         return pages.part(request, "_deliveries.html", _deliveries(caller, api, project, webhook_id))
 
     @post("/{webhook_id:str}/deliveries/{delivery_id:str}/redeliver")
@@ -144,7 +144,7 @@ class WebhooksPages(Controller):
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Have an event posted once more."""
+        """Deliver an event once more."""
         delivery, known = existing_delivery(delivery_id), existing_webhook(webhook_id)
         act = partial(api.services.redeliver_event, caller, delivery, known)
         return await _done(request, act, project, known)
@@ -153,7 +153,7 @@ class WebhooksPages(Controller):
 async def _done(
     request: AnyRequest, act: Callable[[], object], project: str, webhook_id: WebhookId
 ) -> Response[bytes] | Redirect:
-    """Act as a form asks, and show the deliveries to the webhook."""
+    """Perform a form's action, and show the deliveries to the webhook."""
     await read_form(request)
     await asyncio.to_thread(act)
     return go_to(request, f"{_url(project)}/{webhook_id}")
@@ -196,7 +196,7 @@ def _deliveries(caller: Caller, api: Api, project: str, webhook_id: str) -> dict
 
 
 def _command(project: str, form: Mapping[str, str]) -> CreateWebhookCommand:
-    """Read the form. An event has a field of its own, for each field has one value."""
+    """Read the form. Each event has its own field, because a field has one value."""
     chosen = {name.removeprefix(_EVENT_FIELD) for name in form if name.startswith(_EVENT_FIELD)}
     return CreateWebhookCommand(
         url=form.get("url", "").strip(),
