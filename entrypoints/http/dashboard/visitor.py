@@ -11,7 +11,7 @@ from entrypoints.http.visitors import stored_session
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the navigation: its name, a code of the area `common`, and the path and scope of its page."""
+    """An entry of the navigation: its name (a code of the area `common`), path and scope."""
 
     name: str
     path: str
