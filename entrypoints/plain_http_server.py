@@ -8,6 +8,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class PlainHttpServer(ThreadingHTTPServer):
@@ -82,6 +83,17 @@ class PlainHttpHandler(BaseHTTPRequestHandler):
         """Bound the time that the caller may take."""
         self.request.settimeout(self.server.read_timeout_s)
         super().setup()
+
+    def parse_request(self) -> bool:
+        """Parse a request, and refuse one whose target is not a URL."""
+        if not super().parse_request():
+            return False
+        try:
+            urlsplit(self.path)
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return False
+        return True
 
     def answer(self, status: HTTPStatus, content: bytes, headers: Mapping[str, str]) -> None:
         """Send an answer."""

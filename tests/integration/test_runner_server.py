@@ -15,6 +15,7 @@ from entrypoints.runner_server import OTHERS_AT_ONCE, RunnerServer
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.no_tls import NO_TLS
 from tests.support.processes import PATIENCE_S, eventually
+from tests.support.raw_http import answer, connect
 from tests.support.sandbox import require_bubblewrap
 
 _LOOP = "import time\nwhile True: time.sleep(0.01)"
@@ -135,6 +136,15 @@ def test_health_is_answered_and_other_paths_are_not(client):
 
     assert answers == [200, 200, 200, 404, 404]
     assert client.post("/cancel/1").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_target_that_is_no_url_is_refused(client, caplog, method):
+    with connect(client.base_url) as connection:
+        connection.sendall(f"{method} http://[/run HTTP/1.1\r\nHost: runner\r\n\r\n".encode())
+
+        assert answer(connection).status_code == 400
+    assert not caplog.records
 
 
 def test_callers_that_send_nothing_do_not_take_ever_more_threads(client):
