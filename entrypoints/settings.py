@@ -402,7 +402,7 @@ class Settings(BaseSettings):
     retry_longest_delay_s: float = Field(60, gt=0, le=_DAY_S)
     checker_timeout_ms: int = Field(10_000, ge=100, le=600_000)
     checker_memory_mb: int = Field(256, ge=16, le=2_048)
-    max_files: int = Field(1_000, ge=0, le=10_000)
+    max_upload_files: int = Field(1_000, ge=0, le=10_000)
     max_file_mb: int = Field(64, ge=1, le=1_024)
     max_files_mb: int = Field(64, ge=1, le=1_024)
     max_file_depth: int = Field(16, ge=1, le=64)
@@ -702,7 +702,7 @@ class Settings(BaseSettings):
     def file_limits(self) -> FileLimits:
         """The limits on the files of an upload."""
         return FileLimits(
-            files=self.max_files,
+            files=self.max_upload_files,
             file_bytes=self.max_file_mb << 20,
             total_bytes=self.max_files_mb << 20,
             depth=self.max_file_depth,

@@ -228,7 +228,7 @@ def test_a_job_with_files_is_run_again_with_them(service: Service):
 
 
 def test_limits_on_files_are_settings(tmp_path):
-    with serving(tmp_path, max_files=2, max_files_mb=1, max_upload_mb=2, max_file_depth=2) as service:
+    with serving(tmp_path, max_upload_files=2, max_files_mb=1, max_upload_mb=2, max_file_depth=2) as service:
         too_many = service.http.post("/api/upload", json=JOB | {"files": listed(TREE)})
         assert "at most 2 files" in assert_problem(too_many, 422)["detail"]
         deep = service.http.post("/api/upload", json=JOB | {"code": "", "files": listed({"a/b/c": b""})})

@@ -316,7 +316,7 @@ def test_an_unknown_mode_of_authentication_is_refused():
         ("MAX_CASES", "7", "submission_limits.cases", 7),
         ("MAX_CASES_BYTES", "7777", "submission_limits.cases_bytes", 7777),
         ("MAX_STDIN_FILE_MB", "7", "submission_limits.stdin_file_bytes", 7 << 20),
-        ("MAX_FILES", "7", "submission_limits.files.files", 7),
+        ("MAX_UPLOAD_FILES", "7", "submission_limits.files.files", 7),
         ("MAX_FILE_MB", "7", "submission_limits.files.file_bytes", 7 << 20),
         ("MAX_FILES_MB", "77", "submission_limits.files.total_bytes", 77 << 20),
         ("MAX_FILE_DEPTH", "7", "submission_limits.files.depth", 7),

@@ -35,6 +35,12 @@ def shown(default: object) -> str:
     return str(default)
 
 
+def test_no_variable_is_of_two_settings():
+    names = [*variables(Settings), *variables(LimitSettings)]
+
+    assert len(names) == len(set(names))
+
+
 def test_every_setting_is_on_the_page_with_its_default():
     standard = {
         variable: shown(field.get_default(call_default_factory=True))
