@@ -1,1 +1,1 @@
-"""Programs run on this machine: a supervisor process starts them, limits them and accounts for them."""
+"""The local engine: a supervisor process starts programs on this machine, limits and measures them."""

@@ -35,10 +35,10 @@ from domain.limits import Limits
 
 _COPY_TIMEOUT_MS = 60_000
 _TAR = ("--create", "--format=gnu", "--hard-dereference", "--file=-", ".")
-# The files of a build are in memory, packed, while its cases are run, and once more while they are stored.
+# The packed files of a build are in memory while its cases run, and a second time while they are stored.
 MOST_TREE_MB = 128
 CASE_DIRECTORY = ".case"
-# Of each file in the archive, beside its content: headers, its path, and padding to a block.
+# Size of a file's entry in the archive without the content: headers, path and padding to a block.
 _ENTRY_BYTES = 4 << 10
 _MIB = 1 << 20
 _MS_PER_S = 1_000
@@ -49,20 +49,20 @@ _LEFT_OUT = frozenset({tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfil
 _CANCELLED = ExecutionResult(
     status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error=text("outcomes.not_started")
 )
-# Of a pipe.
+# Mode of the pipes: programs run as another user than the owner of the pipe, and may open /dev/stdin.
 _EVERYBODY_MAY_OPEN = 0o666
-# How long a program waits for memory before it looks for it again.
+# Interval at which a program that waits for memory tries again.
 _ROOM_EVERY_S = 0.02
 _TIME_LIMITS = frozenset({Reason.WALL_TIME_LIMIT, Reason.CPU_TIME_LIMIT})
-# How long one that is to run alone waits for the ones that run.
+# How long a program that runs alone waits for the running programs to end.
 _QUIET_WITHIN_S = 5.0
 
-# Of the limits of a run, and of the size of its packed files.
+# Reserves memory for a run, given its limits and the size of its packed files.
 Reserve = Callable[[Limits, int], AbstractContextManager[bool]]
 
 
 def tree_copier(program: Program, tar: str) -> Program:
-    """Turn a program into one that is built like it, and writes the files of its build to its stdout."""
+    """Return a program with the same build, which writes the files of the build to stdout."""
     limits = replace(
         program.limits,
         timeout_ms=_COPY_TIMEOUT_MS,
@@ -85,29 +85,29 @@ def tree_copier(program: Program, tar: str) -> Program:
 
 
 class TreeTooLarge(Exception):
-    """A build left more than a program's directory has room for."""
+    """The files of a build do not fit the program's directory."""
 
 
 class NameTaken(Exception):
-    """A build left something where the files of a case are put."""
+    """A build left a file with the name of the case directory."""
 
 
 def read_tree(archive: IO[bytes], limits: Limits, packed: int) -> None:
-    """Read the files that a build left, from the archive that was written in its sandbox, and pack them.
+    """Read the files of a build from the archive that was written in its sandbox, and pack them.
 
-    Links are left out: no compiler makes any. A compiler can be made to run the caller's code, and that to
-    write an archive of its own, so nothing is believed of it: what its headers announce is read within the
-    limits only, in linear time and little memory.
+    Links are skipped, because no compiler makes any. The archive is untrusted: a compiler can be made to run
+    the caller's code, which can write an archive of its own. So sizes in headers are checked against the
+    limits, and reading takes linear time and little memory.
 
     Args:
-        archive: An archive of GNU tar's own format.
-        limits: The limits of the program, in whose directory the files have to fit, holes filled.
-        packed: The descriptor of the file that the packed files are written to.
+        archive: An archive in GNU tar's format.
+        limits: The limits of the program, whose directory the files must fit. Holes in files count.
+        packed: The descriptor of the file to write the packed files to.
 
     Raises:
-        ValueError: It is no such archive.
+        ValueError: The archive has another format.
         TreeTooLarge: There are too many files, or they are too large.
-        NameTaken: One has the name of the directory of a case.
+        NameTaken: A file has the name of the case directory.
     """
     left_bytes = _most_bytes(limits)
     for number, member in enumerate(_members(archive)):
@@ -135,9 +135,9 @@ def _most_entries(limits: Limits) -> int:
 
 
 def _members(archive: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of an archive; what a file has in it is to be read before the next one.
+    """Yield the members of an archive. The caller reads the content of a file before the next member.
 
-    The tarfile module believes what headers announce, and takes quadratic time for some.
+    The tarfile module would trust the sizes in headers, and takes quadratic time for some archives.
     """
     long_name: str | None = None
     while (header := _read_exactly(archive, tarfile.BLOCKSIZE)).strip(b"\0"):
@@ -180,18 +180,18 @@ def _read_exactly(archive: IO[bytes], size: int) -> bytes:
 
 
 class LocalProgram(BuiltProgram):
-    """A program of this engine.
+    """A built program of the local engine.
 
     Args:
-        sandbox: Runs it.
-        program: The program, with nothing to build.
-        files: A descriptor of the packed files that its build left, which is closed with it; None if it is
-            its source alone.
+        sandbox: The sandbox that runs the program.
+        program: The program, without a build.
+        files: A descriptor of the packed files of the build, which `close` closes; None if the program is
+            only its source.
         reserve: Reserves memory for a run, if there is room.
-        limited: Returns the program with other limits than the job's.
-        forget: Called once it is closed.
+        limited: Returns the program with limits other than the job's.
+        forget: Called by `close`.
         turns: The turns of all programs of the engine.
-        usage: The use of the machine's processors.
+        usage: The processor usage of the machine.
     """
 
     def __init__(
@@ -223,8 +223,8 @@ class LocalProgram(BuiltProgram):
         self._program = replace(program, files=files)
 
     @property
-    def tree(self) -> bytes | None:  # type: ignore[override]  # as large as a directory may be: read when asked
-        """The packed files that its build left; None if there are none."""
+    def tree(self) -> bytes | None:  # type: ignore[override]  # may be large, so it is read on demand
+        """The packed files of the build; None if there are none."""
         return None if self._files is None else read_all(self._files)
 
     @property
@@ -234,11 +234,11 @@ class LocalProgram(BuiltProgram):
 
     @property
     def program(self) -> Program:
-        """The program, with nothing to build."""
+        """The program, without a build."""
         return self._program
 
     def run(self, given: CaseInput) -> EngineReport:
-        """Run the program in a sandbox of its own; again, alone, if it was too slow on a busy machine."""
+        """Run the program in a new sandbox; run it again, alone, if it was too slow on a busy machine."""
         files_bytes = self.files_bytes(given)
         with self._admitted(given.limits, files_bytes), self._turns.shared(), self.registered() as monitor:
             begin = time.monotonic()
@@ -281,7 +281,7 @@ class LocalProgram(BuiltProgram):
             def run_other() -> EngineReport:
                 with conversation.place(1) as pipes:
                     report = interactor.run_once(other_given, other_monitor, pipes)
-                # Once its end is noted: the program that is stopped for it ends second.
+                # Only after the interactor's end is recorded, so that the cancelled program ends second.
                 if report.result.status is not JobStatus.SUCCESS and monitor is not None:
                     monitor.cancel()
                 return report
@@ -297,12 +297,12 @@ class LocalProgram(BuiltProgram):
     def run_once(
         self, given: CaseInput, monitor: RunMonitor | None, pipes: tuple[int, int] | None = None
     ) -> EngineReport:
-        """Run the program for one case, without a look at the memory of others.
+        """Run the program for one case, without reserving memory.
 
         Args:
             given: The case.
-            monitor: The run's; None if it is cancelled.
-            pipes: What it reads from and writes to in place of the case's input and a captured stream.
+            monitor: The monitor of the run; None if the program is cancelled.
+            pipes: The program's stdin and stdout, in place of the case's input and the captured output.
         """
         if monitor is None:
             return EngineReport(_CANCELLED)
@@ -325,7 +325,7 @@ class LocalProgram(BuiltProgram):
         return self._files_bytes + sum(map(len, given.files.values()))
 
     def cancel(self) -> None:
-        """Kill all of its runs, and start no more. From any thread."""
+        """Kill all runs of the program, and start no more. Thread-safe."""
         with self._lock:
             self._is_cancelled = True
             running = list(self._running)
@@ -333,7 +333,7 @@ class LocalProgram(BuiltProgram):
             monitor.cancel()
 
     def close(self) -> None:
-        """Free its files."""
+        """Free the program's files."""
         self._forget(self)
         self._held.close()
         if self._files is not None:
@@ -342,7 +342,7 @@ class LocalProgram(BuiltProgram):
 
     @contextmanager
     def _with_files(self, program: Program, files: Mapping[str, bytes]) -> Iterator[Program]:
-        """Put more files into the program's directory."""
+        """Add files to the program's directory."""
         if not files:
             yield program
             return
@@ -367,7 +367,7 @@ class LocalProgram(BuiltProgram):
 
     @contextmanager
     def registered(self) -> Iterator[RunMonitor | None]:
-        """Return the monitor of a run, which `cancel` reaches; None if the program is cancelled."""
+        """Yield the monitor of a new run, which `cancel` reaches; None if the program is cancelled."""
         monitor = RunMonitor()
         with self._lock:
             if not self._is_cancelled:
@@ -380,20 +380,20 @@ class LocalProgram(BuiltProgram):
 
 
 class _Conversation:
-    """Two pipes between two programs, and the order in which these end.
+    """Two pipes between two programs, and the order in which the programs end.
 
-    The ends of each program are open here too, until it has ended: so the other one cannot notice its end
-    before that is noted. What is written to the first one after its end is read here until the second one has
-    ended: that is not to fail for a program that did not listen.
+    The service holds the ends of each program open until that program has ended. So the other program cannot
+    see end of file before the order is recorded. After the first program has ended, the service reads its
+    input until the second program ends, which would otherwise fail with a broken pipe.
 
     Args:
-        pump_path: Limits what the first program writes; None for any amount.
-        output_mb: The limit.
-        monitor: Cancels the first program when it has written more.
+        pump_path: The executable that limits the first program's output; None for no limit.
+        output_mb: The limit, in mebibytes.
+        monitor: Cancels the first program when it exceeds the limit.
 
     Attributes:
-        ended_first: The number of the program that has ended first.
-        is_exceeded: Whether the first one has written more than it may; known at the end of the context.
+        ended_first: The number of the program that ended first.
+        is_exceeded: Whether the first program exceeded the limit; known when the context has ended.
     """
 
     def __init__(self, pump_path: Path | None, output_mb: int, monitor: RunMonitor | None) -> None:
@@ -424,10 +424,8 @@ class _Conversation:
             self._ends.append(ends)
             for end in pipes:
                 ends.callback(os.close, end)
-                os.fchmod(
-                    end, _EVERYBODY_MAY_OPEN
-                )  # /dev/stdin, as another user than the one at its other end
-                if end == reader:  # it is read once the writer is closed, which is closed before it
+                os.fchmod(end, _EVERYBODY_MAY_OPEN)  # see above
+                if end == reader:  # drained after `writer` is closed: callbacks run in reverse order
                     ends.callback(_drain, end)
         return self
 
@@ -448,7 +446,7 @@ class _Conversation:
         self._watcher.start()
 
     def _watch(self, pid: int, target: int) -> None:
-        """Wait for the pump; an excess is the end of the first program, noted before the other can see it."""
+        """Wait for the pump. If the limit is exceeded, record the first program's end and cancel it."""
         self.is_exceeded = pump.wait(pid)
         if self.is_exceeded:
             with self._lock:
@@ -460,7 +458,7 @@ class _Conversation:
 
     @contextmanager
     def place(self, number: int) -> Iterator[tuple[int, int]]:
-        """Return the streams of a program; at the end of the context it has ended."""
+        """Yield the pipe ends of a program; when the context ends, record that the program has ended."""
         try:
             yield self._pipes[number]
         finally:
@@ -471,7 +469,7 @@ class _Conversation:
 
 
 def _wrote_too_much(result: ExecutionResult, output_mb: int) -> ExecutionResult:
-    """Return the result of a program that was ended for the size of its output to another one."""
+    """Return the result of a program that was killed because it wrote too much to the other program."""
     return ExecutionResult(
         status=JobStatus.FAILED,
         reason=Reason.OUTPUT_LIMIT,
@@ -484,19 +482,19 @@ def _wrote_too_much(result: ExecutionResult, output_mb: int) -> ExecutionResult:
 
 def _drain(reader: int) -> None:
     """Read from a pipe until nothing can write to it any more."""
-    os.set_blocking(reader, True)  # the program may have changed that, which had the same open file
+    os.set_blocking(reader, True)  # the program shared the open file and may have changed its mode
     while os.read(reader, _MIB):
         continue
 
 
 def was_slowed_down(result: ExecutionResult) -> bool:
-    """Whether a program reached a time limit while tasks of the machine waited for a processor."""
+    """Whether a program reached a time limit while the machine was busy."""
     return result.reason in _TIME_LIMITS and Note.MACHINE_BUSY in result.notes
 
 
 def _nothing() -> None:
-    """The start of a run is not recorded: that of the first one was."""
+    """Ignore the start of a run: only the start of the first one is recorded, by the caller."""
 
 
 def _no_output(_chunk: OutputChunk) -> None:
-    """The output of a run is not followed while it runs."""
+    """Ignore the output of a run: it is not streamed."""

@@ -1,4 +1,4 @@
-"""The translation of a request and a row of the table of languages into a program for the sandbox."""
+"""Composition of a program for the sandbox from a request and a row of the table of languages."""
 
 import codecs
 import re
@@ -19,12 +19,12 @@ from domain.submission import JobSpec
 _MAIN_MODULE = "__main__.py"
 _GO_TEST = "_test.go"
 _TYPESCRIPT = re.compile(r"\.([mc]?)tsx?$")
-# The launch script is one argument of 128 KiB at most (MAX_ARG_STRLEN).
+# The launch script is a single argument, limited to 128 KiB (MAX_ARG_STRLEN).
 _LONGEST_SOURCES = 96 << 10
 
 
 class CommandTooLong(Exception):
-    """The names of a program's sources do not fit a command line."""
+    """The paths of a program's sources are too long for a command line."""
 
 
 def compose(
@@ -36,19 +36,19 @@ def compose(
     files: int | None = None,
     stdin: bytes | None = None,
 ) -> Program:
-    """Fill in a row of the table for a request.
+    """Compose the program of a request from a row of the table.
 
     Args:
         toolchain: The row.
-        executables: The paths of its executables.
+        executables: The values of the row's placeholders.
         request: The request.
-        code: The file that is run.
+        code: The content of the entry.
         files: The descriptor of all packed files, if there are several.
-        stdin: The program's input, if that is no text of the request.
+        stdin: The program's input; None for the text of the request.
 
     Raises:
-        SecretsUnavailable: The program's secrets do not open here.
-        CommandTooLong: The names of its sources do not fit a command line.
+        SecretsUnavailable: This service cannot open the program's secrets.
+        CommandTooLong: The paths of the sources are too long for a command line.
     """
     spec = request.spec
     program = _of_spec(toolchain, executables, spec, code)
@@ -71,7 +71,7 @@ def _of_spec(toolchain: Toolchain, executables: Mapping[str, str], spec: JobSpec
 def compose_without_job(
     toolchain: Toolchain, executables: Mapping[str, str], limits: Limits, code: bytes = b""
 ) -> Program:
-    """Fill in a row of the table as far as that does not depend on a request beside its code."""
+    """Compose a program of one file from a row of the table, without a request."""
     names = _names(toolchain, executables, limits, code)
     return Program(
         language=toolchain.language.name,
@@ -91,7 +91,7 @@ def compose_without_job(
 def with_limits(
     program: Program, toolchain: Toolchain, executables: Mapping[str, str], spec: JobSpec, limits: Limits
 ) -> Program:
-    """Return a program with other limits than its job's, some of which its command line has, too."""
+    """Return a program with limits other than its job's, including those in its command line."""
     if limits == program.limits:
         return program
     other = _of_spec(toolchain, executables, replace(spec, limits=limits), program.code)
@@ -99,14 +99,14 @@ def with_limits(
 
 
 def stripped(toolchain: Toolchain, code: bytes) -> bytes:
-    """Return the code without what the language chokes on."""
+    """Return the code without the byte order mark and carriage returns that its language rejects."""
     return _stripped(code, toolchain.strips)
 
 
 def _compose_tree(
     toolchain: Toolchain, executables: Mapping[str, str], spec: JobSpec, code: bytes
 ) -> Program:
-    """Fill in a row of the table for a program of several files."""
+    """Compose a program of several files from a row of the table."""
     entry, tree = spec.entry or "", toolchain.tree
     paths = [entry, *(file.path for file in spec.files)]
     directory, _, name = entry.rpartition("/")
@@ -140,13 +140,13 @@ def _compose_tree(
 
 
 def _filled(template: Sequence[str], names: Mapping[str, str], sources: Sequence[str]) -> list[str]:
-    """Fill in a command line, in which a word may stand for all sources."""
+    """Fill in a command line, in which the word `{sources}` stands for the paths of all sources."""
     parts = (sources if part == "{sources}" else fill([part], names) for part in template)
     return [word for part in parts for word in part]
 
 
 def _word(path: str) -> str:
-    """Return a path as a word that no command takes for an option or for a list of options."""
+    """Return a path in a form that no command parses as an option or an argument file."""
     return f"./{path}" if path.startswith(("-", "@")) else path
 
 
@@ -155,7 +155,7 @@ def _is_package(directory: str) -> bool:
 
 
 def _stripped(code: bytes, parts: Sequence[str]) -> bytes:
-    """Leave out marks of other systems' editors, which the language has no use for."""
+    """Remove the byte order mark ("bom") and carriage returns ("crlf"), as listed in the row."""
     if "bom" in parts:
         code = code.removeprefix(codecs.BOM_UTF8)
     return code.replace(b"\r\n", b"\n") if "crlf" in parts else code
@@ -179,7 +179,7 @@ def _names(
 
 
 def compose_compiler(toolchain: Toolchain, executables: Mapping[str, str]) -> Compiler:
-    """Fill in a row of the table for a compiler that is kept ready, and for the archive of its classes."""
+    """Compose the command of a prewarmed compiler, and the one that makes the CDS archive of its classes."""
     sample, harness = toolchain.archive["sample"], toolchain.compiler["ready"]
     cold = {**executables, "source": sample, "archive": ARCHIVE_FILE, "compiler": toolchain.compiler["cold"]}
     ready = {**executables, "source": "-", "archive": ARCHIVE_PATH, "compiler": harness}

@@ -73,9 +73,9 @@ from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
-# For so long no execution is claimed whose runtime is not here, after one was.
+# After a job whose runtime is missing was claimed, none of that runtime is claimed for this long.
 _LACKING_FOR_S = 60.0
-# Of the files that a build leaves, as they are packed: others are not found by its keys.
+# Version of the format in which the files of a build are packed. It is a part of every build key.
 _BUILDS_FORMAT = 1
 _ONCE = RetryPolicy()
 _ARTIFACTS = ArtifactLimits()
@@ -96,10 +96,10 @@ class _Tools:
     """The commands for a job.
 
     Attributes:
-        lacking: Why the job's runtime is not here; another worker may have it.
-        refusal: Why the job cannot be run anywhere.
-        is_default: Whether they are those of its language's default runtime.
-        version: The compiler's or the interpreter's; None if it is not known yet.
+        lacking: Why this machine lacks the job's runtime; another worker may have it.
+        refusal: Why no worker can run the job.
+        is_default: Whether the commands belong to the default runtime of the language.
+        version: The version of the compiler or interpreter; None if it is not known yet.
     """
 
     toolchain: Toolchain
@@ -115,19 +115,19 @@ class LocalEngine(ExecutionEngine):
 
     Args:
         code_store: The store of the code.
-        work_directory: The directory of the programs' private directories.
-        inline_output_bytes: The part of each stream that a result holds, in bytes.
+        work_directory: The parent of the programs' private directories.
+        inline_output_bytes: The number of bytes of each stream that a result holds.
         max_code_bytes: The largest code, in bytes.
         isolated: Whether programs are isolated; if not, they are ordinary child processes.
-        retry: The retries of fetching the code.
-        warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
-        usual_limits: The limits that most jobs have, for which these are made.
-        hidden: Directories that no program may see, beside the service's own code and work directories.
-        artifact_limits: The bounds of the files that are kept of a program.
-        memory_mb: The memory of all programs at once, by their limits; None for any.
-        runtimes: The directory that describes runtimes beside the default ones; None for none.
+        retry: The retry policy for fetching the code.
+        warm_starts: The number of prewarmed interpreters per language; 0 disables prewarmed compilers, too.
+        usual_limits: The limits of most jobs; prewarmed sandboxes are made for these.
+        hidden: Directories that no program may see, in addition to the service's code and work directories.
+        artifact_limits: The limits on the files that a program may have kept.
+        memory_mb: The sum of the memory limits of all running programs, at most; None for no bound.
+        runtimes: The directory with the descriptions of additional runtimes; None for none.
         programs_at_once: The number of programs that run at once, at most.
-        elsewhere: The languages that other processes run, whose machines may have what this one has not.
+        elsewhere: Languages that other processes run, on machines that may have tools which this one lacks.
     """
 
     def __init__(
@@ -171,26 +171,26 @@ class LocalEngine(ExecutionEngine):
             if toolchain.warm is not None:
                 usual = compose_without_job(toolchain, executables, usual_limits)
                 self.sandbox.keep_interpreter(toolchain.title, usual, toolchain.warm)
-        # Queues of runtimes that are not here, each until its executions may be looked at again.
+        # Queues of missing runtimes, with the time from which their executions may be claimed again.
         self._lacking: dict[str, float] = {}
         self._running: dict[ExecutionId, RunMonitor] = {}
         self._built_programs: dict[LocalProgram, tuple[ExecutionId, JobId]] = {}
         self._lock = Lock()
         self._turns = Turns()
         self._usage = ProcessorUsage()
-        # None once it is ready.
+        # None once the engine is ready.
         self._trouble: Text | str | None = text("engine.not_started")
 
     @property
     def name(self) -> str:
-        """The engine's name, with its isolation's."""
+        """The name of the engine and of its isolation."""
         return f"local engine, {self.sandbox.isolation.name}"
 
     def start(self) -> None:
         """Make the engine ready, and log the isolation of programs.
 
         Raises:
-            DependencyUnavailable: Programs cannot be run here; the message has the remedy.
+            DependencyUnavailable: This machine cannot run programs; the message has the remedy.
         """
         try:
             self.sandbox.open()
@@ -209,7 +209,7 @@ class LocalEngine(ExecutionEngine):
             _log.info("programs at once: as many as may have %d MiB together", self._memory.room_mb)
 
     def stop(self) -> None:
-        """Kill every program and release everything. An engine that was not started is no error."""
+        """Kill every program and release all resources. Does nothing if the engine was not started."""
         self._trouble = text("engine.stopped")
         self._toolchains.stop()
         self._runtimes.stop()
@@ -245,28 +245,28 @@ class LocalEngine(ExecutionEngine):
         return limits
 
     def warm_starts(self) -> Mapping[str, WarmStarts]:
-        """Return the use of sandboxes that are started ahead, by their kind."""
+        """Return the statistics of prewarmed sandboxes by kind."""
         return self.sandbox.warm_starts()
 
     def wait_until_warm(self, timeout_s: float) -> bool:
-        """Wait until every interpreter that is started ahead is ready; return whether they are."""
+        """Wait until all prewarmed interpreters are ready; return whether they are."""
         return self.sandbox.wait_until_warm(timeout_s)
 
     def languages(self) -> Sequence[LanguageSupport]:
-        """Return the languages of the table, as this machine has them, or others."""
+        """Return all languages, with their support on this machine or on the others."""
         return [
             replace(each, unavailable_because=None) if each.language.name in self._elsewhere else each
             for each in self._toolchains.support()
         ]
 
     def runtimes(self) -> Sequence[RuntimeSupport]:
-        """Return the default runtime of each language, and the ones that are described here."""
+        """Return the default runtime of each language and the runtimes described on this machine."""
         presets = {toolchain.language: tuple(toolchain.presets) for toolchain in self._toolchains.table}
         default = [replace(each, presets=presets[each.language]) for each in super().runtimes()]
         return [*default, *(runtime.support for runtime in self._runtimes.all().values())]
 
     def _tools(self, spec: JobSpec) -> _Tools:
-        """Return the commands of a job's language, or of its runtime, with its presets."""
+        """Return the commands of a job's runtime with the flags of its presets."""
         toolchain, support = self._toolchains.find(spec.language)
         lacking: Text | str | None
         version = support.version
@@ -287,11 +287,11 @@ class LocalEngine(ExecutionEngine):
             return _Tools(toolchain, executables, lacking, refusal)
 
     def lacks(self, spec: JobSpec) -> Text | str | None:
-        """Explain why a job's runtime is not on this machine; None if it is."""
+        """Explain why this machine lacks a job's runtime; None if it does not."""
         return self._tools(spec).lacking
 
     def unreachable_languages(self) -> frozenset[str]:
-        """Return the queues of runtimes that jobs had of late and this machine has not."""
+        """Return the queues of the runtimes that recent jobs needed and this machine lacks."""
         now = time.monotonic()
         with self._lock:
             self._lacking = {queue: until for queue, until in self._lacking.items() if until > now}
@@ -301,13 +301,13 @@ class LocalEngine(ExecutionEngine):
         return lacking.difference(queue_of(each.name) for each in self.runtimes() if each.is_available)
 
     def startable_languages(self) -> frozenset[str] | None:
-        """Return the queues to claim executions of; None for all, as long as all runtimes are here."""
+        """Return the queues to claim from; None, for all, while no runtime is missing."""
         if self._memory.is_short():
             return frozenset()
         return self.served_queues() if self.unreachable_languages() else None
 
     def _not_here(self, spec: JobSpec, tools: _Tools) -> EngineReport | None:
-        """Return the report of a job that cannot be run here, and leave others of its runtime waiting."""
+        """Return the report of a job that cannot run here, and pause its queue if its runtime is missing."""
         if tools.refusal is not None:
             return _failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
         if tools.lacking is None:
@@ -319,27 +319,27 @@ class LocalEngine(ExecutionEngine):
         return report
 
     def paused_languages(self) -> frozenset[str]:
-        """Return all languages while there is no memory for the next program."""
+        """Return all languages while memory is short, and none otherwise."""
         if not self._memory.is_short():
             return frozenset()
         return frozenset(support.language.name for support in self.languages())
 
     def regained_room(self) -> bool:
-        """Whether there is memory again for programs that were left waiting: true once."""
+        """Whether there is memory again for the programs that wait; true once per shortage."""
         return self._memory.regained_room()
 
     def check(self) -> None:
-        """Check that programs can be run, and start the supervisor again if it is gone."""
+        """Check that programs can run, and restart the supervisor if it has ended."""
         if self._trouble is not None:
             raise DependencyUnavailable("engine", self._trouble)
         self.sandbox.check()
 
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Kill a program and all its processes, and every program that was built for its job."""
+        """Kill an execution's program with all its processes, and every program built for its job."""
         self._stop(execution_id, lambda _, job: job == job_id)
 
     def detach(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
-        """Kill what runs of an execution, and of no other one of its job."""
+        """Kill the programs of one execution, and of no other execution of its job."""
         self._stop(execution_id, lambda execution, _: execution == execution_id)
 
     def _stop(self, execution_id: ExecutionId, is_meant: Callable[[ExecutionId, JobId], bool]) -> None:
@@ -362,23 +362,24 @@ class LocalEngine(ExecutionEngine):
             return self._execute(request, observer, tools)
 
     def _memory_mb(self, toolchain: Toolchain, spec: JobSpec) -> int:
-        """Return the memory that a program and its build may have."""
+        """Return the memory that a program and its build may use."""
         limits, files_bytes = spec.limits, sum(file.blob.size for file in spec.files)
         if toolchain.build:
             limits = replace(limits, memory_mb=max(limits.memory_mb, BUILD_MEMORY_MB))
         return self._memory_of_run_mb(limits, files_bytes)
 
     def _memory_of_run_mb(self, limits: Limits, files_bytes: int) -> int:
-        """Return the memory that a program may have, with its files, which only control groups count.
+        """Return the memory that a run may use, with the files in its directory.
 
-        The files that it is given are in memory twice: packed, and in its directory, where no control group
-        counts them as its own. A few small ones are of no account.
+        The files that the run is given are in memory twice, packed and in its directory, and no control group
+        counts them as the program's. Files below one mebibyte in all are neglected. The files that the
+        program writes are added where no control group counts them.
         """
         written_mb = 0 if self.sandbox.isolation.counts_files else limits.disk_mb
         return limits.memory_mb + written_mb + 2 * files_bytes // _MIB
 
     def refuses_cases(self) -> str | None:
-        """Return None: this engine runs them."""
+        """Return None: this engine runs cases."""
         return None
 
     def build(
@@ -388,7 +389,7 @@ class LocalEngine(ExecutionEngine):
         tree: bytes | None = None,
         known: KnownBuilds = no_builds,
     ) -> BuiltProgram | EngineReport:
-        """Build a program, in a sandbox as any other, and keep the files that its build left."""
+        """Build a program in an ordinary sandbox, and keep the files that the build left."""
         tools = self._tools(request.spec)
         if (report := self._not_here(request.spec, tools)) is not None:
             return report
@@ -421,7 +422,7 @@ class LocalEngine(ExecutionEngine):
             if tree is not None and files is not None:
                 fill(files, tree)
             elif program.build and files is not None:
-                # The files that it leaves are packed once its sandbox, which may have more memory, is gone.
+                # The files are packed after the build's sandbox is gone, which may have used more memory.
                 memory_mb = self._memory_mb(tools.toolchain, request.spec)
                 with self._memory.reserved(memory_mb) as has_room:
                     if not has_room:
@@ -437,12 +438,12 @@ class LocalEngine(ExecutionEngine):
             return kept_program
 
     def _built(self, request: ExecutionRequest, program: Program, packed: int) -> Output | EngineReport:
-        """Build a program, and pack the files that its build left; return its messages."""
+        """Build a program and pack the files that the build left; return the messages of the compiler."""
         tar = shutil.which("tar", path=SYSTEM_PATH)
         if tar is None:
             return _failure(Reason.ENGINE_UNAVAILABLE, f"tar was not found in {SYSTEM_PATH}")
         report = self._run(request, tree_copier(program, tar), _ignore, lambda _: None)
-        if report.result.reason is Reason.OUTPUT_LIMIT:  # that of the copy, not of the program
+        if report.result.reason is Reason.OUTPUT_LIMIT:  # the limit of the copier, not of the program
             with report:
                 return _tree_too_large(program.limits)
         if report.result.status is not JobStatus.SUCCESS or report.stdout is None:
@@ -490,12 +491,12 @@ class LocalEngine(ExecutionEngine):
             return self._run(request, program, observer.started, observer.output, observer.usage)
 
     def _composed(self, request: ExecutionRequest, tools: _Tools, held: ExitStack) -> Program | EngineReport:
-        """Fetch the code, the files and the input of a program, and put it together.
+        """Fetch the code, the files and the input of a program, and compose it.
 
         Args:
             request: The program.
-            tools: The commands of its language, or of its runtime.
-            held: Holds its packed files.
+            tools: The commands of its runtime.
+            held: Closes the packed files of the program.
 
         Returns:
             The program, or the report of a failure.
@@ -522,7 +523,7 @@ class LocalEngine(ExecutionEngine):
         except CommandTooLong:
             return _failure(Reason.COMPILE_ERROR, _TOO_MANY_SOURCES)
         program = replace(program, wanted=self._wanted(spec, program))
-        # Compilers and interpreters that are kept ready are of the default runtime.
+        # Warm pools are found by language and serve only the default runtime.
         return program if tools.is_default else replace(program, language=str(spec.runtime))
 
     def _wanted(self, spec: JobSpec, program: Program) -> WantedFiles | None:
@@ -563,9 +564,9 @@ class LocalEngine(ExecutionEngine):
 
 
 def _build_key(program: Program, version: str | None) -> str | None:
-    """Return a digest of the parts of a build; None if there is none, or the compiler is not known.
+    """Return the digest of a build's inputs; None if nothing is built or the compiler's version is unknown.
 
-    The limits of files are a part of it: what it leaves has to fit them.
+    The file limits are among the inputs because the files that the build leaves must fit them.
     """
     if not program.build or version is None:
         return None
@@ -604,7 +605,7 @@ def _failure(reason: Reason, message: Text | str) -> EngineReport:
 
 
 def _packed(archive: IO[bytes], limits: Limits, packed: int) -> EngineReport | None:
-    """Pack the files of an archive that a build left; return the report of a failure."""
+    """Pack the files in the archive of a build; return the report of a failure, or None."""
     try:
         read_tree(archive, limits, packed)
     except TreeTooLarge:
@@ -625,4 +626,4 @@ def _tree_too_large(limits: Limits) -> EngineReport:
 
 
 def _ignore() -> None:
-    """The start of a build is not recorded as the program's."""
+    """Ignore the start of a build: it is not the start of the program."""

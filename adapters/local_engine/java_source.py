@@ -1,14 +1,14 @@
 """The name of a Java program's source file, and the class that starts it.
 
-javac wants a public type in a file of its name (JLS 7.6), and callers name their types as they like. The
-source is read once, from its start to its end: the time is linear in its length for any content.
+javac requires a public type to be in a file of the same name (JLS 7.6), but callers may choose any names. The
+source is scanned once, so the time is linear in its length for any content.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# A word, or one character of anything else: neither is ever tried in two ways.
+# A word or one other character. The alternatives exclude each other, so matching never backtracks.
 _WORD = re.compile(r"\w+|[^\w\s]")
 _STRING_STOPS = {'"': re.compile(r'["\\\n]'), "'": re.compile(r"['\\\n]")}
 _TEXT_BLOCK = '"""'
@@ -16,10 +16,10 @@ _TEXT_BLOCK_STOPS = re.compile(r'\\|"""')
 _DECLARES = frozenset({"class", "interface", "enum", "record"})
 _MAIN = ("void", "main", "(")
 _FALLBACK = "Main"
-# A file's name has 255 bytes at most, its extension included; a path 4096 (limits.h).
+# A file name has at most 255 bytes with its extension, and a path at most 4096 (limits.h).
 _LONGEST_NAME = 249
 _LONGEST_PATH = 4000
-# So much of a source is looked at. Sources written by hand are shorter.
+# The number of characters that are scanned, at most. Sources written by hand are shorter.
 _LOOKED_AT = 512 << 10
 
 
@@ -33,7 +33,7 @@ class JavaProgram:
 
 @dataclass(slots=True)
 class _Type:
-    """A top-level type, and whether it has a main method that is static, or one that is not."""
+    """A top-level type, and whether it has a static main method or an instance main method."""
 
     name: str
     is_public: bool
@@ -42,9 +42,9 @@ class _Type:
 
 
 def inspect(code: str) -> JavaProgram:
-    """Find the public type, which names the file, and the first type with a main method, which starts.
+    """Find the public type, which names the file, and the main class: the first type with a main method.
 
-    A program that does not compile gets names with which javac reports the cause.
+    A source that does not compile gets names with which javac reports the error.
     """
     outline = _Outline()
     for word in words(code[:_LOOKED_AT]):
@@ -66,7 +66,7 @@ def _names_a_file(name: str) -> bool:
 
 
 def words(code: str) -> Iterator[str]:
-    """Split a source into words and signs, without comments, strings and characters."""
+    """Split a source into words and symbols, without comments, string literals and character literals."""
     place = 0
     while (match := _WORD.search(code, place)) is not None:
         word, place = match[0], match.end()
@@ -80,13 +80,13 @@ def words(code: str) -> Iterator[str]:
 
 
 def _end(code: str, mark: str, place: int) -> int:
-    """Return the place behind a mark, or the end of the source."""
+    """Return the index after a mark, or the end of the source."""
     found = code.find(mark, place)
     return len(code) if found < 0 else found + len(mark)
 
 
 def _after_string(code: str, quote: str, place: int) -> int:
-    """Return the place behind a string or character that has begun; it ends with its line at the latest."""
+    """Return the index after an open string or character literal, which ends with its line at the latest."""
     while (stop := _STRING_STOPS[quote].search(code, place)) is not None:
         if stop[0] != "\\":
             return stop.end()
@@ -106,9 +106,9 @@ class _Outline:
     """The outline of a source: its top-level types, its package and its main methods.
 
     Attributes:
-        types: The top-level types that are whole.
+        types: The complete top-level types.
         package: The words of the package's name.
-        has_main: Whether there is a main method outside of all types: the file is the class then (JEP 512).
+        has_main: Whether there is a main method outside of all types: then the file is the class (JEP 512).
     """
 
     def __init__(self) -> None:
@@ -168,7 +168,7 @@ class _Outline:
         self._declared = self._open = None
 
     def _look_for_main(self, word: str) -> None:
-        """Match `static`, other modifiers and `void main(`, with nothing but words between them."""
+        """Match `static`, other modifiers and `void main(`, with only words between them."""
         if word == _MAIN[self._seen_of_main]:
             self._seen_of_main += 1
         else:

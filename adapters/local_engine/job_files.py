@@ -11,24 +11,24 @@ from domain.submission import JobSpec
 
 Fetch = Callable[[BlobRef], bytes]
 
-# An object store takes some ten milliseconds to read one.
+# An object store takes about ten milliseconds per read.
 _FETCHED_AT_ONCE = 8
 _EXECUTABLE = (b"#!", b"\x7fELF")
 
 
 @contextmanager
 def packed_files(spec: JobSpec, code: bytes, fetch: Fetch) -> Iterator[int]:
-    """Pack the files of a program, and its code among them, for its directory.
+    """Pack the code and the files of a program, to be unpacked into its directory.
 
-    A file that begins as a script or as a program of Linux can be executed.
+    Files that begin with `#!` or the magic number of ELF are executable.
 
     Args:
-        spec: The program, which has an entry.
-        code: The file that is run.
+        spec: The job, which has an entry.
+        code: The content of the entry.
         fetch: Returns the bytes of a blob.
 
     Yields:
-        The descriptor of packed files in memory.
+        The descriptor of the packed files in memory.
     """
     contents = _fetched({file.blob for file in spec.files}, fetch)
     files = [_packed(file.path, contents[file.blob]) for file in spec.files]
@@ -38,7 +38,7 @@ def packed_files(spec: JobSpec, code: bytes, fetch: Fetch) -> Iterator[int]:
 
 
 def stored_stdin(spec: JobSpec, fetch: Fetch) -> bytes | None:
-    """Return the input of a program that is stored as a blob; None if it is a text of the request."""
+    """Return a program's input if it is stored as a blob; None if it is the text of the request."""
     blob = spec.stdin_blob
     if spec.stdin_file is not None:
         blob = next(file.blob for file in spec.files if file.path == spec.stdin_file)

@@ -1,4 +1,4 @@
-"""The memory of all programs at once, bounded so that they do not get their service killed."""
+"""The memory of all running programs, bounded so that they cannot get the service killed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,19 +6,19 @@ from threading import Lock
 
 from adapters.common.host import Host
 
-# For the service, its supervisor, and what it keeps ready: interpreters and a compiler.
+# Memory of the service, its supervisor, and its prewarmed interpreters and compiler.
 SERVICE_MB = 384
-# The least that is left for programs: one that takes more runs alone.
+# Programs always get at least this much; a program with a higher limit runs alone.
 _LEAST_MB = 64
 
 
 def room_for_programs(asked_mb: int | None, host: Host | None = None) -> int | None:
-    """Return the memory for programs, in mebibytes; None for any.
+    """Return the memory for programs in mebibytes; None for no bound.
 
     Args:
-        asked_mb: The memory that is asked for, 0 for any; None for the part of the control group's limit that
-            the service does not need itself.
-        host: This one.
+        asked_mb: The configured memory, 0 for no bound. None takes the memory limit of the service's control
+            group, less the memory that the service needs.
+        host: The host to ask for that limit; None for this one.
     """
     if asked_mb is not None:
         return asked_mb or None
@@ -27,14 +27,14 @@ def room_for_programs(asked_mb: int | None, host: Host | None = None) -> int | N
 
 
 class MemoryBudget:
-    """Admits programs by the memory that they may have, as far as there is room for all of it.
+    """Admits programs as long as the sum of their memory limits fits the budget.
 
-    A program without room holds up all others until it fits, so that small ones do not keep a large one
-    waiting for ever. One that may have more than there is at all runs alone.
+    A program that does not fit holds up all smaller ones until it does, so that they cannot starve it. A
+    program whose limit exceeds the whole budget runs alone.
 
     Args:
-        room_mb: The memory for all programs at once; None for any.
-        usual_mb: The memory of most programs: without room for one of them, none is asked for.
+        room_mb: The memory for all running programs; None for no bound.
+        usual_mb: The memory limit of most programs. Memory is short when no such program fits.
     """
 
     def __init__(self, room_mb: int | None, usual_mb: int) -> None:
@@ -47,7 +47,7 @@ class MemoryBudget:
 
     @contextmanager
     def reserved(self, memory_mb: int) -> Iterator[bool]:
-        """Reserve memory for a program for as long as the context lasts, if there is room; return whether."""
+        """Reserve memory for a program while the context lasts; yield False if there is no room."""
         reserved_mb = self._reserve(memory_mb)
         try:
             yield reserved_mb is not None
@@ -57,9 +57,9 @@ class MemoryBudget:
                     self._used_mb -= reserved_mb
 
     def is_short(self) -> bool:
-        """Whether there is no room for the program that waits for it, or for a usual one."""
+        """Whether there is no room for the program that waits for memory, or for a usual program."""
         with self._lock:
-            # With all room free, the one that waited has been cancelled, or runs elsewhere.
+            # When all memory is free, the program that waited was cancelled or runs on another worker.
             if self._used_mb == 0:
                 self._wanted_mb = 0
             is_short = not self._has_room(self._wanted_mb or self._usual_mb)
@@ -67,7 +67,7 @@ class MemoryBudget:
             return is_short
 
     def regained_room(self) -> bool:
-        """Whether there is room again after there was none: true once."""
+        """Whether there is room again after a shortage; true once per shortage."""
         with self._lock:
             has_regained = self._is_held_back and self._has_room(self._wanted_mb or self._usual_mb)
             self._is_held_back = self._is_held_back and not has_regained

@@ -1,4 +1,4 @@
-"""The use of this machine's processors while programs run for cases."""
+"""The processor usage of this machine while programs run for cases."""
 
 import time
 from collections import deque
@@ -12,21 +12,21 @@ from threading import Lock
 from adapters.common.background import BackgroundThread
 
 _EVERY_S = 0.1
-# Longer than a program that is run once more may take.
+# One minute of samples: longer than a program that is run again may take.
 _KEPT = 600
-# A series has as many points at most, each the average of some samples.
+# The number of points in a series, at most. Each point is the average of several samples.
 MAX_POINTS = 24
 _STAT = Path("/proc/stat")
-# Of the fields of a processor's line: idle and iowait; those of guests are within the others (proc_stat(5)).
+# Fields of a "cpu" line: idle and iowait are idle time, and other fields include guest time (proc_stat(5)).
 _IDLE = slice(3, 5)
 _COUNTED = slice(0, 8)
 
 
 class ProcessorUsage:
-    """Samples the use of all processors of this machine, as long as something watches it.
+    """Samples the usage of all processors of this machine while something watches it.
 
     Args:
-        read: Returns the text of the kernel's statistics.
+        read: Returns the content of /proc/stat.
         clock: Returns the seconds of a monotonic clock.
         every_s: Seconds between two samples.
     """
@@ -48,7 +48,7 @@ class ProcessorUsage:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Sample for as long as the context lasts."""
+        """Sample while the context lasts."""
         with self._lock:
             self._watchers += 1
             if self._watchers == 1:
@@ -65,11 +65,11 @@ class ProcessorUsage:
                     self._thread = None
 
     def between(self, begin: float, end: float) -> Sequence[int]:
-        """Return the use in percent, at even steps from one time of the clock to another.
+        """Return the usage in percent, at even intervals between two times of the clock.
 
-        It is empty where the kernel has no statistics.
+        The series is empty where /proc/stat cannot be read.
         """
-        self.sample()  # or a short time might have no sample
+        self.sample()  # without this, a short interval could have no sample
         with self._lock:
             found = [percent for at, percent in self._samples if begin < at <= max(end, begin)]
             if not found:
@@ -79,10 +79,10 @@ class ProcessorUsage:
         return [round(fmean(found[low:high])) for low, high in pairwise(bounds)]
 
     def sample(self) -> None:
-        """Take a sample of the time since the last one."""
+        """Take a sample of the time since the previous sample."""
         try:
             fields = [int(field) for field in self._read().split("\n", 1)[0].split()[1:]]
-        except (OSError, ValueError):  # a kernel without /proc/stat, or one that hides it
+        except (OSError, ValueError):  # /proc/stat is missing or hidden
             return
         now = self._clock()
         idle, total = sum(fields[_IDLE]), sum(fields[_COUNTED])

@@ -1,4 +1,4 @@
-"""The descriptions of runtimes, as the commands of an operator write and remove them."""
+"""The directory of runtime descriptions, which an operator's commands add to and remove from."""
 
 import os
 import subprocess
@@ -17,11 +17,11 @@ from domain.runtime import parse_runtime_name
 
 
 class RuntimeDirectory:
-    """The descriptions of runtimes, as an operator changes them.
+    """Adds, lists and removes descriptions of runtimes.
 
     Args:
-        directory: The directory; it is made with the first description.
-        runtimes: Reads it, on a machine where programs are isolated or not.
+        directory: The directory; created with the first description.
+        runtimes: Returns a reader of the directory.
     """
 
     def __init__(self, directory: Path, runtimes: Callable[[], Runtimes]) -> None:
@@ -29,29 +29,29 @@ class RuntimeDirectory:
         self._runtimes = runtimes
 
     def supports(self) -> Sequence[RuntimeSupport]:
-        """Return the runtimes that are described."""
+        """Return the described runtimes."""
         return [runtime.support for runtime in self._runtimes().all().values()]
 
     def add_venv(self, name: str, directory: Path) -> RuntimeSupport:
-        """Describe the runtime of a virtual environment of Python.
+        """Add the description of a Python virtual environment.
 
         Raises:
-            InvalidValue: The name breaks its rule, or the runtime cannot be used here.
-            Conflict: There is one of the name.
+            InvalidValue: The name is invalid, or the runtime cannot be used on this machine.
+            Conflict: A runtime with this name exists.
         """
         return self._add(name, lambda: describe_venv(directory))
 
     def add_prefix(self, name: str, directory: Path, language: str) -> RuntimeSupport:
-        """Describe the runtime of a directory in which a language is installed, as `add_venv` does."""
+        """Add the description of a directory in which a language is installed; raises like `add_venv`."""
         wanted = parse_language(language)
         row = next(row for row in read_table() if row.language == wanted)
         return self._add(name, lambda: describe_prefix(directory, row))
 
     def remove(self, name: str) -> None:
-        """Remove a description; what is installed stays.
+        """Remove a description, but not the installation.
 
         Raises:
-            NotFound: There is none of the name.
+            NotFound: There is no description with this name.
         """
         try:
             (self._directory / f"{parse_runtime_name(name)}{SUFFIX}").unlink()
@@ -74,17 +74,17 @@ class RuntimeDirectory:
 
 
 def describe_venv(directory: Path) -> dict[str, Any]:
-    """Describe the runtime of a virtual environment of Python.
+    """Describe a Python virtual environment.
 
     Raises:
-        ValueError: The directory is none, or its interpreter does not run.
+        ValueError: The directory is no virtual environment, or its interpreter does not run.
     """
     interpreter = directory / "bin" / "python"
     if not (directory / "pyvenv.cfg").is_file() or not interpreter.exists():
         raise ValueError(text("runtimes.no_venv", directory=directory))
     asked = "import sys; print(sys.base_prefix); print(sys.base_exec_prefix); print(sys.prefix)"
     try:
-        answer = subprocess.run(  # noqa: S603 - the operator's own, named on the command line
+        answer = subprocess.run(  # noqa: S603 - the operator names the interpreter
             [interpreter, "-I", "-c", asked],
             check=True,
             capture_output=True,
@@ -105,10 +105,10 @@ def describe_venv(directory: Path) -> dict[str, Any]:
 
 
 def describe_prefix(directory: Path, row: Toolchain) -> dict[str, Any]:
-    """Describe the runtime of a directory in which a language is installed, such as /opt/node-22.
+    """Describe a directory in which a language is installed, such as /opt/node-22.
 
     Raises:
-        ValueError: It has none of the language's executables.
+        ValueError: The directory has none of the language's executables.
     """
     prefix = directory.resolve()
     found = {name: prefix / "bin" / name for name in row.executables}
@@ -123,8 +123,8 @@ def write_runtime(directory: Path, name: str, described: Mapping[str, Any]) -> P
     """Write the description of a runtime; return its file.
 
     Raises:
-        InvalidValue: The name breaks its rule.
-        FileExistsError: There is one of the name.
+        InvalidValue: The name is invalid.
+        FileExistsError: A runtime with this name exists.
     """
     parse_runtime_name(name)
     directory.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def write_runtime(directory: Path, name: str, described: Mapping[str, Any]) -> P
 
 
 def _quoted(given: str) -> str:
-    """Write a text as TOML's basic string."""
+    """Return a text as a TOML basic string."""
     escaped = given.replace("\\", "\\\\").replace('"', '\\"')
     if not escaped.isprintable():
         raise ValueError(text("runtimes.not_printable", given=repr(given)))

@@ -1,7 +1,7 @@
-"""The runtimes of this machine beside the default ones: versions and environments of languages, as data.
+"""Additional runtimes of this machine: other versions and environments of languages.
 
-Each is a TOML file of a directory, whose name without `.toml` is the runtime's. docs/runtimes.md has
-the form.
+Each TOML file of a directory describes the runtime with the name of the file. docs/runtimes.md explains the
+format.
 """
 
 import logging
@@ -36,9 +36,9 @@ _KEYS = {
     "run": list,
     "probe": list,
 }
-# Shown to programs as they are; below them nothing has to be shown.
+# Every program sees these directories, so runtimes below them need no `view`.
 _SYSTEM = tuple(Path(path) for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64"))
-# Each program has these for itself.
+# Each program has private versions of these directories.
 _OWN = tuple(Path(path) for path in ("/tmp", "/proc", "/dev", "/etc"))  # noqa: S108 - of programs
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, DomainError, tomllib.TOMLDecodeError)
 
@@ -47,13 +47,13 @@ _log = logging.getLogger("service_server.local_engine")
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A runtime that is read.
+    """A runtime as read from its file.
 
     Attributes:
-        toolchain: The row of its language, with the commands that the runtime has of its own.
-        paths: The places of its executables, by the names in the row.
-        view: The directories that its programs see, beside the system's.
-        support: Whether it runs here.
+        toolchain: The row of the language, with the commands of the runtime in place of its own.
+        paths: The paths of the executables, by their names in the row.
+        view: The directories that programs see in addition to the system's.
+        support: Whether the runtime can be used on this machine.
     """
 
     toolchain: Toolchain
@@ -63,16 +63,15 @@ class Runtime:
 
 
 class Runtimes:
-    """The runtimes of a directory, which is looked at again from time to time.
+    """The runtimes described in a directory, which is read again at most every two seconds.
 
-    A file that cannot be read, and a runtime whose probe fails, is there as one that is unavailable, with the
-    cause.
+    A runtime whose file cannot be read, or whose probe fails, is listed as unavailable with the cause.
 
     Args:
-        directory: The directory; None, or one that is missing, for no runtimes.
+        directory: The directory; None or a missing directory for no runtimes.
         table: The rows of the languages.
         hidden: Directories that no program may see.
-        isolated: Whether programs see the directories of `view` alone; if not, they see all of the machine.
+        isolated: Whether programs see only the directories of `view`; if not, they see the whole machine.
     """
 
     def __init__(
@@ -94,12 +93,12 @@ class Runtimes:
         self._runtimes: Mapping[str, Runtime] = {}
 
     def stop(self) -> None:
-        """End the probes that run."""
+        """Kill the running probes."""
         self._commands.stop()
 
     def all(self) -> Mapping[str, Runtime]:
-        """Return the runtimes by their names, as the directory has them."""
-        # Programs start meanwhile with the runtimes as they were, but for the first look.
+        """Return the runtimes of the directory by name."""
+        # Only the first read blocks all callers. During later ones, other threads use the previous state.
         if time.monotonic() >= self._look_at and self._lock.acquire(blocking=self._look_at == 0):
             try:
                 if time.monotonic() >= self._look_at:
@@ -110,7 +109,7 @@ class Runtimes:
         return self._runtimes
 
     def views(self) -> Sequence[Path]:
-        """Return the directories that programs see, each once, and none below another."""
+        """Return the directories that programs see, without duplicates and nested directories."""
         shown = {
             path for runtime in self.all().values() if runtime.support.is_available for path in runtime.view
         }
@@ -125,7 +124,7 @@ class Runtimes:
         self._state = state
 
     def _files(self) -> Mapping[Path, int]:
-        """Return the files of runtimes, and when each was changed."""
+        """Return the files of the directory with their modification times."""
         if self._directory is None:
             return {}
         try:
@@ -182,7 +181,7 @@ class Runtimes:
         return Runtime(toolchain, paths, [path for path in view if not is_shown(path)], support)
 
     def _obstacle(self, row: Toolchain, paths: Mapping[str, str], view: Sequence[Path]) -> Text | None:
-        """Return why a runtime cannot be used, before it is tried."""
+        """Return why a runtime cannot be used, or None; does not run any of its commands."""
         for name in (*row.executables, *row.needs):
             path = paths.get(name)
             if path is None or not Path(path).exists():
@@ -204,7 +203,7 @@ class Runtimes:
     def _probe(
         self, toolchain: Toolchain, paths: Mapping[str, str], own: Mapping[str, Any]
     ) -> tuple[str | None, Text | None]:
-        """Ask for the version, and run the probe; return the version, and the cause of a failure."""
+        """Look up the version and run the probe; return the version and the cause of a failure."""
         said = b""
         for command in (toolchain.version, own.get("probe", ())):
             if not command:
@@ -234,5 +233,5 @@ def _check(row: Mapping[str, Any]) -> None:
 
 
 def is_shown(path: Path) -> bool:
-    """Whether programs see a path as a part of the system."""
+    """Whether a path is in a system directory, which every program sees."""
     return any(path == system or system in path.parents for system in _SYSTEM)

@@ -34,7 +34,7 @@ _log = logging.getLogger("service_server.local_engine")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeCommands:
-    """The commands of a program of several files, where they differ from those of one file."""
+    """The commands for a program of several files, where they differ from the commands for one file."""
 
     sources: Sequence[str] = ()
     build: Sequence[str] = ()
@@ -69,10 +69,10 @@ class Toolchain:
     presets: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def with_presets(self, names: Sequence[str]) -> "Toolchain":
-        """Return the row with the flags of presets after those that its build has: the last one counts.
+        """Return the row with the flags of presets appended to its build: the last of several flags applies.
 
         Raises:
-            KeyError: There is no preset of a name.
+            KeyError: The language has no preset with one of the names.
         """
         flags = [flag for name in names for flag in self.presets[name]]
         if not flags:
@@ -86,25 +86,25 @@ class Toolchain:
         return "{source_class}" in self.source
 
     def build_with_archive(self, option: str) -> Sequence[str]:
-        """Return the build's command line with the option that makes an archive or uses it, if it has one."""
+        """Return the build command with the option that makes or uses a CDS archive; empty without one."""
         return self.with_archive(self.build, option)
 
     def with_archive(self, build: Sequence[str], option: str) -> Sequence[str]:
-        """Return a command line of the compiler with the option, if it has one."""
+        """Return a compiler command with the option that makes or uses a CDS archive; empty without one."""
         return [build[0], self.archive[option], *build[1:]] if self.archive else ()
 
     def paths(self) -> Mapping[str, str | None]:
-        """Find the executables and needs; None for a missing one."""
+        """Find the paths of the executables and needed files; None for each missing one."""
         found = {name: shutil.which(name, path=SYSTEM_PATH) for name in self.executables}
         found.update({name: _first_of(places) for name, places in self.needs.items()})
         return found
 
     def extras(self) -> Mapping[str, str]:
-        """Find the optional needs; empty for a missing one."""
+        """Find the paths of the optional files; empty for each missing one."""
         return {name: _first_of(places) or "" for name, places in self.uses.items()}
 
     def advise(self, missing: Sequence[str]) -> Text:
-        """Return a message with the missing executables, the places searched, and the remedy."""
+        """Return a message that names the missing executables, the places searched and the remedy."""
         places = {name: ":".join(where) for name, where in self.needs.items()}
         sought = (
             text("engine.not_found_in", name=name, places=places.get(name, SYSTEM_PATH)) for name in missing
@@ -116,14 +116,14 @@ class Toolchain:
 
 
 def _state(paths: Mapping[str, str | None]) -> Sequence[tuple[str, str | None, int]]:
-    """Return the states of executables: a replaced one has another."""
+    """Return the state of each executable, which differs after a replacement."""
     return [(name, path, _modified(path)) for name, path in paths.items()]
 
 
 def _modified(path: str | None) -> int:
     try:
         return 0 if path is None else Path(path).stat().st_mtime_ns
-    except FileNotFoundError:  # it is being replaced at this moment
+    except FileNotFoundError:  # the executable is being replaced
         return 0
 
 
@@ -138,16 +138,16 @@ def first_version(said: bytes) -> str | None:
 
 
 def fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
-    """Replace the names in a command line of the table by their values.
+    """Replace the placeholders in a command line of the table by their values.
 
     Raises:
-        KeyError: There is no such name.
+        KeyError: A placeholder has no value.
     """
     return [_filled(part, names) for part in template]
 
 
 def _filled(part: str, names: Mapping[str, str]) -> str:
-    """Fill in a word. `str.format` would read the name of an executable such as lua5.4 as an expression."""
+    """Fill in one word. `str.format` would parse a name such as `lua5.4` as an attribute look-up."""
     text, *rest = part.split("{")
     for each in rest:
         name, _, behind = each.partition("}")
@@ -173,11 +173,11 @@ def _toolchain(name: str, row: dict[str, Any]) -> Toolchain:
 
 
 class Toolchains:
-    """The languages that are installed; versions follow from threads of their own.
+    """The installed languages. Background threads look up their versions.
 
     Args:
-        table: The languages.
-        hooks: The directory in which programs find the hooks of interpreters.
+        table: The rows of the languages; None for the ones in languages.toml.
+        hooks: The directory of the interpreters' hooks, as programs see it.
     """
 
     def __init__(self, table: Sequence[Toolchain] | None = None, hooks: str = HOOKS_ON_MACHINE) -> None:
@@ -194,13 +194,13 @@ class Toolchains:
         self._threads: list[Thread] = []
 
     def start(self) -> None:
-        """Start asking for versions, and noticing installations."""
+        """Start to look up versions and to notice installations."""
         self._commands = OwnCommands()
         self._look_at = time.monotonic() + _LOOK_EVERY_S
         self._begin_to_ask(list(self._table))
 
     def stop(self) -> None:
-        """Stop asking and noticing; nothing of it runs then."""
+        """Stop all look-ups, and wait for their commands and threads to end."""
         with self._looking:
             self._look_at = _NEVER
         self._commands.stop()
@@ -208,7 +208,7 @@ class Toolchains:
             thread.join()
 
     def wait_for_versions(self, timeout_s: float) -> bool:
-        """Wait until every version is known; return whether they are."""
+        """Wait until all versions are known; return whether they are."""
         return self._versions_known.wait(timeout_s)
 
     def support(self) -> Sequence[LanguageSupport]:
@@ -217,12 +217,12 @@ class Toolchains:
         return list(self._support.values())
 
     def find(self, language: Language) -> tuple[Toolchain, LanguageSupport]:
-        """Return a language's row and whether it is available."""
+        """Return the row of a language and its support."""
         self._look_again()
         return self._table[language], self._support[language]
 
     def executables(self, language: Language) -> Mapping[str, str]:
-        """Return the paths of an available language's executables, and of all other names of its row."""
+        """Return the values of the placeholders in an available language's row: the paths of its files."""
         found = {name: path for name, path in self._paths[language].items() if path is not None}
         return {**found, **self._table[language].extras(), "hooks": self.hooks}
 
@@ -232,7 +232,7 @@ class Toolchains:
         return list(self._table.values())
 
     def available(self) -> Sequence[tuple[Toolchain, Mapping[str, str]]]:
-        """Return the rows of the languages that are available, with the paths of their executables."""
+        """Return the rows of the available languages, with the values of their placeholders."""
         return [
             (toolchain, self.executables(language))
             for language, toolchain in self._table.items()
@@ -240,7 +240,7 @@ class Toolchains:
         ]
 
     def _look_again(self) -> None:
-        """Find new and removed installations, from time to time."""
+        """Look for new and removed installations, at most every two seconds."""
         if time.monotonic() < self._look_at or not self._looking.acquire(blocking=False):
             return
         try:

@@ -1,21 +1,21 @@
-"""Turns of programs: any number side by side, or one alone."""
+"""Scheduling of programs: any number side by side, or one alone."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition
 
-# One that may run for longer than this is not to run alone: nothing else could start meanwhile.
+# A program that may take longer does not run alone, because no other program can start meanwhile.
 LONGEST_ALONE_S = 10.0
-# The part of the time that programs have for themselves, at most: the others have the rest.
+# The share of the time for which programs run alone, at most.
 ALONE_SHARE = 0.25
 
 
 class Turns:
-    """Lets programs run side by side, and now and then one by itself. Safe to use from several threads.
+    """Lets programs run side by side, and at times one alone. Thread-safe.
 
-    A program that is to run alone holds up the ones that would start, and waits for the ones that run.
-    Others are held up for a part of the time only: the longer they were, the later they are again.
+    A program that runs alone delays the start of others and waits for the running ones to end. Afterwards, no
+    program runs alone for three times as long as the others were delayed (see ALONE_SHARE).
 
     Args:
         clock: Returns the seconds of a monotonic clock.
@@ -30,7 +30,7 @@ class Turns:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Run beside others, once none is alone."""
+        """Run beside other programs, once no program runs alone."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_held)
             self._running += 1
@@ -43,11 +43,11 @@ class Turns:
 
     @contextmanager
     def alone(self, timeout_s: float, most_s: float) -> Iterator[bool]:
-        """Run without any other; return False if that cannot be now.
+        """Run alone while the context lasts; yield False if that is not possible now.
 
         Args:
-            timeout_s: Seconds within which the ones that run have to end.
-            most_s: Seconds that the program takes at most.
+            timeout_s: Seconds to wait for the running programs to end.
+            most_s: Seconds that the program takes, at most.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._is_held)

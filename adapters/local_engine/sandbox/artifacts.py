@@ -1,7 +1,7 @@
-"""The collection of files that a program wrote, from its directory, once none of its processes is left.
+"""Collection of the files that a program wrote, once its last process has ended.
 
-Everything is opened by the descriptor of the directory that it is in, and no link is followed: what a program
-has put there can neither lead out nor hold the service up.
+Each file is opened relative to the descriptor of its directory, and no link is followed. So a program can
+neither lead the service out of the directory nor make it block.
 """
 
 import os
@@ -24,19 +24,20 @@ from domain.files import FilePath
 _Match: TypeAlias = tuple[int, str, str]
 _PIECE = 256 << 10
 _DEPTH = 32
-# So many characters of names are looked at: with the dearest patterns, two seconds of processor time.
+# The number of characters of names that are matched, at most. The most expensive patterns take two seconds of
+# processor time for them.
 _MOST_CHARACTERS = 1 << 20
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedFiles:
-    """The files that are wanted of a program.
+    """The files to collect from a program's directory.
 
     Attributes:
-        matcher: Of their paths.
-        given: The files that it was given, by their paths: one that is the same was not written by it.
-        limits: The bounds of their number and sizes.
+        matcher: Matches their paths.
+        given: The files that the program was given, by path. An unchanged one is not collected.
+        limits: The limits on their number and sizes.
     """
 
     matcher: PathMatcher
@@ -46,13 +47,13 @@ class WantedFiles:
 
 @dataclass(slots=True)
 class CollectedFiles:
-    """The files that were found.
+    """The files that were collected.
 
     Attributes:
-        files: In the order of their paths.
-        spool: Has their contents.
-        left_out: The number of files that match and are not here: too many, too large, or changed meanwhile.
-            One for all that were not looked at.
+        files: The files, in the order of their paths.
+        spool: Holds the contents of the files.
+        left_out: The number of matching files that were not collected: too many, too large, or changed
+            meanwhile. All files that were not examined count as one.
     """
 
     spool: FileSpool
@@ -61,7 +62,7 @@ class CollectedFiles:
 
 
 def collect(directory: int, wanted: WantedFiles) -> CollectedFiles:
-    """Collect regular files with one name only, whose paths are safe and match.
+    """Collect the regular files without other hard links whose paths are safe and match.
 
     Args:
         directory: The descriptor of the program's directory.
@@ -87,12 +88,12 @@ def collect(directory: int, wanted: WantedFiles) -> CollectedFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """A directory that is open.
+    """An open directory.
 
     Attributes:
-        path: Its path with a slash behind it, empty for the first one.
-        state: The matcher's, behind that path.
-        names: The ones that have not been looked at, and which are directories, the last path first.
+        path: The path with a trailing slash; empty for the program's directory itself.
+        state: The state of the matcher after that path.
+        names: The names that are still to be examined, the last path first, and whether each is a directory.
     """
 
     descriptor: int
@@ -101,7 +102,7 @@ class _Directory:
     names: list[tuple[str, bool]] = field(default_factory=list)
 
     def list_names(self, most: int) -> int:
-        """List files and directories, as long as their names have no more characters; return how many."""
+        """List files and directories until their names exceed `most` characters; return the characters."""
         characters = 0
         with os.scandir(self.descriptor) as entries:
             for entry in entries:
@@ -111,7 +112,7 @@ class _Directory:
                 is_directory = entry.is_dir(follow_symlinks=False)
                 if is_directory or entry.is_file(follow_symlinks=False):
                     self.names.append((entry.name, is_directory))
-        # What is in a directory comes where its path with a slash does.
+        # The content of a directory sorts by its path with a slash.
         self.names.sort(key=lambda row: f"{row[0]}/" if row[1] else row[0], reverse=True)
         return characters
 
@@ -119,9 +120,9 @@ class _Directory:
 def _matching(
     directory: int, matcher: PathMatcher, device: int, collected: CollectedFiles
 ) -> Generator[_Match, None, None]:
-    """Yield the files that match, in the order of their paths, as long as there are not too many names.
+    """Yield the matching files in the order of their paths, until there are too many names.
 
-    A directory is opened once, by the descriptor of the one that it is in.
+    Each directory is opened once, relative to the descriptor of its parent.
     """
     left = _MOST_CHARACTERS
     open_directories: list[_Directory] = []
@@ -153,7 +154,7 @@ def _matching(
 
 
 def _opened(parent: int, name: str, device: int) -> int | None:
-    """Open a directory; return None if it is none any more."""
+    """Open a directory; return None if it is no longer one, or is on another file system."""
     try:
         descriptor = open_unlocked(parent, name)
     except OSError:
@@ -165,7 +166,7 @@ def _opened(parent: int, name: str, device: int) -> int | None:
 
 
 def _read(parent: int, name: str, path: str, device: int, most: int, spool: FileSpool) -> NewFile | None:
-    """Read a file into the spool; None if it is none any more, or larger than it may be."""
+    """Read a file into the spool; return None if it is no longer a regular file, or too large."""
     try:
         file = os.fdopen(_open_file(parent, name), "rb", buffering=0)
     except OSError:
@@ -181,20 +182,20 @@ def _read(parent: int, name: str, path: str, device: int, most: int, spool: File
 def _open_file(directory: int, name: str) -> int:
     try:
         return os.open(name, _FILE, dir_fd=directory)
-    except PermissionError:  # its owner took away its own right to read it
+    except PermissionError:  # the program removed its own permission to read
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
             raise
         handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         try:
-            Path(f"/proc/self/fd/{handle}").chmod(0o600)  # chmod(2) has no form that follows no link
+            Path(f"/proc/self/fd/{handle}").chmod(0o600)  # chmod(2) always follows links
         finally:
             os.close(handle)
         return os.open(name, _FILE, dir_fd=directory)
 
 
 def _pieces(read: Callable[[int], bytes | None], size: int) -> Iterator[bytes]:
-    """Yield so many bytes, or fewer if there are no more: a file that grows has no end."""
+    """Yield at most `size` bytes, because a growing file may have no end."""
     while size > 0 and (piece := read(min(size, _PIECE))):
         size -= len(piece)
         yield piece

@@ -59,18 +59,18 @@ from domain.catalogue.text import Text, said_by, text
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves unassigned.
 _FIRST_USER = 60_578
 _USERS = 606
-# In a directory of root's that all services of a machine see and that is empty after its start.
+# In a directory of root that all services of the machine share and that is empty after a boot.
 _USERS_LOCK = "/run/service-server-users.lock"
-# The same of an ordinary user, where systemd's manager of users makes it.
+# The same for an ordinary user, where systemd's user manager has made the directory.
 _USERS_LOCK_OF_USER = "/run/user/{user}/service-server-users.lock"
-# The program's reaper, or the shell that stands in for it.
+# The program's reaper, or the shell in its place, counts against the program's limit of processes.
 _OUR_PROCESSES = 1
-# What bubblewrap reads and closes.
+# Descriptors that bubblewrap reads and closes.
 _ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
 
 _log = logging.getLogger("service_server.local_engine")
 
-# A handler of dumps at a socket (core(5), Linux 6.16) gets them whatever RLIMIT_CORE is.
+# A core dump handler at a socket (core(5), Linux 6.16) receives dumps regardless of RLIMIT_CORE.
 _CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 _SOCKET = "@"
 _NAMESPACES = (
@@ -82,19 +82,19 @@ _NAMESPACES = (
 
 
 class Bubblewrap(Isolation):
-    """Namespaces made by bubblewrap, with a seccomp filter and, where there are cgroups, one each.
+    """Isolates programs by bubblewrap's namespaces, a seccomp filter and, where available, a cgroup each.
 
-    The program sees the system's libraries read-only, a directory in memory of its own, and nothing else.
+    A program sees the system's libraries and `views` read-only, its directory in memory, and nothing else.
 
     Args:
         directory: A directory for the files that sandboxes are made of.
-        hidden: Directories that no program may see even if they are among the system's.
-        programs_at_once: The number of programs that divide a user's quotas, where they share one.
-        views: Returns directories that programs see read-only, beside the system's.
+        hidden: Directories that no program may see, even below the system's directories.
+        programs_at_once: The number of programs among which a shared user's quotas are divided.
+        views: Returns additional directories that programs see read-only.
 
     Attributes:
-        cgroups: The directories of the programs' cgroups; None while there are none.
-        users: The user ids for programs; None if they have the service's own.
+        cgroups: The parent directories of the programs' cgroups; None without control groups.
+        users: The user ids for programs; None if they run with the service's user id.
     """
 
     name = "bubblewrap"
@@ -126,28 +126,28 @@ class Bubblewrap(Isolation):
 
     @property
     def limits_address_space(self) -> bool:  # type: ignore[override]  # it is known once the engine is open
-        """Whether RLIMIT_AS is in force, for want of control groups."""
+        """Whether RLIMIT_AS is in force because there are no control groups."""
         return self.cgroups is None
 
     @property
     def _programs_have_root_id(self) -> bool:
-        """Whether programs have the user id of root, as in a container: it owns what is in /proc."""
+        """Whether programs run with the user id of root, which owns the files in /proc."""
         return self.users is None and os.geteuid() == 0
 
     @property
     def user_namespace(self) -> UserNamespace | None:
-        """The namespace of subordinate user ids, where programs have such ones."""
+        """The user namespace of the subordinate ids; None if programs have no subordinate ids."""
         if self._subordinate_ids is None or self._share is None:
             return None
         return UserNamespace(self._subordinate_ids, self._share.maxima)
 
     @property
     def counts_files(self) -> bool:
-        """Whether there are control groups, which count files in memory."""
+        """Whether control groups count the files in memory."""
         return self.cgroups is not None
 
     def drop_control_groups(self, trouble: str) -> bool:
-        """Stop using control groups: a kernel may let them be made and not entered."""
+        """Stop using control groups: some kernels let a process make them but not enter them."""
         if self.cgroups is None:
             return False
         self.close()
@@ -158,7 +158,7 @@ class Bubblewrap(Isolation):
         return True
 
     def missing(self) -> Sequence[Text]:
-        """Return the guarantees that take something which the machine does not have."""
+        """Return the guarantees that this machine cannot give, with the causes."""
         if self._rootfs is None:
             return ()
         missing = []
@@ -168,7 +168,7 @@ class Bubblewrap(Isolation):
         if self.users is None:
             guarantee, cause = text("engine.users"), self._no_subordinate_ids
             missing.append(text("engine.missing_users", guarantee=guarantee, cause=cause))
-        with suppress(OSError):  # of a container that does not show it
+        with suppress(OSError):  # a container may hide the file
             pattern = _CORE_PATTERN.read_text().strip()
             if pattern.startswith(_SOCKET):
                 guarantee = text("engine.dumps")
@@ -212,7 +212,7 @@ class Bubblewrap(Isolation):
         )
 
     def find_control_groups(self, supervisor: int | None) -> None:
-        """Discover control groups, and build the filter, which depends on there being some."""
+        """Discover control groups, and build the seccomp filter, which depends on whether there are any."""
         try:
             self.cgroups = discover(supervisor=supervisor)
         except CgroupsUnavailable as error:
@@ -231,7 +231,7 @@ class Bubblewrap(Isolation):
             raise DependencyUnavailable("engine", cause) from error
 
     def adopt(self, supervisor: int) -> None:
-        """Put a supervisor that was started in the place of another into the scope of its predecessor."""
+        """Move a restarted supervisor into the scope of its predecessor."""
         if self.cgroups is not None:
             try:
                 renew(self.cgroups, supervisor)
@@ -239,28 +239,28 @@ class Bubblewrap(Isolation):
                 raise OSError(errno.EAGAIN, f"its control groups are gone: {error}") from error
 
     def clear(self) -> None:
-        """End the processes in the cgroups of programs."""
+        """Kill the processes in the cgroups of programs."""
         if self.cgroups is not None:
             clear(self.cgroups)
 
     def close(self) -> None:
-        """Remove the cgroups' directory."""
+        """Remove the parent directories of the cgroups."""
         if self.cgroups is not None:
             remove(self.cgroups)
             self.cgroups = None
 
     def starts_at_once(self, program: Program) -> bool:
-        """Whether the reaper makes a program's sandbox, by a plan, and starts it without an event."""
+        """Whether the reaper makes the sandbox by a launch plan and starts the program without an event."""
         return self._has_plans and program.starts_at_once and not program.build and self._reaper is not None
 
     def drop_plans(self, trouble: str) -> None:
-        """Stop using plans: a host may let bubblewrap alone make namespaces."""
+        """Stop using launch plans: some hosts let only bubblewrap make namespaces."""
         self._has_plans = False
         _log.info("bubblewrap starts the programs of cases too: %s", trouble.rstrip("."))
 
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
-        """Describe the sandbox, which the supervisor and bubblewrap make."""
+        """Describe the sandbox for the supervisor and its helper, bubblewrap or the reaper."""
         if self.starts_at_once(program):
             with self._planned(program) as launch:
                 yield launch
@@ -299,7 +299,7 @@ class Bubblewrap(Isolation):
 
     @contextmanager
     def _planned(self, program: Program) -> Iterator[Launch]:
-        """Describe the sandbox that the supervisor and the reaper make."""
+        """Describe the sandbox for the supervisor and the reaper, with a launch plan."""
         limits = program.limits
         groups = () if self.cgroups is None else self.cgroups.directories
         rlimits = attainable({**self._rlimits(program), **self._user_rlimits()})
@@ -338,17 +338,17 @@ class Bubblewrap(Isolation):
             )
 
     def _nice(self) -> int | None:
-        """Return the nice value of programs that no control group gives a share; None if ours is higher."""
+        """Return the nice value for programs; None if cgroups give them shares, or ours is higher."""
         has_share = self.cgroups is not None and self.cgroups.shares is not None
         is_higher = os.getpriority(os.PRIO_PROCESS, 0) > PROGRAM_NICE
         return None if has_share or is_higher else PROGRAM_NICE
 
     def fitted(self, program: Program) -> Program:
-        """Return a program with processes and open files within its part of the user's quotas."""
+        """Return a program with limits of processes and open files within its share of the user's quotas."""
         return program if self._share is None else self._share.fitted(program)
 
     def job_limits(self, program: Program) -> ResourceLimits:
-        """Return the limits of a program that is given to a prewarmed interpreter."""
+        """Return the limits of a program that a prewarmed interpreter runs."""
         return self._limits(program, {**self._rlimits(program), **self._user_rlimits()})
 
     def _open_files(self) -> Text:
@@ -357,7 +357,7 @@ class Bubblewrap(Isolation):
         return text("engine.open_files_fewer", watches=self._share.watches)
 
     def _find_users(self) -> None:
-        """Find user ids for programs: root's, or subordinate ones."""
+        """Find user ids for programs: unassigned ids if we are root, else subordinate ids."""
         if has_privileges():
             self.users = self._user_range(_USERS_LOCK)
             return
@@ -390,9 +390,9 @@ class Bubblewrap(Isolation):
         return {} if self._share is None else self._share.rlimits
 
     def _rlimits(self, program: Program) -> Rlimits:
-        """Return the limits of each of a program's processes; with a cgroup, that limits their memory.
+        """Return the limits of each process of a program. Where there is a cgroup, it limits the memory.
 
-        A control group counts how often there were too many processes, so its limit comes first.
+        RLIMIT_NPROC is one higher than the cgroup's limit, so that the cgroup counts excess processes.
         """
         processes = program.limits.processes + _OUR_PROCESSES + (self.cgroups is not None)
         return self._without_address_space({**program.rlimits, "NPROC": (processes, processes)})

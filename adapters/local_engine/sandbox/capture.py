@@ -1,4 +1,4 @@
-"""The output of a program, kept in bounded memory."""
+"""The output of a program, captured in bounded memory."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from domain.execution import Output
 
 
 class Capture:
-    """One stream: all its bytes, in memory or on the disk once there are many."""
+    """Captures all bytes of one stream, in memory or, once there are many, on disk."""
 
     def __init__(
         self, stream: Stream, take: Callable[[int], int], inline_bytes: int, directory: Path
@@ -27,7 +27,7 @@ class Capture:
     def write(self, data: bytes) -> OutputChunk | None:
         """Add bytes; return the part within the budget as a chunk, None if it is empty.
 
-        Bytes over the budget are nowhere: offsets, counts and the log have the same bytes.
+        Bytes over the budget are dropped, so that offsets, counts and the log agree.
         """
         granted = data[: self._take(len(data))]
         self._is_cut = self._is_cut or len(granted) < len(data)
@@ -45,7 +45,7 @@ class Capture:
         return replace(output, truncated=output.truncated or self._is_cut)
 
     def rewound(self) -> IO[bytes]:
-        """Return all the bytes, to be read from their start."""
+        """Return the file with all bytes, positioned at its start."""
         return self.file.rewound()
 
 
@@ -53,7 +53,7 @@ class _Budget:
     """A budget of bytes to write.
 
     Attributes:
-        used: The number of bytes written, also over the limit.
+        used: The number of bytes written, including bytes over the limit.
     """
 
     def __init__(self, allowed: int) -> None:
@@ -75,10 +75,10 @@ class _Budget:
 class CapturedOutput:
     """Both streams of a program with their common budget, and the output of its build.
 
-    A build has a budget of its own, of the same size. If it fails, its messages are the program's stderr.
+    A build has its own budget of the same size. If the build fails, its messages are the program's stderr.
 
     Attributes:
-        collected: The files that the program wrote and that are wanted.
+        collected: The wanted files that the program wrote.
     """
 
     collected: CollectedFiles | None = None

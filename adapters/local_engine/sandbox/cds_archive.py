@@ -1,4 +1,4 @@
-"""Archives of a compiler's own classes, which it then need not load and verify in each build (JEP 350)."""
+"""CDS archives: with one, a compiler need not load and verify its own classes in each build (JEP 350)."""
 
 import hashlib
 import logging
@@ -27,17 +27,17 @@ _log = logging.getLogger("service_server.local_engine")
 
 
 class CdsArchive:
-    """The archive of one compiler: made in the background when first asked for, and kept for later starts.
+    """The CDS archive of one compiler, made in the background on first use and kept across restarts.
 
-    A build reads a sealed copy in memory, so that no program changes the next one's compiler. The file's name
-    has digests of its sources and its content: it is not used with another compiler, nor if it is damaged,
-    which would crash the compiler.
+    A build reads a sealed copy in memory, so that no program can change the compiler of the next. The file
+    name contains digests of the inputs and the content, so an archive of another compiler is not used, nor a
+    damaged one, which would crash the compiler.
 
     Args:
-        name: The name that the file begins with.
+        name: The prefix of the file name.
         command: The command line that compiles the sample and writes ARCHIVE_FILE.
         sample: A program whose compilation loads the classes that builds need.
-        directory: The directory of the file. Only this service may write there.
+        directory: The directory of the file. Only this service may write to it.
     """
 
     def __init__(self, name: str, command: Sequence[str], sample: Path, directory: Path) -> None:
@@ -55,7 +55,7 @@ class CdsArchive:
 
     @contextmanager
     def opened(self) -> Iterator[int | None]:
-        """Open the archive for one build; None if there is none yet. Never waits for one to be made."""
+        """Open the archive for one build; yield None if there is none yet. Never waits for the archive."""
         with self._lock:
             self._look()
             descriptor = None if self._copy is None else os.dup(self._copy)
@@ -66,7 +66,7 @@ class CdsArchive:
                 os.close(descriptor)
 
     def close(self) -> None:
-        """Release the archive, and stop making one; nothing of it is left then."""
+        """Release the archive; stop making one, and wait until its processes and thread have ended."""
         with self._lock:
             self._commands.stop()
             self._hold(None)
@@ -75,7 +75,7 @@ class CdsArchive:
             thread.join()
 
     def _look(self) -> None:
-        """Find the archive of the compiler as it is now, or begin to make it."""
+        """Find the archive of the compiler as it is installed now, or start to make it."""
         identity = self._identify()
         is_due = identity != self._identity or time.monotonic() >= self._again_at
         if self._commands.is_stopped or not is_due:
@@ -87,7 +87,7 @@ class CdsArchive:
             self._thread.start()
 
     def _identify(self) -> str:
-        """Digest the compiler's files, its command line and the sample."""
+        """Return a digest of the compiler's files, its command line and the sample."""
         program = Path(self._command[0]).resolve()
         files = [program, *program.parents[1].glob("lib/modules"), self._sample]
         parts = [*self._command, *map(_state, files)]
@@ -126,7 +126,7 @@ class CdsArchive:
                 self._hold(None)
 
     def _run_compiler(self, directory: Path) -> Path:
-        """Have the compiler write its archive. That the sample has a mistake is no failure."""
+        """Run the compiler to write its archive. A compile error in the sample is not a failure."""
         shutil.copy(self._sample, directory)
         allow_cpus(self._processors)
         self._commands.run(
@@ -151,7 +151,7 @@ class CdsArchive:
         return copy
 
     def _hold(self, copy: int | None) -> None:
-        """Replace the copy that is held."""
+        """Close the current copy and replace it."""
         if self._copy is not None:
             os.close(self._copy)
         self._copy = copy

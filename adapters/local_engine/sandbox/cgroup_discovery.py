@@ -1,4 +1,4 @@
-"""Discovery of the place on this machine where this process may make cgroups."""
+"""Discovery of a directory in which this process may make cgroups."""
 
 import errno
 import logging
@@ -22,11 +22,11 @@ _PROCESSES = Path("/proc")
 # Version 2 counts processor time without a controller.
 _TIME_CONTROLLER = "cpuacct"
 _SHARES_CONTROLLER = "cpu"
-# A program can read the name (/proc/self/cgroup), so it tells nothing.
+# Programs can read the name (/proc/self/cgroup), so it is random.
 _OURS = re.compile(rf"{PREFIX}[0-9a-f]{{16}}(\.scope)?")
-# The locks on this process's directories, by which others know that they are in use.
+# Locks on the directories of this process, which show other processes that they are in use.
 _held: dict[Path, int] = {}
-# There is such a directory where systemd is the first process (sd_booted(3)).
+# This directory exists if systemd is the init process (sd_booted(3)).
 _SYSTEMD_RUNS = Path("/run/systemd/system")
 _SCOPE = ".scope"
 _ATTEMPTS = 3
@@ -34,22 +34,23 @@ _UNITS = {".service", _SCOPE}
 _USER_MANAGER = "user@"
 _SCOPE_GONE_WITHIN_S = 5.0
 _RETRY_S = 0.005
-# systemd's marks on delegated groups: one that every user can read, and that of versions before 251.
+# systemd sets these attributes on delegated groups: the first one is readable by all users, and the second
+# one is set by versions before 251.
 _MARKS = ("user.delegate", "trusted.delegate")
 
 
 def discover(
     process: Path = _PROCESSES / "self", name: str | None = None, supervisor: int | None = None
 ) -> CgroupPlan:
-    """Make a directory for the cgroups of runs: under our own cgroup, or in a scope of systemd's.
+    """Make a parent directory for the cgroups of runs, in our own cgroup or in a systemd scope.
 
     Args:
-        process: This process in /proc.
-        name: The directory's.
-        supervisor: The process that may be put into a scope.
+        process: The directory of this process in /proc.
+        name: The name of the new directory; None for a random one.
+        supervisor: The pid of the supervisor, which may be moved into a scope.
 
     Raises:
-        CgroupsUnavailable: That cannot be; the message has cause and remedy.
+        CgroupsUnavailable: No such directory can be made; the message has the cause and the remedy.
     """
     name = name or f"{PREFIX}{secrets.token_hex(8)}"
     version = None
@@ -66,7 +67,7 @@ def discover(
 
 
 def _explained(error: CgroupsUnavailable | OSError, version: int | None) -> CgroupsUnavailable:
-    """Return an error with a remedy."""
+    """Return the error with a remedy."""
     if isinstance(error, CgroupsUnavailable):
         return CgroupsUnavailable(error.cause, error.remedy or remedy(version))
     where = f"{error.filename}: " if error.filename else ""
@@ -82,7 +83,7 @@ def _version(own: Mapping[str, Path]) -> int:
 
 
 def remedy(version: int | None, code: int | None = None) -> Text:
-    """Return the remedy for control groups that cannot be used."""
+    """Return the remedy for unusable control groups."""
     if code == errno.EROFS:
         if _SYSTEMD_RUNS.is_dir():
             return text("groups.unprotect")
@@ -95,7 +96,7 @@ def remedy(version: int | None, code: int | None = None) -> Text:
 
 
 def _prepare_separate(own: Mapping[str, Path], name: str) -> CgroupPlan:
-    """Make the directories of version 1, where each controller has a hierarchy of its own."""
+    """Make the directories of version 1, where each controller has its own hierarchy."""
     memory, pids = (own[controller] / name for controller in CONTROLLERS)
     with ExitStack() as on_failure:
         for directory in {memory, pids}:
@@ -110,16 +111,16 @@ def _prepare_separate(own: Mapping[str, Path], name: str) -> CgroupPlan:
 
 
 def clear(plan: CgroupPlan) -> None:
-    """Kill the processes that a supervisor has left, and remove their cgroups."""
+    """Kill the processes that a supervisor left behind, and remove their cgroups."""
     for directory in plan.directories:
         _end_runs(Path(directory))
 
 
 def renew(plan: CgroupPlan, supervisor: int) -> None:
-    """Put a supervisor that was started in the place of another into its scope, if it had one.
+    """Move a restarted supervisor into the scope of its predecessor, if that had one.
 
     Raises:
-        CgroupsUnavailable: That cannot be; the message has cause and remedy.
+        CgroupsUnavailable: The supervisor cannot be moved; the message has the cause and the remedy.
     """
     if _is_in_scope(plan):
         try:
@@ -131,7 +132,7 @@ def renew(plan: CgroupPlan, supervisor: int) -> None:
 def remove(plan: CgroupPlan) -> None:
     """Remove the directories with their cgroups; with version 2, move processes back.
 
-    A scope is removed by systemd, when its last process is gone.
+    systemd removes a scope when its last process has ended.
     """
     clear(plan)
     directories = [Path(directory) for directory in plan.directories]
@@ -151,7 +152,7 @@ def remove(plan: CgroupPlan) -> None:
 
 
 def _prepare_unified(own: Path, name: str, supervisor: Path | None) -> CgroupPlan:
-    """Share out our own group; have systemd delegate another one where that cannot be."""
+    """Divide our own group; if that is not possible, divide one that systemd delegates."""
     base = unified_cgroups.base_of(own)
     if os.statvfs(base).f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(base))
@@ -180,7 +181,7 @@ def _share_out(base: Path, name: str) -> CgroupPlan:
 
 
 def _prepare_scope(name: str, supervisor: Path) -> CgroupPlan:
-    """Have systemd delegate a scope with the supervisor in it, and share that out."""
+    """Have systemd delegate a scope with the supervisor in it, and divide that."""
     unit = f"{name}{_SCOPE}"
     _systemd().start_scope(unit, int(supervisor.name))
     base = _own_directories(supervisor)[""]
@@ -191,13 +192,13 @@ def _prepare_scope(name: str, supervisor: Path) -> CgroupPlan:
 
 
 def _wait_until_gone(scope: Path) -> None:
-    """Wait until systemd has removed a scope, unless a process is left in it."""
+    """Wait until systemd has removed a scope; return at once if a process is left in it."""
     until = time.monotonic() + _SCOPE_GONE_WITHIN_S
     while time.monotonic() < until:
         try:
             if "populated 1" in (scope / "cgroup.events").read_text():
                 return
-        except OSError:  # it is gone
+        except OSError:  # the scope is removed
             return
         time.sleep(_RETRY_S)
     _log.warning("systemd has not removed %s", scope)
@@ -209,15 +210,15 @@ def _is_in_scope(plan: CgroupPlan) -> bool:
 
 
 def _ensure_delegated(group: Path) -> None:
-    """Ensure that a group is not one that systemd keeps to itself, and stops when a program is out of memory.
+    """Check that systemd has delegated a group: it stops other units when a program runs out of memory.
 
     Raises:
-        CgroupsUnavailable: It is the group of a unit without Delegate=yes.
+        CgroupsUnavailable: The group belongs to a unit without Delegate=yes.
     """
     is_unit = group.suffix in _UNITS or group.is_mount()
     if not is_unit or not _SYSTEMD_RUNS.is_dir() or any(_has(group, mark) for mark in _MARKS):
         return
-    # A group that was delegated to a user is that user's. So are all of a user's manager, which can be asked.
+    # A user owns the groups that are delegated to it. It also owns all others of its manager, so we ask that.
     is_of_a_user = group.stat().st_uid != 0
     is_of_a_manager = any(parent.name.startswith(_USER_MANAGER) for parent in group.parents)
     if not is_of_a_user or (is_of_a_manager and not _systemd().is_delegated(group.name)):
@@ -225,7 +226,7 @@ def _ensure_delegated(group: Path) -> None:
 
 
 def _systemd() -> ModuleType:
-    # Most services need no D-Bus, and its library takes as long to load as many a program.
+    # Most services need no D-Bus, and its library is slow to load.
     from adapters.local_engine.sandbox import systemd_scope  # noqa: PLC0415 - as said above
 
     return systemd_scope
@@ -252,7 +253,7 @@ def _make_if_possible(own: Mapping[str, Path], controller: str, name: str) -> st
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the directories of engines that are gone, and kill the processes that outlived them."""
+    """Remove the directories of engines that have ended, and kill the processes that outlived them."""
     for directory in parent.glob(f"{PREFIX}*"):
         if _OURS.fullmatch(directory.name):
             in_use = directory / directory.stem if directory.suffix == _SCOPE else directory
@@ -262,7 +263,7 @@ def _sweep(parent: Path) -> None:
 
 
 def _make(directory: Path) -> None:
-    """Make a directory that others see to be in use; again if one of them removes it in between."""
+    """Make a directory and mark it as in use; retry if another process removes it in between."""
     for _ in range(_ATTEMPTS):
         directory.mkdir(exist_ok=True)
         with suppress(OSError):
@@ -272,7 +273,7 @@ def _make(directory: Path) -> None:
 
 
 def _hold(directory: Path) -> None:
-    """Have others see that a directory is in use, for as long as this process lives.
+    """Mark a directory as in use for as long as this process lives.
 
     Raises:
         OSError: Another process is about to remove it.
@@ -309,7 +310,7 @@ def _end_runs(directory: Path) -> None:
 
 
 def _own_directories(process: Path) -> Mapping[str, Path]:
-    """Return the directory of our cgroup by controller; with version 2 there is one, under ''."""
+    """Return the directories of our cgroup by controller; version 2 has a single one, under ''."""
     mounts = _mounts(process)
     own = {}
     for line in (process / "cgroup").read_text().splitlines():
@@ -318,13 +319,13 @@ def _own_directories(process: Path) -> Mapping[str, Path]:
             if controller in mounts:
                 root, mount = mounts[controller]
                 relative = os.path.relpath(path, root)
-                # A path outside of what is mounted here belongs to a parent that we cannot see.
+                # A path outside of the mounted subtree belongs to a parent that we cannot see.
                 own[controller] = mount if relative.startswith("..") else mount / relative
     return own
 
 
 def _mounts(process: Path) -> Mapping[str, tuple[str, Path]]:
-    """Return by controller which part of its hierarchy is mounted, and where (proc(5), mountinfo)."""
+    """Return the mounted subtree and the mount point of each controller's hierarchy (proc(5), mountinfo)."""
     found = {}
     for line in (process / "mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")

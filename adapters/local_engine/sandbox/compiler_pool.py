@@ -1,4 +1,4 @@
-"""Compilers that are started ahead, for their own start takes longer than their work."""
+"""Prewarmed compilers, for languages whose compiler takes longer to start than to compile."""
 
 import io
 import math
@@ -23,10 +23,10 @@ from domain.execution import Output
 from domain.limits import STANDARD_LIMITS
 
 _MIB = 1 << 20
-# A pipe takes so much without a reader. Larger programs are built in their own sandboxes.
+# The capacity of a pipe without a reader. Larger programs are built in their own sandboxes.
 _LARGEST_REQUEST = 65_536
-# Added to any status of the compiler's own: the program is at fault. A status from 128 on is a
-# signal's.
+# The harness adds this to the compiler's exit status when the program has errors. A status from 128 on means
+# a signal.
 _REFUSED = 64
 _SIGNALLED = 128
 _UNPACK = ("/bin/tar", "--extract", "--touch", "--file", ARCHIVE_PATH)
@@ -40,12 +40,12 @@ CaptureOutput = Callable[[int], CapturedOutput]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiler:
-    """A compiler that can be started ahead, and has an archive of its classes.
+    """A compiler that can be prewarmed, with a CDS archive of its classes.
 
     Attributes:
         language: The language of the programs that it compiles.
         title: Its name in the log.
-        sample: A file in this directory, whose compilation loads the classes that builds need.
+        sample: A file in this directory whose compilation loads the classes that builds need.
         make_archive: The command line that compiles the sample and writes the archive.
         harness: A program in this directory that runs the compiler: it reads the source from its stdin and
             writes the result to its stdout.
@@ -64,7 +64,7 @@ class PrewarmedCompiler(Prewarmed):
     """A compiler that waits for a program on its stdin.
 
     Args:
-        launcher: Starts it, in a sandbox as any program's.
+        launcher: Starts the compiler in an ordinary sandbox.
         program: The compiler.
         capture: Captures its output, up to a number of bytes.
     """
@@ -79,7 +79,7 @@ class PrewarmedCompiler(Prewarmed):
             finally:
                 os.close(reader)
             connection.wait_for(Status.READY)
-            connection.control_socket.send(START)  # a compiler is no program of a caller's
+            connection.control_socket.send(START)  # a compiler's start is not recorded
             super().__init__(connection, stack)
 
     @contextmanager
@@ -87,8 +87,8 @@ class PrewarmedCompiler(Prewarmed):
         """Compile a program.
 
         Yields:
-            The program, which has only to be unpacked where it runs, or all to build if the compiler did not
-            come to its end; or why it cannot be built.
+            The program, whose build only unpacks the compiled files; the program with its original build if
+            the compiler failed; or the outcome if the program cannot be built.
         """
         with ExitStack() as built:
             with closing(self):
@@ -96,7 +96,7 @@ class PrewarmedCompiler(Prewarmed):
             yield outcome
 
     def _start(self, program: Program) -> bool:
-        """Give it the program, and the time for its build; return whether that was possible."""
+        """Send the program and the limits of its build to the compiler; return whether that was possible."""
         with suppress(BrokenPipeError, ConnectionResetError), self._stdin:
             self.connection.control_socket.send(build_limits(program).encode())
             self._stdin.write(_request(program))
@@ -130,14 +130,15 @@ class PrewarmedCompiler(Prewarmed):
 
 
 class CompilerRecipe(PrewarmRecipe[PrewarmedCompiler]):
-    """A compiler that waits for the next program. Each compiles one only.
+    """Makes prewarmed compilers, each of which compiles one program.
 
     Args:
         compiler: The compiler.
-        archive: The archive of its classes, without which it is not started ahead.
-        launcher: Starts it.
+        archive: The CDS archive of its classes; no compiler is started before this exists.
+        launcher: Starts the compiler.
         capture: Captures its output, up to a number of bytes.
-        cpu_time_ms: A program whose build may use less processor time is built in its own sandbox.
+        cpu_time_ms: The usual limit of a build's processor time. Programs with a lower limit are built in
+            their own sandboxes.
     """
 
     idle_s = _IDLE_S
@@ -167,7 +168,7 @@ class CompilerRecipe(PrewarmRecipe[PrewarmedCompiler]):
         )
 
     def prepare(self) -> PrewarmedCompiler | None:
-        """Start a compiler, if there is an archive to start it with."""
+        """Start a compiler if its CDS archive exists."""
         with self._archive.opened() as archive:
             if archive is None:
                 return None
@@ -175,7 +176,7 @@ class CompilerRecipe(PrewarmRecipe[PrewarmedCompiler]):
             return PrewarmedCompiler(self._launcher, program, self._capture)
 
     def serves(self, program: Program) -> bool:
-        """Whether a program is small enough, and allows its build the usual processor time."""
+        """Whether a program is a single, small file whose build may use the usual processor time."""
         return (
             program.language == self._language
             and program.files is None
@@ -189,7 +190,7 @@ def _request(program: Program) -> bytes:
 
 
 def _refusal(event: RunEvent, output: CapturedOutput, program: Program, monitor: RunMonitor) -> Outcome:
-    """Return the outcome that it would have had if the compiler had run in the program's sandbox."""
+    """Return the same outcome as if the compiler had run in the program's sandbox."""
     output.stdout.file.close()
     output.build.file.close()
     result = classify(

@@ -1,4 +1,4 @@
-"""Files without a name, and the safe removal of trees that a program has made."""
+"""Files in memory, and the safe removal of directories that a program has written to."""
 
 import errno
 import fcntl
@@ -20,7 +20,7 @@ def memory_file(name: str) -> Iterator[int]:
     """Open an empty file in memory.
 
     Args:
-        name: As /proc shows it.
+        name: The name that /proc shows.
     """
     descriptor = new_memory_file(name)
     try:
@@ -30,7 +30,7 @@ def memory_file(name: str) -> Iterator[int]:
 
 
 def fill(descriptor: int, content: bytes) -> None:
-    """Write all of a file in memory, so that it stands at its start and cannot be changed any more."""
+    """Write the content of a file in memory and seal it. The file stays positioned at its start."""
     os.truncate(descriptor, len(content))
     written = 0
     with memoryview(content) as view:
@@ -40,12 +40,12 @@ def fill(descriptor: int, content: bytes) -> None:
 
 
 def seal(descriptor: int) -> None:
-    """Keep a file in memory from being changed any more, by all processes that have it."""
+    """Make a file in memory immutable for all processes."""
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
 
 def append(descriptor: int, content: bytes) -> None:
-    """Write at the place where a file stands, all of it."""
+    """Write all of the content at the current position of a file."""
     with memoryview(content) as view:
         written = 0
         while written < len(content):
@@ -53,19 +53,19 @@ def append(descriptor: int, content: bytes) -> None:
 
 
 def append_file(descriptor: int, source: int) -> None:
-    """Copy all of another file, wherever that stands, to the place where a file stands."""
+    """Copy the whole source, regardless of its position, to the current position of a file."""
     offset, end = 0, os.fstat(source).st_size
     while offset < end:
         offset += os.sendfile(descriptor, source, offset, end - offset)
 
 
 def read_all(descriptor: int) -> bytes:
-    """Return all of a file, wherever it stands."""
+    """Return the whole content of a file, regardless of its position."""
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
 def pieces_of(descriptor: int) -> Iterator[bytes]:
-    """Yield all of a file, wherever it stands, piece by piece."""
+    """Yield the whole content of a file in pieces, regardless of its position."""
     offset = 0
     while piece := os.pread(descriptor, _PIECE_BYTES, offset):
         offset += len(piece)
@@ -74,11 +74,11 @@ def pieces_of(descriptor: int) -> Iterator[bytes]:
 
 @contextmanager
 def sealed_file(name: str, content: bytes) -> Iterator[int]:
-    """Open a file in memory that stands at its start and cannot be changed.
+    """Open an immutable file in memory, positioned at its start.
 
     Args:
-        name: As /proc shows it.
-        content: All of it.
+        name: The name that /proc shows.
+        content: The whole content.
     """
     with memory_file(name) as descriptor:
         fill(descriptor, content)
@@ -86,7 +86,7 @@ def sealed_file(name: str, content: bytes) -> Iterator[int]:
 
 
 def sealed_copy(source: IO[bytes]) -> int:
-    """Copy a file into one in memory that cannot be changed. The caller closes the descriptor."""
+    """Copy a file to an immutable file in memory. The caller closes the descriptor."""
     descriptor = new_memory_file("copy")
     with os.fdopen(descriptor, "wb", closefd=False) as copy:
         shutil.copyfileobj(source, copy)
@@ -96,7 +96,7 @@ def sealed_copy(source: IO[bytes]) -> int:
 
 
 def write_executable(path: Path, content: bytes) -> None:
-    """Write a file that everybody may run, as a whole or not at all; not if it is there already."""
+    """Write a file that every user may run, atomically, unless it exists with this content."""
     if path.exists() and path.read_bytes() == content:
         return
     descriptor, unfinished = tempfile.mkstemp(dir=path.parent)
@@ -107,19 +107,19 @@ def write_executable(path: Path, content: bytes) -> None:
 
 
 def new_memory_file(name: str) -> int:
-    """Open an empty file in memory, which the caller closes."""
+    """Open an empty file in memory. The caller closes the descriptor."""
     return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
 
 def lock_directory(path: Path | str, *, parent: int | None = None) -> int:
-    """Open a directory and lock it, for as long as the returned descriptor is open.
+    """Open a directory and lock it for as long as the returned descriptor is open.
 
     Args:
-        path: Its path, or its name in `parent`. A symbolic link is refused.
+        path: The path of the directory, or its name in `parent`. A symbolic link is refused.
         parent: The descriptor of a directory.
 
     Raises:
-        OSError: Another process holds its lock, or there is no such directory.
+        OSError: Another process holds the lock, or there is no such directory.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _DIRECTORY, dir_fd=parent)
     try:
@@ -131,14 +131,14 @@ def lock_directory(path: Path | str, *, parent: int | None = None) -> int:
 
 
 def remove_tree(parent: int, name: str) -> None:
-    """Remove a directory and all that a program has put there.
+    """Remove a directory with everything that a program has written to it.
 
-    Goes by directory descriptors and follows no link. A directory inside is moved up before it is looked
-    into, so that neither the depth of the tree nor its modes matter.
+    Works on directory descriptors and follows no link. Each subdirectory is moved to `parent` before it is
+    read, so any depth and any modes work.
 
     Args:
-        parent: A descriptor of the directory that `name` is in. Names beginning with `name` are taken.
-        name: The directory to remove.
+        parent: A descriptor of the parent directory, where all names that begin with `name` are reserved.
+        name: The name of the directory.
     """
     pending = [name]
     moved = 0
@@ -166,10 +166,10 @@ def remove_tree(parent: int, name: str) -> None:
 
 
 def open_unlocked(parent: int, name: str) -> int:
-    """Open a directory after giving its owner all rights to it."""
+    """Open a directory after giving its owner all permissions."""
     path = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=parent)
     try:
-        Path(f"/proc/self/fd/{path}").chmod(0o700)  # chmod(2) has no form that follows no link
+        Path(f"/proc/self/fd/{path}").chmod(0o700)  # chmod(2) always follows links
     finally:
         os.close(path)
     return os.open(name, os.O_RDONLY | _DIRECTORY, dir_fd=parent)

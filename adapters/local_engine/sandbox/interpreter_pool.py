@@ -1,4 +1,4 @@
-"""Interpreters that are started ahead: each waits at its start, in a sandbox of its own, for one program."""
+"""Prewarmed interpreters: each waits in its own sandbox for one program."""
 
 import math
 from collections.abc import Callable
@@ -28,15 +28,15 @@ LimitsOf = Callable[[Program], ResourceLimits]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreloadHook:
-    """The module by which an interpreter waits for its program.
+    """The module that makes an interpreter wait for its program.
 
-    The interpreter runs it at its start, before it looks for the program.
+    The interpreter runs the hook when it starts, before it opens the program.
 
     Attributes:
-        found_by: The variable that leads the interpreter there.
-        value: The variable's value; {hooks} stands for the directory of the hooks that all programs see.
-        file: A module in preload/ in place of such a hook, which removes itself with its directory, which the
-            variable then has.
+        found_by: The environment variable that makes the interpreter load the hook.
+        value: The value of the variable; {hooks} stands for the directory of hooks that all programs see.
+        file: A module of preload/ to use instead. It is copied to a directory that the variable is set to,
+            and removes itself with that directory.
         idle_s: Seconds for which interpreters are kept ready after the last program of their language.
     """
 
@@ -47,15 +47,15 @@ class PreloadHook:
 
 
 class PrewarmedInterpreter(Prewarmed):
-    """An interpreter that waits.
+    """An interpreter that waits for a program.
 
     Args:
-        launcher: Starts it.
+        launcher: Starts the interpreter.
         program: The interpreter with its hook.
-        limits_of: The limits of a program, as the supervisor takes them.
+        limits_of: Returns the limits of a program for the supervisor.
 
     Raises:
-        OSError: It did not become ready; the reason is the last line of its stderr.
+        OSError: The interpreter did not become ready; the message is the last line of its stderr.
     """
 
     def __init__(self, launcher: Launcher, program: Program, limits_of: LimitsOf) -> None:
@@ -69,9 +69,9 @@ class PrewarmedInterpreter(Prewarmed):
             super().__init__(connection, stack)
 
     def start(self, program: Program, monitor: RunMonitor) -> bool:
-        """Give it its program, which starts unless it has been cancelled; return whether that was possible.
+        """Send the program, which starts unless it was cancelled; return whether that was possible.
 
-        The event `READY` follows, unless the sandbox breaks down at this moment.
+        The event `READY` follows, unless the sandbox fails meanwhile.
         """
         words = [str(len(program.arguments)), *program.arguments]
         fill(self._job, b"".join(word.encode() + b"\0" for word in words) + program.code)
@@ -80,14 +80,14 @@ class PrewarmedInterpreter(Prewarmed):
 
 
 class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
-    """The interpreter of a language.
+    """Makes prewarmed interpreters of a language.
 
     Args:
-        title: The language.
-        usual: A program with the command line, environment and limits of most.
-        hook: Makes it wait.
-        launcher: Starts it.
-        limits_of: The limits of a program, as the supervisor takes them.
+        title: The title of the language.
+        usual: A program with the usual command line, environment and limits.
+        hook: Makes the interpreter wait.
+        launcher: Starts the interpreter.
+        limits_of: Returns the limits of a program for the supervisor.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
         return PrewarmedInterpreter(self._launcher, self._waiting(), self._limits_of)
 
     def serves(self, program: Program) -> bool:
-        """An interpreter reads its environment when it starts, and a file system keeps its size."""
+        """Whether a program differs from the usual one only in values that can be set after the start."""
         return _fixed_at_start(program) == _fixed_at_start(self._usual)
 
     def _waiting(self) -> Program:
-        """Turn the usual program into its interpreter, which waits until the program is there."""
+        """Return the usual program with the hook in place of its code."""
         hook = self._hook
         usual = replace(self._usual, rlimits={}, is_prewarmed=True, reports_usage=True)
         if not hook.file:

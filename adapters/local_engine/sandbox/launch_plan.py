@@ -1,11 +1,11 @@
-"""The plan of a start: a table of system calls, by which the reaper makes a program's sandbox itself.
+"""Launch plans: a plan is a table of system calls with which the reaper makes a program's sandbox.
 
-It makes the same namespaces, mounts, limits and filter as bubblewrap and the launch script make one after the
-other, without their start: loaders, libraries, a shell. A call that does not return what is
-expected of it ends the start, with the call's words on stderr; so a program that runs has all of it.
+The sandbox has the same namespaces, mounts, limits and filter as one made by bubblewrap and the launch
+script, but no loader, library or shell has to start. A call with an unexpected result ends the start and
+writes the purpose of the call to stderr, so every program that runs has the complete sandbox.
 
-The supervisor puts the maps of user ids into the plan, for it knows the program's user, and opens the
-entrances of the control groups.
+The supervisor fills in the user id maps, because it knows the program's user, and opens the entrances of the
+control groups.
 """
 
 import os
@@ -38,15 +38,16 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     Status,
 )
 
-# As in the reaper's source: the place of the plan in its memory; that of the maps and of the program's frame
-# in it; a call: its number, the expected result, six arguments, the address of its words, their length.
+# These agree with the source of the reaper: the address of the plan; its header with the user id maps and the
+# address of the program's frame; a call with its number, the expected result, six arguments, and the address
+# and length of its message.
 PLAN_ADDRESS = 0x10000000
 _HEADER = struct.Struct(f"<{2 * MAP_BYTES}xQ56x")
 _CALL = struct.Struct("<qq6QQQ")
 _ARGUMENTS = 6
-# The place of the data behind the calls.
+# The offset of the data, which follows the calls.
 _DATA = 1 << 15
-# Turns of the reaper, not calls: it forks, and the child goes on; it becomes the parent of the program.
+# Steps of the reaper that are not calls: fork and continue in the child; become the parent of the program.
 _FORK, _BECOME_REAPER = -1, -2
 
 # arch/x86/entry/syscalls/syscall_64.tbl
@@ -88,55 +89,55 @@ _O_WRONLY = 1
 _MNT_DETACH = 2
 _SIGKILL = 9
 _LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
-# The first free descriptor once the plan's own is closed.
+# The first free descriptor after the plan is closed.
 _FREE = PLAN_DESCRIPTOR
 _HOST_NAME = b"box"
-# Of a step of a filter.
+# The size of an instruction of a seccomp filter.
 _STEP_BYTES = 8
-# That of the supervisor, and of programs.
+# The umask of the supervisor, and the umask of programs.
 _UMASK, _USUAL_UMASK = 0o077, 0o022
 _WORD_BYTES = 8
 
 
 def is_known(machine: str = platform.machine()) -> bool:
-    """Whether the reaper of an architecture carries out plans."""
+    """Whether the reaper of an architecture can execute plans."""
     return machine == _MACHINE
 
 
 class _Plan:
-    """Calls, and the data that they point to."""
+    """A plan under construction: calls, and the data that they point to."""
 
     def __init__(self) -> None:
         self._calls = bytearray()
         self._data = bytearray()
 
     def keep(self, content: bytes) -> int:
-        """Put some bytes into the plan, and return their address."""
+        """Add bytes to the data; return their address."""
         address = PLAN_ADDRESS + _DATA + len(self._data)
         self._data += content + bytes(-len(content) % _WORD_BYTES)
         return address
 
     def keep_text(self, text: str) -> int:
-        """Put a string into the plan, and return its address."""
+        """Add a string to the data; return its address."""
         return self.keep(text.encode() + b"\0")
 
     def call(self, purpose: str, name: str, *arguments: int, expected: int = 0) -> None:
         """Add a call.
 
         Args:
-            purpose: Words for a failure.
-            name: The call's name.
-            arguments: Numbers, or addresses.
-            expected: The result without which the start fails.
+            purpose: The purpose of the call, for the message of a failure.
+            name: The name of the call.
+            arguments: Numbers or addresses.
+            expected: The expected result; with any other, the start fails.
         """
         self._add(_NUMBERS[name], expected, arguments, f"the kernel refused to {purpose}\n")
 
     def turn(self, number: int) -> None:
-        """Add a turn of the reaper."""
+        """Add a step of the reaper that is not a call."""
         self._add(number, 0, (), "")
 
     def write(self, path: str, address: int, size: int) -> None:
-        """Add the calls that write to a file of the kernel's."""
+        """Add the calls that write to a file of the kernel."""
         purpose = f"write to {path}"
         self.call(purpose, "openat", _AT_FDCWD, self.keep_text(path), _O_WRONLY, expected=_FREE)
         self.call(purpose, "write", _FREE, address, size, expected=size)
@@ -148,7 +149,7 @@ class _Plan:
         self.call(f"mount {target}", "mount", *texts, flags, 0)
 
     def packed(self, argv: Sequence[str], env: Mapping[str, str]) -> bytes:
-        """Return the whole plan, which ends with a program, as the kernel hands it to one."""
+        """Return the plan, with the frame of arguments and environment that the program starts with."""
         argv_at = [self.keep_text(text) for text in argv]
         env_at = [self.keep_text(f"{name}={value}") for name, value in env.items()]
         words = (len(argv), *argv_at, 0, *env_at, 0)
@@ -175,17 +176,17 @@ def plan(
     is_proc_read_only: bool,
     nice: int | None,
 ) -> bytes:
-    """Write the plan of a program's start, but for the maps of its user ids.
+    """Return the launch plan of a program, without the user id maps.
 
     Args:
-        argv: The program's command line; the first is an absolute path, or one from its directory.
-        env: Its whole environment.
-        rlimits: Its limits.
+        argv: The command line, whose first word is a path, absolute or relative to the program's directory.
+        env: The whole environment.
+        rlimits: The limits.
         covered: Files and directories of /proc, and the empty ones that cover them.
-        seccomp: The filter of its system calls.
-        groups: The number of its control groups.
-        is_proc_read_only: Whether it may write to nothing in /proc.
-        nice: Its nice value; None for that of its supervisor.
+        seccomp: The filter of system calls.
+        groups: The number of control groups.
+        is_proc_read_only: Whether /proc is read-only.
+        nice: The nice value; None for the supervisor's.
     """
     made = _Plan()
     _add_namespaces(made)
@@ -201,7 +202,7 @@ def plan(
     made.call("be kept from its program", "prctl", _PR_SET_DUMPABLE, 0)
     filter_at = made.keep(struct.pack("<H6xQ", len(seccomp) // _STEP_BYTES, made.keep(seccomp)))
     made.call("filter its system calls", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_at)
-    # Once all is in force: a failure after it would be the program's.
+    # Ready is reported once everything is in force: from now on, a failure is the program's.
     line = f"{Status.READY.line}\n".encode()
     made.call(
         "report that it is ready", "write", STATUS_DESCRIPTOR, made.keep(line), len(line), expected=len(line)
@@ -213,7 +214,7 @@ def plan(
 def _add_namespaces(made: _Plan) -> None:
     made.call("close the plan", "close", PLAN_DESCRIPTOR)
     made.call("end with its supervisor", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
-    # The files of /proc about a process that cannot be read are root's.
+    # Root owns the files in /proc of a process that is not dumpable.
     made.call("own its files of /proc", "prctl", _PR_SET_DUMPABLE, 1)
     made.call("give up new privileges", "prctl", _PR_SET_NO_NEW_PRIVS, 1)
     made.call("make namespaces", "unshare", _NAMESPACES)
@@ -231,9 +232,9 @@ def _add_loopback(made: _Plan) -> None:
 
 
 def _add_root(made: _Plan, covered: Sequence[tuple[str, str]], proc_flags: int) -> None:
-    """Make the program's files the only ones.
+    """Add the calls that make the program's root filesystem the only one.
 
-    The mounts that the supervisor made are locked here, one by one; a copy of them all can become the root.
+    In the new namespaces, each mount of the supervisor's is locked, but a recursive copy can become the root.
     """
     made.mount(None, "/", None, MS_REC | MS_PRIVATE)
     made.mount(BOX, BOX, None, MS_BIND | MS_REC)

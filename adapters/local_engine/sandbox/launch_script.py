@@ -1,7 +1,7 @@
-"""The shell script between a spawn request and a program: it limits itself, builds, and becomes the program.
+"""The launch script: a shell script that sets its limits, builds the program, and becomes the program.
 
-They are made of our own table's words. The program's command line follows as the script's arguments, which no
-shell reads as its own.
+The script consists of words of our own table. The program's command line is passed as arguments of the
+script, which the shell does not interpret.
 """
 
 import resource
@@ -18,30 +18,31 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     Status,
 )
 
-# Where a build finds the archive of its compiler's classes, or what has been compiled.
+# Here a build finds the CDS archive of its compiler, or the files that a prewarmed compiler has compiled.
 ARCHIVE_DESCRIPTOR = 8
 ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
-# The output of a build, which is not the program's.
+# The output of a build, which is separate from the program's.
 BUILD_OUTPUT_DESCRIPTOR = 9
 
-# A shell script that exports secrets. The other descriptors are bubblewrap's own.
+# A shell script that exports secrets. The descriptors between are bubblewrap's.
 SECRETS_DESCRIPTOR = 13
 _SHELL = "/bin/sh"
-# What becomes a program with the secrets in its environment.
+# Becomes the program with the secrets in its environment.
 SECRETS_COMMAND = (_SHELL, "-c", f'. /proc/self/fd/{SECRETS_DESCRIPTOR} && exec "$@"', "sh")
-# The usual mode of files, for programs: the supervisor's own umask keeps its files from other users.
+# The usual umask, for programs. The supervisor has a stricter one, which keeps its files from other users.
 _USUAL_MODES = "umask 022"
 
 
 def option_of_processes(shell: Path) -> str:
-    """Return the name of the limit of processes in a shell's `ulimit`: for bash, "p" is the size of pipes."""
+    """Return the option of a shell's `ulimit` for the number of processes: in bash, "p" is the pipe size."""
     return "u" if shell.resolve().name == "bash" else "p"
 
 
-# Processes that a build leaves would count as the program's. A shell that is the first process kills all
-# others, and waits for them while it waits for a process of its own.
+# Processes that a build leaves behind would count as the program's. If the shell is the first process, it
+# kills all others, and reaps them while it waits for a subshell.
 _END_OF_BUILD = "[ $$ != 1 ] || while kill -s KILL -- -1 2>/dev/null; do (:); done"
-# What `ulimit` calls a limit, and how many of the limit's units make one of its own (dash(1), bash(1)).
+# The option of `ulimit` for each limit, and how many of the limit's units are one of ulimit's (dash(1),
+# bash(1)).
 ULIMITS = {
     "CPU": ("t", 1),
     "AS": ("v", 1024),
@@ -63,20 +64,20 @@ def launch_script(
     groups: int = 0,
     reaper: str | None = None,
 ) -> list[str]:
-    """Write a command line that builds, reports that it is ready, and becomes the program at the start.
+    """Return a command line that builds, reports READY, waits for the start and becomes the program.
 
-    A status that cannot be reported ends it: a program whose supervisor is gone before the start never runs.
+    The script ends if it cannot report a status, so a program whose supervisor has ended never runs.
 
     Args:
         build: The compiler's command line; empty if there is nothing to build.
         run: The program's command line.
-        rlimits: The program's limits.
-        build_rlimits: The build's. They hold in a subshell: a hard limit cannot be raised again, and the
-            program's may be higher.
-        variables: The program's environment beside that of its build and of the shell.
+        rlimits: The limits of the program.
+        build_rlimits: The limits of the build. They are set in a subshell, because a hard limit cannot be
+            raised again and the program's may be higher.
+        variables: The variables of the program that its build and the shell do not have.
         groups: The number of control groups to join.
-        reaper: The path of the reaper, if there is one: the program's parent, and the first process of a
-            process namespace.
+        reaper: The path of the reaper, if there is one. It is the program's parent, and the first process of
+            a process namespace.
     """
     lines = [*_joined(groups), _USUAL_MODES]
     if build:
@@ -99,20 +100,20 @@ def launch_script(
 
 
 def secrets_script(secrets: Mapping[str, str]) -> bytes:
-    """Write the script that exports secrets: for a file in memory, for others can list command lines."""
+    """Return the script that exports secrets. It is kept in memory, because others can list command lines."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in secrets.items()).encode()
 
 
 def prewarm_script(
     run: Sequence[str], rlimits: Rlimits, *, groups: int = 0, reaper: str | None = None
 ) -> list[str]:
-    """Write the command line of a program whose preload hook reports its status and waits for a job."""
+    """Return the command line of a program whose preload hook reports its status and waits for a job."""
     hook = f"exec {HOOK_STATUS_DESCRIPTOR}>&{STATUS_DESCRIPTOR}"
     return _command_line([*_joined(groups), _USUAL_MODES, *_limited(rlimits), hook], run, reaper)
 
 
 def attainable(rlimits: Rlimits) -> Rlimits:
-    """Return limits of which none is above that in force, which only root may raise."""
+    """Return the limits, lowered to the hard limits in force, which only root may raise."""
     return {name: _attainable(getattr(resource, f"RLIMIT_{name}"), *pair) for name, pair in rlimits.items()}
 
 

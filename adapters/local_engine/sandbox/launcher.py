@@ -1,4 +1,4 @@
-"""From a program to our ends of its run."""
+"""The launch of a program, and the service's connection to its run."""
 
 import os
 import select
@@ -24,14 +24,14 @@ _READY_WITHIN_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Our ends of a run.
+    """The service's connection to a run.
 
     Attributes:
-        control_socket: The run's; closing it kills the program.
-        stdout: The pipe from the program.
-        stderr: The same for the other stream.
+        control_socket: The control socket of the run; closing it kills the program.
+        stdout: The pipe from the program's stdout.
+        stderr: The pipe from the program's stderr.
         build_output: The pipe from the build; None if there is nothing to build.
-        received: The descriptors that events brought, closed with the connection.
+        received: The descriptors received with events, which are closed with the connection.
     """
 
     control_socket: socket.socket
@@ -50,10 +50,10 @@ class Connection:
         return RunEvent.decode(data) if data else None
 
     def wait_for(self, status: Status) -> None:
-        """Wait for the first event of a run that is started ahead.
+        """Wait for the first event of a prewarmed run.
 
         Raises:
-            OSError: It is another one; the message is the last line of stderr.
+            OSError: The event has another status; the message is the last line of stderr.
         """
         self.control_socket.settimeout(_READY_WITHIN_S)
         event = self.next_event()
@@ -66,14 +66,14 @@ class Connection:
             raise ChildProcessError(0, written.splitlines()[-1] if written else "it ended")
 
     def is_quiet(self) -> bool:
-        """Whether there is no event that has not been taken."""
+        """Whether no event is waiting to be read."""
         poll = select.poll()
         poll.register(self.control_socket, select.POLLIN)
         return not poll.poll(0)
 
 
 class Launcher:
-    """Starts programs in isolation, by the supervisor."""
+    """Has the supervisor start programs in isolation."""
 
     def __init__(self, supervisor: SupervisorProcess, isolation: Isolation) -> None:
         self._supervisor = supervisor
@@ -81,14 +81,14 @@ class Launcher:
 
     @contextmanager
     def launched(self, program: Program, stdin: int) -> Iterator[Connection]:
-        """Start a program. The processes that are left at the end of the context are killed.
+        """Start a program. When the context ends, its remaining processes are killed.
 
         Args:
             program: The program.
-            stdin: A descriptor, which stays the caller's.
+            stdin: A descriptor, which the caller closes.
 
         Raises:
-            OSError: It cannot be started.
+            OSError: The program cannot be started.
         """
         with ExitStack() as ours, ExitStack() as theirs:
             launch = ours.enter_context(self._isolation.prepare(program))

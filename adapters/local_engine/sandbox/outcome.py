@@ -1,4 +1,4 @@
-"""From the observation of a program to the outcome of its run."""
+"""The outcome of a run, derived from the observation of its program."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
 _MIB = 1 << 20
-# What C libraries, runtimes and common tools say of a network that they do not reach.
+# Messages of C libraries, runtimes and common tools about an unreachable network.
 _NO_NETWORK = (
     "Network is unreachable",
     "Temporary failure in name resolution",
@@ -28,10 +28,10 @@ _NO_NETWORK = (
     "dial tcp: lookup",
     "php_network_getaddresses",
 )
-# A build that was cut had less of its time on a processor than this: others had the machine.
+# If a build reached its time limit with a smaller share of processor time, a busy machine slowed it down.
 _BUSY_SHARE = 0.5
-# The share of a program's time in which tasks waited for a processor that makes a busy machine, and the
-# shortest time of which that is a statement.
+# A machine is busy if tasks waited for a processor during at least this share of a run. The share is only
+# meaningful for runs of at least this duration.
 _BUSY_PRESSURE = 0.25
 _LEAST_OF_PRESSURE_MS = 100
 
@@ -42,14 +42,15 @@ class Observation:
 
     Attributes:
         output_bytes: The size of both streams.
-        build_output_bytes: The size of its build's output.
-        build_spent_ms: The time that a build took before this one went on with it.
-        cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
-        compile_output: The messages of the build; None if there was none.
-        is_offline: Whether it was kept from the network.
-        out_of_memory: The phrases of its runtime on stderr when it has no more memory.
-        refused_from_mb: The memory from which on its runtime, or a full address space, may refuse more; None
-            if only its control group does, which ends it.
+        build_output_bytes: The size of the build's output.
+        build_spent_ms: The time that an earlier attempt at the build took.
+        cancelled_after_ms: The time from the cancellation to the end of the last process; None if the run was
+            not cancelled.
+        compile_output: The messages of the build; None if there was no build.
+        is_offline: Whether the program had no network.
+        out_of_memory: The phrases with which the runtime reports on stderr that it is out of memory.
+        refused_from_mb: The memory usage from which on the runtime or RLIMIT_AS may refuse more memory; None
+            if only the control group limits it, which kills the program.
     """
 
     event: RunEvent
@@ -67,17 +68,17 @@ class Observation:
 
     @property
     def is_build_at_fault(self) -> bool:
-        """Whether there is no program to run, for its build failed."""
+        """Whether the build failed, so that there is no program to run."""
         return self.event.in_build and not self.event.was_ready
 
     @property
     def memory_mb(self) -> int:
-        """The measured peak, rounded up: of all processes together, or of the largest one."""
+        """The measured peak, rounded up: the larger one of all processes together and of the largest one."""
         return -(-max(self.event.memory_kb, self.event.tree_memory_kb) // 1024)
 
     @property
     def pressure(self) -> float:
-        """The share of its time in which some task of the machine waited for a processor; 0.0 if unknown."""
+        """The share of the run in which some task of the machine waited for a processor; 0.0 if unknown."""
         event = self.event
         if not event.was_ready or event.waited_ms is None or event.wall_ms < _LEAST_OF_PRESSURE_MS:
             return 0.0
@@ -85,7 +86,7 @@ class Observation:
 
     @property
     def lacked_memory(self) -> bool:
-        """Whether its runtime reported that it was out of memory: a claim, for anyone can write so."""
+        """Whether stderr reports that the runtime was out of memory, which any program can write."""
         return self.event.exit_code != 0 and says(self.stderr.text, self.out_of_memory)
 
 
@@ -94,9 +95,9 @@ class Outcome:
     """The end of a run, with all that the program wrote.
 
     Attributes:
-        stdout: The whole stream, to be read from its start; None if the program was not started.
-        stderr: The same for the other stream.
-        collected: The files that it wrote and that are wanted; None if none are.
+        stdout: The whole stream, positioned at its start; None if the program was not started.
+        stderr: The same for stderr.
+        collected: The wanted files that the program wrote; None if none are wanted.
     """
 
     result: ExecutionResult
@@ -107,7 +108,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The cause of a program's end, also in words for people."""
+    """The cause of a program's end, with a message for people."""
 
     status: JobStatus
     reason: Reason | None
@@ -116,7 +117,7 @@ class Cause:
 
 
 def classify(seen: Observation) -> ExecutionResult:
-    """Return the result of an execution: the first rule that applies has the cause."""
+    """Return the result of an execution. The first rule that applies determines the cause."""
     cause = next(cause for rule in _RULES if (cause := rule(seen)) is not None)
     event = seen.event
     is_cut = cause.reason is Reason.BUILD_LIMIT  # there was no program to have an exit code
@@ -136,16 +137,16 @@ def classify(seen: Observation) -> ExecutionResult:
 
 
 def _notes(seen: Observation) -> tuple[Note, ...]:
-    """Return the notes of a program that did not reach the network, by its output, or had to wait."""
+    """Return the notes on a missing network, judged by the output, and on a busy machine."""
     missed = seen.is_offline and any(says(each.text, _NO_NETWORK) for each in (seen.stderr, seen.stdout))
     noted = {Note.NO_NETWORK: missed, Note.MACHINE_BUSY: seen.pressure >= _BUSY_PRESSURE}
     return tuple(note for note, applies in noted.items() if applies)
 
 
 def refuse(program: Program) -> ExecutionResult | None:
-    """Return the result of a program that is itself larger than its files may be; None if it may start.
+    """Return the result of a program whose code exceeds its file size limit; None if the program may start.
 
-    A compiler's files have a limit of their own.
+    Programs with a build are not checked, because a compiler's files have their own limit.
     """
     size, allowed = len(program.code), program.limits.file_size_mb
     if program.build or size <= allowed * _MIB:
@@ -254,7 +255,7 @@ def _wall_time(seen: Observation) -> Cause | None:
 
 def _cpu_time(seen: Observation) -> Cause | None:
     used, allowed = seen.event.cpu_ms, seen.limits.cpu_time_ms
-    was_ended = seen.event.signal == signal.SIGXCPU and used >= allowed  # any program can send that signal
+    was_ended = seen.event.signal == signal.SIGXCPU and used >= allowed  # any program can send this signal
     if seen.event.limit != "cpu_time_ms" and not was_ended:
         return None
     return _failed(
@@ -288,7 +289,7 @@ def _signal(seen: Observation) -> Cause | None:
         return None
     name = _signal_name(number)
     ended = text("outcomes.signal", signal=name)
-    if number == signal.SIGXFSZ:  # the kernel counts no such ends, and any program can send that signal
+    if number == signal.SIGXFSZ:  # not counted by the kernel, and any program can send this signal
         ended = text("outcomes.file_size_signal", signal=name, allowed=seen.limits.file_size_mb)
     return _failed(Reason.SIGNAL, _with_claim_of_memory(seen, ended))
 
@@ -307,7 +308,7 @@ def _both(first: Text, second: Text | str) -> Text:
 def _signal_name(number: int) -> Text | str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # real-time signals have numbers only
+    except ValueError:  # real-time signals have no names
         return text("outcomes.signal_number", number=number)
 
 

@@ -1,4 +1,4 @@
-"""Commands of the service's own, beside programs: they end with the service, however that ends."""
+"""The service's own commands, which end with the service, even if that is killed."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from adapters.local_engine.sandbox.program import SYSTEM_PATH
 
 
 class OwnCommands:
-    """Runs commands of the service's own tables, any number at once, until it is stopped."""
+    """Runs commands of the service's own tables, any number at once, until `stop` is called."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -20,7 +20,7 @@ class OwnCommands:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether no more commands are run."""
+        """Whether `stop` was called."""
         return self._is_stopped
 
     def run(
@@ -32,19 +32,19 @@ class OwnCommands:
         cwd: Path | None = None,
         nice: int | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command with no input, and return its exit status and all of its output.
+        """Run a command without input; return its exit status and all of its output.
 
         Args:
             command: The command line.
-            timeout_s: The time after which it is killed, in seconds.
-            env: Its environment.
-            cwd: Its working directory, if it is not the service's.
-            nice: How much other processes come before it (nice(2)), if that is not as for the service.
+            timeout_s: The time after which the command is killed, in seconds.
+            env: The environment of the command.
+            cwd: The working directory; None for the service's.
+            nice: The nice value; None for the service's.
 
         Raises:
-            InterruptedError: This was stopped before.
+            InterruptedError: `stop` was called before.
             OSError: The command cannot be started.
-            subprocess.TimeoutExpired: It took too long.
+            subprocess.TimeoutExpired: The command took too long.
         """
         setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
         ends_with_us = [] if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--"]
@@ -72,7 +72,7 @@ class OwnCommands:
         return subprocess.CompletedProcess(command, process.returncode, output)
 
     def stop(self) -> None:
-        """Kill the commands that run, and start no other one; their callers see them end."""
+        """Kill the running commands and start no more. The calls of `run` return."""
         with self._lock:
             self._is_stopped = True
             for process in self._running:

@@ -1,6 +1,6 @@
 """Phrases in the output of programs.
 
-They are plain words: a regular expression may take any time over a text that was made for it.
+Phrases are plain words, because a regular expression may take very long for a text that was made for it.
 """
 
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ _END = "\n"
 
 
 def says(text: str, phrases: Iterable[str]) -> bool:
-    """Whether a line of a text has one of the phrases.
+    """Whether a line of a text contains one of the phrases.
 
     Args:
         text: Any text; the time is linear in its length.
-        phrases: Words that stand in a line as they are. Between some there may be ` * `, which stands for
-            anything; a `^` before the first stands for the beginning of the line.
+        phrases: Literal words. Between words, ` * ` matches anything; a leading `^` matches the beginning of
+            the line.
     """
     return bool(text) and any(_is_in(text, phrase.split(_ANYTHING)) for phrase in phrases)
 
 
 def _is_in(text: str, parts: list[str]) -> bool:
-    """Whether a line has all parts. Only lines with the first are checked: there may be a million others."""
+    """Whether a line has all parts. Searches the text for the first part, as there may be a million lines."""
     first, *rest = parts
     begins = first.startswith(_BEGINNING)
     first = first.removeprefix(_BEGINNING)
@@ -38,7 +38,7 @@ def _is_in(text: str, parts: list[str]) -> bool:
 
 
 def _follow(text: str, parts: list[str], place: int, end: int) -> bool:
-    """Whether the parts of a phrase follow each other between two places of a text."""
+    """Whether the parts of a phrase occur in order between two indices of a text."""
     for part in parts:
         place = text.find(part, place, end)
         if place < 0:

@@ -10,16 +10,16 @@ from domain.execution import Output
 from domain.limits import STANDARD_LIMITS, Limits
 
 _MIB = 1 << 20
-# A runtime's heap has this share of a program's memory. The rest is the runtime's own.
+# The share of a program's memory for the heap of its runtime. The runtime itself needs the rest.
 HEAP_SHARE = 0.75
-# A full address space has at least this share in use. The rest is mapped: libraries, arenas, stacks.
+# At least this share of a full address space is in use. The rest is only mapped: libraries, arenas, stacks.
 _USED_SHARE = 0.5
 _ENV = "/usr/bin/env"
-# What belongs to the system: an interpreter in someone's home is out of a sandbox's sight.
+# Only system directories: a sandbox does not show interpreters in a home directory.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
-# A compiler's limits beside its times, independent of the program's. A virtual machine starts several
-# processes for each processor.
+# A compiler's limits other than times, independent of the program's. A virtual machine starts several threads
+# for each processor.
 BUILD_MEMORY_MB = 1024
 BUILD_PROCESSES = 256
 _BUILD_RLIMITS = {
@@ -31,34 +31,34 @@ _BUILD_RLIMITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A program that is put into an empty directory and started there.
+    """A program to be put into an empty directory and started there.
 
     Attributes:
-        language: Its name, by which a prewarmed interpreter or compiler is found.
+        language: The name of the language, by which a prewarmed interpreter or compiler is found.
         source: The name of the source file.
-        code: Its content.
+        code: The content of the source file.
         build: The compiler's command line; empty if there is nothing to build.
-        archived_build: The same with an archive of the compiler's classes; empty if it has none.
+        archived_build: The same command line with a CDS archive; empty if the compiler has no archive.
         run: The program's command line.
-        arguments: The caller's, which follow it.
-        stdin: Its standard input.
-        env: The environment of all that is started in the sandbox, of our own words.
-        settings: The program's own environment beside it, of our own table.
-        variables: The caller's beside both. They are the program's alone: a loader or a shell that obeys one
-            of them would run the caller's code before the limits are in force.
-        secrets: More of them, which are on no command line: other users of the machine can list those.
-        rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
-        out_of_memory: Phrases by which its runtime reports on stderr that it is out of memory.
-        pipes: Descriptors that it reads its input from and writes its output to, in place of `stdin` and of
-            a stream that is captured.
-        descriptors: Descriptors of ours that it inherits, by the numbers that they have there.
-        files: A descriptor of packed files that its directory has at first; None for the source alone.
-        wanted: The files that are collected of those that it wrote; None for none.
+        arguments: The caller's arguments, which are appended to it.
+        stdin: The standard input.
+        env: The environment of all processes in the sandbox. The caller has no influence on it.
+        settings: Additional variables of the program, from our own table.
+        variables: The caller's variables, which only the program gets: a loader or shell that obeys one of
+            them would run the caller's code before the limits are in force.
+        secrets: More variables of the caller, which appear on no command line, because other users of the
+            machine can list command lines.
+        rlimits: The limits of each process of the program, as for setrlimit(2).
+        out_of_memory: Phrases with which the runtime reports on stderr that it is out of memory.
+        pipes: Descriptors for stdin and stdout, in place of `stdin` and the captured output.
+        descriptors: Our descriptors that the program inherits, by their numbers in the program.
+        files: A descriptor of the packed files that its directory starts with; None for only the source.
+        wanted: The files to collect after the run; None for none.
         is_prewarmed: Whether it is an interpreter that waits for a job.
         reports_usage: Whether its usage is reported while it runs.
-        starts_at_once: Whether nothing has to be recorded between the making of its sandbox and its start.
-        build_spent_ms: The part of the time for its build that is over already.
-        compile_output: The messages of a compiler that has done its work elsewhere.
+        starts_at_once: Whether it may start without an event, as nothing has to be recorded before its start.
+        build_spent_ms: The part of the time for its build that has passed already.
+        compile_output: The messages of the prewarmed compiler that has compiled the program.
     """
 
     language: str = ""
@@ -99,12 +99,12 @@ class Program:
 
     @property
     def refused_from_mb(self) -> int:
-        """The memory in use from which on its runtime, or RLIMIT_AS, may refuse more."""
+        """The memory usage from which on the runtime or RLIMIT_AS may refuse more memory."""
         return int(self.limits.memory_mb * (_USED_SHARE if "AS" in self.rlimits else HEAP_SHARE))
 
 
 def program_limits(program: Program, processes: int) -> ResourceLimits:
-    """Return the limits of a program's whole tree, with a number of processes."""
+    """Return the limits of a program's whole process tree, with a given number of processes."""
     limits = program.limits
     return ResourceLimits(
         timeout_ms=limits.timeout_ms,
@@ -115,7 +115,7 @@ def program_limits(program: Program, processes: int) -> ResourceLimits:
 
 
 def build_limits(program: Program) -> ResourceLimits:
-    """Return the limits of a build's whole tree."""
+    """Return the limits of a build's whole process tree."""
     return ResourceLimits(
         timeout_ms=max(1, program.limits.build_timeout_ms - program.build_spent_ms),
         cpu_time_ms=program.limits.build_cpu_time_ms,
@@ -125,21 +125,21 @@ def build_limits(program: Program) -> ResourceLimits:
 
 
 def build_rlimits(cpu_time_ms: int) -> Rlimits:
-    """Return the limits of each process of a build that may have some processor time."""
+    """Return the limits of each process of a build."""
     return {"CPU": _seconds(cpu_time_ms), **_BUILD_RLIMITS}
 
 
 def _seconds(cpu_time_ms: int) -> tuple[int, int]:
-    """Return a limit that ends each process a second late.
+    """Return an RLIMIT_CPU that ends a process one second after the limit.
 
-    It is for when measuring fails, which is of the whole tree, and exact to the hundredth of a second.
+    It is a fallback for the measurement of the whole tree, which is exact to a hundredth of a second.
     """
     seconds = -(-cpu_time_ms // 1000) + 1
     return seconds, seconds + 1
 
 
 def program_rlimits(limits: Limits, memory: str) -> Rlimits:
-    """Return the limits of each process of a program; with "address_space" of its memory, too."""
+    """Return the limits of each process of a program, including RLIMIT_AS if `memory` is "address_space"."""
     values = {
         "CPU": _seconds(limits.cpu_time_ms),
         "FSIZE": (limits.file_size_mb * _MIB,) * 2,
@@ -149,7 +149,7 @@ def program_rlimits(limits: Limits, memory: str) -> Rlimits:
 
 
 _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
-# A trial whether programs can be run at all, with every limit that they have.
+# A program that does nothing, with every limit, to test whether programs can run.
 NOTHING = Program(
     source="nothing",
     code=b"",

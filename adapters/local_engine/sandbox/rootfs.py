@@ -1,6 +1,6 @@
-"""The root file system of programs, as the command line by which bubblewrap puts it together.
+"""The root filesystem of programs, as the command line with which bubblewrap makes it.
 
-It stands in a directory of its own. Around that is all that bubblewrap needs to make sandboxes there.
+The root filesystem is in a directory. Around it is everything that bubblewrap needs to make sandboxes.
 """
 
 import os
@@ -13,15 +13,16 @@ from adapters.local_engine.sandbox.supervisor.protocol import BOX, NOTHING, VIEW
 from application.errors import DependencyUnavailable
 from domain.catalogue.text import text
 
-# The sandbox's own directory for everything that can be written to, and where that is mounted.
+# The only writable directory of a sandbox, and the place where it is mounted.
 TEMPORARY = "/tmp"  # noqa: S108
 TMPFS = f"{BOX}{TEMPORARY}"
 HOME = f"{TEMPORARY}/box"
 HOOKS = "/etc/hooks"
-# Of the first process of each sandbox. It is a copy that can be run and not read, which keeps programs from
-# its memory: one that writes there has the sandbox outlive its supervisor. So named, bash is a plain shell.
+# The executable of a sandbox's first process. It is a copy that can be executed but not read, so that
+# programs cannot access the memory of the process and keep the sandbox alive after the supervisor. Under this
+# name, bash acts as a POSIX shell.
 SHELL = "/etc/sh"
-# The same of the parent of each program.
+# The executable of each program's parent, a copy of the same kind.
 REAPER = "/etc/reaper"
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -38,13 +39,13 @@ _LINKS = {
     "/dev/stderr": "/proc/self/fd/2",
     "/dev/shm": f"{TEMPORARY}/shm",  # noqa: S108 - the sandbox's own
 }
-# Files of /proc that are about the machine and about others on it: the ones that container engines mask, and
-# the machine's command line, its disks, and locks, which show where others have them.
+# Files of /proc with information about the machine and its other users: the ones that container engines mask,
+# and the kernel's command line, disks, and the locks of other processes.
 MASKED = (
     *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list"),
     *("timer_stats", "cmdline", "fs", "locks"),
 )
-# About the programs' own user, which is the service's where each program has none of its own.
+# Information about the programs' user, which is hidden where programs share the service's user.
 MASKED_OF_SHARED_USER = ("key-users",)
 _EMPTY = "/empty"
 _SOURCE_OF_SHELL = "/bin/sh"
@@ -60,19 +61,20 @@ def rootfs(
     *,
     has_own_users: bool,
 ) -> Rootfs:
-    """Describe the root file system.
+    """Describe the root filesystem.
 
     Args:
-        bubblewrap: Its path.
-        hidden: Directories that are covered where they would be seen.
-        reaper: The file that is seen as REAPER.
-        views: More directories that are seen, read-only: of the runtimes of this machine.
-        has_own_users: Whether each program has a user id of its own, and the supervisor that of root.
+        bubblewrap: The path of bubblewrap.
+        hidden: Directories to cover where programs would see them.
+        reaper: The file that programs see as REAPER.
+        views: Additional directories to show read-only, for the runtimes of this machine.
+        has_own_users: Whether each program has its own user id and the supervisor runs as root.
 
     Raises:
-        DependencyUnavailable: A hidden directory is a part of it.
+        DependencyUnavailable: A hidden directory is a part of the root filesystem.
     """
-    # With an overlay, the kernel reads a file that is run as its owner. Programs have other users than root.
+    # On an overlay, the kernel reads an executable as the file's owner. Programs run as other users than
+    # root.
     user, run_mode = ((), "0511") if has_own_users else (("--unshare-user",), "0111")
     around = (*_system(""), "--dev-bind", "/proc", "/proc", *_places())
     shown = _shown()
@@ -92,14 +94,14 @@ def rootfs(
 
 
 def proc_masks(*, has_own_users: bool, has_root_id: bool) -> tuple[tuple[str, str], ...]:
-    """Return the files of a new /proc that programs could read, and the empty ones that cover them.
+    """Return the files of a new /proc to hide from programs, and the empty ones that cover them.
 
-    Each is a mount, which takes a start 0.1 ms, so there is none for a directory without files.
+    Each mask is a mount, which adds 0.1 ms to every start, so empty directories are not masked.
 
     Args:
-        has_own_users: Whether each program has a user id of its own.
-        has_root_id: Whether programs have root's user id, if without its capabilities: that of the owner, who
-            may read more.
+        has_own_users: Whether each program has its own user id.
+        has_root_id: Whether programs run with root's user id, although without its capabilities. The owner of
+            the files may read more of them than other users.
     """
     masks = []
     names = set(MASKED if has_own_users else (*MASKED, *MASKED_OF_SHARED_USER))
@@ -115,18 +117,19 @@ def proc_masks(*, has_own_users: bool, has_root_id: bool) -> tuple[tuple[str, st
 
 
 def _files_of_root() -> Iterator[str]:
-    """Yield the names of the files of /proc that not everybody may read."""
+    """Yield the names of the files of /proc that not all users may read."""
     for path in Path("/proc").iterdir():
         if path.is_file() and not path.stat().st_mode & stat.S_IROTH:
             yield path.name
 
 
 def fingerprint(views: Sequence[Path] = ()) -> str:
-    """Return a fingerprint of the files that it shows: one that was made keeps showing replaced files.
+    """Return a fingerprint of the files that the root filesystem shows.
 
-    A new or replaced entry of a directory changes the directory's own time.
+    An existing root filesystem keeps showing files that were replaced on the machine. A new or replaced entry
+    changes the modification time of its directory.
     """
-    # A view is a mount, in which changes are seen; another directory in its place is not.
+    # A view is a mount: changes inside are visible, but not another directory in its place.
     return " ".join(
         [*map(_state, (str(_ETC), _SOURCE_OF_SHELL)), *(f"{path} {_inode(path)}" for path in views)]
     )
@@ -134,7 +137,7 @@ def fingerprint(views: Sequence[Path] = ()) -> str:
 
 def _state(path: str) -> str:
     try:
-        status = os.stat(path)  # noqa: PTH116 - asked for every program
+        status = os.stat(path)  # noqa: PTH116 - called for every program
     except FileNotFoundError:
         return "none"
     return f"{status.st_ino}:{status.st_mtime_ns}"
@@ -148,7 +151,7 @@ def _inode(path: Path) -> int:
 
 
 def _viewed(views: Sequence[Path]) -> Iterator[str]:
-    """Show directories read-only, in parents that all may pass."""
+    """Show directories read-only, in parents that all users may traverse."""
     shown = [path for path in views if path.is_dir()]
     for parent in sorted({parent for path in shown for parent in path.parents} - {Path("/")}):
         yield from ("--perms", "0755", "--dir", f"{VIEW}{parent}")
@@ -175,7 +178,7 @@ def _system(place: str) -> Iterator[str]:
 
 
 def _shown() -> Sequence[Path]:
-    """Return the files of the table that this machine has and everybody may read."""
+    """Return the files of the table that exist on this machine and that all users may read."""
     with _TABLE.open("rb") as file:
         patterns = tomllib.load(file)["shown"]
     paths = sorted({path for pattern in patterns for path in _ETC.glob(pattern)})
@@ -183,13 +186,13 @@ def _shown() -> Sequence[Path]:
 
 
 def _parents(paths: Iterable[Path]) -> Iterator[str]:
-    """Make the directories of paths, which bubblewrap would make for their owner only."""
+    """Make the parent directories, which bubblewrap would make accessible only to their owner."""
     for parent in sorted({parent for path in paths for parent in path.parents if _ETC in parent.parents}):
         yield from ("--perms", "0755", "--dir", f"{VIEW}{parent}")
 
 
 def _mounted(paths: Iterable[Path]) -> Iterator[str]:
-    """Show directories as they are, and links as links: the time zone is one."""
+    """Show directories as mounts, and links as links, such as the time zone."""
     for path in paths:
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), f"{VIEW}{path}")
@@ -198,7 +201,7 @@ def _mounted(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _copied(places: Iterable[Path | str], first: int, mode: str) -> Iterator[str]:
-    """Show files as copies: a mount for each would slow down every sandbox."""
+    """Show files as copies, because a mount for each would slow down every sandbox."""
     for descriptor, place in enumerate(places, first):
         yield from ("--perms", mode, "--file", str(descriptor), f"{VIEW}{place}")
 

@@ -1,4 +1,4 @@
-"""The caller's side of one run: events, output, and a cancel from any thread."""
+"""The service's side of one run: events, output and cancellation."""
 
 import contextlib
 import fcntl
@@ -15,8 +15,8 @@ from adapters.local_engine.sandbox.supervisor.protocol import START, STOP, RunEv
 from application.ports.output_feed import OutputChunk, UsageSample
 
 _PIECE = 65_536
-# A program that writes a little again and again is left alone for a moment between two looks: to be woken for
-# every line takes longer than to write it. Its pipe has room for a moment's lines, so that it need not wait.
+# Waking up for every line takes longer than the program takes to write it. So the monitor pauses when small
+# writes follow each other closely, and enlarges the pipes to keep the program from blocking meanwhile.
 _LITTLE = 4_096
 _BURST_S = 0.002
 _PAUSE_S = 0.001
@@ -33,7 +33,7 @@ def ignore(*_: object) -> None:
 
 
 class RunMonitor:
-    """Follows a run, and kills it if it is cancelled."""
+    """Follows a run and kills it when it is cancelled."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -41,20 +41,20 @@ class RunMonitor:
         self._cancelled_at: float | None = None
 
     def cancel(self) -> None:
-        """Stop the program, at once or as soon as it is started. From any thread."""
+        """Kill the program, at once or as soon as it is launched. Thread-safe."""
         with self._lock:
             self._cancelled_at = self._cancelled_at or time.monotonic()
             self._kill()
 
     def milliseconds_since_cancel(self) -> int | None:
-        """The time since it was cancelled; None if it was not."""
+        """Return the time since the run was cancelled; None if it was not."""
         return None if self._cancelled_at is None else round((time.monotonic() - self._cancelled_at) * 1000)
 
     def start(self, control_socket: socket.socket, command: bytes = START) -> bool:
-        """Send the command that starts a program, unless it has been cancelled.
+        """Send the command that starts a program, unless it was cancelled.
 
         Returns:
-            Whether its supervisor is there to take it.
+            False if the supervisor has ended.
         """
         with self._lock:
             try:
@@ -72,19 +72,20 @@ class RunMonitor:
         on_output: OnOutput = ignore,
         on_usage: OnUsage = ignore,
     ) -> RunEvent | None:
-        """Capture the output of a program until its last process is gone.
+        """Capture the output of a program until its last process has ended.
 
-        A program that is ready starts when `on_start` has returned, unless it has been cancelled by then.
+        A program that is ready starts when `on_start` returns, unless it was cancelled meanwhile. An error in
+        a callback kills the program and is raised once the program has ended.
 
         Args:
             connection: The run. Its control socket is closed at the end.
-            output: Captures the streams; the program is killed when they exceed it.
-            on_start: Called when the program is ready. An error ends the program first, and is raised then.
-            on_output: Called with each chunk, but not with a build's; the same.
-            on_usage: Called with the program's usage, about once a second while it runs; the same.
+            output: Captures the streams; the program is killed when they exceed the budget.
+            on_start: Called when the program is ready.
+            on_output: Called with each chunk of the program's output, but not of its build's.
+            on_usage: Called with the program's usage about once a second while it runs.
 
         Returns:
-            How it ended; None if the supervisor ended first.
+            The final event; None if the supervisor ended first.
         """
         with connection.control_socket as control_socket:
             self._hold(control_socket)
@@ -103,7 +104,7 @@ class RunMonitor:
                 self._kill()
 
     def _end(self, connection: Connection) -> None:
-        """Kill the program and wait until its last process is gone."""
+        """Kill the program and wait until its last process has ended."""
         with self._lock:
             self._kill()
         while (event := connection.next_event()) is not None and event.status is not Status.ENDED:
@@ -111,7 +112,7 @@ class RunMonitor:
 
     def _kill(self) -> None:
         if self._control_socket is not None:
-            with contextlib.suppress(OSError):  # it has ended, and so has its supervisor
+            with contextlib.suppress(OSError):  # the supervisor has ended, and the program with it
                 self._control_socket.send(STOP)
 
     def _follow(
@@ -175,7 +176,7 @@ def _usage(event: RunEvent) -> UsageSample:
 
 
 class BufferUntilStarted:
-    """Holds output back until the program has started: the output of a failed warm start is dropped."""
+    """Buffers output until the program has started, because the output of a failed warm start is dropped."""
 
     def __init__(self, on_output: OnOutput) -> None:
         self._on_output = on_output
@@ -183,14 +184,14 @@ class BufferUntilStarted:
         self._has_started = False
 
     def started(self) -> None:
-        """Pass on the output so far."""
+        """Pass on the buffered output."""
         self._has_started = True
         for chunk in self._early:
             self._on_output(chunk)
         self._early.clear()
 
     def output(self, chunk: OutputChunk) -> None:
-        """Pass a chunk on, now or at the start."""
+        """Pass a chunk on if the program has started; buffer it otherwise."""
         if self._has_started:
             self._on_output(chunk)
         else:
@@ -198,7 +199,7 @@ class BufferUntilStarted:
 
 
 def _read(descriptor: int, capture: Capture, on_output: OnOutput) -> int:
-    """Read one piece; return its size, 0 if no more will come."""
+    """Read one piece; return its size, 0 at the end of the stream."""
     data = os.read(descriptor, _PIECE)
     if chunk := capture.write(data):
         on_output(chunk)
@@ -207,12 +208,12 @@ def _read(descriptor: int, capture: Capture, on_output: OnOutput) -> int:
 
 def _enlarge(pipes: Iterable[int]) -> None:
     for pipe in pipes:
-        with contextlib.suppress(OSError):  # the user's share of memory for pipes is used up (pipe(7))
+        with contextlib.suppress(OSError):  # the user's quota of memory for pipes is used up (pipe(7))
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _drain(descriptor: int, capture: Capture, on_output: OnOutput) -> None:
-    """Read the rest of the pipe, even if a process that should be gone holds its other end."""
+    """Read the rest of the pipe without blocking, even if a leftover process holds its other end open."""
     os.set_blocking(descriptor, False)
     with contextlib.suppress(BlockingIOError):
         while _read(descriptor, capture, on_output):

@@ -1,4 +1,4 @@
-"""The surface of this package: run a program to its end, kept from the machine and within its limits."""
+"""The public interface of this package: runs programs isolated from the machine and within their limits."""
 
 import math
 import os
@@ -55,20 +55,20 @@ _COMPILERS_READY = 1
 
 
 class Sandbox:
-    """Runs programs, as many at a time as `run` is called.
+    """Runs programs. Concurrent calls of `run` run programs side by side.
 
     Args:
-        directory: A directory for files of this service alone.
+        directory: A private directory of this service.
         isolated: Whether programs are isolated; if not, they are ordinary child processes.
         hidden: Directories that no program may see.
-        inline_output_bytes: The part of each stream that a result holds, in bytes.
-        warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
-        usual_limits: The limits that most programs have, for which these are made.
+        inline_output_bytes: The number of bytes of each stream that a result holds.
+        warm_starts: The number of prewarmed interpreters per language; 0 disables prewarmed compilers, too.
+        usual_limits: The limits of most programs; prewarmed sandboxes are made for these.
         programs_at_once: The number of programs that run at once, at most.
 
     Attributes:
-        pump: The executable that limits what one program writes to another; None if there is none for this
-            architecture.
+        pump: The executable that limits the output of one program to another; None if it is not available
+            for this architecture.
     """
 
     def __init__(
@@ -108,13 +108,13 @@ class Sandbox:
         self.pump: Path | None = None
 
     def keep_interpreter(self, title: str, usual: Program, hook: PreloadHook) -> None:
-        """Keep interpreters of a language ready from `open` on, if programs are isolated."""
+        """Keep prewarmed interpreters of a language from `open` on, if programs are isolated."""
         if self._bubblewrap is not None:
             limits_of = self._bubblewrap.job_limits
             self._recipes.append(InterpreterRecipe(title, usual, hook, self._launcher, limits_of))
 
     def keep_compiler(self, compiler: Compiler) -> None:
-        """Keep an archive of a compiler's classes and, if programs are isolated, a compiler ready."""
+        """Keep the CDS archive of a compiler and, if programs are isolated, a prewarmed compiler."""
         with self._lock:
             if compiler.language in self._archives:
                 return
@@ -131,7 +131,7 @@ class Sandbox:
         """Prepare to run programs.
 
         Raises:
-            DependencyUnavailable: Programs cannot be run here; the message has the remedy.
+            DependencyUnavailable: This machine cannot run programs; the message has the remedy.
         """
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -157,10 +157,10 @@ class Sandbox:
             }
 
     def check(self) -> None:
-        """Start the supervisor again if it is gone.
+        """Restart the supervisor if it has ended.
 
         Raises:
-            DependencyUnavailable: It cannot be started.
+            DependencyUnavailable: The supervisor cannot be started.
         """
         try:
             self.supervisor.start()
@@ -169,7 +169,7 @@ class Sandbox:
             raise DependencyUnavailable("engine", cause) from error
 
     def close(self) -> None:
-        """Kill every program and release everything. One that is not open is no error."""
+        """Kill every program and release all resources. Does nothing if the sandbox is not open."""
         with self._lock:
             opened: list[WarmPool[PrewarmedInterpreter] | WarmPool[PrewarmedCompiler] | CdsArchive]
             opened = [*self.interpreters.values(), *self.compilers.values(), *self._archives.values()]
@@ -180,12 +180,12 @@ class Sandbox:
         self.isolation.close()
 
     def wait_until_warm(self, timeout_s: float) -> bool:
-        """Wait until every interpreter that is started ahead is ready; return whether they are."""
+        """Wait until all prewarmed interpreters are ready; return whether they are."""
         pools = [pool for pool in list(self.interpreters.values()) if not pool.is_idle]
         return all(pool.wait_until_full(timeout_s) for pool in pools)
 
     def warm_starts(self) -> Mapping[str, WarmStarts]:
-        """Return the use of interpreters, and of compilers, that are started ahead."""
+        """Return the statistics of prewarmed interpreters and compilers."""
         with self._lock:
             starts = {kind: pool.starts for kind, pool in self.interpreters.items()}
             starts |= {f"{name} compiler": pool.starts for name, pool in self.compilers.items()}
@@ -226,15 +226,15 @@ class Sandbox:
 
         Args:
             program: The program, with its limits.
-            monitor: Cancels it, from any thread.
-            on_start: Called once, before the first instruction of the program, which is run after that unless
-                it is cancelled by then. An error ends it, and is raised.
-            on_output: Called with each chunk of its output; the same.
-            on_usage: Called with its usage, about once a second while it runs; the same. None if nothing
-                wants to know.
+            monitor: Cancels the program from any thread.
+            on_start: Called once before the first instruction of the program, which then runs unless it was
+                cancelled meanwhile. An error in any of these callbacks kills the program and is raised.
+            on_output: Called with each chunk of the output.
+            on_usage: Called with the program's usage about once a second while it runs; None if the usage is
+                not wanted.
 
         Raises:
-            OSError: The machine could not run it.
+            OSError: The machine could not run the program.
         """
         if (refusal := refuse(program)) is not None:
             return Outcome(refusal)
@@ -256,12 +256,12 @@ class Sandbox:
                 self._running -= 1
 
     def _is_busy(self) -> bool:
-        """Whether the programs that run need every processor."""
+        """Whether the running programs occupy every processor."""
         return self._running >= len(self._processors)
 
     @contextmanager
     def _compiled(self, program: Program, monitor: RunMonitor) -> Iterator[Program | Outcome]:
-        """Compile a program as far as that is done outside of its own sandbox."""
+        """Compile a program with a prewarmed compiler; without one, leave the build to its own sandbox."""
         archive, pool = self._archives.get(program.language), self.compilers.get(program.language)
         if archive is None or not program.build:
             yield program
@@ -344,7 +344,7 @@ class Sandbox:
                     )
                     if event is None or event.was_ready:
                         return event, output
-            on_failure.close()  # the output of an interpreter that never came to its job is not the job's
+            on_failure.close()  # drops the output of an interpreter that failed before the job's program
             buffer = BufferUntilStarted(on_output)
             on_start, on_output = buffer.started, buffer.output
         output = self._capture(allowed)
@@ -369,10 +369,10 @@ class Sandbox:
         return CapturedOutput(allowed, self._inline_output_bytes, self._directory)
 
     def _try_out(self) -> None:
-        """Run a program that does nothing: no job has to wait then until the root file system is made.
+        """Run a program that does nothing, which also makes the root filesystem before the first job.
 
         Raises:
-            DependencyUnavailable: This machine does not let programs be isolated.
+            DependencyUnavailable: This machine cannot isolate programs.
         """
         trouble = self._trouble_of(NOTHING)
         refusal = find_refusal(trouble) if trouble else None
@@ -395,7 +395,7 @@ class Sandbox:
 
 
 def _collected(connection: Connection, wanted: WantedFiles) -> CollectedFiles:
-    """Collect files; without the descriptor of their directory, for want of room, there are none."""
+    """Collect the wanted files; none if there was no room to receive the descriptor of their directory."""
     if not connection.received:
         return CollectedFiles(FileSpool(), left_out=1)
     return collect(connection.received[0], wanted)
@@ -409,7 +409,7 @@ def _cause(error: OSError) -> Text | str:
 
 
 def _compile_output(program: Program, output: CapturedOutput) -> Output | None:
-    """Return the output of a build, here or where its compiler was ready; None if there was none."""
+    """Return the output of a build, in this sandbox or in a prewarmed compiler; None without a build."""
     if not program.build:
         return None
     written = output.build.output()
@@ -417,7 +417,7 @@ def _compile_output(program: Program, output: CapturedOutput) -> Output | None:
 
 
 def _report_stderr(outcome: Outcome, on_output: OnOutput) -> None:
-    """Report the compiler's messages once they are known to be all that there is on stderr."""
+    """Report the compiler's messages, once it is known that stderr has nothing else."""
     if outcome.stderr is None:
         return
     offset = 0

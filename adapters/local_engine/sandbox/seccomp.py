@@ -1,8 +1,8 @@
-"""A seccomp filter: the system calls that a program in a sandbox may make, as `syscalls.toml` lists them.
+"""The seccomp filter, which allows programs in a sandbox the system calls that `syscalls.toml` lists.
 
-The filter is a program in classic BPF over struct seccomp_data: the kernel's
-Documentation/userspace-api/seccomp_filter.rst. It finds a call's number by halves. The kernel tries it out
-for every number when it is loaded, and asks it again only for calls whose arguments it looks at.
+The filter is a classic BPF program over struct seccomp_data (the kernel's
+Documentation/userspace-api/seccomp_filter.rst). It finds a call's number by binary search. The kernel runs
+the filter for every number when it is loaded, and later only for calls whose arguments the filter examines.
 """
 
 import errno
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 _TABLE = Path(__file__).with_name("syscalls.toml")
-# The columns of a row, by what platform.machine() returns.
+# The columns of a row, by platform.machine().
 MACHINES = ("x86_64", "aarch64")
 
-# Offsets into struct seccomp_data. Of an argument, the lower half is at the lower address.
+# Offsets in struct seccomp_data. The lower half of an argument is at the lower address.
 _NUMBER, _ARCHITECTURE, _ARGUMENTS, _ARGUMENT_SIZE = 0, 4, 16, 8
 
 # linux/bpf_common.h
@@ -31,7 +31,7 @@ _IF_AT_LEAST = 0x35  # BPF_JMP | BPF_JGE | BPF_K
 _IF_ANY_BIT = 0x45  # BPF_JMP | BPF_JSET | BPF_K
 _RETURN = 0x06  # BPF_RET | BPF_K
 _STEP_BYTES = 8
-_FARTHEST = 255  # steps that a conditional jump can leave out
+_FARTHEST = 255  # the number of steps that a conditional jump can skip
 
 # linux/seccomp.h
 _KILL = 0x80000000
@@ -42,7 +42,7 @@ _Fates = Sequence[tuple[int, bytes]]
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    """Write one struct sock_filter. Jumps are counted in steps that are left out."""
+    """Return one struct sock_filter. Jumps give the number of steps to skip."""
     return struct.pack("=HBBI", code, if_true, if_false, value)
 
 
@@ -71,7 +71,7 @@ def table() -> Mapping[str, Any]:
 
 
 def numbers(machine: str, kind: str) -> Mapping[str, int]:
-    """Return the calls of a kind by name, with their numbers on an architecture that has them.
+    """Return the names of the calls of a kind that an architecture has, with their numbers.
 
     Args:
         machine: One of `MACHINES`.
@@ -83,15 +83,15 @@ def numbers(machine: str, kind: str) -> Mapping[str, int]:
 
 
 def build(machine: str = platform.machine(), *, counts_memory: bool, has_own_user: bool) -> bytes:
-    """Write the filter for an architecture.
+    """Return the filter for an architecture.
 
     Args:
         machine: The architecture.
-        counts_memory: Whether programs have memory cgroups, which count memory that is no process's.
-        has_own_user: Whether each program has a user id of its own.
+        counts_memory: Whether programs have memory cgroups, which also count memory outside of processes.
+        has_own_user: Whether each program has its own user id.
 
     Raises:
-        KeyError: The table does not know the architecture.
+        KeyError: The architecture is not in the table.
     """
     abi = table()["abi"][machine]
     permitted = {"allowed": True, "counted": counts_memory, "own_user": has_own_user, "refused": False}
@@ -107,7 +107,7 @@ def build(machine: str = platform.machine(), *, counts_memory: bool, has_own_use
 
 
 def _decisions(machine: str, permitted: Mapping[str, bool]) -> Mapping[int, bytes]:
-    """Return the steps that decide on each call that is not absent, by the kinds that are permitted."""
+    """Return the steps that decide each call that is not absent, given whether each kind is permitted."""
     conditions = table()["conditions"]
     decisions = {}
     for kind, is_permitted in permitted.items():
@@ -120,7 +120,7 @@ def _decisions(machine: str, permitted: Mapping[str, bool]) -> Mapping[int, byte
 
 
 def _looked_at(condition: Mapping[str, Any]) -> bytes:
-    """Write the steps that decide by an argument, of which the kernel takes no more than 32 bits."""
+    """Return the steps that decide by an argument, of which the kernel uses only 32 bits."""
     steps = [_step(_LOAD_WORD, _ARGUMENTS + condition["argument"] * _ARGUMENT_SIZE)]
     if "mask" in condition:
         steps.append(_step(_AND, condition["mask"]))
@@ -137,26 +137,26 @@ def _looked_at(condition: Mapping[str, Any]) -> bytes:
     if "allowed" not in condition:
         return b"".join([*steps, _ALLOWED])
     values, failure = list(condition["allowed"].values()), _fails(getattr(errno, condition["otherwise"]))
-    # Each jumps over the values behind it, and over the failure.
+    # Each test skips the tests after it, and the failure.
     steps += [_step(_IF_EQUAL, value, len(values) - place) for place, value in enumerate(values)]
     return b"".join([*steps, failure, _looked_at(condition["then"]) if "then" in condition else _ALLOWED])
 
 
 def _unless_null(argument: int, then: bytes) -> bytes:
-    """Decide on a call by a pointer, of which the kernel takes both halves; allow one with a null pointer."""
+    """Return the steps that allow a call with a null pointer, of which the kernel uses both halves."""
     low = _ARGUMENTS + argument * _ARGUMENT_SIZE
     halves = (_step(_LOAD_WORD, half) + _step(_IF_EQUAL, 0, 1) + then for half in (low, low + 4))
     return b"".join([*halves, _ALLOWED])
 
 
 def _ranges(decisions: Mapping[int, bytes]) -> _Fates:
-    """Return the first number of each range of numbers with the same decision; the last one has no end."""
+    """Return the first number of each range of numbers with the same decision; the last range is open."""
     every = [(number, decisions.get(number, _ABSENT)) for number in range(max(decisions) + 2)]
     return [next(range_) for _, range_ in groupby(every, key=lambda fate: fate[1])]
 
 
 def _search(ranges: _Fates) -> bytes:
-    """Write the steps that find the range of a number, by halves."""
+    """Return the steps that find the range of a number by binary search."""
     if len(ranges) == 1:
         return ranges[0][1]
     middle = len(ranges) // 2
@@ -165,7 +165,7 @@ def _search(ranges: _Fates) -> bytes:
 
 
 def _jump_over(number: int, lower: bytes) -> Iterator[bytes]:
-    """Leave out the steps for lower numbers, if there is no such one."""
+    """Yield the steps for lower numbers, and before them the jump that skips them for other numbers."""
     steps = len(lower) // _STEP_BYTES
     if steps <= _FARTHEST:
         yield _step(_IF_AT_LEAST, number, steps)

@@ -1,4 +1,4 @@
-"""Subordinate user ids: the ones that a machine gives an ordinary user, for programs to have one each."""
+"""Subordinate user ids, which a machine assigns to an ordinary user, and of which each program gets one."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ _TOOLS = {"newuidmap": "subuid", "newgidmap": "subgid"}
 _MAPPED_WITHIN_S = 10.0
 # linux/capability.h: DAC_OVERRIDE, SETGID, SETUID and SYS_ADMIN.
 _SETUID_PROGRAMS_NEED = 1 << 1 | 1 << 6 | 1 << 7 | 1 << 21
-# The root of a user namespace is the user itself, and the others are its subordinate ones.
+# In the user namespace, root is the user itself, and all other ids are its subordinate ids.
 _ROOT, _FIRST = 0, 1
 _TRIAL = (
     "import ctypes, sys; r = ctypes.CDLL(None).unshare(0x10000000); print(r, flush=True); sys.stdin.read()"
@@ -28,11 +28,11 @@ _TRIAL = (
 
 @dataclass(frozen=True, slots=True)
 class UserNamespace:
-    """A namespace of user ids for a supervisor, which is root there.
+    """A user namespace for the supervisor, which is root in it.
 
     Attributes:
-        ids: The ids in it.
-        maxima: The most of some things that each of its users may have, by the names of /proc/sys/user.
+        ids: The subordinate ids in the namespace.
+        maxima: The quotas of each user in the namespace, by their names in /proc/sys/user.
     """
 
     ids: "SubordinateIds"
@@ -40,17 +40,17 @@ class UserNamespace:
 
 
 class SubordinateIdsUnavailable(Exception):
-    """There are no subordinate ids; the message has the cause and, behind a semicolon, the remedy."""
+    """There are no subordinate ids. The message has the cause and, after a semicolon, the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubordinateIds:
-    """A range of user ids and one of group ids.
+    """A range of user ids and a range of group ids.
 
     Attributes:
-        users: The first user id of the range.
+        users: The first user id.
         groups: The first group id.
-        count: The number of each.
+        count: The number of ids in each range.
     """
 
     users: int
@@ -59,10 +59,10 @@ class SubordinateIds:
 
     @classmethod
     def find(cls, etc: Path = _ETC) -> Self:
-        """Return the ranges of this process's user, after a trial of giving them to a process.
+        """Return the ranges of this process's user, after mapping them for a test process.
 
         Raises:
-            SubordinateIdsUnavailable: There are none, or they cannot be used.
+            SubordinateIdsUnavailable: There are no ranges, or they cannot be used.
         """
         for tool in _TOOLS:
             if _path(tool) is None:
@@ -73,10 +73,10 @@ class SubordinateIds:
         return ids
 
     def map(self, process: int) -> None:
-        """Put the ids in the user namespace that a process has made: 0 is this user, 1 the first of a range.
+        """Map the ids in the user namespace of a process: 0 is this user, and 1 the first id of a range.
 
         Raises:
-            OSError: The tools that may do that fail; the message is theirs.
+            OSError: newuidmap(1) or newgidmap(1) failed; the message is the tool's.
         """
         own = {"newuidmap": os.geteuid(), "newgidmap": os.getegid()}
         for tool, first in (("newuidmap", self.users), ("newgidmap", self.groups)):
@@ -90,7 +90,7 @@ class SubordinateIds:
                     timeout=_MAPPED_WITHIN_S,
                 )
             except subprocess.CalledProcessError as error:
-                # Behind the cause, it may explain how it is used.
+                # The tool may print its usage after the cause.
                 cause = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
                 raise OSError(0, cause) from error
             except subprocess.TimeoutExpired as error:
@@ -137,7 +137,7 @@ def _first_of_range(file: Path) -> int:
 
 
 def _explained(error: OSError) -> Text:
-    """Return the cause of ids that cannot be given, and the remedy."""
+    """Return why ids cannot be mapped, and the remedy."""
     cause = str(error.strerror)
     if _is_restricted():
         return text("engine.ids_restricted", error=cause)
@@ -145,7 +145,7 @@ def _explained(error: OSError) -> Text:
 
 
 def _is_restricted() -> bool:
-    """Whether a program that is setuid root has fewer rights than root here, or sees fewer processes."""
+    """Whether setuid root programs have fewer privileges than root here, or see fewer processes."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return (
         int(status["NoNewPrivs"]) == 1

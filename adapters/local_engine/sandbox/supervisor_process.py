@@ -1,4 +1,4 @@
-"""The engine's side of the supervisor process."""
+"""The service's side of the supervisor process."""
 
 import json
 import os
@@ -27,19 +27,19 @@ _STOP_TIMEOUT_S = 5
 
 
 class SupervisorProcess:
-    """The process that owns every program. Started when first needed, and again if it dies.
+    """The supervisor, the process that owns every program. It is started on first use, and again if it dies.
 
-    It knows nothing of this process: no environment, no descriptor but its socket. Closing that socket,
-    as a crash of this process does, ends it and every program. PR_SET_PDEATHSIG would not do instead: it
-    goes by the thread that started a process, and threads come and go.
+    The supervisor inherits no environment and no descriptor except its socket. When the socket is closed,
+    also by a crash of the service, the supervisor ends with every program. PR_SET_PDEATHSIG could not replace
+    the socket, because it depends on the thread that started the process, and threads end before the service.
 
     Args:
-        processors: The processors of it and of every program, independent of this process's own.
-            If the machine takes all of them away, the ones that it gives instead are used.
-        clear: Ends the processes of a supervisor that was killed.
-        adopt: Called with the id of each process that was started, before it starts a program. An OSError
-            ends the process.
-        user_namespace: Returns the namespace of user ids for a process that is started; None for this one's.
+        processors: The processors for the supervisor and every program, independent of the service's. If the
+            machine takes all of them away, the ones that it assigns instead are used.
+        clear: Kills the processes that a killed supervisor left behind.
+        adopt: Called with the process id of each new supervisor before it starts a program. An OSError ends
+            the supervisor.
+        user_namespace: Returns the user namespace for a new supervisor; None for the service's.
     """
 
     def __init__(
@@ -59,29 +59,29 @@ class SupervisorProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it is running."""
+        """The process id of the running supervisor; None if it is not running."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
     def start(self) -> None:
-        """Start the process if it is not running.
+        """Start the supervisor if it is not running.
 
         Raises:
-            OSError: It cannot be started.
+            OSError: The supervisor cannot be started.
         """
         with self._lock:
             self._start()
 
     def run(self, request: SpawnRequest, descriptors: Sequence[int]) -> socket.socket:
-        """Have a program started, and return the run's control socket.
+        """Have a program started; return the control socket of the run.
 
         Args:
             request: The program.
-            descriptors: Its stdin, stdout and stderr, then the numbered ones. The caller keeps
-                and closes its own copies.
+            descriptors: The program's stdin, stdout and stderr, then the numbered descriptors. The caller
+                closes its own copies.
 
         Raises:
-            OSError: There is no supervisor to be had.
+            OSError: The supervisor cannot be started.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ExitStack() as stack:
@@ -99,7 +99,7 @@ class SupervisorProcess:
         return ours
 
     def close(self) -> None:
-        """End the process and, with it, every program. It may be started again."""
+        """End the supervisor and, with it, every program. The supervisor can be started again."""
         with self._lock:
             self._stop()
 

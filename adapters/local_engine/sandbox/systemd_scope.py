@@ -1,8 +1,8 @@
-"""A scope of systemd's that is delegated to this service: a control group for a supervisor, got by D-Bus.
+"""A delegated systemd scope: a control group for the supervisor, which systemd makes on request by D-Bus.
 
-The manager of the system gives it to root, and the manager of a user to that user. It moves the supervisor
-there, which an ordinary user could not, and removes the scope when no process is left in it: after a stop and
-after a kill alike.
+The system manager makes scopes for root, and a user's manager for that user. systemd moves the supervisor to
+the scope, which an ordinary user could not do, and removes the scope when its last process has ended, also
+after a kill.
 """
 
 import os
@@ -58,20 +58,20 @@ _PROPERTIES = (
     ("Delegate", ("b", True)),
     ("CollectMode", ("s", "inactive-or-failed")),
 )
-# One program that runs out of memory is no reason to stop the others. Scopes have this property since version
-# 253; they were stopped in the two versions before, and earlier systemd did not look.
+# A program that runs out of memory must not stop the others. Scopes have this property since version 253. The
+# versions 251 and 252 stop a scope without it; earlier versions do not watch scopes.
 _KEEP_THE_OTHERS = ("OOMPolicy", ("s", "continue"))
 _FIRST_THAT_STOPS = 251
 
 
 class _Bus(DBusConnection):  # type: ignore[misc]  # the library has no types
-    """A connection on which every answer has a deadline, also the first one."""
+    """A connection on which every answer has a deadline, including the first one."""
 
     def receive(self, *, timeout: float | None = None) -> Message:
         """Return the next message.
 
         Raises:
-            TimeoutError: There is none.
+            TimeoutError: No message has arrived.
         """
         return super().receive(timeout=_ANSWERED_WITHIN_S if timeout is None else timeout)
 
@@ -79,14 +79,14 @@ class _Bus(DBusConnection):  # type: ignore[misc]  # the library has no types
 def start_scope(unit: str, process: int) -> None:
     """Have systemd start a delegated scope with one process of this user in it.
 
-    A scope of that name, which has lost its last process, is waited for.
+    If a scope of this name still exists without processes, wait until it is removed.
 
     Args:
-        unit: The scope's name.
-        process: The process's id.
+        unit: The name of the scope.
+        process: The process id.
 
     Raises:
-        CgroupsUnavailable: There is none to be had; the message has cause and remedy.
+        CgroupsUnavailable: The scope cannot be started; the message has the cause and the remedy.
     """
     with _manager() as manager:
         manager.start(unit, process)
@@ -96,7 +96,7 @@ def is_delegated(unit: str) -> bool:
     """Return whether the control group of a service or a scope is delegated.
 
     Raises:
-        CgroupsUnavailable: There is no answer to be had; the message has cause and remedy.
+        CgroupsUnavailable: systemd cannot be asked; the message has the cause and the remedy.
     """
     with _manager() as manager:
         return manager.is_delegated(unit)
@@ -132,17 +132,17 @@ class _Manager:
 
     Args:
         bus: The connection.
-        signals: The signals of any process's that may be the manager's.
+        signals: The signals that may be the manager's, from any sender.
     """
 
     def __init__(self, bus: _Bus, signals: deque[Message]) -> None:
         self._bus = bus
         self._signals = signals
-        # Every process may send signals, and the bus names the sender.
+        # Any process may send signals, but the bus names the sender.
         self._name = self._call("Subscribe").header.fields[HeaderFields.sender]
 
     def start(self, unit: str, process: int) -> None:
-        """Start a scope, and wait until the process is in it."""
+        """Start a scope and wait until the process is in it."""
         until = time.monotonic() + _ANSWERED_WITHIN_S
         properties = [*_PROPERTIES, ("PIDs", ("au", [process])), _KEEP_THE_OTHERS]
         while True:
@@ -190,7 +190,7 @@ class _Manager:
         return _ask(self._bus, message)
 
     def _wait_for(self, member: str, subject: str, until: float) -> tuple[Any, ...]:
-        """Return the body of a signal of the manager about a subject, which is in its body."""
+        """Wait for a signal of the manager whose body names a subject; return the body."""
         while True:
             signal = self._bus.recv_until_filtered(self._signals, timeout=until - time.monotonic())
             fields = signal.header.fields
@@ -204,7 +204,7 @@ def _ask(bus: _Bus, message: Message) -> Message:
 
     Raises:
         DBusErrorResponse: The answer is an error.
-        TimeoutError: There is none.
+        TimeoutError: There is no answer.
     """
     reply = bus.send_and_get_reply(message, timeout=_ANSWERED_WITHIN_S)
     if reply.header.message_type == MessageType.error:
@@ -213,7 +213,7 @@ def _ask(bus: _Bus, message: Message) -> Message:
 
 
 def _wait_for_manager(bus: _Bus) -> None:
-    """Wait until a manager that runs is on the bus, which the first client of a login starts."""
+    """Wait until the running manager is on the bus, which starts with the first client after a login."""
     if not (_RUNTIME_DIRECTORIES / str(os.geteuid()) / "systemd" / "private").exists():
         return
     changed = MatchRule(
@@ -231,10 +231,10 @@ def _wait_for_manager(bus: _Bus) -> None:
 
 
 def _ensure_same_process_ids(bus: _Bus) -> None:
-    """Ensure that our processes have the ids here that they have for systemd.
+    """Ensure that systemd sees our processes under the same ids as we do.
 
     Raises:
-        CgroupsUnavailable: They have not: they would be those of others.
+        CgroupsUnavailable: The ids differ: for systemd, ours would be the ids of other processes.
     """
     (own,) = _ask(bus, message_bus.GetConnectionUnixProcessID(bus.unique_name)).body
     if own != os.getpid():
@@ -242,7 +242,7 @@ def _ensure_same_process_ids(bus: _Bus) -> None:
 
 
 def _address() -> str:
-    """Return the address of the manager's bus, as a socket's.
+    """Return the address of the socket of the manager's bus.
 
     Raises:
         CgroupsUnavailable: There is no such bus.
@@ -253,7 +253,8 @@ def _address() -> str:
                 text("groups.bus_missing", bus=str(_SYSTEM_BUS)), text("groups.install_bus")
             )
         return _socket_of(os.environ.get(_OF_THE_SYSTEM_BUS) or f"unix:path={_SYSTEM_BUS}")
-    # systemd's own place comes first: an environment may be another user's, or a desktop's without systemd.
+    # The path of systemd comes first: the environment may be of another user, or of a desktop without
+    # systemd.
     bus = _RUNTIME_DIRECTORIES / str(os.geteuid()) / "bus"
     if bus.exists():
         return str(bus)

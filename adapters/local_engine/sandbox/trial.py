@@ -1,4 +1,4 @@
-"""A trial of each step of isolating a program, in a process of its own: which one this machine refuses."""
+"""A test of each step of isolation, in a separate process, to find the step that this machine refuses."""
 
 import os
 import subprocess
@@ -20,10 +20,11 @@ _TRIED_WITHIN_S = 10.0
 
 
 def find_refusal(trouble: str = "") -> Refusal | None:
-    """Return the first step that fails here; None if none does.
+    """Return the first step that fails on this machine; None if all succeed.
 
     Args:
-        trouble: The message of a program that could not be started. A lack of processes may be over by now.
+        trouble: The message of a program that could not be started. It shows a lack of processes that may
+            have passed by now.
     """
     try:
         tried = subprocess.run(  # noqa: S603 - our own interpreter and module

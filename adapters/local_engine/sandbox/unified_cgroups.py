@@ -1,8 +1,8 @@
-"""Control groups of version 2: a group whose processes have to make room for groups of programs.
+"""Control groups of version 2, where processes have to be moved to make room for the groups of programs.
 
-The kernel hands controllers down only from a group that has no processes of its own (the root of the whole
-hierarchy excepted). All processes that share the service's group, like the shell or `make` that started it,
-are therefore moved along with it into one leaf below, and the last engine to stop moves them back.
+The kernel delegates controllers only from groups without processes (except for the root of the hierarchy). So
+the service and all other processes in its group, such as the shell or `make` that started it, are moved to a
+leaf below the group. The last engine that stops moves them back.
 
     before                     while engines run                            after
     GROUP: make, serve         GROUP                                        GROUP: make, serve
@@ -22,25 +22,25 @@ from pathlib import Path
 from domain.catalogue.text import Text, text
 
 CONTROLLERS = ("memory", "pids")
-# Not delegated to every service; without it each process has a share of its own.
+# Not delegated to every service. Without this controller, each process has its own share of the processors.
 _PROCESSORS = "cpu"
-# What the groups of engines are called, and after them the leaf.
+# The prefix of the names of engines' groups and of the leaf.
 PREFIX = "service_server-"
 LEAF = f"{PREFIX}main"
-# Where systemd keeps itself and finds itself again.
+# The group in which systemd keeps itself, and expects to find itself.
 _OF_THE_FIRST_PROCESS = "init.scope"
 _LOCKED_WITHIN_S = 10.0
-# Processes may start others while they are being moved.
+# Processes may start others while they are moved.
 _MOVED_WITHIN_S = 5.0
 _RETRY_S = 0.005
 
 
 class CgroupsUnavailable(Exception):
-    """The cause of there being no control groups, and the remedy if it is known, as clauses.
+    """Control groups cannot be used.
 
     Attributes:
-        cause: The cause.
-        remedy: The remedy; None if it is that of every cause.
+        cause: The cause, as a clause.
+        remedy: The remedy, as a clause; None for the general one.
     """
 
     def __init__(self, cause: Text | str, remedy: Text | None = None) -> None:
@@ -50,16 +50,18 @@ class CgroupsUnavailable(Exception):
 
 
 def base_of(own: Path) -> Path:
-    """Return the group to share out: this process's own, or the one above if its own is the leaf."""
+    """Return the group to divide: this process's own group, or its parent if the own group is the leaf."""
     return own.parent if own.name == LEAF else own
 
 
 def set_up(base: Path, name: str) -> Path:
-    """Make a group for the groups of runs, which has the controllers, and return its directory.
+    """Make a group with the controllers, as the parent of the groups of runs; return its directory.
+
+    After an error, the base group is unchanged.
 
     Raises:
-        CgroupsUnavailable: This group cannot be shared out; it is as it was.
-        OSError: The kernel refuses; it is as it was then too.
+        CgroupsUnavailable: The base group cannot be divided.
+        OSError: The kernel refuses.
     """
     if base.name == _OF_THE_FIRST_PROCESS:
         raise CgroupsUnavailable(text("groups.first_process", group=str(base)))
@@ -84,7 +86,7 @@ def set_up(base: Path, name: str) -> Path:
 
 
 def shares_processors(runs: Path) -> bool:
-    """Whether each group of a run has the same share of the processors."""
+    """Whether the groups of runs have equal shares of the processors."""
     return _PROCESSORS in _read(runs / "cgroup.subtree_control").split()
 
 
@@ -96,10 +98,10 @@ def _share_processors(*groups: Path) -> None:
 
 
 def tear_down(base: Path, name: str) -> None:
-    """Remove an engine's group; the last engine moves the leaf's processes back.
+    """Remove an engine's group; for the last engine, move the processes of the leaf back.
 
     Raises:
-        CgroupsUnavailable: Something is still in use, and stays.
+        CgroupsUnavailable: A group is still in use and is left in place.
         OSError: The same.
     """
     with _locked(base):
@@ -114,7 +116,7 @@ def _undo(base: Path, name: str) -> None:
 
 
 def _hand_down(base: Path) -> None:
-    """Delegate the controllers to the groups below, after moving processes out of the way if need be."""
+    """Delegate the controllers to child groups, after moving processes out of the way if necessary."""
     control = base / "cgroup.subtree_control"
     if set(CONTROLLERS) <= set(_read(control).split()):
         return
@@ -135,10 +137,10 @@ def _hand_down(base: Path) -> None:
 
 
 def _take_back(base: Path) -> None:
-    """Move the leaf's processes back into the group, which may have no controllers to hand down then."""
+    """Stop delegating the controllers, and move the processes of the leaf back to the group."""
     leaf = base / LEAF
     if not leaf.exists():
-        return  # the controllers were handed down before
+        return  # the controllers were delegated before any engine started
     with suppress(FileNotFoundError):
         if shares_processors(base):
             (base / "cgroup.subtree_control").write_text(f"-{_PROCESSORS}")
@@ -148,7 +150,7 @@ def _take_back(base: Path) -> None:
         _move_all(leaf, base, until)
         try:
             leaf.rmdir()
-        except OSError as error:  # EBUSY: a process was started in it meanwhile
+        except OSError as error:  # EBUSY: a process was started in the leaf meanwhile
             if error.errno != errno.EBUSY or time.monotonic() >= until:
                 raise
             time.sleep(_RETRY_S)
@@ -157,10 +159,10 @@ def _take_back(base: Path) -> None:
 
 
 def _move_all(source: Path, target: Path, until: float) -> None:
-    """Move every process, as often as there are new ones.
+    """Move every process, and repeat this as long as there are new ones.
 
     Raises:
-        CgroupsUnavailable: One of them cannot be moved.
+        CgroupsUnavailable: A process cannot be moved.
     """
     while (present := _read(source / "cgroup.procs").split()) and time.monotonic() < until:
         for pid in present:
@@ -170,12 +172,12 @@ def _move_all(source: Path, target: Path, until: float) -> None:
 def _move(pid: str, target: Path) -> None:
     named = text("groups.process", id=pid)
     try:
-        if pid == "0":  # which, written, would stand for this process
+        if pid == "0":  # a process of another namespace; writing 0 would move this process
             named = text("groups.foreign_process")
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
         (target / "cgroup.procs").write_text(pid)
     except OSError as error:
-        # It has ended, or is ending at this moment.
+        # The process has ended or is ending.
         if error.errno in {errno.ESRCH, errno.EINVAL}:
             time.sleep(_RETRY_S)
             return
@@ -186,7 +188,7 @@ def _move(pid: str, target: Path) -> None:
 
 @contextmanager
 def _locked(base: Path) -> Iterator[None]:
-    """Let no other engine share this group out, or take it back, at the same time."""
+    """Keep other engines from dividing or restoring this group at the same time."""
     descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     until = time.monotonic() + _LOCKED_WITHIN_S
     try:

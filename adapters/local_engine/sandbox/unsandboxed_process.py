@@ -24,9 +24,9 @@ from domain.catalogue.text import Text, text
 
 
 class UnsandboxedProcess(Isolation):
-    """An ordinary child process in a directory of its own: limited, and not isolated.
+    """Runs programs as ordinary child processes in private directories, with limits but without isolation.
 
-    It sees all that the service's user sees: files, network and processes. For development only.
+    Programs see everything that the service's user sees: files, network and processes. For development only.
     """
 
     name = "plain child process"
@@ -42,7 +42,7 @@ class UnsandboxedProcess(Isolation):
         self._setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
 
     def limits(self) -> Mapping[str, Text]:
-        """Return the limits that an ordinary child process can have."""
+        """Return how each limit is enforced for an ordinary child process."""
         return {
             "timeout_ms": text("engine.kills_group"),
             "cpu_time_ms": text("engine.cpu_of_tree"),
@@ -59,7 +59,7 @@ class UnsandboxedProcess(Isolation):
 
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
-        """Make a private directory with the source, or the packed files, in it."""
+        """Make a private directory with the source or the packed files."""
         with self._area.directory() as directory:
             if program.files is not None:
                 unpack(program.files, str(directory))
@@ -81,7 +81,7 @@ class UnsandboxedProcess(Isolation):
             )
 
     def open(self) -> None:
-        """Make the directory of private directories."""
+        """Make the parent of the private directories."""
         if self._setpriv is None:
             raise DependencyUnavailable("engine", text("engine.no_setpriv"))
         try:
@@ -102,10 +102,10 @@ class UnsandboxedProcess(Isolation):
         )
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove the parent of the private directories."""
         self._area.close()
 
 
 def _runnable(file: Path | None) -> str | None:
-    """Return the path of a file unless its file system lets nothing be run (noexec)."""
+    """Return the path of a file, or None if its file system is mounted with noexec."""
     return str(file) if file is not None and os.access(file, os.X_OK) else None

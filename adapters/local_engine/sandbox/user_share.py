@@ -1,7 +1,7 @@
-"""The part of the service's user's kernel quotas for each program.
+"""The share of each program in the kernel quotas of the service's user.
 
-Where programs share the user, that is a part of each quota. Where they have subordinate ids, the kernel
-counts some of their things for the user as well, who has made the namespace of these ids.
+Programs that run as the service's user get a part of each quota. For programs with subordinate ids, the
+kernel counts some objects also for the service's user, who has made the namespace of these ids.
 """
 
 import math
@@ -16,27 +16,27 @@ from adapters.local_engine.sandbox.program import Program
 from domain.limits import Limits
 
 _QUOTAS = Path("/proc/sys/fs")
-# epoll(7). Each is a pair of an epoll descriptor and another one.
+# epoll(7). Each watch is a pair of an epoll descriptor and another descriptor.
 _WATCHES = "epoll/max_user_watches"
-# By the names that they have in /proc/sys/user.
+# By their names in /proc/sys/user.
 _MAXIMA = {
     "max_inotify_instances": "inotify/max_user_instances",
     "max_inotify_watches": "inotify/max_user_watches",
 }
-# The service and other processes of its user keep the rest.
+# The share for all programs. The service and other processes of its user keep the rest.
 _PROGRAMS_PART = 0.75
-# A runtime does not start with fewer. Where there could be more watches even so, there are fewer processes.
+# Runtimes do not start with fewer open files. If these still allow too many watches, processes are reduced.
 _LEAST_OPEN_FILES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class UserShare:
-    """The part of a user's quotas that one program may take.
+    """The share of one program in a user's quotas.
 
     Attributes:
-        pending_signals: The most signals that wait, and timers that may send one.
-        watches: The most epoll watches; None where they are counted for a user of the program's own.
-        maxima: The most of what a namespace of users counts for each of its users.
+        pending_signals: The number of pending signals and of timers that may send one.
+        watches: The number of epoll watches; None if they are counted for the program's own user.
+        maxima: The quotas that a user namespace counts for each of its users.
     """
 
     pending_signals: int
@@ -45,28 +45,28 @@ class UserShare:
 
     @classmethod
     def of_shared_user(cls, programs: int, quotas: Path = _QUOTAS) -> Self:
-        """Return the part of each of as many programs at once that have the user of the service."""
+        """Return the share of a program if a number of programs run at once as the service's user."""
         watches = _quota(quotas / _WATCHES)
         return cls(_signals(programs), None if watches is None else _part(watches, programs))
 
     @classmethod
     def of_subordinate_users(cls, programs: int, quotas: Path = _QUOTAS) -> Self:
-        """Return the part of each of as many programs at once that have subordinate ids."""
+        """Return the share of a program if a number of programs run at once with subordinate ids."""
         found = {name: _quota(quotas / path) for name, path in _MAXIMA.items()}
         maxima = {name: _part(quota, programs) for name, quota in found.items() if quota is not None}
         return cls(_signals(programs), maxima=maxima)
 
     @property
     def rlimits(self) -> Rlimits:
-        """The limits of each process, which the kernel counts for all of the program's together."""
+        """The limits of each process, which the kernel counts for all processes of the user together."""
         return {"SIGPENDING": (self.pending_signals,) * 2}
 
     def fitted(self, program: Program) -> Program:
-        """Return a program with as many processes and open files as cannot exceed the part.
+        """Return a program with processes and open files limited so that it cannot exceed its share.
 
-        A watch lasts as long as some process has its file and some process its epoll instance, and begins in
-        one that has both, by inheriting or opening them: messages with descriptors are refused. So `p`
-        processes with `n` open files each have `p * n * n / 2` watches at most.
+        A watch exists as long as some process has the watched file and some process the epoll instance. It is
+        made in a process that has both, either inherited or opened, because messages with descriptors are
+        refused. So `p` processes with `n` open files each have at most `p * n * n / 2` watches.
         """
         limits = program.limits if self.watches is None else _with_watches(program.limits, self.watches)
         if limits == program.limits:
@@ -91,7 +91,7 @@ def _signals(programs: int) -> int:
 
 
 def _quota(path: Path) -> int | None:
-    """Return a quota; None where the kernel has no such one."""
+    """Return a quota; None if the kernel does not have it."""
     try:
         return int(path.read_text())
     except OSError:

@@ -1,11 +1,11 @@
-"""The pump: passes the output of a program on to another one, up to a limit.
+"""The pump: passes the output of one program to another, up to a limit.
 
-Two programs that speak with each other do so by pipes of the kernel, and nothing counts the bytes of a
-pipe. A relay in the service would wait for its turn among the service's threads at each message. So this is
-a process of some thirty instructions between two pipes, which moves pages from one to the other and copies
-nothing. It ends with the pipes' other ends.
+Interacting programs are connected by pipes, and the kernel does not count the bytes in a pipe. A relay in the
+service would have to wait for a turn among the service's threads for each message. So the pump is a process
+of about thirty instructions, which moves pages from one pipe to another without copying. It ends when the
+other ends of the pipes are closed.
 
-Its parts are as the reaper's: assembled from the files beside this one, in a file that the engine writes.
+Like the reaper, it is assembled from the files in this directory and written to a file by the engine.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from adapters.local_engine.sandbox.reaper import install_code
 
-# .text of the sources, by what platform.machine() says.
+# The .text sections of the sources, by platform.machine().
 _CODE = {
     "x86_64": """
     488b74241031db0fb60683e830720c486bdb0a4801c348ffc6ebec4885db742d31ff31f6ba010000004531d241b80000
@@ -32,36 +32,37 @@ _HAS_MORE = 1
 
 
 def code(machine: str) -> bytes | None:
-    """Return the instructions for an architecture, if there are some."""
+    """Return the instructions for an architecture; None if there are none."""
     text = _CODE.get(machine)
     return None if text is None else bytes.fromhex(text)
 
 
 def install(directory: Path, machine: str = platform.machine()) -> Path | None:
-    """Write the pump into a directory and return its path; None if there is none for this architecture.
+    """Write the pump to a directory; return its path, or None on an architecture without a pump.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     text = code(machine)
     return None if text is None else install_code(directory / _NAME, machine, text)
 
 
 def start(path: Path, source: int, target: int, limit: int) -> int:
-    """Start a pump from one pipe to another, and return its process id.
+    """Start a pump from one pipe to another; return its process id.
 
     Args:
-        path: Its path.
-        source: The descriptor that it reads. The caller closes its own copies of both.
+        path: The path of the pump.
+        source: The descriptor that it reads from. The caller closes its own copies of both descriptors.
         target: The descriptor that it writes to.
-        limit: How many bytes it passes on.
+        limit: The number of bytes that it passes on, at most.
     """
-    # In a session of its own it is scheduled by itself, and not after all that the service does (sched(7)).
+    # In a session of its own, it is scheduled independently of the service's processes (autogroups,
+    # sched(7)).
     streams = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, target, 1)]
     return os.posix_spawn(path, [_NAME, str(limit)], {}, file_actions=streams, setsid=True)
 
 
 def wait(pid: int) -> bool:
-    """Wait for the end of a pump; return whether there was more than its limit."""
+    """Wait for a pump to end; return whether its limit was exceeded."""
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status) == _HAS_MORE

@@ -1,19 +1,21 @@
-"""The reaper: the parent of a program, which waits for it and reports its end in the status pipe.
+"""The reaper: the parent of a program, which waits for it and reports its end through the status pipe.
 
-The kernel reports the peak of a process to its parent alone, in wait4(2), together with that of all processes
-that its parent waited for before, and a process begins with the memory of the one that it was made from. A
-parent that is a supervisor, a shell or a compiler's would therefore report its own memory, or the compiler's.
-This one has a few pages, and one child. In a sandbox it is the first process as well, which adopts orphans
-and which no program can end; the program leads a process group of its own there, as a shell would have it.
-When the program has ended, it ends all the others, and waits for them: their parents, of which each has the
-processor time of those that it waited for, end with this one.
+The kernel reports the peak memory of a process only to its parent, by wait4(2), combined with the peaks of
+all children that the parent waited for before; and a new process starts with the memory of its parent. A
+supervisor, a shell or a compiler's parent would therefore report its own memory, or the compiler's. The
+reaper has a few pages of memory and one child.
 
-On x86-64 it makes the sandbox itself if it is started without a program: it carries out the table of system
-calls at PLAN_DESCRIPTOR (`launch_plan.py`) and goes on as the parent of the program that is in there.
+In a sandbox, the reaper is also the first process, which adopts orphans and which no program can kill. The
+program leads its own process group, as if a shell had started it. When the program has ended, the reaper
+kills all other processes and waits for them, so that it has their processor time, which the supervisor gets
+from it.
 
-No language that a machine is sure to have makes such a process, so this is some hundred instructions for each
-of two architectures, assembled from the file beside this one. Elsewhere programs run without, and their
-memory is sampled.
+On x86-64, a reaper that is started without a program makes the sandbox itself: it executes the table of
+system calls at PLAN_DESCRIPTOR (`launch_plan.py`) and continues as the parent of the program in the sandbox.
+
+No language that every machine has can make such a small process. So the reaper consists of about a hundred
+instructions for each of two architectures, assembled from the files in this directory. On other
+architectures, programs run without a reaper and their memory is sampled.
 """
 
 import platform
@@ -22,7 +24,7 @@ from pathlib import Path
 
 from adapters.local_engine.sandbox.files import write_executable
 
-# .text of the sources, by what platform.machine() says.
+# The .text sections of the sources, by platform.machine().
 _CODE = {
     "x86_64": """
     4889e34881ec0002000048833b010f85ad000000bf00000010be00000001ba0300000041ba0200100041b80400000045
@@ -65,33 +67,33 @@ _SEGMENT = struct.Struct("<IIQQQQQQ")
 
 
 def code(machine: str) -> bytes | None:
-    """Return the instructions for an architecture, if there are some."""
+    """Return the instructions for an architecture; None if there are none."""
     text = _CODE.get(machine)
     return None if text is None else bytes.fromhex(text)
 
 
 def install(directory: Path, machine: str = platform.machine()) -> Path | None:
-    """Write the reaper into a directory and return its path; None if there is none for this architecture.
+    """Write the reaper to a directory; return its path, or None on an architecture without a reaper.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     text = code(machine)
     return None if text is None else install_code(directory / _NAME, machine, text)
 
 
 def install_code(path: Path, machine: str, text: bytes) -> Path:
-    """Write an executable of some instructions, and return its path.
+    """Write an executable that consists of the instructions; return its path.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     write_executable(path, _executable(_MACHINES[machine], text))
     return path
 
 
 def _executable(machine: int, text: bytes) -> bytes:
-    """Wrap instructions into the smallest ELF file that the kernel runs: one segment, no sections."""
+    """Wrap instructions in the smallest ELF file that the kernel executes: one segment, no sections."""
     start = _HEADERS.size + _SEGMENT.size
     size = start + len(text)
     ident = b"\x7fELF" + bytes([2, 1, 1])  # 64 bits, little-endian, version 1
