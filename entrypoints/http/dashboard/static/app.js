@@ -1,4 +1,4 @@
-// What every page does: keep itself fresh, say times in the reader's zone, and say when the server is gone.
+// Behavior of every page: it refreshes itself, shows times in the reader's time zone, and reports a lost connection.
 "use strict";
 // Makes an element with properties and children.
 const element = (name, properties = {}, ...children) => {
@@ -9,7 +9,7 @@ const element = (name, properties = {}, ...children) => {
 
 const copyText = async (content) => {
   if (navigator.clipboard) return navigator.clipboard.writeText(content);
-  // Pages of http have no clipboard to write to, but may copy what is selected.
+  // Pages over http have no clipboard API, but may copy the selection.
   const area = element("textarea", { value: content, className: "visually-hidden" });
   document.body.append(area);
   area.select();
@@ -52,7 +52,7 @@ const copyText = async (content) => {
     }
   };
 
-  // A touch, which shows no tooltip, shows the exact time in its place, and another one takes it back.
+  // Touch screens show no tooltip: a tap shows the exact time instead, and another tap hides it.
   document.addEventListener("click", (event) => {
     const time = event.target.closest("time[datetime]");
     if (!time) return;
@@ -60,7 +60,7 @@ const copyText = async (content) => {
     sayTimes(time.parentElement);
   });
 
-  // By the server's clock, from which the visitor's may differ.
+  // The server's clock is used, because the visitor's may be wrong.
   const ahead = Date.parse(document.documentElement.dataset.now) - Date.now();
   const tick = () => {
     for (const part of document.querySelectorAll("[data-elapsed]")) {
@@ -79,14 +79,14 @@ const copyText = async (content) => {
 
   const refresh = () => {
     if (document.hidden) return;
-    // A part with an open menu waits, for it would be closed.
+    // A part with an open menu is skipped, because a refresh would close the menu.
     for (const part of document.querySelectorAll("[data-refresh]:not(:has(details.menu[open]))")) htmx.trigger(part, "refresh");
   };
 
   const connection = document.getElementById("connection");
   const setLost = (isLost) => { connection.hidden = !isLost; };
 
-  // What refreshes itself is tried again, and the banner says so; what a visitor did says itself that it failed.
+  // A failed refresh is retried, and a banner reports it; a failed action of the visitor reports its own error.
   const isRefresh = ({ requestConfig }) => "refresh" in requestConfig.elt.dataset;
   const placeOfFault = ({ requestConfig, target }) => {
     const part = requestConfig.elt.closest("[data-faults]");
@@ -110,7 +110,7 @@ const copyText = async (content) => {
     const isOurs = detail.xhr.getResponseHeader("x-request-id") !== null;
     if (!isOurs) detail.serverResponse = alertOf(text("proxy_refused", { status: detail.xhr.status })).outerHTML;
   });
-  // A part that is read anew leaves the keyboard where it was. htmx sees to what has an id.
+  // A refreshed part keeps the keyboard focus in place. htmx does this only for elements with an id.
   const keyOf = ({ localName, name, value, textContent, attributes }) => [localName, name, value, attributes.href?.value, textContent].join("\n");
   document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
     const { activeElement } = document, { target } = detail;
@@ -155,7 +155,7 @@ const copyText = async (content) => {
       await copyText(shown.textContent);
       showCopied(button);
     } catch {
-      getSelection().selectAllChildren(shown);  // to be copied by hand
+      getSelection().selectAllChildren(shown);  // for copying by hand
     }
   });
 
@@ -168,7 +168,7 @@ const copyText = async (content) => {
       if (!response.ok) throw new Error(response.statusText);
       await copyText(await response.text());
     } catch {
-      return location.assign(link.href);  // to be read, and copied by hand
+      return location.assign(link.href);  // for reading, and copying by hand
     }
     showCopied(link);
   });
@@ -181,16 +181,16 @@ const copyText = async (content) => {
     }
   });
 
-  // Drafts are their author's: who signs out leaves none in the browser.
+  // Drafts belong to their author, so signing out removes them from the browser.
   document.addEventListener("submit", ({ target }) => {
-    // The attribute: the property is a control of that name, where there is one.
+    // The attribute, because a form control named `action` hides the property.
     if (!target.getAttribute("action")?.startsWith("/dashboard/sign-out")) return;
     for (const key of Object.keys(localStorage)) if (/^(draft|language|runs):/.test(key)) localStorage.removeItem(key);
   });
 
   document.addEventListener("DOMContentLoaded", () => {
     sayTimes(document);
-    // The navigation of a narrow page is scrolled to the page that is shown.
+    // On a narrow page, the navigation is scrolled to the current page's entry.
     const navigation = document.querySelector(".top nav"), current = navigation.querySelector("[aria-current]");
     if (current) navigation.scrollLeft = current.offsetLeft - navigation.offsetLeft;
     setInterval(refresh, REFRESH_MS);

@@ -1,4 +1,4 @@
-// The cases that are written in the editor: pairs of an input and the output that is expected of it.
+// The cases that are written in the editor: pairs of an input and its expected output.
 "use strict";
 (() => {
   document.addEventListener("DOMContentLoaded", () => {

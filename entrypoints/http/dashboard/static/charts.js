@@ -1,10 +1,10 @@
-// The cluster's charts. Beneath each, its latest and highest figures in words, and all of them as a table.
+// The cluster's charts. Below each chart are its latest and highest figures as text, and all figures as a table.
 "use strict";
 (() => {
-  // The history has a sample a minute; the range of an hour shows also what ended a moment ago.
+  // The history has one sample per minute; the range of an hour also shows jobs that have just ended.
   const EVERY_MS = 5000, EVERY_LONG_MS = 60000, HOUR = 60, DAY = 1440;
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  // A canvas does not know light-dark(): the colour is taken from an element that has it.
+  // A canvas does not support light-dark(), so the color is read from an element that uses it.
   const colour = (name) => {
     const probe = element("span", { className: `probe ${name}` });
     document.body.append(probe);
@@ -16,7 +16,7 @@
   const at = (time, parts) => new Date(time * 1000).toLocaleString(document.documentElement.lang, parts);
   const TIME = { hour: "2-digit", minute: "2-digit", hour12: false }, DATE = { month: "short", day: "numeric" };
   const clock = (time) => at(time, chosen() > DAY ? { ...DATE, ...TIME } : TIME);
-  // Of ticks that are days, each is its date.
+  // Ticks at midnight show their date.
   const ticks = (_plot, times) => times.map((time) => {
     const isDay = chosen() > DAY && new Date(time * 1000).getHours() === 0;
     return at(time, isDay || chosen() > 7 * DAY ? DATE : TIME);
@@ -75,7 +75,7 @@
     return element("tr", {}, ...cells.map(cell));
   };
 
-  // The table is made where it is open: it has as many rows as the chart has points.
+  // The table is built only while it is open, because it has as many rows as the chart has points.
   const tabulate = (name) => {
     const details = part(name, "details");
     if (!details.open || !shown[name]) return;
@@ -93,7 +93,7 @@
     tabulate(name);
   };
 
-  // A line ends where a figure is missing.
+  // A line is interrupted where a figure is missing.
   const withGaps = (points, step) => points.flatMap((point, index) => {
     const isApart = index > 0 && point.at - points[index - 1].at > 1.5 * step;
     return isApart ? [{ at: points[index - 1].at + step }, point] : [point];
@@ -112,7 +112,7 @@
       charts: ["depth", "age", "machines"],
       async update(minutes) {
         const history = await read(`/dashboard/cluster/history?minutes=${minutes}`);
-        if (minutes !== chosen()) return;  // another answer is on its way
+        if (minutes !== chosen()) return;  // a newer request is in progress
         const points = withGaps(history.samples, history.step_s), times = column(points, "at");
         show("depth", times, column(points, "waiting"), column(points, "running"));
         show("age", times, column(points, "age"));
@@ -136,7 +136,7 @@
     due = Date.now() + (chosen() > HOUR ? EVERY_LONG_MS : EVERY_MS);
     if (document.hidden) return;
     for (const source of SOURCES) source.update(chosen()).catch((error) => {
-      const isLost = error instanceof TypeError;  // as fetch says that there was no answer
+      const isLost = error instanceof TypeError;  // fetch reports a missing response by this
       if (isLost) document.dispatchEvent(new CustomEvent("connection", { detail: { isLost } }));
       for (const name of source.charts) part(name, "figcaption").textContent = isLost ? text("cannot_load") : text("cannot_load_because", { reason: error.message });
     });

@@ -1,9 +1,9 @@
-// Code with numbered lines, each of which has an address: `#L12`, `#L12-L20`, `#src/util.py:L12`.
+// Code with numbered lines, each of which can be linked to: `#L12`, `#L12-L20`, `#src/util.py:L12`.
 "use strict";
 (() => {
-  // Of so many lines each has elements of its own; the rest follows as it is.
+  // Each of the first lines has its own elements; the rest is plain text.
   const NUMBERED_LINES = 20000;
-  // Of more lines than these, so many are laid out together, once they come into view.
+  // If there are more lines than this, they are laid out in chunks, when they come into view.
   const LAID_OUT_AT_ONCE = 1000;
   const CHUNK_LINES = 100;
   const LINE_PX = 20;
@@ -21,7 +21,7 @@
       else this.details.addEventListener("toggle", () => { if (this.details.open) this.load(); });
     }
 
-    // A file is read once, when it is first looked at.
+    // A file is loaded once, when it is first viewed.
     load() {
       this.isLoaded ||= this.fetch();
       return this.isLoaded;
@@ -80,7 +80,7 @@
       this.rows.forEach((row, place) => { if (lines[place].hasChildNodes()) row.lastChild.replaceChildren(lines[place], "\n"); });
     }
 
-    // Of all numbers the tabulator key reaches one; the arrows go on from there.
+    // Only one line number is a tab stop; the arrow keys move between the numbers.
     setStop(place) {
       if (this.stop) this.stop.tabIndex = -1;
       this.stop = this.rows[place]?.firstChild;
@@ -103,7 +103,7 @@
     return { block, first, last };
   };
 
-  // Chunks on the way to the row have their own height only once they were laid out: a few frames settle it.
+  // Chunks above the row get their final height only when they are laid out, which takes a few frames.
   const bring = (row, block, frames = 4) => {
     row.scrollIntoView({ block });
     if (frames) requestAnimationFrame(() => bring(row, block, frames - 1));
@@ -134,7 +134,7 @@
       history.replaceState(null, "", `${fragment(from.block.pre.dataset.lines)}${range[0]}-L${range[1]}`);
       go(true);
     } else if (link.hash === location.hash) {
-      go(number);  // the address stays as it is, and so no event follows
+      go(number);  // the hash does not change, so no event follows
     } else if (number) {
       event.preventDefault();
       history.pushState(null, "", link.hash);
@@ -142,7 +142,7 @@
     }
   });
 
-  // The editor begins at the line that is marked.
+  // The editor opens at the marked line.
   document.addEventListener("click", (event) => {
     const link = event.target.closest("#edit");
     const found = link && addressed();
@@ -160,7 +160,7 @@
     block.stop.focus();
   });
 
-  // Positions in the compiler's messages are links, as those in the output are.
+  // Positions in the compiler's messages are links, as in the output.
   const link = (pre) => {
     const parts = [];
     for (const line of pre.textContent.split(/(?<=\n)/)) {

@@ -1,9 +1,9 @@
-// The page of a comparison: shows the difference of two texts, of a large output as far as its bound goes.
+// The page of a comparison: shows the difference of two texts. Large outputs are compared up to a limit.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const read = async (url, bytes) => {
     const response = await fetch(url, { headers: { Range: `bytes=0-${bytes - 1}` } });
-    // An output without a byte has no range of bytes.
+    // An empty output has no byte ranges.
     if (!response.ok && response.status !== 416) throw new Error(response.statusText);
     const whole = /\/(\d+)$/.exec(response.headers.get("content-range") || "");
     const isCut = whole !== null && Number(whole[1]) > bytes;

@@ -1,8 +1,8 @@
-// The difference of two texts by lines: `lineDifference(before, after)`, and `differenceTable(...)`, which shows it.
+// The line difference of two texts: `lineDifference(before, after)`; `differenceTable(...)` shows it.
 "use strict";
 // Lines that occur once in both texts are paired (patience diff), and the gaps between them are compared in the
-// same way, so many levels deep at most; a small gap without such lines has its longest common subsequence, and a
-// large one is a change as a whole. So the time is O(n log n) and a constant, whatever the texts are.
+// same way, up to a maximum depth. Small gaps without such lines are compared by their longest common subsequence;
+// a large one is treated as one change. So the time is O(n log n) plus a constant, for any texts.
 const lineDifference = (() => {
   const LEVELS = 8;
   const CELLS = 4000000;  // of the tables of all small gaps together
@@ -13,7 +13,7 @@ const lineDifference = (() => {
     return lines;
   };
 
-  // Lines as numbers: two that are the same have the same one.
+  // Numbers for lines; equal lines have the same number.
   const numbered = (texts) => {
     const known = new Map();
     const number = (line) => {
@@ -50,7 +50,7 @@ const lineDifference = (() => {
       }
     }
 
-    // The longest series of lines that occur once in both ranges, and in the same order.
+    // The longest series of lines that occur once in both ranges and in the same order.
     anchors(begin, end, from, to) {
       const { old, now, seen: [inOld, inNow], at } = this;
       for (let line = begin; line < end; line++) inOld[old[line]]++;
@@ -110,13 +110,13 @@ const lineDifference = (() => {
   };
 })();
 
-// A table of the lines that differ, with some lines around them; null if none does.
+// A table of the lines that differ and some lines around them; null if no line differs.
 const differenceTable = (() => {
   const AROUND = 3;
   const MOST_ROWS = 2000;
   const MOST_CHARS = 2000;
 
-  // Of a line that takes the place of another, the part that differs.
+  // The differing part of a line that replaces another one.
   const marked = (line, other) => {
     const most = Math.min(line.length, other.length);
     let begin = 0, rest = 0;

@@ -1,5 +1,5 @@
-// The draft of the editor: kept in this browser for each project and language, and for each job that is edited,
-// until it is discarded, or somebody signs out. The oldest ones make room for new ones.
+// The editor's draft, stored in this browser for each project and language and for each edited job, until the visitor
+// discards it or signs out. New drafts replace the oldest ones.
 "use strict";
 (() => {
   const PREFIX = "draft:";
@@ -11,7 +11,7 @@
   const keyOf = (runtime) => `${PREFIX}${editorContents.project}:${editorContents.job || ""}:${runtime}`;
   const chosenKey = () => `language:${editorContents.project}`;
 
-  // Returns a draft; null if there is none, or what is stored is none.
+  // Returns a draft; null if there is none or the stored one is invalid.
   const load = (key) => {
     try {
       const draft = JSON.parse(localStorage.getItem(key));
@@ -27,7 +27,7 @@
     try { localStorage.removeItem(key); } catch { /* a browser that keeps nothing */ }
   };
 
-  // Returns a sentence about how that went.
+  // Returns a sentence about the result.
   const store = (key, parts) => {
     const value = JSON.stringify({ saved: Date.now(), parts });
     if (value.length > MAX_CHARS) return text("draft_too_large");
@@ -83,7 +83,7 @@
     };
     const saveAtOnce = () => { if (timer !== null) save(); };
 
-    // Shows the draft of the chosen runtime; returns whether there is one.
+    // Shows the draft of the selected runtime; returns whether there is one.
     const restore = () => {
       const draft = load(keyOf(runtime));
       elsewhere.hidden = true;
@@ -148,7 +148,7 @@
       window.editor.focus();
     });
 
-    // Another tab has the same draft: the last one that changes it wins, and the other one says so.
+    // Another tab may edit the same draft: the last change wins, and the other tab reports it.
     window.addEventListener("storage", ({ key, newValue }) => {
       if (key !== keyOf(runtime)) return;
       const draft = load(key);

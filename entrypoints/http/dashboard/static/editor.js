@@ -1,6 +1,6 @@
-// The editor: CodeMirror on the form's text area, in the chosen language. Tab indents, Escape and then Tab leaves.
+// The editor: CodeMirror on the form's text area, in the selected language. Tab indents; Escape, then Tab, leaves.
 "use strict";
-// The parts of the editor that a draft has, by their names: `read()` returns plain data, `write(data)` shows it.
+// The parts of the editor in a draft, by name: `read()` returns plain data, `write(data)` shows it.
 const editorParts = {};
 
 const editorContents = (() => {
@@ -9,7 +9,7 @@ const editorContents = (() => {
 })();
 
 (() => {
-  // Fields that are no part of what somebody writes.
+  // Fields that are not part of the visitor's work.
   const APART = new Set(["csrf", "from", "language", "code"]);
   const HEADER_PX = 72;
 
@@ -19,7 +19,7 @@ const editorContents = (() => {
     const language = document.getElementById("language");
     const area = document.getElementById("code");
     const given = area.value, givenFor = given ? language.value : null;
-    // The program that the page begins with in a runtime: that of the job, or the starter.
+    // The initial program for a runtime: the job's program or the starter.
     const begin = (runtime) => {
       if (runtime === givenFor) return given;
       const option = [...language.options].find(({ value }) => value === runtime);
@@ -37,15 +37,16 @@ const editorContents = (() => {
       "Shift-Tab": (editor) => editor.indentSelection("subtract"),
       Esc: (editor) => { editor.execCommand("singleSelection"); setLeaving(true); },
     };
-    // What scrolls contains what has the focus: better for screen readers and input methods than a text area beside it.
+    // The focused element is inside the scrolled one, which suits screen readers and input methods better than a text area
+    // beside it.
     const editor = CodeMirror.fromTextArea(area, {
       inputStyle: "contenteditable", lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: text("code"), viewportMargin: 30, extraKeys: keys,
     });
-    // After Escape the browser has Tab, and moves the focus; any other key gives it back to the editor.
+    // After Escape, Tab moves the focus in the browser's way, until another key is pressed.
     const setLeaving = (isLeaving) => editor.setOption("extraKeys", isLeaving ? { ...keys, Tab: false, "Shift-Tab": false } : keys);
     editor.on("keydown", (_editor, event) => { if (!["Escape", "Tab", "Shift"].includes(event.key)) setLeaving(false); });
     editor.on("blur", () => setLeaving(false));
-    // Browsers do not scroll to what can be written in when the keyboard comes back to it from below.
+    // Browsers do not scroll to an editable element when the keyboard focus returns to it from below.
     editor.on("focus", () => {
       const whole = editor.getWrapperElement(), { top, bottom } = whole.getBoundingClientRect();
       if (bottom < HEADER_PX || top > innerHeight) whole.scrollIntoView({ block: "nearest" });
@@ -72,7 +73,7 @@ const editorContents = (() => {
       }
     };
     language.addEventListener("change", show);
-    // Once a draft has chosen the language.
+    // Runs after a draft has selected the language.
     queueMicrotask(show);
 
     editorParts.code = {
@@ -87,7 +88,7 @@ const editorContents = (() => {
         for (const field of fields()) {
           const value = values[field.name];
           if (field.type === "checkbox" && typeof value === "boolean") field.checked = value;
-          // A choice that is no longer offered is as the page has it.
+          // A value that is no longer offered is ignored.
           else if (typeof value === "string" && (!field.options || [...field.options].some((option) => option.value === value))) field.value = value;
         }
       },

@@ -1,4 +1,4 @@
-// The line of an address such as `#L12` in the editor: of the page's own, and of the positions in the output below.
+// Selects the line of a link such as `#L12` in the editor, from the page's URL or a position in the output below.
 "use strict";
 (() => {
   const go = (hash) => {

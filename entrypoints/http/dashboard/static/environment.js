@@ -1,4 +1,4 @@
-// The variables of the program's environment in the editor: rows of a name, a value, and whether it is secret.
+// The variables of the program's environment in the editor: rows with a name, a value, and whether it is secret.
 "use strict";
 (() => {
   document.addEventListener("DOMContentLoaded", () => {
@@ -46,12 +46,12 @@
     }));
 
     panel.querySelector("[data-new]").addEventListener("click", () => add({ name: "", value: "", secret: false }).focus());
-    // A field that the browser complains of can be seen.
+    // Opens the panel, so that the invalid field is visible.
     panel.addEventListener("invalid", () => { panel.open = true; }, true);
     form.addEventListener("formdata", ({ formData }) => formData.set("env", JSON.stringify(rows())));
 
     editorParts.env = {
-      // Secret values are kept nowhere.
+      // Secret values are not stored.
       read: () => rows().map(({ name, value, secret }) => ({ name, value: secret ? "" : value, secret })),
       write: (variables) => {
         list.replaceChildren();

@@ -1,10 +1,10 @@
-// The files beside the program in the editor: added, written, renamed, removed, kept, or dropped as an archive.
+// The files besides the program in the editor: add, edit, rename, remove, keep, or drop as an archive.
 "use strict";
 (() => {
   const ARCHIVE = /\.(zip|tar|tar\.gz|tgz)$/i;
   const MAX_TEXT_BYTES = 256 * 1024;
 
-  // A file that can be edited: a small one of UTF-8 without characters that text fields do not keep.
+  // The text of an editable file: a small one in UTF-8, without characters that text fields change.
   const textOf = (bytes) => {
     if (bytes.length > MAX_TEXT_BYTES) return undefined;
     try {
@@ -25,8 +25,8 @@
     let files = [];
     panel.hidden = false;
 
-    // Whichever way the form is sent, its files are parts whose filenames are their paths; those of the edited
-    // job are named, and stay in the store.
+    // However the form is sent, its files are parts whose filenames are the paths. Files of the edited job are only
+    // named, and stay in the store.
     form.addEventListener("formdata", ({ formData }) => {
       if (editorContents.job) {
         formData.set("kept_files", JSON.stringify(files.filter((file) => file.from).map(({ path, from }) => ({ path, from }))));
@@ -112,7 +112,7 @@
 
     const kept = new Map(editorContents.files.map((file) => [file.path, file]));
     editorParts.files = {
-      // Of a file that is no text its size, for nothing keeps its bytes.
+      // Only the size of files that are not text, because a draft does not store their bytes.
       read: () => files.map(({ path, text: content, from, bytes }) => (
         from ? { path, from } : content !== undefined ? { path, text: content } : { path, lost: bytes.length })),
       write: (written) => {

@@ -1,4 +1,4 @@
-// The editor and its results alone on the screen: by the button, or Alt+Enter; Escape leaves.
+// Shows only the editor and its results: with the button, or Alt+Enter; Escape leaves.
 "use strict";
 (() => {
   document.addEventListener("DOMContentLoaded", () => {
@@ -12,7 +12,7 @@
       section.classList.toggle("full", isFull);
       document.documentElement.classList.toggle("full", isFull);
       button.setAttribute("aria-pressed", String(isFull));
-      // The rest of the page lies behind it, where neither the keyboard nor a screen reader goes.
+      // The rest of the page is behind them, and is hidden from the keyboard and screen readers.
       for (const other of others) other.inert = false;
       others = [];
       for (let part = section; isFull && part !== document.body; part = part.parentElement) {

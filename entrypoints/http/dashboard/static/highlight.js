@@ -1,13 +1,13 @@
-// Modes of languages, loaded when they are needed, and highlighted code to read: the text of `data-highlight="python"`.
+// Language modes, loaded on demand, and highlighting of read-only code: the text of `data-highlight="python"`.
 "use strict";
 
-// Resolves to the name of CodeMirror's mode of a language once its scripts are there; to null if it has none.
+// Resolves to the name of a language's CodeMirror mode once its scripts are loaded; to null if it has none.
 const loadMode = (() => {
   const modes = JSON.parse(document.getElementById("modes").textContent);
   const loaded = new Map();
   const load = (url) => new Promise((resolve, reject) => {
     const script = Object.assign(document.createElement("script"), { src: url, onload: resolve, onerror: reject });
-    script.async = false; // in their order: some use others
+    script.async = false;  // in order, because some depend on others
     document.head.append(script);
   });
   return async (language) => {
@@ -24,11 +24,11 @@ const loadMode = (() => {
   };
 })();
 
-// Resolves to the lines of code as fragments; to null for code that stays plain, so that the page stays quick.
+// Resolves to the lines of code as fragments; to null for code that stays plain so that the page stays responsive.
 const highlightedLines = async (code, language) => {
   const MAX_CHARS = 200000;
   const MAX_LINE_CHARS = 5000;
-  // The modes' time grows with the square of the depth of brackets, among others: a page is not to stop for that.
+  // The time of a mode can be quadratic, for example in the depth of brackets, and must not block the page.
   const MAX_MS = 2000;
   const late = new Error("highlighting takes too long");
   if (code.length > MAX_CHARS || code.split("\n").some((line) => line.length > MAX_LINE_CHARS)) return null;

@@ -6,7 +6,7 @@
   const byId = (id) => document.getElementById(id);
   const pad = (number) => String(number).padStart(2, "0");
 
-  // Days: in the address they are times with the offset of the visitor's zone; in a field, days.
+  // Days: in the URL they are times with the offset of the visitor's time zone; in a field they are dates.
   const local = (year, month, day) => {
     const date = new Date(year, month, day);
     if (year < 100) date.setFullYear(year);
@@ -18,7 +18,7 @@
     return `${day}T${pad(date.getHours())}:${pad(date.getMinutes())}:00${minutes < 0 ? "-" : "+"}${pad(hours)}:${pad(rest)}`;
   };
   const dayOf = (date) => instant(date).slice(0, 10);
-  // The beginning of a day, or with `after` that of the day after it.
+  // The beginning of a day, or of the day that is `after` days later.
   const begin = (day, after = 0) => {
     const [year, month, date] = day.split("-").map(Number);
     return instant(local(year, month - 1, date + after));
@@ -60,7 +60,7 @@
     for (const name of Object.keys(detail.parameters)) if (!detail.parameters[name]) delete detail.parameters[name];
   });
   page.addEventListener("change", ({ target }) => {
-    // Days take the place of a time span.
+    // Dates replace a period.
     if (target.matches("#filters [type=date]")) target.form.elements.period?.remove();
   }, true);
 
@@ -80,7 +80,7 @@
     else if (target.type === "checkbox" && byId("select-all") && !target.checked) byId("select-all").checked = false;
     showSelection();
   });
-  // A list with a selection stays as it is.
+  // A list with a selection is not refreshed.
   page.addEventListener("htmx:beforeRequest", (event) => {
     const { elt } = event.detail;
     if (elt.id === "history" && elt.querySelector(":checked, details[open]")) event.preventDefault();
@@ -98,7 +98,7 @@
     byId("select-page")?.focus();
   });
 
-  // Keys: off in fields, and where the visitor has switched them off.
+  // Keys, except in fields, and unless the visitor has switched them off.
   const KEYS = [
     [["j", "\u2193"], text("key_next")], [["k", "\u2191"], text("key_previous")], [["Enter"], text("key_open")],
     [["x"], text("key_select")], [["/"], text("key_search")], [["?"], text("key_help")],

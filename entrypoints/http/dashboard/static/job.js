@@ -1,4 +1,4 @@
-// Keeps the state of a job's page as the job's events have it.
+// Updates the state on a job's page from the job's events.
 "use strict";
 (() => {
   document.addEventListener("DOMContentLoaded", () => {
@@ -7,7 +7,7 @@
     const source = new EventSource(`/api/jobs/${state().dataset.job}/events`);
     let hasEnded = !("refresh" in state().dataset);
     source.addEventListener("state", () => { if (!hasEnded) refresh(); });
-    // Results come many times a second: the table is read anew twice a second at most.
+    // Results arrive many times a second, so the table is refreshed at most twice a second.
     let isDue = false;
     const refreshCases = () => {
       isDue = false;

@@ -1,4 +1,4 @@
-// The output of a job: live while its program runs, and then the archived one, with its search, its lines and its copies.
+// The output of a job: live while its program runs, then from the archive, with search, line links and copying.
 "use strict";
 (() => {
   const AGAIN_MS = 1000, ATTEMPTS = 3;
@@ -10,7 +10,7 @@
   const bytesOf = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
   const wait = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 
-  // An answer of the API, which is asked again where the server is busy.
+  // Requests the API, and retries if the server is busy.
   const read = async (url, headers = {}) => {
     for (let attempt = 1; ; attempt += 1) {
       const response = await fetch(url, { headers });
@@ -20,7 +20,7 @@
     }
   };
 
-  // The lines that an address names: `#stdout-L12`, `#stderr-L3-L7`.
+  // The lines that the URL names: `#stdout-L12`, `#stderr-L3-L7`.
   const addressed = () => {
     const found = /^#(stdout|stderr)-L(\d{1,9})(?:-L?(\d{1,9}))?$/.exec(location.hash);
     if (!found) return null;
@@ -29,7 +29,7 @@
   };
   const addressOf = ({ stream, first, last }) => `#${stream}-L${first}${last > first ? `-L${last}` : ""}`;
 
-  // What is searched for in an output: the lines that have it, as far as they were looked for.
+  // A search in an output, with the matching lines found so far.
   class Search {
     constructor(wanted, names, more) {
       Object.assign(this, { wanted, more, matches: [], place: -1, rest: names.map((name) => ({ name, from: 1 })) });
@@ -81,7 +81,7 @@
 
     get names() { return this.streams.value === "both" ? STREAMS : [this.streams.value]; }
 
-    // Whether the output comes, and is more than the page has elements for.
+    // Whether the output is live, and too large to have an element for every row.
     get isGrown() { return !this.archive && this.view instanceof ArchiveView; }
 
     get isEmpty() { return this.archive ? STREAMS.every((name) => !this.archive[name].size) : this.view.isEmpty; }
@@ -122,7 +122,7 @@
       if (this.isOnJobPage) addEventListener("hashchange", () => this.goToAddress());
     }
 
-    // A switch that a browser remembers.
+    // A checkbox whose state the browser stores.
     remember(name, key, isOnAtFirst, act) {
       const box = this.part(name);
       const kept = localStorage.getItem(key);
@@ -135,7 +135,7 @@
     show(view) {
       this.view?.close();
       this.view = view;
-      const isLive = view instanceof LiveView;  // others have the chosen streams alone
+      const isLive = view instanceof LiveView;  // other views have only the selected streams
       for (const name of STREAMS) this.box.classList.toggle(`without-${name}`, isLive && !this.names.includes(name));
       view.onMoved = () => this.moved();
       if (this.query) view.highlight(this.query.wanted);
@@ -150,7 +150,7 @@
 
     url(name) { return `/api/jobs/${encodeURIComponent(this.job)}/output/${name}`; }
 
-    // Shows the archived output, with a line of it at the top: of none, its end.
+    // Shows the archived output with a given line at the top, or its end if the line is null.
     async open(line = { line: 1 }) {
       const load = async (name) => {
         const index = await (await read(`${this.url(name)}/lines`)).json();
@@ -195,7 +195,7 @@
       }
     }
 
-    // Lines and what is searched for
+    // Lines and search
 
     address(lines) {
       history.pushState(null, "", addressOf(lines));
@@ -210,7 +210,7 @@
       return this.goTo(lines);
     }
 
-    // Goes to the lines of the address at the end of a run, unless that was done, for a reader may have gone on.
+    // Goes to the lines in the URL when a run ends, unless that was done already, because the reader may have moved on.
     async arrive() {
       if (this.reached !== location.hash) return this.goToAddress();
       this.view.mark(addressed());
@@ -240,7 +240,7 @@
       return (await read(`${this.url(name)}/matches?${query}`)).json();
     }
 
-    // One search after the other, however fast the key is pressed.
+    // One search at a time, however fast the key is pressed.
     search(by) {
       this.searching = (this.searching || Promise.resolve()).then(() => this.searchNow(by));
       return this.searching;
@@ -269,14 +269,14 @@
         const size = this.names.reduce((sum, name) => sum + (this.archive || this.written.streams)[name].size, 0);
         if (size > COPIED_BYTES) return this.say(text("too_large_to_copy"));
         const written = this.archive && this.names.filter((name) => this.archive[name].size);
-        // One stream is read at once; two of them are in the order in which they are shown.
+        // A single stream is read directly; two streams are copied in the order in which they are shown.
         await copyText(await (written?.length === 1 ? this.shownText(written[0]) : this.view.copy(this.names)));
         button.textContent = text("copied");
         setTimeout(() => { button.textContent = label; }, 1500);
       } catch { this.say(text("not_copied")); }
     }
 
-    // All of an archived stream as it is shown.
+    // All of an archived stream, as it is shown.
     async shownText(name) {
       const terminal = new Terminal();
       terminal.write(await (await read(this.url(name))).text());
@@ -284,9 +284,9 @@
       return terminal.take().map((line) => `${line.text}\n`).join("") + rest;
     }
 
-    // The output of a program that runs
+    // The output of a running program
 
-    // Of a job that has ended and whose log is gone, these are what its result has.
+    // For a job that has ended and whose log is gone, the events contain the part in its result.
     follow(isGone = false) {
       this.isGone = isGone;
       const source = new EventSource(this.url("").slice(0, -1));
@@ -335,7 +335,7 @@
       if (this.view.isLarge) this.turnToGrown();
     }
 
-    // A large output is shown as an archived one is, of what has come by now.
+    // Shows a large live output like an archived one, with the part that has arrived.
     showGrown() {
       this.box.setAttribute("role", "region");
       this.show(new ArchiveView(this.box, this.base, this.written.pages(this.names)));
@@ -368,7 +368,7 @@
         part.hidden = !status.log_key || this.isGone;
       }
       document.dispatchEvent(new CustomEvent("job-ended", { detail: status }));
-      // What is not here as a whole, with its times, is read from the archive.
+      // Output that is not complete here, with its times, is read from the archive.
       if (!status.log_key || this.isGone || isEmpty || (view.isComplete && view.isTimed)) return void (await this.arrive());
       try {
         await this.open(isAtEnd || !row ? null : row);
@@ -381,7 +381,7 @@
       const { section } = this, { hasCases } = section.dataset;
       section.dataset.ended = status ? status.status : "";
       if (hasCases === undefined && isSilent) this.say(text("no_output"));
-      // Each case has the output of its own.
+      // Each case has its own output.
       if (hasCases !== undefined && this.isOnJobPage) section.hidden = this.isEmpty;
       for (const part of section.querySelectorAll("[data-while-running]")) part.hidden = true;
       const summary = section.querySelector("[data-summary]");

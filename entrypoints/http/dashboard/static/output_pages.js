@@ -1,7 +1,7 @@
-// An archived output by pages: blocks of its bytes, fetched when they are looked at, as rows of styled text.
+// An archived output in pages: blocks of its bytes, fetched when they are viewed, as rows of styled text.
 //
-// A row is a line; one that is very long has several, at fixed places of the output. So any page is made of its block and the
-// two beside it, however large the output and its lines are.
+// A row is a line. A very long line has several rows, which begin at fixed places of the output, so any page can be built
+// from its block and the two beside it, however large the output and its lines are.
 "use strict";
 const OutputPages = (() => {
   const CUT_BYTES = 16384, KEPT_BLOCKS = 24, KEPT_ROWS = 70000;
@@ -11,7 +11,7 @@ const OutputPages = (() => {
   const plain = new TextDecoder("latin1");
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-  // The lowest number below a bound of which something is so, and of all above it; the bound if it is so of none.
+  // The lowest number below a bound for which a condition holds, and then for all numbers above it; otherwise the bound.
   const lowest = (bound, isSo) => {
     let low = 0, high = bound;
     while (low < high) {
@@ -22,7 +22,7 @@ const OutputPages = (() => {
     return low;
   };
 
-  // A map that forgets what was not asked for the longest, by a size of each entry.
+  // A map that removes the least recently used entries when their total size exceeds a limit.
   class Recent {
     constructor(room, size = () => 1) { Object.assign(this, { room, size, used: 0, entries: new Map() }); }
 
@@ -45,13 +45,13 @@ const OutputPages = (() => {
   }
 
   class OutputStream {
-    // `index` is the answer of `…/lines`; `read(begin, end)` promises the bytes of a range.
+    // `index` is the response of `…/lines`; `read(begin, end)` resolves to the bytes of a range.
     constructor(name, index, read) {
       Object.assign(this, { name, read, size: index.size, blockBytes: index.block_bytes });
       this.linesBefore = [0];
       this.begin = index.arrivals ? Date.parse(index.arrivals.begin) : null;
       this.marks = index.arrivals ? index.arrivals.marks : [];
-      // The style with which each block begins.
+      // The style at the beginning of each block.
       this.styles = (index.styles || []).map((parameters) => (parameters ? Terminal.styled(parameters) : 0));
       for (const newlines of index.newlines) this.linesBefore.push(this.linesBefore[this.linesBefore.length - 1] + newlines);
       this.blocks = new Recent(KEPT_BLOCKS);
@@ -63,7 +63,7 @@ const OutputPages = (() => {
 
     get newlines() { return this.linesBefore[this.pageCount]; }
 
-    // When a byte had come, in milliseconds since 1970; null if that is not known.
+    // The time at which a byte had arrived, in milliseconds since 1970; null if it is unknown.
     timeOf(byte) {
       const place = lowest(this.marks.length, (mark) => this.marks[mark][1] > byte);
       return place < this.marks.length ? this.begin + this.marks[place][0] : null;
@@ -79,7 +79,7 @@ const OutputPages = (() => {
       return rows;
     }
 
-    // The page on which a line begins, and perhaps the next one, if it begins with it.
+    // The page on which a line begins; it may be the page before, if the line begins exactly with a page.
     pageOf(line) {
       return lowest(Math.max(this.pageCount - 1, 0), (page) => this.linesBefore[page + 1] >= line - 1);
     }
@@ -112,7 +112,7 @@ const OutputPages = (() => {
         const found = bytes.subarray(startOf(place), startOf(place + 1)).indexOf(RETURN) + startOf(place);
         return found >= startOf(place) && bytes[found + 1] !== NEWLINE;
       };
-      // Of a line that returns to its beginning again and again, the last row is what a terminal shows.
+      // When a line returns to its beginning repeatedly, a terminal shows only the last row.
       const isOver = (place) => Boolean(starts[place + 1]?.isCut) && returns(place) && returns(place + 1);
       const terminal = new Terminal();
       terminal.style = this.styles[offset / this.blockBytes] || 0;
@@ -137,7 +137,7 @@ const OutputPages = (() => {
     }
   }
 
-  // A stream whose program runs: its bytes are kept by the browser, block by block, outside of the memory of scripts.
+  // A stream of a running program: the browser stores its bytes in blocks, outside of the memory of scripts.
   class GrowingStream extends OutputStream {
     constructor(name) {
       super(name, { size: 0, block_bytes: GROWN_BLOCK_BYTES, newlines: [], arrivals: null });
@@ -159,7 +159,7 @@ const OutputPages = (() => {
       }
     }
 
-    // Follows the style. A sequence over the end of a block is of the block in which it begins.
+    // Tracks the style. A sequence across the end of a block belongs to the block in which it begins.
     follow(part) {
       const page = this.pageCount - 1, text = this.begun + part, begun = this.begun.length;
       for (const found of text.matchAll(STYLES)) {
@@ -172,11 +172,11 @@ const OutputPages = (() => {
       this.begun = isBegun ? text.slice(last) : "";
     }
 
-    // Ends the numbers of lines, for something is missing.
+    // Stops numbering lines, because output is missing.
     skip() { this.numberedTo = Math.min(this.numberedTo, this.size); }
 
     async rows(page) {
-      // The rows of a page are made of the next block, too.
+      // The rows of a page also need the next block.
       if (page + 2 <= this.stored.length) return super.rows(page);
       const size = this.size, rows = this.fresh.get(page);
       if (rows) return rows;
@@ -198,14 +198,14 @@ const OutputPages = (() => {
     }
   }
 
-  // The streams of a program that runs, and the order in which their output comes.
+  // The streams of a running program, and the order in which their output arrives.
   class GrowingOutput {
     constructor(names) {
       this.streams = Object.fromEntries(names.map((name) => [name, new GrowingStream(name)]));
       Object.assign(this, { every: MARK_MS, edition: 0, last: null });
     }
 
-    // Takes bytes of a stream; `at` is when they came, in milliseconds since 1970, if that is known.
+    // Appends bytes of a stream; `at` is the time of their arrival in milliseconds since 1970, if known.
     append(name, bytes, at) {
       const streams = Object.values(this.streams);
       this.streams[name].append(bytes);
@@ -224,11 +224,11 @@ const OutputPages = (() => {
       this.every *= 2;
       this.edition += 1;
       this.last = null;
-      // Times of lines are of marks.
+      // The times of lines depend on the marks.
       for (const stream of streams) { stream.pages = new Recent(KEPT_ROWS, (rows) => rows.length + 1); stream.fresh.clear(); }
     }
 
-    // What is there by now of some of the streams.
+    // The current pages of some of the streams.
     pages(names) { return Object.assign(new OutputPages(names.map((name) => this.streams[name])), { edition: this.edition }); }
   }
 
@@ -238,8 +238,9 @@ const OutputPages = (() => {
     return whole;
   };
 
-  // Where rows begin from `begin` to before `end`, places in `bytes`, which are those of the output from `offset` on: after
-  // each newline, and at each multiple of CUT_BYTES before which there is none for as long, at a whole character.
+  // The places in `bytes` at which rows begin, from `begin` to before `end`; `bytes` begins at `offset` of the output. A row
+  // begins after each newline, and at each multiple of CUT_BYTES that is preceded by as many bytes without one, at a whole
+  // character.
   const rowStarts = (bytes, offset, begin, end) => {
     const starts = [];
     let last = begin === 0 ? (offset === 0 ? -1 : -Infinity) : bytes.lastIndexOf(NEWLINE, begin - 1);
@@ -262,7 +263,7 @@ const OutputPages = (() => {
     return starts;
   };
 
-  // Parts of streams in the order in which they came: `{ stream, from, to }`. Without marks, one stream after the other.
+  // The parts of streams in order of arrival: `{ stream, from, to }`. Without marks, one stream follows the other.
   const partsOf = (streams) => {
     const parts = [], ends = new Map(streams.map((stream) => [stream, 0]));
     const add = (stream, to) => {
@@ -281,7 +282,7 @@ const OutputPages = (() => {
   };
 
   class OutputPages {
-    // The pages of streams, in the order in which their output came.
+    // The pages of streams, in order of arrival.
     constructor(streams) {
       Object.assign(this, { streams, pages: [], size: 0 });
       for (const { stream, from, to } of partsOf(streams)) {
@@ -300,7 +301,7 @@ const OutputPages = (() => {
 
     static stream(name, index, read) { return new OutputStream(name, index, read); }
 
-    // The rows that begin in a page, which is a block of a stream or a part of one.
+    // The rows that begin in a page, which is a block of a stream or a part of a block.
     async rows(place) {
       const { stream, page, from, to } = this.pages[place], rows = await stream.rows(page);
       if (to - from === stream.blockBytes) return rows;
@@ -308,21 +309,21 @@ const OutputPages = (() => {
       return rows.slice(first, end);
     }
 
-    // The places of a row of a page in all bytes.
+    // The position of a row of a page among all bytes.
     begin(row, place) { return this.pages[place].begin + row.begin - this.pages[place].from; }
 
     end(row, place) { return this.begin(row, place) + row.end - row.begin; }
 
     pageAt(byte) { return Math.max(lowest(this.pages.length, (place) => this.pages[place].begin > byte) - 1, 0); }
 
-    // Finds the place of a row of an earlier edition, or null.
+    // Finds the place of a row of an earlier edition; null if there is none.
     async locate({ stream, begin }) {
       const page = this.pages.findIndex((part) => part.stream.name === stream && part.from <= begin && begin < part.to);
       if (page < 0) return null;
       return { page, place: Math.max((await this.rows(page)).findLastIndex((row) => row.begin <= begin), 0) };
     }
 
-    // Finds the row with which a line begins: its page and its place there, or null.
+    // Finds the row with which a line begins: its page and its place there; null if there is none.
     async find(name, line) {
       const stream = this.streams.find((each) => each.name === name);
       if (!stream) return null;

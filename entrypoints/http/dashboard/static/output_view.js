@@ -1,4 +1,4 @@
-// Rows of output in a box that scrolls: of a small one that comes all of them, of others those about their place.
+// Rows of output in a scrolling box: all rows of a small live output, otherwise only the rows near the scroll position.
 "use strict";
 const [LiveView, ArchiveView] = (() => {
   const LIVE_CHARS = 200000, LIVE_WEIGHT = 200000, ROW_WEIGHT = 40, RUN_WEIGHT = 20;
@@ -6,7 +6,7 @@ const [LiveView, ArchiveView] = (() => {
   const WRAPPED_CHARS = 160;
   const STYLED_RUNS = 2000;
   const CHUNK_ROWS = 100, FOLLOWED_CHUNKS = 3, WINDOW_ROWS = 400, WINDOW_CHARS = 400000;
-  const LARGEST_HEIGHT = 8e6;  // browsers end at some ten millions of pixels
+  const LARGEST_HEIGHT = 8e6;  // browsers limit heights to some tens of millions of pixels
   const AT_END_PX = 40;
 
   const folded = (text) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
@@ -17,7 +17,7 @@ const [LiveView, ArchiveView] = (() => {
     return `${date.toLocaleTimeString("en-GB", { hour12: false })}.${String(date.getMilliseconds()).padStart(3, "0")}`;
   };
 
-  // Where a text is in another one, as the search of the API finds it: letters from A to Z in either case.
+  // The places of a text in another one, by the rules of the API's search: letters from A to Z match in either case.
   const placesOf = (text, wanted) => {
     const places = [];
     if (!wanted) return places;
@@ -26,7 +26,7 @@ const [LiveView, ArchiveView] = (() => {
     return places;
   };
 
-  // The content of a row: text in elements of its styles, of links to the code and of what is searched for.
+  // The content of a row: text in elements for its styles, for links to the code and for search matches.
   const content = ({ text, runs }, wanted) => {
     const links = typeof linksIn === "function" ? linksIn(text) : [], found = placesOf(text, wanted);
     const styles = runs.slice(0, STYLED_RUNS);
@@ -52,7 +52,7 @@ const [LiveView, ArchiveView] = (() => {
     return whole;
   };
 
-  // Rows in a box, each with its number, which is its address. Of all numbers the tabulator key reaches one.
+  // Rows in a box, each with its number as a link. Only one of the numbers is a tab stop.
   class View {
     constructor(box, address) {
       Object.assign(this, { box, address, wanted: "", marked: null, onMoved: () => {} });
@@ -94,7 +94,7 @@ const [LiveView, ArchiveView] = (() => {
       return Boolean(marked) && marked.stream === stream && marked.first <= line && line <= marked.last;
     }
 
-    // Rows whose elements are in the box, in their order.
+    // The rows with elements in the box, in order.
     get shown() { return []; }
 
     redraw(rows = this.shown) { for (const row of rows) if (row.element) row.element.replaceWith(this.make(row)); this.setStop(); }
@@ -137,14 +137,14 @@ const [LiveView, ArchiveView] = (() => {
       return rows[low] || null;
     }
 
-    // Changes the box with the row that is at its top staying where it is.
+    // Changes the box while its top row stays in place.
     kept(change) {
       const row = this.firstVisible(), before = row?.element.getBoundingClientRect().top;
       change();
       if (row?.element.isConnected) this.box.scrollTop += row.element.getBoundingClientRect().top - before;
     }
 
-    // Scrolls to a row, or to what is searched for in it.
+    // Scrolls to a row, or to the search match in it.
     bring(row, isMatch) {
       const match = isMatch && row.element.querySelector("mark");
       this.box.querySelector(".found")?.classList.remove("found");
@@ -158,7 +158,7 @@ const [LiveView, ArchiveView] = (() => {
     focusLine(row) { row.element.querySelector("a.n")?.focus({ preventScroll: true }); }
   }
 
-  // The output of a program that runs, as long as it is small: the rows of both streams in the order in which they came.
+  // The output of a running program, as long as it is small: the rows of both streams in order of arrival.
   class LiveView extends View {
     constructor(box, address) {
       super(box, address);
@@ -172,16 +172,16 @@ const [LiveView, ArchiveView] = (() => {
 
     get isEmpty() { return !this.rows.length; }
 
-    // Whether there is more than a page has elements for.
+    // Whether there is too much for a page to have an element for every row.
     get isLarge() { return this.chars > LIVE_CHARS || this.weight > LIVE_WEIGHT; }
 
-    // Takes bytes of a stream; `at` is when they came, if that is known.
+    // Appends bytes of a stream; `at` is the time of their arrival, if known.
     write(name, bytes, at) {
       if (!at) this.isTimed = false;
       this.take(name, this.streams[name].decoder.decode(bytes, { stream: true }), at);
     }
 
-    // Ends the numbers of a stream of which something is missing.
+    // Stops the line numbers of a stream with missing output.
     skip(name) {
       this.isComplete = false;
       this.streams[name].count = NaN;
@@ -267,7 +267,7 @@ const [LiveView, ArchiveView] = (() => {
     async copy(names) { return this.rows.filter(({ stream }) => names.includes(stream)).map(({ text, continues }, place) => (continues || !place ? text : `\n${text}`)).join(""); }
   }
 
-  // A large output: the rows about the place to which the box is scrolled, between two spaces that stand for the rest.
+  // A large output: the rows around the scroll position, between two spaces that stand for the rest.
   class ArchiveView extends View {
     constructor(box, address, pages) {
       super(box, address);
@@ -285,14 +285,15 @@ const [LiveView, ArchiveView] = (() => {
 
     moved() { this.update(); super.moved(); }
 
-    // How high a byte is on average that is not in the window: lines have a height, and long ones are wrapped.
+    // The average height of a byte outside the window: lines have a height, and long ones are wrapped.
     get pixelsOfByte() {
       const { pages } = this, height = parseFloat(getComputedStyle(this.box).lineHeight);
       const rows = Math.max(pages.lineCount, pages.size / (this.box.classList.contains("unwrapped") ? LINE_CHARS : WRAPPED_CHARS));
       return Math.min(rows * height, LARGEST_HEIGHT) / pages.size;
     }
 
-    // Moves the window to where the box is scrolled; one update at a time, and another one if the box was scrolled meanwhile.
+    // Moves the window to the scroll position. One update runs at a time, followed by another if the box was scrolled
+    // meanwhile.
     async update() {
       this.isDue = true;
       if (this.isUpdating) return;
@@ -303,13 +304,13 @@ const [LiveView, ArchiveView] = (() => {
       } catch (error) { this.onFault(error); } finally { this.isUpdating = false; }
     }
 
-    // Takes the pages of an output that has grown.
+    // Takes the new pages of a live output.
     grow(pages) {
       this.grown = pages;
       return this.update();
     }
 
-    // What is in sight stays where it is, unless that was the end.
+    // Keeps the visible rows in place, unless the end is visible.
     async takeGrown() {
       const { isAtEnd, pages: before, grown: pages } = this;
       Object.assign(this, { pages, grown: null });
@@ -347,7 +348,7 @@ const [LiveView, ArchiveView] = (() => {
       else if (bottom - seenTo < margin && await this.extend(1)) this.isDue = true;
     }
 
-    // The next row after a place, or before it: with its page and its place there, or null.
+    // The next or previous row of a place, with its page and its place there; null if there is none.
     async neighbour({ page, place }, step) {
       let [rows, next] = [await this.pages.rows(page), place + step];
       while (!rows[next]) {
@@ -364,7 +365,7 @@ const [LiveView, ArchiveView] = (() => {
       for (let chars = 0, at = from; found.length < count && chars < WINDOW_CHARS / 4;) {
         at = await this.neighbour(at, step);
         if (!at) break;
-        // Each row of the window is an object of its own: what is shown once more is a copy.
+        // Each row of the window is a separate object, so a row that is shown again is copied.
         found.push({ ...at.row, page: at.page, place: at.place });
         chars += at.row.text.length + weight(at.row);
       }
@@ -387,7 +388,7 @@ const [LiveView, ArchiveView] = (() => {
       return true;
     }
 
-    // Removes rows from one end that are out of sight, as long as there are many.
+    // Removes invisible rows at one end while there are too many.
     shrink(step) {
       const { top, bottom, height } = this.box.getBoundingClientRect();
       let chars = this.rows.reduce((sum, row) => sum + row.text.length + weight(row), 0);
@@ -408,7 +409,7 @@ const [LiveView, ArchiveView] = (() => {
       this.after.style.height = `${Math.max(pages.size - pages.end(last, last.page), 0) * pixels}px`;
     }
 
-    // Shows the rows about a byte, the first one of it at the top. Before the first time, the box has what it had before.
+    // Shows the rows around a byte, with its row at the top. Until the first call, the box keeps its earlier content.
     async show(byte) {
       if (this.isEmpty) return this.box.replaceChildren();
       const page = this.pages.pageAt(Math.min(byte, this.pages.size - 1));
@@ -420,7 +421,7 @@ const [LiveView, ArchiveView] = (() => {
       else if (byte <= 0) this.box.scrollTop = 0;
     }
 
-    // Makes a window about a row, which comes to the top; returns the row, or null where there is none.
+    // Builds a window around a row and scrolls the row to the top; returns the row, or null if there is none.
     async place(at) {
       const rest = await this.collect({ page: at.page, place: at.place - 1 }, 1, 2 * CHUNK_ROWS);
       const before = await this.collect(rest[0] || at, -1, CHUNK_ROWS);
@@ -438,7 +439,7 @@ const [LiveView, ArchiveView] = (() => {
 
     async toEnd() { await this.show(this.pages.size); }
 
-    // The lines of a stream from a number on that have a text, at most so many.
+    // The lines of a stream that contain a text, from a line number on, up to a maximum number.
     async find(wanted, name, from, most) {
       const lines = [];
       for (let place = 0; place < this.pages.pages.length; place += 1) {
@@ -470,7 +471,7 @@ const [LiveView, ArchiveView] = (() => {
       return row;
     }
 
-    // The row of a long line that has what is searched for, as far as it is near its beginning.
+    // The row of a long line that contains the match, if it is near the line's beginning.
     async matchIn(at, line) {
       for (let next = at, times = 0; next && times < 1000; next = await this.neighbour(next, 1), times += 1) {
         const row = next.row || (await this.pages.rows(next.page))[next.place];

@@ -1,7 +1,7 @@
 // The positions in code that compilers and tracebacks print: `positionsIn(line, files)` and `linksIn(line)`.
 "use strict";
-// What follows the path of a file where it stands with a line and, perhaps, a column. Each path is looked at once,
-// and what follows it has a bounded length, so the time is linear in the line.
+// What may follow a file's path: a line and perhaps a column. Each path is checked once, and these texts have a limited
+// length, so the time is linear in the length of the line.
 const POSITION_FORMS = [
   /:(\d{1,7})(?::(\d{1,5}))?(?!\d)/y,    // gcc, g++, go, javac, node, ruby, rustc: main.c:3:5
   /\((\d{1,7})(?:,(\d{1,5}))?\)/y,       // tsc, php's stack: main.ts(3,5)
@@ -9,10 +9,10 @@ const POSITION_FORMS = [
   /",? line (\d{1,7})(?!\d)/y,           // python: File "main.py", line 3
   /(?: on)? line (\d{1,7})(?!\d)/y,      // php, perl: in main.php on line 3, at main.pl line 3
 ];
-// Quoted by Python, a path may have any character; others end where no path of theirs goes on.
+// A path in quotes, as in Python, may have any character; other paths end at certain characters.
 const QUOTED_PATH = /(?<=File ")[^"]+(?=", line \d)/g;
 const PLAIN_PATH = /[^\s:()[\]{}<>"'`,;|=*]+/g;
-// A file of the system is none of a job's, even with the name of one.
+// A system file never belongs to a job, even if a file of the job has the same name.
 const SYSTEM_PATH = /^\/+(?:usr|lib\w*|opt|etc|proc)\//;
 const MOST_POSITIONS = 100;
 const LONGEST_PATH = 512;  // of a job's file
@@ -22,7 +22,7 @@ const LONGEST_PATH = 512;  // of a job's file
 const positionsIn = (() => {
   const namesOf = new WeakMap();
 
-  // The path of each name that only one file has: compilers and stacks of Java leave directories out.
+  // The path for each name that only one file has, because compilers and Java stack traces omit directories.
   const byName = (files) => {
     if (!namesOf.has(files)) {
       const names = new Map();
@@ -69,8 +69,8 @@ const positionsIn = (() => {
   };
 })();
 
-// Returns `{ begin, end, href, path, line, column }` for each position of a line of output in the code of the page:
-// the element with `data-code-files` has an object from paths to addresses that a line's number completes.
+// Returns `{ begin, end, href, path, line, column }` for each position in a line of output that is in the page's code.
+// The element with `data-code-files` has an object that maps paths to links, to which a line number is appended.
 const linksIn = (() => {
   const read = new WeakMap();
   return (line) => {

@@ -1,4 +1,4 @@
-// The last runs of this editor, of which any two can be compared: their output side by side, and its difference.
+// The last runs of this editor. Any two of them can be compared: their output side by side, and the difference.
 "use strict";
 (() => {
   const MAX_RUNS = 8;
@@ -45,7 +45,7 @@
         box.checked = chosen.includes(run.job);
         box.disabled = !run.state;
         box.addEventListener("change", () => {
-          // Of two that are chosen the earlier choice goes.
+          // Selecting a third run deselects the one that was selected first.
           chosen = box.checked ? [...chosen, run.job].slice(-2) : chosen.filter((job) => job !== run.job);
           show();
           list.children[runs.indexOf(run)].querySelector("input").focus();
@@ -79,7 +79,7 @@
 
 
     const compare = async () => {
-      // In the order in which they ran.
+      // In the order of the runs.
       const [before, after] = runs.filter(({ job }) => chosen.includes(job)).reverse();
       note.textContent = "";
       let outputs;
@@ -110,7 +110,7 @@
     button.addEventListener("click", compare);
 
     document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
-      // A page that Back restores has no target.
+      // A page that the Back button restores has no target.
       const followed = detail.target?.id === "live" && detail.target.querySelector("[data-follow]");
       if (!followed) return;
       detail.target.scrollIntoView({ block: "nearest" });
@@ -123,11 +123,11 @@
       if (!run) return;
       run.state = detail.status.toLowerCase();
       keep();
-      // The latest two, unless somebody chose others.
+      // Selects the latest two runs, unless the visitor selected others.
       const ended = runs.filter(({ state }) => state).slice(0, 2).map(({ job }) => job);
       if (!comparison.childElementCount && ended.length === 2) { chosen = ended; show(); }
     });
-    // The runs that ended while no page followed them have their state now; one that was deleted goes.
+    // Updates runs that ended while no page followed them, and removes deleted ones.
     const ask = async (job) => {
       const response = await fetch(`/api/jobs/${encodeURIComponent(job)}/status`).catch(() => null);
       if (!response || (!response.ok && response.status !== 404)) return;

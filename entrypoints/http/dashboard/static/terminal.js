@@ -1,12 +1,12 @@
-// Lines of styled text from what a program wrote on one stream, as a terminal of unlimited width shows them.
+// Converts a program's output on one stream to lines of styled text, as a terminal of unlimited width shows them.
 //
-// Colours and weights (SGR), carriage returns, backspaces, tabs and erased lines act; other escape sequences are dropped
-// (ECMA-48), and other control characters and those that turn a text's direction are shown by name. A character takes one
-// column. The time is linear in the text, whatever it is: erasing costs what was written since the last erasing.
+// Colors and weights (SGR), carriage returns, backspaces, tabs and erasing take effect. Other escape sequences are dropped
+// (ECMA-48). Other control characters, and characters that change the direction of text, are shown by name. A character
+// takes one column. The time is linear in the text: erasing costs as much as was written since the last erasing.
 "use strict";
 const Terminal = (() => {
   const MAX_SEQUENCE = 256, MAX_STRING = 4096, MAX_JOINED = 32;
-  // A style is a number: the colours, 1 to 16 and 0 for none, and flags.
+  // A style is a number: two colors, each 1 to 16 or 0 for none, and flags.
   const BACKGROUND = 5, COLOUR = 31;
   const [BOLD, DIM, ITALIC, UNDERLINE, STRIKE, REVERSE, CONTROL] = [10, 11, 12, 13, 14, 15, 16].map((bit) => 1 << bit);
   const FLAGS = [[BOLD, "bold"], [DIM, "dim"], [ITALIC, "italic"], [UNDERLINE, "underlined"], [STRIKE, "struck"], [CONTROL, "control"]];
@@ -18,10 +18,10 @@ const Terminal = (() => {
   const JOINING = /[\p{M}\u200c\u200d\u{1f3fb}-\u{1f3ff}]/u;
   const [TEXT, ESCAPE, INTERMEDIATE, CONTROL_SEQUENCE, STRING, STRING_END] = [0, 1, 2, 3, 4, 5];
   const CUBE = [0, 95, 135, 175, 215, 255];
-  const GREYS = [[48, 0], [144, 8], [216, 7], [256, 15]];  // each below a brightness
+  const GREYS = [[48, 0], [144, 8], [216, 7], [256, 15]];  // each applies below a brightness
   const HUES = [1, 3, 2, 6, 4, 5];  // red, yellow, green, cyan, blue, magenta
 
-  // The nearest of the sixteen colours, of which pages have a shade for each theme.
+  // The nearest of the sixteen colors; pages have a shade of each for both themes.
   const nearest = (red, green, blue) => {
     const highest = Math.max(red, green, blue), range = highest - Math.min(red, green, blue);
     if (range * 5 <= highest) return GREYS.find(([bound]) => highest < bound)[1];
@@ -38,7 +38,7 @@ const Terminal = (() => {
 
   const isByte = (number) => Number.isInteger(number) && number >= 0 && number < 256;
 
-  // The colour of a parameter 38 or 48, and how many of the next parameters belong to it.
+  // The color in a parameter 38 or 48, and the number of the following parameters that belong to it.
   const extended = (parts, next) => {
     const isOne = parts.length > 1;
     const [kind, ...values] = isOne ? parts.slice(1) : next.slice(0, 4);
@@ -77,7 +77,7 @@ const Terminal = (() => {
   };
 
   class Terminal {
-    // A line that is longer than `maxColumns` goes on in another one, with `continues` set.
+    // A line longer than `maxColumns` continues in another one, with `continues` set.
     constructor(maxColumns = Infinity) {
       this.maxColumns = maxColumns;
       this.style = 0;
@@ -88,10 +88,10 @@ const Terminal = (() => {
       this.clear();
     }
 
-    // The style after sequences with these parameters, from another style on.
+    // The style after sequences with these parameters, starting from another style.
     static styled(parameters, style = 0) { return restyled(style, parameters); }
 
-    // The names of the classes of a style.
+    // The class names of a style.
     static classes(style) {
       let text = style & COLOUR, behind = (style >> BACKGROUND) & COLOUR;
       const names = FLAGS.filter(([flag]) => style & flag).map(([, name]) => name);
@@ -117,15 +117,15 @@ const Terminal = (() => {
       }
     }
 
-    // Removes the whole lines, and returns them: `{ text, runs, continues }`, where a run is a place and the style from it on.
+    // Removes and returns the complete lines: `{ text, runs, continues }`. A run is a place and the style from there on.
     take() { return this.lines.splice(0); }
 
-    // The line that has not ended.
+    // The incomplete last line.
     get line() { return this.shown(); }
 
     get isAtStart() { return !this.cells.length && !this.continues; }
 
-    // Ends the line that has not ended, if there is one.
+    // Ends the incomplete last line, if there is one.
     finish() {
       this.state = TEXT;
       if (!this.isAtStart) this.end(false);
@@ -164,7 +164,7 @@ const Terminal = (() => {
       this.column = column + 1;
     }
 
-    // Whether a character belongs to the one before it: an accent, or a part of a picture.
+    // Whether a character combines with the one before it: an accent, or a part of an emoji.
     joins(char) {
       const before = this.cells[this.column - 1];
       return Boolean(before) && before.length < MAX_JOINED && (JOINING.test(char) || before.endsWith("\u200d"));
@@ -172,7 +172,7 @@ const Terminal = (() => {
 
     fill(cell) { this.cells.push(cell); this.styles.push(0); }
 
-    // A tab at the end of a line stays one, for copies of it; the columns that it takes are empty.
+    // A tab at the end of a line stays a tab when it is copied; its other columns are empty.
     tab() {
       const end = (this.column | 7) + 1;
       if (this.column === this.cells.length && end <= this.maxColumns) {
@@ -183,7 +183,7 @@ const Terminal = (() => {
       this.column = Math.min(end, this.maxColumns);
     }
 
-    // Makes spaces of a tab of which one column is written to.
+    // Converts a tab to spaces before one of its columns is written.
     openTab(column) {
       let begin = column;
       while (begin > 0 && this.cells[begin] === "") begin -= 1;
@@ -206,7 +206,8 @@ const Terminal = (() => {
       this.length = 0;
     }
 
-    // Reads one character of an escape sequence; returns where to go on. One that belongs to none acts as it is.
+    // Reads one character of an escape sequence; returns the place to continue at. A character that belongs to none acts by
+    // itself.
     escape(text, place) {
       const char = text[place], code = char.charCodeAt(0);
       this.length += 1;
@@ -226,7 +227,7 @@ const Terminal = (() => {
       return place + 1;
     }
 
-    // A control string, such as a title or the address of a link; one that does not end is text after a while.
+    // Reads a control string, such as a title or a link's URL. One that does not end is shown as text after a limit.
     string(char, place) {
       if (char === "\u001b") this.enter(STRING_END);
       else if (char === "\u0007" || char === "\u0018" || char === "\u001a") this.enter(TEXT);
@@ -242,7 +243,7 @@ const Terminal = (() => {
       else if (final === "K") this.erase(Number(sequence || 0));
     }
 
-    // Erases from the column on (0), to it (1) or all (2).
+    // Erases from the column on (0), up to it (1), or everything (2).
     erase(mode) {
       if (mode === 0) {
         if (this.column < this.cells.length) {

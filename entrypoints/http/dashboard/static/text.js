@@ -1,4 +1,4 @@
-// What a program wrote, as text in which nothing acts: controls appear as their pictures, as on the server.
+// Makes a program's output inert: control characters are replaced by their pictures, as on the server.
 "use strict";
 const inert = (() => {
   const ACTING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;

@@ -1,4 +1,4 @@
-// The texts of the scripts in the language of the page: `text("copied")`, `text("bytes", { count: 2 })`.
+// The scripts' texts in the page's language: `text("copied")`, `text("bytes", { count: 2 })`.
 "use strict";
 const text = (() => {
   const sentences = JSON.parse(document.getElementById("texts").textContent);
@@ -7,13 +7,13 @@ const text = (() => {
   return (name, values = {}) => {
     const found = sentences[name];
     const sentence = typeof found === "string" ? found : found[plurals.select(values.count)];
-    // As in the catalogue, `{count:,}` is a number in groups of three digits.
+    // As in the catalogue, `{count:,}` is a number with digit grouping.
     return sentence.replace(/\{(\w+)(:,)?\}/g, (_all, value, grouped) => (
       grouped ? Number(values[value]).toLocaleString(lang) : values[value]));
   };
 })();
 
-// A duration as the server writes it (domain/catalogue/figures.py).
+// Formats a duration as the server does (domain/catalogue/figures.py).
 const duration = (milliseconds) => {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 60000) return `${(milliseconds / 1000).toFixed(1)} s`;

@@ -1,4 +1,4 @@
-// Loaded before anything is painted, so that no page flashes in the other theme.
+// Loaded before the first paint, so that no page flashes in the other theme.
 "use strict";
 (() => {
   const root = document.documentElement;

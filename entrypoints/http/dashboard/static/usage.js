@@ -1,4 +1,4 @@
-// Shows the usage of a program that runs, which comes with its output: at the meters of its limits, and in its panel.
+// Shows the usage of a running program, which arrives with its output, at the meters of its limits and in its panel.
 "use strict";
 (() => {
   const mebibytes = (value) => `${Number(value.toFixed(value < 10 ? 1 : 0))} MiB`;
@@ -36,7 +36,7 @@
   };
 
   document.addEventListener("usage", ({ detail }) => { last = detail; show(); });
-  document.addEventListener("htmx:load", show);  // a part of the page that was read anew
+  document.addEventListener("htmx:load", show);  // a part of the page was refreshed
   document.addEventListener("job-ended", () => {
     last = null;
     for (const line of document.querySelectorAll("[data-usage]")) line.textContent = "";

@@ -1,12 +1,12 @@
 "use strict";
-// What Swagger UI leaves without a name, or out of the keyboard's reach.
+// Adds names and keyboard access that Swagger UI lacks.
 const COMPLETED = [
   ["select.examples-select-element", (part) => part.setAttribute("aria-label", "Example")],
   ["select:not([aria-label])", (part) => part.setAttribute("aria-label", part.id === "servers" ? "Server" : "Value")],
   ["textarea:not([aria-label])", (part) => part.setAttribute("aria-label", "Request body")],
   ["input[type=file]:not([aria-label])", (part) => part.setAttribute("aria-label", "File")],
   [".microlight:not([tabindex])", (part) => part.setAttribute("tabindex", "0")],
-  // The summary is a button already: a link in it is a second stop of the keyboard for the same.
+  // The summary is already a button; a link in it would be a second tab stop for the same action.
   [".opblock-summary-control a[href]", (part) => part.removeAttribute("href")],
 ];
 const complete = () => {

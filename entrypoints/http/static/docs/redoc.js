@@ -1,4 +1,4 @@
-// Redoc draws its colours once: the page is drawn anew when the theme changes.
+// Redoc draws its colors once, so the page is drawn again when the theme changes.
 "use strict";
 const DARK = {
   colors: {

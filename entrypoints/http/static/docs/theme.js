@@ -1,4 +1,4 @@
-// The theme of the dashboard, before anything is painted: the one that was chosen there, else the system's.
+// The dashboard's theme, applied before the first paint: the chosen one, otherwise the system's.
 "use strict";
 (() => {
   const KEY = "service-server-theme", root = document.documentElement, system = matchMedia("(prefers-color-scheme: dark)");
