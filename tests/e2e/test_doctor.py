@@ -44,13 +44,19 @@ def test_the_kind_of_host_is_named(tmp_path):
     assert json.loads(examined.stdout)["host"] == "kubernetes"
 
 
-def test_a_language_that_is_missing_says_how_to_get_it(tmp_path):
-    system = tmp_path / "bin"
+@pytest.fixture(scope="module")
+def with_python_alone(tmp_path_factory):
+    """The report of a system that has Python and no other language."""
+    directory = tmp_path_factory.mktemp("python_alone")
+    system = directory / "bin"
     system.mkdir()
     (system / "python3").symlink_to(sys.executable)
     (system / "setpriv").symlink_to(shutil.which("setpriv"))
-    report = doctor_of_a_system_with(system, service.environment(tmp_path, SERVICE_SERVER_SANDBOX="off"))
-    languages = report["languages"]
+    return doctor_of_a_system_with(system, service.environment(directory, SERVICE_SERVER_SANDBOX="off"))
+
+
+def test_a_language_that_is_missing_says_how_to_get_it(with_python_alone):
+    languages = with_python_alone["languages"]
     available = [language["name"] for language in languages if language["available"]]
     hints = [language["unavailable_because"] for language in languages if not language["available"]]
     assert (available, len(hints)) == (["python"], len(LANGUAGES) - 1)
@@ -149,14 +155,8 @@ def test_what_is_missed_has_a_sentence_for_readers_in_other_languages(tmp_path):
     assert engine["detail"] in report["missing"]
 
 
-def test_advice_about_a_language_is_in_the_language_of_a_reader(tmp_path):
-    system = tmp_path / "bin"
-    system.mkdir()
-    (system / "python3").symlink_to(sys.executable)
-    (system / "setpriv").symlink_to(shutil.which("setpriv"))
-    env = service.environment(tmp_path, SERVICE_SERVER_SANDBOX="off")
-    report = doctor_of_a_system_with(system, env)
-
+def test_advice_about_a_language_is_in_the_language_of_a_reader(with_python_alone):
+    report = with_python_alone
     ruby = next(language for language in report["languages"] if language["name"] == "ruby")
     advice = text_of(ruby["unavailable_text"])
     assert str(advice) == ruby["unavailable_because"]

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import psutil
@@ -56,16 +57,82 @@ def run(
         return subprocess.CompletedProcess(command, code, output.read(), errors.read())
 
 
-def start(*arguments: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the program as its users do, with pipes from its output."""
+def start(*arguments: str, env: Mapping[str, str]) -> "PipedProcess | subprocess.Popen[bytes]":
+    """Start the program with pipes from its output."""
+    command = [PROGRAM, *arguments]
+    if _IS_TEST:
+        return PipedProcess(command, env)
     return subprocess.Popen(
-        [PROGRAM, *arguments],
-        env=env,
+        command,
+        env=dict(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,
     )
+
+
+class PipedProcess:
+    """A process that was forked from the loaded program, with the members of Popen that tests need.
+
+    As a context, it waits for the end of the process.
+    """
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        pipes = [os.pipe(), os.pipe()]
+        self.stdout, self.stderr = (os.fdopen(end, "rb") for end, _ in pipes)
+        with Path(os.devnull).open("rb") as nothing:
+            self._process = _start(command, env, ROOT, [nothing.fileno(), *(end for _, end in pipes)])
+        for _, end in pipes:
+            os.close(end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.stderr.close()
+        self.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.poll()
+
+    def poll(self) -> int | None:
+        """Return the exit code of a process that has ended, None of one that runs."""
+        return self._process.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code when the process has ended."""
+        return self._process.wait(timeout)
+
+    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
+        """Return the rest of both outputs when the process has ended."""
+        with self.stdout, self.stderr, ThreadPoolExecutor(2) as readers:
+            rests = [readers.submit(stream.read) for stream in (self.stdout, self.stderr)]
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()  # or its outputs would not end
+                raise
+            return rests[0].result(), rests[1].result()
+
+    def send_signal(self, number: int) -> None:
+        """Send the process a signal, if it runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
 
 
 def _start(
