@@ -1,4 +1,4 @@
-"""The repository of cases, in SQL."""
+"""SQL repository of cases."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import fields
@@ -26,7 +26,7 @@ _of_job: sa.BindParameter[Any] = sa.bindparam("of_job")
 _is_running = sa.exists().where(
     jobs.c.job_id == case_ranges.c.job_id, jobs.c.status == JobStatus.RUNNING.value
 )
-# A lease stands from when it was given until it expires, and not before that either.
+# A lease has also expired if its start lies in the future, because the clock was set back.
 _is_free = sa.or_(
     case_ranges.c.leased_at.is_(None),
     case_ranges.c.lease_expires_at < database_time(),
@@ -59,7 +59,7 @@ _RANGE_COLUMNS = (
     case_ranges.c.first_index,
     case_ranges.c.last_index,
 )
-# A range that others are about to claim is stepped over, and not waited for.
+# Ranges locked by other claims are skipped, not waited for.
 _NEXT = (
     sa.select(*_RANGE_COLUMNS)
     .where(case_ranges.c.job_id == _of_job, _is_free, _is_running)
@@ -88,7 +88,7 @@ _OFFERED = (
     .limit(sa.bindparam("limit"))
 )
 _OFFERED_IN = _OFFERED.where(jobs.c.language.in_(sa.bindparam("languages", expanding=True)))
-# One thread of each job is its execution's, which is counted already.
+# One range of each job belongs to the leader, whose execution is counted already.
 _helpers = sa.func.count() - sa.func.count(sa.distinct(case_ranges.c.job_id))
 _HELPERS_OF_TENANTS = (
     sa.select(case_ranges.c.tenant, _helpers.label("helpers"))
@@ -119,7 +119,7 @@ _SKIP_AFTER = (
 
 
 class SqlCaseRepository(CaseRepository):
-    """The cases of jobs."""
+    """Repository of the cases of jobs: ranges to run, and results."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -127,7 +127,7 @@ class SqlCaseRepository(CaseRepository):
     def open(
         self, job_id: JobId, range_id: UUID, total: int, run: CaseRun, builds: Collection[JobBuild] = ()
     ) -> bool:
-        """Note that a job's program is built; return False if that is noted already."""
+        """Record that a job's program is built, which opens its cases to claims; return False if it was."""
         row = {
             "job_id": job_id,
             **_build_columns(run.tree, run.compile_output),
@@ -147,7 +147,7 @@ class SqlCaseRepository(CaseRepository):
         return True
 
     def find_build(self, tenant: TenantName, key: str) -> JobBuild | None:
-        """Return a build of a key that a job of the tenant has; None if none has."""
+        """Return a build with a key from any of the tenant's jobs, or None."""
         wanted = {"of_tenant": tenant.value, "key": key}
         row = self._connection.execute(_FIND_BUILD, wanted).mappings().first()
         if row is None:
@@ -156,12 +156,12 @@ class SqlCaseRepository(CaseRepository):
         return JobBuild(key=key, tree=tree, compile_output=_to_output(row))
 
     def get(self, job_id: JobId) -> CaseRun | None:
-        """Return the cases of a job."""
+        """Return the case run of a job, or None if its program is not built."""
         row = self._connection.execute(_GET, {"of_job": job_id}).mappings().first()
         return None if row is None else _to_run(row)
 
     def claim(self, job_id: JobId, range_id: UUID, limit: int, lease_s: float) -> CaseRange | None:
-        """Claim cases from the front of the first range that is free."""
+        """Claim up to `limit` cases from the front of the first free range."""
         row = self._connection.execute(_NEXT, {"of_job": job_id}).mappings().first()
         if row is None:
             return None
@@ -184,7 +184,7 @@ class SqlCaseRepository(CaseRepository):
         )
 
     def offered(self, languages: Collection[str] | None, limit: int) -> Sequence[JobId]:
-        """Return RUNNING jobs with cases that may be claimed."""
+        """Return up to `limit` RUNNING jobs with cases that can be claimed."""
         if self._connection.execute(sa.select(case_ranges.c.range_id).limit(1)).first() is None:
             return []
         helpers = {row.tenant: row.helpers for row in self._connection.execute(_HELPERS_OF_TENANTS)}
@@ -197,13 +197,13 @@ class SqlCaseRepository(CaseRepository):
         )
 
     def remaining(self, job_id: JobId) -> int:
-        """Return the number of a job's ranges that are not done."""
+        """Return the number of a job's unfinished ranges."""
         return self._connection.execute(_REMAINING, {"of_job": job_id}).scalar_one()
 
     def record(
         self, range_id: UUID, results: Sequence[CaseResult], *, is_done: bool, lease_s: float
     ) -> CaseRun | None:
-        """Keep results, if the claim stands."""
+        """Store results if the claim is still valid, and renew its lease; return None if it is not."""
         lease = {"id": range_id, "lease_us": microseconds(lease_s)}
         if self._connection.execute(_RENEW_THIS, lease).rowcount != 1:
             return None
@@ -215,11 +215,11 @@ class SqlCaseRepository(CaseRepository):
         return self.get(job_id)
 
     def skip_after(self, job_id: JobId, index: int) -> None:
-        """Have the cases after an index skipped."""
+        """Skip the cases after an index."""
         self._connection.execute(_SKIP_AFTER, {"of_job": job_id, "index": index})
 
     def renew(self, range_ids: Collection[UUID], lease_s: float) -> set[UUID]:
-        """Extend the leases of claims; return the ones that stand."""
+        """Renew the leases of claims; return the ones that are still valid."""
         if not range_ids:
             return set()
         ids = sorted(range_ids)
@@ -227,12 +227,12 @@ class SqlCaseRepository(CaseRepository):
         return set(self._connection.execute(_HELD, {"ids": ids}).scalars())
 
     def release(self, range_ids: Collection[UUID]) -> None:
-        """End claims."""
+        """Release claims."""
         if range_ids:
             self._connection.execute(_RELEASE, {"ids": sorted(range_ids)})
 
     def results(self, job_id: JobId) -> Sequence[CaseResult]:
-        """Return the results so far, by their indexes."""
+        """Return the results so far, sorted by index."""
         return [_to_result(row) for row in self._connection.execute(_RESULTS, {"of_job": job_id}).mappings()]
 
 
@@ -257,7 +257,7 @@ def _build_columns(tree: BlobRef | None, output: Output | None) -> dict[str, Any
 
 
 def _result_row(job_id: JobId, result: CaseResult) -> dict[str, Any]:
-    """Return a row, without the parts of the body that have their defaults."""
+    """Return the row of a result, without parts of the body that have default values."""
     values = {name: getattr(result, name) for name in _BODY}
     return {
         "job_id": job_id,

@@ -1,4 +1,4 @@
-"""The repository of deliveries to webhooks, in SQL."""
+"""SQL repository of webhook deliveries."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -17,13 +17,13 @@ from domain.webhook import Attempt, Delivery, DeliveryId, DeliveryStatus, Webhoo
 
 _c = webhook_deliveries.c
 _PENDING = DeliveryStatus.PENDING.value
-# A receiver that is due often is read so many times as often as it is claimed: the others come next time.
+# Rows read per delivery to claim. If one receiver fills the rows read, the others follow at the next claim.
 _READ_PER_CLAIM = 4
 _ADD = sa.insert(webhook_deliveries)
 _is_due = sa.and_(_c.status == _PENDING, _c.due_at <= database_time())
 _HAS_DUE = sa.select(_c.delivery_id).where(_is_due).limit(1)
 _earlier = webhook_deliveries.alias("earlier")
-# Rows that other processes are about to take are stepped over, not waited for.
+# Rows locked by the claims of other processes are skipped, not waited for.
 _DUE = (
     sa.select(webhook_deliveries)
     .where(
@@ -82,13 +82,13 @@ _FORGET = sa.delete(webhook_deliveries).where(_are_these)
 
 
 class SqlDeliveryRepository(DeliveryRepository):
-    """The deliveries, claimed in the order in which they are due."""
+    """Repository of deliveries, which are claimed in the order in which they are due."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def add(self, deliveries: Sequence[Delivery]) -> None:
-        """Store new deliveries, which are due at once."""
+        """Store new deliveries, due at once."""
         if not deliveries:
             return
         rows = [
@@ -114,7 +114,7 @@ class SqlDeliveryRepository(DeliveryRepository):
         return self._connection.execute(_HAS_DUE).first() is not None
 
     def claim(self, wanted: DeliveryClaim) -> Sequence[Delivery]:
-        """Return deliveries that are due, and take them for a lease."""
+        """Claim due deliveries with a lease, and return them."""
         parameters = {
             "full": sorted(receiver for receiver, room in wanted.room.items() if room <= 0),
             "busy": sorted(tenant for tenant, room in wanted.tenant_room.items() if room <= 0),
@@ -128,7 +128,7 @@ class SqlDeliveryRepository(DeliveryRepository):
         return [_to_delivery(row, claims=row["claims"] + 1) for row in chosen]
 
     def store_attempt(self, before: Delivery, after: Delivery, due_in_s: float = 0.0) -> bool:
-        """Store the outcome of a claimed delivery."""
+        """Store the outcome of an attempt; return False if the delivery was claimed again meanwhile."""
         new = {f"new_{name}": value for name, value in _outcome_of(after).items()}
         values = {"id": before.id, "claimed": before.claims, **new}
         if after.status is not DeliveryStatus.PENDING:
@@ -137,7 +137,7 @@ class SqlDeliveryRepository(DeliveryRepository):
         return self._connection.execute(_DEFER, {**values, **due}).rowcount == 1
 
     def redeliver(self, delivery: Delivery) -> None:
-        """Store that a delivery is due at once."""
+        """Make a delivery due at once."""
         self._connection.execute(_REDELIVER, {"id": delivery.id})
 
     def of_webhook(self, webhook_id: WebhookId, wanted: DeliveryFilter) -> Sequence[Delivery]:
@@ -156,15 +156,15 @@ class SqlDeliveryRepository(DeliveryRepository):
         return self._list(statement.order_by(*_newest_first).limit(wanted.limit), {})
 
     def of_subject(self, caller: Caller, subject: UUID, limit: int) -> Sequence[Delivery]:
-        """Return the deliveries about a job or a batch, newest first."""
+        """Return up to `limit` deliveries about a job or a batch, newest first."""
         return self._list(_OF_SUBJECT, {"about": subject, "limit": limit, **_reach(caller)})
 
     def get(self, caller: Caller, delivery_id: DeliveryId) -> Delivery | None:
-        """Return a delivery, or None if the caller reaches none of that id."""
+        """Return the delivery with an id, or None if the caller can access none."""
         return next(iter(self._list(_GET, {"id": delivery_id, **_reach(caller)})), None)
 
     def forget_of_any_tenant(self, before: datetime, limit: int) -> int:
-        """Remove deliveries that were settled before a time; return how many."""
+        """Remove up to `limit` deliveries that were settled before a time; return their number."""
         old = self._connection.execute(_OLD, {"before": before, "limit": limit}).scalars().all()
         if old:
             self._connection.execute(_FORGET, {"ids": sorted(old)})
@@ -175,7 +175,7 @@ class SqlDeliveryRepository(DeliveryRepository):
 
 
 def _fair_share(rows: Collection[sa.RowMapping], wanted: DeliveryClaim) -> list[sa.RowMapping]:
-    """Return the rows to claim: of each receiver and each tenant no more than there is room for."""
+    """Return the rows to claim, within the limits of each receiver and each tenant."""
     of_receiver: Counter[str] = Counter()
     of_tenant: Counter[str] = Counter()
     chosen: list[sa.RowMapping] = []

@@ -1,6 +1,6 @@
-"""Statements for drivers alone, for the rows that every command adds.
+"""Statements that bypass SQLAlchemy, for the rows that every command inserts.
 
-Their values are plain ones, as the driver takes them, by position: SQLAlchemy takes longer to process a row
+They take plain positional values in the driver's format, because SQLAlchemy takes longer to process a row
 than the database takes to store it.
 """
 
@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 def for_drivers(statement: sa.Insert, columns: Collection[str] | None = None) -> Mapping[str, str]:
-    """Return an insertion of some columns, or of all, by the name of the database."""
+    """Compile an INSERT of some or all columns for each database, by the name of its dialect."""
     dialects = (sqlite.dialect(paramstyle="qmark"), mysql.dialect(paramstyle="format"))
     return {
         dialect.name: str(statement.compile(dialect=dialect, column_keys=columns)) for dialect in dialects
@@ -23,13 +23,13 @@ def for_drivers(statement: sa.Insert, columns: Collection[str] | None = None) ->
 
 
 def insert_many(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, by one call of the driver."""
+    """Insert rows with the same columns in one call of the driver."""
     columns = tuple(rows[0])
     statement, processors = _insertion(table, columns, connection.dialect)
     connection.exec_driver_sql(
         statement,
         [
-            # A list first: a generator takes longer than the values do.
+            # tuple() of a list is faster than of a generator.
             tuple(
                 [
                     value if process is None else process(value)
@@ -45,7 +45,7 @@ def insert_many(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappi
 def _insertion(
     table: sa.Table, columns: tuple[str, ...], dialect: Dialect
 ) -> tuple[str, Sequence[Callable[[Any], Any] | None]]:
-    """Return the insertion of columns in this order, and the functions that put their values in form."""
+    """Return the INSERT of columns in this order, and the functions that convert their values."""
     in_order = sa.table(table.name, *(sa.column(name) for name in columns))
     statement = for_drivers(sa.insert(in_order))[dialect.name]
     return statement, [_processor(table.c[name].type, dialect) for name in columns]

@@ -1,8 +1,9 @@
-"""The executions to claim next, fair between tenants.
+"""Selection of the next executions to claim, fair between tenants.
 
-Neither the number of rows that wait nor the number of tenants decides what a claim costs: it looks for the
-first tenant that waits in ranges of names, each a single step in the index of the queue. The ranges are the
-names of the tenants of which programs run, and the gaps between these names.
+The cost of a claim depends neither on the number of waiting executions nor on the number of tenants. A claim
+looks for the first tenant with waiting executions in several ranges of names; each range costs one seek in
+the index of the queue. The ranges are the names of the tenants with running programs, and the gaps between
+these names.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from domain.fairness import TenantLoad, share
 from domain.tenant import TenantName, TenantStatus
 from domain.values import ExecutionId
 
-# Before and after every character that a tenant's name may have, also where spaces are added to compare.
+# These sort before and after every character of a tenant's name, even if a database pads names with spaces.
 _NEXT_NAME, _LAST_NAME = "!", "~"
 _RANGES_AT_ONCE = 64
 
@@ -27,7 +28,7 @@ _TENANTS = sa.select(tenants.c.tenant, tenants.c.status, tenants.c.quota).where(
 _MAY_BE_HELD_BACK = sa.select(tenants.c.tenant, tenants.c.status, tenants.c.quota).where(
     sa.or_(
         tenants.c.status == TenantStatus.SUSPENDED.value,
-        # Within the text of the JSON, of which only the quotas with this figure are read.
+        # Matches the JSON text, so that only quotas with this bound are read.
         sa.and_(
             tenants.c.status == TenantStatus.ACTIVE.value,
             sa.type_coerce(tenants.c.quota, sa.Text).contains('"running"'),
@@ -39,7 +40,7 @@ _UNLOCKED_TENANTS = _TENANTS.order_by(tenants.c.tenant).with_for_update(skip_loc
 _Range = tuple[str, str]
 
 
-# The tenant that was served last, and whether others wait: in most cases all that a claim has to know.
+# The state of the tenant that was served last, and the next waiting tenants. Most claims need nothing else.
 ALONE = sa.select(
     tenants.c.status,
     tenants.c.quota,
@@ -50,7 +51,7 @@ ALONE = sa.select(
 
 @cache
 def walk_statement(ranges: int, *, in_language: bool) -> sa.Select[tuple[Any, ...]]:
-    """Find the first tenant that waits in each range of names."""
+    """Build the statement that finds the first waiting tenant in each range of names."""
     found: list[sa.Label[Any]] = [
         statements.first_tenant(f"from_{number}", f"until_{number}", in_language=in_language).label(
             f"tenant_{number}"
@@ -61,16 +62,16 @@ def walk_statement(ranges: int, *, in_language: bool) -> sa.Select[tuple[Any, ..
 
 
 class FairClaim:
-    """Finds waiting executions to claim, and locks them.
+    """Selects waiting executions to claim, and locks them.
 
-    * Tenants that are not active, or have as many running as their quota allows, are passed over.
-    * The row of a tenant with a bound is locked while its executions are counted and claimed, so that two
-      claims at once keep it. While another claim holds it, other tenants come first.
+    * Tenants that are not active, or that have reached the running executions of their quota, are skipped. *
+    The row of a tenant with a bound is locked while its executions are counted and claimed, so that
+    concurrent claims keep the bound. If another claim holds the lock, other tenants are served first.
 
     Args:
         connection: The connection of the transaction that claims.
-        languages: The languages to choose from; None for all.
-        last: The name of the tenant that was served last; empty at first.
+        languages: The languages to claim; None for all.
+        last: The name of the tenant that was served last; empty if there is none.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class FairClaim:
         self._languages = None if languages is None else (*sorted(languages), None)
         self._last = last
         self._running: dict[str, int] = {}
-        # Of tenants that are active; None is no bound.
+        # The bounds of active tenants; None for no bound.
         self._bounds: dict[str, int | None] = {}
         self._seen: set[str] = set()
         self._taken: dict[str, set[ExecutionId]] = {}
@@ -88,7 +89,7 @@ class FairClaim:
         self._passed_over: set[str] = set()
 
     def next(self, limit: int) -> Sequence[sa.RowMapping]:
-        """Return executions, so many at most, in the order in which they are claimed."""
+        """Select and lock up to `limit` executions, in the order of claims."""
         others = self._others()
         if not others and self._bounds.get(self._last, 0) is None:
             return self._next_of(self._last, limit)
@@ -102,7 +103,7 @@ class FairClaim:
         return taken
 
     def allows(self, name: str) -> bool:
-        """Return whether an execution of a tenant may be claimed, and lock the tenant if it has a bound."""
+        """Return whether a tenant's execution may be claimed, and lock the tenant's row if it has a bound."""
         self._look_at([name])
         if self._bounds.get(name) is not None:
             self._lock([name], _LOCKED_TENANTS)
@@ -110,21 +111,21 @@ class FairClaim:
         return bound is None or self._running.get(name, 0) < bound
 
     def waiting_tenants(self, at_most: int) -> Sequence[str]:
-        """Return the tenants with waiting executions, or so many of them."""
+        """Return up to `at_most` tenants with waiting executions."""
         known: set[str] = set()
         while len(known) < at_most and (new := set(self._walk(known)) - known):
             known |= new
         return sorted(known)[:at_most]
 
     def running(self, name: str) -> int:
-        """Return how many executions of a tenant run."""
+        """Return the number of a tenant's running executions."""
         return self._count([name]).get(name, 0)
 
     def held_back(self, beside: Mapping[str, int] = MappingProxyType({})) -> set[str]:
-        """Return the tenants that are suspended, or have as many running as their quota allows.
+        """Return the tenants that are suspended, or that have reached the running executions of their quota.
 
         Args:
-            beside: The number of threads that run something of a tenant beside its executions.
+            beside: The number of threads that work for each tenant in addition to its executions.
         """
         running = self._count()
         return {
@@ -135,7 +136,7 @@ class FairClaim:
         }
 
     def _spread(self, found: list[str], limit: int) -> list[sa.RowMapping]:
-        """Serve each tenant of which nothing runs, once; and when all are known, those with the fewest."""
+        """Serve each tenant without running executions once, then the tenants with the fewest."""
         taken: list[sa.RowMapping] = []
         known = {self._last} if self._last else set()
         while new := [name for name in found if name not in known]:
@@ -161,7 +162,7 @@ class FairClaim:
         return {tenant.value: number for tenant, number in share(loads, claims).items()}
 
     def _serve(self, shares: Mapping[str, int], lock: sa.Select[tuple[Any, ...]]) -> Iterator[sa.RowMapping]:
-        """Take executions of some tenants; one that has fewer of them is served no more."""
+        """Take each tenant's share of executions; a tenant with fewer than its share counts as exhausted."""
         self._lock([name for name in shares if self._bounds[name] is not None], lock)
         for name, number in shares.items():
             bound = self._bounds.get(name, 0)
@@ -173,7 +174,7 @@ class FairClaim:
             yield from rows
 
     def _lock(self, names: Sequence[str], lock: sa.Select[tuple[Any, ...]]) -> None:
-        """Lock the rows of tenants, and read anew how they are, and how many of their programs run."""
+        """Lock the rows of tenants, and read again their state and the number of running executions."""
         if not names:
             return
         locked = {row.tenant: row for row in self._connection.execute(lock, {"tenants": names})}
@@ -184,7 +185,7 @@ class FairClaim:
         self._running |= {name: stored.get(name, 0) + len(self._taken.get(name, ())) for name in locked}
 
     def _others(self) -> list[str]:
-        """Find other tenants that wait than the one that was served last, and read how that one is."""
+        """Find other waiting tenants than the last served, and read the state of the last served."""
         gaps = {
             "from_0": self._last + _NEXT_NAME,
             "until_0": _LAST_NAME,
@@ -198,7 +199,7 @@ class FairClaim:
         return [name for name in (row.following, row.preceding) if name is not None]
 
     def _look_at(self, names: Iterable[str]) -> None:
-        """Read how tenants are, unless that is known."""
+        """Read the state of tenants that are not known yet."""
         new = [name for name in names if name not in self._seen]
         if new:
             for row in self._connection.execute(_TENANTS, {"tenants": new}):
@@ -212,7 +213,7 @@ class FairClaim:
             self._bounds.pop(name, None)
 
     def _count(self, names: Collection[str] | None = None) -> dict[str, int]:
-        """Count the programs that run, of some tenants or of all of which any run."""
+        """Count the running executions of some tenants, or of every tenant that has any."""
         if names is None:
             rows = self._connection.execute(statements.RUNNING)
         else:
@@ -220,7 +221,7 @@ class FairClaim:
         return {row.tenant: row.running for row in rows}
 
     def _walk(self, known: Collection[str]) -> list[str]:
-        """Find tenants that wait, in turn: the known ones, and the first of each gap between them."""
+        """Find waiting tenants, in turn: the known ones, and the first in each gap between them."""
         ranges = list(self._ranges(known))
         found: list[str] = []
         for begin in range(0, len(ranges), _RANGES_AT_ONCE):
@@ -234,7 +235,7 @@ class FairClaim:
         return found
 
     def _first_in(self, ranges: int, bounds: Mapping[str, str]) -> list[str]:
-        """Find the first tenant that waits in each range, in any of the languages."""
+        """Find the first tenant in each range with waiting executions in any of the languages."""
         if self._languages is None:
             rows = [self._connection.execute(walk_statement(ranges, in_language=False), bounds).one()]
         else:
@@ -247,7 +248,7 @@ class FairClaim:
         return [min(names) for names in firsts if names]
 
     def _ranges(self, known: Collection[str]) -> Iterator[_Range]:
-        """Divide all names, from the one after the last served around to it, at the known ones."""
+        """Split all names at the known ones, starting after the last served and wrapping around to it."""
         after = sorted(name for name in known if name > self._last)
         until = sorted(name for name in known if name <= self._last)
         for first, names in ((self._last and self._last + _NEXT_NAME, after), ("", until)):
@@ -259,7 +260,7 @@ class FairClaim:
                 yield low, _LAST_NAME
 
     def _next_of(self, name: str, number: int) -> Sequence[sa.RowMapping]:
-        """Find the executions of a tenant that are next, so many at most, and lock them."""
+        """Select and lock up to `number` next executions of a tenant."""
         taken = self._taken.setdefault(name, set())
         wanted = {"tenant": name, "limit": number + len(taken)}
         if self._languages is None:
@@ -273,7 +274,7 @@ class FairClaim:
                 ).mappings()
             ]
             rows.sort(key=_turn)
-        # The ones that are taken already are stored as waiting until all are claimed.
+        # Executions taken earlier in this claim are still stored as waiting.
         rows = [row for row in rows if row["execution_id"] not in taken][:number]
         taken |= {row["execution_id"] for row in rows}
         return rows

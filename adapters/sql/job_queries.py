@@ -1,4 +1,4 @@
-"""The reads of jobs, in SQL."""
+"""SQL queries about jobs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -54,10 +54,10 @@ from domain.submission import is_tag_name
 from domain.tenant import TenantName, TenantStatus
 from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
-# How many keys a page walks through at most where its filters have no index together. Walking through so many
-# takes some ten milliseconds.
+# The maximum number of keys that a page scans if no index covers its filters. Scanning this many takes about
+# ten milliseconds.
 SCANNED_KEYS = 5_000
-# How many it walks through first, for each job that is wanted: often every key is one of the list.
+# The first scan reads this many keys per wanted job, because often most keys belong to the list.
 _FIRST_SCAN = 4
 
 _STATUS = (
@@ -91,7 +91,8 @@ _DETAILS = (
     .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
     .where(jobs.c.job_id == sa.bindparam("id"), is_reached)
 )
-# Of the version before 0009: the columns that it has in place of a specification cost each read of a job.
+# Reads jobs without a specification, from versions before 0009. Separate, because their extra columns would
+# slow down each read of a job.
 _UNSPECIFIED = sa.select(*JOB_COLUMNS).where(jobs.c.job_id == sa.bindparam("id"))
 _VERSIONS = (
     sa.select(
@@ -118,7 +119,7 @@ _OWNERS_OF_LOG = sa.union_all(
     .join(projects, projects.c.project_id == jobs.c.project_id)
     .outerjoin(tenants, tenants.c.tenant == jobs.c.tenant)
     .where(executions.c.log_key == sa.bindparam("key")),
-    # A row without an owner, of a log that is to be deleted.
+    # A row without an owner for a log that is to be deleted.
     sa.select(sa.null(), sa.null(), sa.null(), sa.null(), sa.null())
     .select_from(pending_deletions)
     .where(pending_deletions.c.digest == sa.bindparam("digest")),
@@ -126,13 +127,13 @@ _OWNERS_OF_LOG = sa.union_all(
 
 
 class SqlJobQueries(JobQueries):
-    """The reads of jobs, each in one statement, and so of one moment.
+    """Queries about jobs. Each is one statement, and therefore a consistent snapshot.
 
-    Lists whose filters have no index together take several statements.
+    Lists with filters that no index covers take several statements.
 
     Args:
         engine: The database.
-        scanned_keys: The most keys that such a list walks through.
+        scanned_keys: The maximum number of keys that such a list scans.
     """
 
     def __init__(self, engine: sa.Engine, *, scanned_keys: int = SCANNED_KEYS) -> None:
@@ -141,7 +142,7 @@ class SqlJobQueries(JobQueries):
         self._retrier = TransactionRetrier()
 
     def status(self, caller: Caller, job_id: JobId) -> JobStatusView | None:
-        """Return the status of a job, or None if the caller reaches none of that id."""
+        """Return the status of the job with an id, or None if the caller can access none."""
         rows = self._rows(_STATUS, {"id": job_id, **reach(caller)})
         if not rows:
             return None
@@ -162,14 +163,14 @@ class SqlJobQueries(JobQueries):
         )
 
     def details(self, caller: Caller, job_id: JobId) -> JobDetails | None:
-        """Return a job and its executions, or None if the caller reaches none of that id."""
+        """Return the job with an id and its executions, or None if the caller can access none."""
         rows = self._rows(_DETAILS, {"id": job_id, **reach(caller)})
         is_specified = not rows or rows[0]["job_spec"] is not None
         job_rows = rows if is_specified else self._rows(_UNSPECIFIED, {"id": job_id})
         if not job_rows:
             return None
         found = [to_execution(row) for row in rows if row["execution_id"] is not None]
-        # Sorted here: the database would write the few rows, with all their output, to a table first.
+        # Sorted here, because the database would first write the rows with all their output to a table.
         found.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
             job=to_job(job_rows[0]),
@@ -192,12 +193,12 @@ class SqlJobQueries(JobQueries):
         }
 
     def page(self, caller: Caller, wanted: JobFilter) -> FoundJobs:
-        """Return jobs, in the order of the filter."""
+        """Return a page of jobs, in the order of the filter."""
         narrowed = _narrowed(caller, wanted)
         return FoundJobs([]) if narrowed is None else self._find(caller.tenant.name, narrowed)
 
     def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> Count:
-        """Count the jobs that meet a filter."""
+        """Count the jobs that match a filter, up to a bound."""
         narrowed = _narrowed(caller, replace(wanted, cursor=None, limit=up_to + 1))
         if narrowed is None:
             return Count(0)
@@ -233,7 +234,7 @@ class SqlJobQueries(JobQueries):
         return ways[min(bounded, key=lengths.__getitem__)]
 
     def _scan(self, tenant: TenantName, wanted: JobFilter, walk: Walk, scanned: int) -> FoundJobs:
-        """Walk through `scanned` keys. A page that they do not fill has the cursor to resume after."""
+        """Scan `scanned` keys. If they do not fill the page, it has a cursor to resume after."""
         found = self._views(tenant, wanted, walk, {"scanned": scanned})
         if found.resume_after is not None or len(found.jobs) == wanted.limit:
             return found
@@ -244,7 +245,7 @@ class SqlJobQueries(JobQueries):
     def _views(
         self, tenant: TenantName, wanted: JobFilter, walk: Walk, more: Mapping[str, object] | None = None
     ) -> FoundJobs:
-        """Read the jobs of a walk. A full page with jobs of a purged project has the rest after a cursor."""
+        """Read the jobs of a walk. If a full page loses jobs of purged projects, it has a cursor."""
         parameters = {**page_parameters(tenant, wanted), **(more or {})}
         rows = sorted(
             self._rows(page_statement(PageShape.of(wanted), walk), parameters),
@@ -259,13 +260,13 @@ class SqlJobQueries(JobQueries):
     def tag_names(
         self, caller: Caller, project_id: ProjectId | None, prefix: str, limit: int
     ) -> Sequence[str]:
-        """Return names of tags that begin so."""
+        """Return up to `limit` names of tags with a prefix."""
         return self._distinct(caller, project_id, job_tags.c.name, None, prefix, limit)
 
     def tag_values(
         self, caller: Caller, project_id: ProjectId | None, name: str, prefix: str, limit: int
     ) -> Sequence[str]:
-        """Return values of the tags of a name that begin so."""
+        """Return up to `limit` values with a prefix of the tags with a name."""
         if not is_tag_name(name):
             return []
         return self._distinct(caller, project_id, job_tags.c.value, name, prefix, limit)
@@ -279,7 +280,7 @@ class SqlJobQueries(JobQueries):
         prefix: str,
         limit: int,
     ) -> Sequence[str]:
-        """Find each next value in an index with one seek, however many rows have the one before."""
+        """Find each distinct value with one seek in an index, regardless of the number of rows with it."""
         if caller.project is not None:
             project_id = caller.project
         parameters = {"tenant": caller.tenant.name.value, "project_id": project_id, "name": name}
@@ -293,7 +294,7 @@ class SqlJobQueries(JobQueries):
         return found
 
     def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:
-        """Return the jobs whose executions have a log of that key."""
+        """Return the jobs whose executions have the log with a key."""
         digest = deletion_digest(StoreName.LOG, log_key.value)
         found = self._rows(_OWNERS_OF_LOG, {"key": log_key.value, "digest": digest})
         rows = [row for row in found if row["job_id"] is not None]
@@ -317,7 +318,7 @@ class SqlJobQueries(JobQueries):
 
 
 def _narrowed(caller: Caller, wanted: JobFilter) -> JobFilter | None:
-    """Return the filter of the caller's own jobs, or None if none of them can meet it."""
+    """Restrict a filter to the jobs that the caller can access; None if none of them can match."""
     if caller.project is not None:
         if wanted.project_id not in {None, caller.project}:
             return None
@@ -326,6 +327,6 @@ def _narrowed(caller: Caller, wanted: JobFilter) -> JobFilter | None:
 
 
 def _may_match(wanted: JobFilter) -> bool:
-    """Whether such jobs can exist. Databases differ in how they compare values that no job can have."""
+    """Whether any job can match. Databases differ in comparing values that no job can have."""
     is_id = wanted.project_id is None or wanted.project_id <= MAX_ID
     return is_id and all(map(is_tag_name, wanted.tags))

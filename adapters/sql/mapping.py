@@ -298,7 +298,7 @@ def to_job(row: Row) -> Job:
 def _to_spec(row: Row) -> JobSpec:
     """Read a specification, without options that only a newer version knows."""
     document = row["job_spec"]
-    if document is None:  # written by the version before 0009
+    if document is None:  # written by a version before 0009
         document = {name: row[f"job_{name}"] for name in _COPIED}
     known = {name: document[name] for name in _SPEC if name in document}
     read = {name: parse(document[name]) for name, parse in _PARSERS.items()}
@@ -625,7 +625,7 @@ def job_state_values(job: Job) -> Values:
 
 
 def tag_values(job: Job) -> list[Values]:
-    """Return the rows by which a new job's tags are looked for."""
+    """Return the rows for searching a new job's tags."""
     shared = {
         "job_id": job.id,
         "tenant": job.tenant.value,
@@ -653,7 +653,7 @@ def execution_values(job: Job, execution: Execution) -> Values:
 
 
 def result_values(result: ExecutionResult) -> Values:
-    """Return the columns of a result. A usage without any figure is read back as None."""
+    """Return the columns of a result. A usage without figures is read back as None."""
     usage = result.resource or ResourceUsage()
     limit = result.limit
     return {
@@ -686,5 +686,5 @@ def _output_values(stream: str, output: Output | None) -> Values:
 
 
 def message_row(message: Message) -> tuple[str, str, str]:
-    """Return MESSAGE_COLUMNS of a new message as plain values, for a driver."""
+    """Return MESSAGE_COLUMNS of a new message as plain values for the driver."""
     return str(message.id), message.name, encode_json(dict(message.body))

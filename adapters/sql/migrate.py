@@ -1,6 +1,6 @@
-"""The database's schema: its revision, and the migrations to another.
+"""The revision of the database's schema, and migrations to other revisions.
 
-Alembic is imported only when there is something to migrate, since loading it takes longer than the check.
+Alembic is imported only if there is something to migrate, because importing it takes longer than the check.
 """
 
 from pathlib import Path
@@ -17,19 +17,19 @@ _CURRENT = sa.select(sa.column("version_num", sa.String)).select_from(sa.table(V
 
 
 def newest() -> str:
-    """Return the revision that this version of the service works with."""
+    """Return the newest revision, which this version of the service requires."""
     *_, last = sorted(step.stem for step in _STEPS.glob("v[0-9]*.py"))
     return last.removeprefix("v").partition("_")[0]
 
 
 class SqlSchema(DatabaseSchema):
-    """Tables of a SQL database, migrated with Alembic."""
+    """Schema of a SQL database, migrated with Alembic."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
     def revision(self) -> str | None:
-        """Reads the revision that is stored beside the tables."""
+        """Reads the revision from its table; None without one."""
 
         def ask() -> str | None:
             with self._engine.connect() as connection:
@@ -41,20 +41,20 @@ class SqlSchema(DatabaseSchema):
         return run_again(ask)
 
     def is_newer(self) -> bool:
-        """Compares revisions, which sort by age.
+        """Compares the database's revision with the newest known; revisions sort by age.
 
-        Steps add and never take away, so processes of an older version go on with newer tables.
+        Migrations only add to the schema, so older versions of the service keep working with newer tables.
         """
         return (self.revision() or "") > newest()
 
     def differences(self) -> list[str]:
         """Compares the tables with their definitions."""
-        from adapters.sql import alembic_runner  # noqa: PLC0415 - as said above
+        from adapters.sql import alembic_runner  # noqa: PLC0415 - slow to import
 
         return alembic_runner.differences(self._engine, newest())
 
     def foreign_tables(self) -> list[str]:
-        """Looks for tables by the service's names where there is no revision."""
+        """Returns tables of another service that have names of this one's."""
 
         def ask() -> list[str]:
             with self._engine.connect() as connection:
@@ -63,23 +63,23 @@ class SqlSchema(DatabaseSchema):
         return run_again(ask)
 
     def upgrade(self, revision: str = "head") -> None:
-        """Takes the steps up; newer tables stay as they are."""
+        """Migrates up to a revision; newer tables are left unchanged."""
         if revision == "head" and (self.revision() or "") >= newest():
             return
         if self.foreign_tables():
             raise unavailable(NAMES_TAKEN)
-        from adapters.sql import alembic_runner  # noqa: PLC0415 - likewise
+        from adapters.sql import alembic_runner  # noqa: PLC0415 - slow to import
 
         alembic_runner.upgrade(self._engine, revision)
 
     def downgrade(self, revision: str) -> None:
-        """Takes the steps back."""
-        from adapters.sql import alembic_runner  # noqa: PLC0415 - likewise
+        """Migrates down to a revision."""
+        from adapters.sql import alembic_runner  # noqa: PLC0415 - slow to import
 
         alembic_runner.downgrade(self._engine, revision)
 
 
 def names_taken(connection: sa.Connection) -> list[str]:
-    """Returns the tables by the service's names that another service made."""
+    """Returns existing tables with the names of this service's tables if the database has no revision."""
     present = set(sa.inspect(connection).get_table_names())
     return [] if VERSION_TABLE in present else sorted(present & set(metadata.tables))

@@ -1,4 +1,4 @@
-"""The outbox of messages to publish, in SQL."""
+"""SQL outbox of messages to publish."""
 
 from collections.abc import Collection, Sequence
 
@@ -14,7 +14,7 @@ from domain.values import MessageId
 
 _ADD = for_drivers(sa.insert(outbox), ("message_id", "name", "body"))
 _latest = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
-# Rows that others are about to take are stepped over, not waited for. SQLite has one writer at a time.
+# Rows locked by other sweeps are skipped, not waited for. SQLite has one writer at a time.
 _LEFT_BEHIND = (
     sa.select(*MESSAGE_COLUMNS)
     .where(
@@ -36,7 +36,7 @@ class SqlOutbox(Outbox):
     """The outbox of one transaction.
 
     Attributes:
-        added: The messages that the transaction has added.
+        added: The messages that the transaction has added, including ones that are not stored.
     """
 
     def __init__(self, connection: sa.Connection) -> None:
@@ -44,13 +44,13 @@ class SqlOutbox(Outbox):
         self.added: list[Message] = []
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Store messages that may not be lost, and remember all for the relay."""
+        """Store the messages that must not be lost, and collect all messages for the relay."""
         if rows := [message_row(message) for message in messages if not message.may_be_lost]:
             self._connection.exec_driver_sql(_ADD[self._connection.dialect.name], rows)
         self.added.extend(messages)
 
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
-        """Take messages that were added, and last taken if at all, longer ago than that, the oldest first."""
+        """Take messages that were neither added nor taken within a time, oldest first."""
         wanted = {"offset_us": -microseconds(longer_than_s), "limit": limit}
         rows = self._connection.execute(_LEFT_BEHIND, wanted).mappings()
         found = [to_message(row) for row in rows]

@@ -1,4 +1,4 @@
-"""The repository of purges and pending deletions, in SQL."""
+"""SQL repository of purges and pending deletions."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -64,7 +64,7 @@ def _is_idle(taken_at: sa.Column[Any]) -> sa.ColumnElement[bool]:
 
 
 _is_this = purges.c.purge_id == sa.bindparam("id")
-# A purge that another process is about to take is stepped over.
+# Purges locked by other processes are skipped.
 _NEXT = (
     sa.select(*_PURGE_COLUMNS)
     .where(
@@ -104,7 +104,7 @@ _HAS_WORK = sa.select(
 )
 _REOPEN = sa.update(purges).where(_is_this).values(is_emptied=False, taken_at=None)
 _FORGET = sa.delete(purges).where(_is_this)
-# The other rows of a tenant, by the column that shows its owner and the one that identifies it there.
+# The other rows of a tenant, as pairs of owner column and key column.
 _OF_TENANT = (
     (case_set_versions.c.tenant, case_set_versions.c.version_id),
     (webhook_deliveries.c.tenant, webhook_deliveries.c.delivery_id),
@@ -115,7 +115,7 @@ _OF_TENANT = (
     (retention_policies.c.tenant, retention_policies.c.project_id),
     (projects.c.tenant, projects.c.project_id),
 )
-# The same of a project.
+# The same for a project.
 _OF_PROJECT = (
     (case_set_versions.c.project_id, case_set_versions.c.version_id),
     (webhook_deliveries.c.project_id, webhook_deliveries.c.delivery_id),
@@ -131,7 +131,7 @@ _EXECUTIONS = (
     .where(executions.c.job_id.in_(_are_these_jobs))
     .with_for_update()
 )
-# Locked, so that of the transactions which remove the last jobs of a batch one sees that they were the last.
+# Locked, so that one of the transactions that remove a batch's last jobs sees that no job is left.
 _BATCHES = (
     sa.select(batches.c.batch_id)
     .where(
@@ -161,9 +161,9 @@ _REMOVE_FIRST_CASES = sa.delete(case_results).where(
     case_results.c.case_index <= sa.bindparam("until"),
 )
 _FORGET_RERUNS = sa.delete(job_reruns).where(job_reruns.c.rerun_of.in_(_are_these_jobs))
-# Among them the ones that are to be attempted: what is removed is shown to no receiver.
+# Including pending deliveries: removed data is not sent to receivers.
 _REMOVE_DELIVERIES = sa.delete(webhook_deliveries).where(webhook_deliveries.c.subject.in_(_are_these_jobs))
-# A request that is sent again finds its key and no job: nothing is made anew, and no output is shown.
+# A repeated request finds its key but no answer: nothing is created again, and no output is shown.
 _FORGET_ANSWERS = (
     sa.update(idempotency_keys)
     .where(
@@ -173,11 +173,11 @@ _FORGET_ANSWERS = (
     )
     .values(status=None, headers=None, body=None)
 )
-# Imported jobs may share their code: their keys are without the job's id.
+# Imported jobs may share code: their keys do not contain the job's id.
 _OTHERS_WITH_CODE = sa.select(jobs.c.code_key).where(
     jobs.c.code_key.in_(sa.bindparam("keys", expanding=True)),
     jobs.c.job_id.not_in(_are_these_jobs),
-    # As the index has it, for SQLite to use that.
+    # The condition of the partial index, so that SQLite uses the index.
     sa.text("instr(jobs.code_key, jobs.job_id) = 0"),
 )
 
@@ -211,14 +211,14 @@ _FORGET_DELETIONS = sa.delete(pending_deletions).where(_are_these_digests)
 
 
 class SqlPurgeRepository(PurgeRepository):
-    """The purges, and the objects of removed jobs."""
+    """Repository of purges, and of the objects of removed jobs."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self._blobs = SqlBlobRepository(connection)
 
     def add(self, purge: Purge) -> None:
-        """Note that a project or a tenant is to be emptied."""
+        """Store a new purge of a project or a tenant."""
         row = {
             "purge_id": purge.id,
             "tenant": purge.tenant.value,
@@ -237,7 +237,7 @@ class SqlPurgeRepository(PurgeRepository):
                 raise
 
     def take(self, worker: str, idle_s: float) -> Purge | None:
-        """Return the oldest purge with jobs left, for this worker only."""
+        """Take the oldest purge with jobs left, for this worker."""
         wanted = {"worker": worker, "offset_us": -microseconds(idle_s)}
         row = self._connection.execute(_NEXT, wanted).mappings().first()
         if row is None:
@@ -246,7 +246,7 @@ class SqlPurgeRepository(PurgeRepository):
         return _to_purge(row)
 
     def running_jobs(self, purge: Purge, limit: int) -> Sequence[JobId]:
-        """Return RUNNING jobs that a purge is to remove."""
+        """Return up to `limit` RUNNING jobs of a purge."""
         found = (
             sa.select(jobs.c.job_id)
             .where(_is_in(purge, jobs), jobs.c.status == JobStatus.RUNNING.value)
@@ -255,7 +255,7 @@ class SqlPurgeRepository(PurgeRepository):
         return self._connection.execute(found).scalars().all()
 
     def remove_jobs(self, purge: Purge, limit: int, case_limit: int | None = None) -> Removed:
-        """Remove the rows of the next jobs of a purge that are not RUNNING."""
+        """Remove the rows of up to `limit` jobs of a purge that are not RUNNING."""
         found = (
             sa.select(jobs.c.job_id, jobs.c.code_key, jobs.c.spec)
             .where(_is_in(purge, jobs), jobs.c.status != JobStatus.RUNNING.value)
@@ -277,13 +277,13 @@ class SqlPurgeRepository(PurgeRepository):
         return self.remove_rows({job.id: job.spec.code_key.value}, job.spec.code_bytes, None)
 
     def finish_next(self, requested_before: datetime) -> Purge | None:
-        """Remove a purge that has nothing left, with its projects."""
+        """Remove the last rows of a purge that has no jobs left; return the purge once it is finished."""
         row = self._connection.execute(_FINISHED, {"before": requested_before}).mappings().first()
         if row is None:
             return None
         purge = _to_purge(row)
         late = sa.select(jobs.c.job_id).where(_is_in(purge, jobs)).limit(1)
-        if self._connection.execute(late).first() is not None:  # uploaded while the purge was requested
+        if self._connection.execute(late).first() is not None:  # was uploaded while the purge was requested
             self._connection.execute(_REOPEN, {"id": purge.id})
             return None
         if purge.project_id is not None:
@@ -297,11 +297,11 @@ class SqlPurgeRepository(PurgeRepository):
         return purge
 
     def has_work(self) -> bool:
-        """Return whether there is a purge, or an object to be deleted."""
+        """Return whether there is a purge or a pending deletion."""
         return bool(self._connection.execute(_HAS_WORK).scalar_one())
 
     def take_deletions(self, idle_s: float, limit: int) -> Sequence[PendingDeletion]:
-        """Take the oldest deletions that no process took lately."""
+        """Take the oldest deletions that no process has taken recently."""
         wanted = {"offset_us": -microseconds(idle_s), "limit": limit}
         digests = sorted(self._connection.execute(_IDLE_DELETIONS, wanted).scalars())
         if not digests:
@@ -316,20 +316,20 @@ class SqlPurgeRepository(PurgeRepository):
         ]
 
     def forget_deletions(self, digests: Collection[str]) -> None:
-        """Remove the notes of objects that are deleted."""
+        """Remove the records of deletions that are done."""
         if digests:
             self._connection.execute(_FORGET_DELETIONS, {"digests": sorted(digests)})
 
     def delete_object(self, store: StoreName, key: ObjectKey) -> None:
-        """Note the key of an object to be deleted that belongs to no job."""
+        """Schedule the deletion of an object that belongs to no job."""
         note_deletions(self._connection, {(store, key.value)}, None)
 
     def remove_unused_blobs(self, idle_s: float, limit: int) -> UnusedBlobs:
-        """Remove blobs that nothing has referred to for so long."""
+        """Remove blobs that were unreferenced for `idle_s` seconds."""
         return self._blobs.remove_unused(idle_s, limit)
 
     def _remove_blobs(self, purge: Purge) -> bool:
-        """Remove a bounded number of a tenant's blobs; return whether there were some."""
+        """Remove a bounded number of a tenant's blobs; return False if there were none."""
         freed = self._blobs.remove_of_tenant(purge.tenant, purge.id, _REMOVED_AT_ONCE)
         if freed is None:
             return False
@@ -337,7 +337,7 @@ class SqlPurgeRepository(PurgeRepository):
         return True
 
     def _remove_of(self, name: str | int, owner: sa.Column[Any], key: sa.Column[Any]) -> bool:
-        """Remove a bounded number of an owner's rows; return whether there were so many."""
+        """Remove a bounded number of an owner's rows; return whether more may be left."""
         of_owner = sa.select(key).where(owner == name).limit(_REMOVED_AT_ONCE)
         found = self._connection.execute(of_owner).scalars().all()
         if found:
@@ -354,12 +354,13 @@ class SqlPurgeRepository(PurgeRepository):
         purge_id: UUID | None = None,
         case_limit: int | None = None,
     ) -> Removed:
-        """Remove the rows of jobs, given with the keys of their code, and note their objects.
+        """Remove the rows of jobs, given with the keys of their code, and schedule deletion of their objects.
 
-        If they have as many results of cases as a limit, so many of these are removed, and no job.
+        If the jobs have `case_limit` or more results of cases, only `case_limit` results are removed, and no
+        jobs.
 
         Raises:
-            ConcurrencyConflict: Another transaction has removed one of them.
+            ConcurrencyConflict: Another transaction has removed one of the jobs.
         """
         if not codes:
             return Removed([], [], 0)
@@ -387,7 +388,7 @@ class SqlPurgeRepository(PurgeRepository):
         return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], freed_bytes, cases)
 
     def _remove_cases(self, jobs_of: Collection[JobId], limit: int) -> int:
-        """Return how many results of cases jobs have, up to a limit; if it is reached, remove so many."""
+        """Count the jobs' results of cases, up to a limit; if the limit is reached, remove that many."""
         found = self._connection.execute(_CASES, {"ids": sorted(jobs_of), "limit": limit}).all()
         if len(found) < limit:
             return len(found)
@@ -398,7 +399,7 @@ class SqlPurgeRepository(PurgeRepository):
         return limit
 
     def _own_code(self, codes: Mapping[JobId, str]) -> set[str]:
-        """Return the keys of code that no other job has."""
+        """Return the keys of code that no other job uses."""
         imported = sorted({key for job_id, key in codes.items() if str(job_id) not in key})
         if not imported:
             return set(codes.values())
@@ -407,7 +408,7 @@ class SqlPurgeRepository(PurgeRepository):
 
 
 def code_bytes(spec: Mapping[str, Any] | None) -> int:
-    """Return the size of the code in a stored specification; none in rows of versions that did not count."""
+    """Return the size of the code in a stored specification; 0 if the version did not record it."""
     size: int = (spec or {}).get("code_bytes", 0)
     return size
 

@@ -1,4 +1,4 @@
-"""The repository of sessions, in SQL."""
+"""SQL repository of sessions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from domain.tenant import TenantName
 _c = sessions.c
 _is_of_home = _c.home == sa.bindparam("of_home")
 _project: sa.BindParameter[int | None] = sa.bindparam("of_project", type_=sa.Integer)
-# `_reach` has the parameters.
+# `_reach` returns the parameters.
 _is_reached = sa.and_(_is_of_home, sa.or_(_project.is_(None), _c.project_id == _project))
 _ADD = sa.insert(sessions)
 _BY_DIGEST = sa.select(sessions).where(_c.digest == sa.bindparam("digest"))
@@ -59,13 +59,13 @@ _FORGET = sa.delete(sessions).where(_c.session_id.in_(sa.bindparam("ids", expand
 
 
 class SqlSessionRepository(SessionRepository):
-    """The sessions, by their ids and by the digests of their secrets."""
+    """Repository of sessions, found by id or by the digest of their secret."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def add(self, session: Session) -> bool:
-        """Store a session, unless its sign-in has made one before."""
+        """Store a session; return False if its sign-in has created one before."""
         try:
             self._connection.execute(
                 _ADD,
@@ -94,29 +94,29 @@ class SqlSessionRepository(SessionRepository):
         return True
 
     def find(self, digest: str) -> Session | None:
-        """Return the session with the secret of that digest, in any status."""
+        """Return the session whose secret has a digest, in any status, or None."""
         return self._one(_BY_DIGEST, {"digest": digest})
 
     def get(self, caller: Caller, session_id: SessionId) -> Session | None:
-        """Return a session that the caller reaches, in any status."""
+        """Return the session with an id, in any status, or None if the caller can access none."""
         return self._one(_BY_ID, {"id": session_id, **_reach(caller)})
 
     def latest(self, caller: Caller, limit: int) -> Sequence[Session]:
-        """Return the sessions that the caller reaches, the one that was seen last first."""
+        """Return up to `limit` sessions that the caller can access, most recently seen first."""
         parameters = {"limit": limit, **_reach(caller)}
         return [_to_session(row) for row in self._connection.execute(_LATEST, parameters).mappings()]
 
     def members(self, caller: Caller, limit: int) -> Sequence[Member]:
-        """Return the principals of the sessions that the caller reaches."""
+        """Return up to `limit` principals of the sessions that the caller can access."""
         parameters = {"limit": limit, **_reach(caller)}
         return [Member(**row) for row in self._connection.execute(_MEMBERS, parameters).mappings()]
 
     def touch(self, session_id: SessionId, seen_at: datetime) -> None:
-        """Store when the visitor of a session did something last."""
+        """Store the time of the visitor's last activity in a session."""
         self._connection.execute(_TOUCH, {"id": session_id, "new_seen_at": seen_at})
 
     def switch(self, session_id: SessionId, tenant: TenantName) -> None:
-        """Store the tenant whose things a session shows."""
+        """Store the tenant whose data a session shows."""
         self._connection.execute(_SWITCH, {"id": session_id, "new_tenant": tenant.value})
 
     def end(self, session_id: SessionId, now: datetime) -> None:
@@ -124,12 +124,12 @@ class SqlSessionRepository(SessionRepository):
         self._connection.execute(_END, {"id": session_id, "new_ended_at": now})
 
     def end_all(self, home: TenantName, principal: str, now: datetime) -> int:
-        """End every session of a principal; return how many had not ended."""
+        """End every session of a principal; return the number of newly ended ones."""
         parameters = {"of_home": home.value, "of_principal": principal, "new_ended_at": now}
         return self._connection.execute(_END_ALL, parameters).rowcount
 
     def forget_of_any_tenant(self, before: datetime, limit: int) -> int:
-        """Remove sessions that expired before a time; return how many."""
+        """Remove up to `limit` sessions that expired before a time; return their number."""
         old = self._connection.execute(_OLD, {"before": before, "limit": limit}).scalars().all()
         if old:
             self._connection.execute(_FORGET, {"ids": sorted(old)})

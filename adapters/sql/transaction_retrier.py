@@ -1,4 +1,4 @@
-"""Retries of a failed transaction, for a short time, before the database counts as unavailable."""
+"""Short retries of failed transactions, before the database counts as unavailable."""
 
 import logging
 import time
@@ -19,8 +19,9 @@ OnRetry: TypeAlias = Callable[[], None]
 
 logger = logging.getLogger("service_server.database")
 
-# A conflict ends when the others are done. A broken connection is mended by the next one, unless the server
-# hangs, which has cost a whole timeout already. Delays are random, lest transactions in conflict meet again.
+# A conflict ends when the other transactions end. After a broken connection, a new one is tried only twice:
+# if the server hangs, the first failure has taken a whole timeout already. Delays are random, so that
+# conflicting transactions do not collide again.
 _RETRIES = {
     Failure.CONFLICT: RetryPolicy.exponential(0.004, 0.2, retries=29, jitter=1),
     Failure.LOST: RetryPolicy.exponential(0.004, 0.2, retries=2, jitter=1),
@@ -29,28 +30,28 @@ _MAX_S = {Failure.CONFLICT: 5.0, Failure.LOST: 1.0}
 
 
 class TransactionRetrier:
-    """Runs transactions, again if need be, behind a circuit breaker that opens when the database is gone."""
+    """Runs transactions with retries, behind a circuit breaker that opens if the database is unreachable."""
 
     def __init__(self, on_retry: OnRetry | None = None) -> None:
         self._circuit = CircuitBreaker(DATABASE, failure=DatabaseGone)
         self._on_retry = on_retry
 
     def __call__(self, run: Callable[[], T]) -> T:
-        """Run a whole transaction until it is not in conflict with others.
+        """Run a whole transaction, and retry it after conflicts with others.
 
         Raises:
-            DependencyUnavailable: The database is out of reach, or was a moment ago, or the conflict does
-                not end.
+            DependencyUnavailable: The database is unreachable, or was a moment ago, or the conflict does not
+                end.
         """
         with self._circuit.call():
             return run_again(run, self._on_retry)
 
 
 def run_again(run: Callable[[], T], on_retry: OnRetry | None = None) -> T:
-    """Run a whole transaction until it is not in conflict with others.
+    """Run a whole transaction, and retry it after conflicts with others.
 
     Raises:
-        DependencyUnavailable: The database is out of reach, or the conflict does not end.
+        DependencyUnavailable: The database is unreachable, or the conflict does not end.
     """
     begin = time.monotonic()
     delays: dict[Failure, Iterator[float]] = {}
@@ -76,7 +77,7 @@ def run_again(run: Callable[[], T], on_retry: OnRetry | None = None) -> T:
                     extra=outage(DATABASE, detail),
                 )
                 raise _final(failure, detail) from error
-            logger.debug("transaction is run again: %s", detail)
+            logger.debug("transaction failed, retrying: %s", detail)
             if on_retry is not None:
                 on_retry()
         time.sleep(delay_s)

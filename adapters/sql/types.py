@@ -1,6 +1,6 @@
-"""Column types that mean the same on every database.
+"""Column types that behave the same on every database.
 
-All text is compared byte by byte: the tables' collation is utf8mb4_bin on MySQL, and SQLite's is BINARY.
+Text is compared byte by byte: the collation is utf8mb4_bin on MySQL and BINARY on SQLite.
 """
 
 import json
@@ -17,22 +17,22 @@ from sqlalchemy.types import TypeDecorator
 
 BYTES_PER_CHAR = 4  # UTF-8 at its longest
 T = TypeVar("T")
-# Types give SQLAlchemy the function that reads a value, not `process_result_value`, which it calls by another
-# one: a row has some twenty such values.
+# Types define `result_processor` and not `process_result_value`, which SQLAlchemy would wrap in another
+# function: a row has some twenty such values.
 Read: TypeAlias = Callable[[Any], T | None]
 
 
 def symbol(length: int) -> sa.String:
-    """Text of the service's own vocabulary: ASCII, and short in an index."""
+    """Build the type of a text from a fixed vocabulary: ASCII, which is compact in an index."""
     return sa.String(length).with_variant(
         mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
     )
 
 
-# Made once: `json.dumps` would make an encoder of this form for each value.
+# Created once: `json.dumps` with these separators would create an encoder for each value.
 encode_json = json.JSONEncoder(separators=(",", ":")).encode
 _JSON = msgspec.json.Decoder()
-# Bytes of any length; MySQL's own LargeBinary has 64 KiB.
+# Bytes of any length: on MySQL, LargeBinary alone holds only 64 KiB.
 LongBytes = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
 
@@ -51,7 +51,7 @@ def _read_json(value: str | None) -> object:
 
 
 class Guid(TypeDecorator[UUID]):
-    """A UUID as its 36 characters: sorts and reads alike everywhere."""
+    """A UUID as 36 characters, so that all databases sort and return it alike."""
 
     impl = sa.CHAR(36)
     cache_ok = True
@@ -72,7 +72,7 @@ class Guid(TypeDecorator[UUID]):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A time in UTC to the microsecond; on SQLite as text of one width, which sorts by time."""
+    """A time in UTC with microseconds; on SQLite, text of fixed width, which sorts by time."""
 
     impl = mysql.DATETIME(fsp=6)
     cache_ok = True
@@ -94,9 +94,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class LongText(TypeDecorator[str]):
-    """Text of any length and of any characters, NUL among them.
+    """Text of any length with any characters, including NUL.
 
-    A lone surrogate, which no encoding has a form for, becomes U+FFFD.
+    Unpaired surrogates, which cannot be encoded, become U+FFFD.
     """
 
     impl = sa.Text
@@ -118,7 +118,7 @@ class LongText(TypeDecorator[str]):
 
 
 class Json(TypeDecorator[Any]):
-    """Data as compact JSON text in ASCII, never searched."""
+    """Data as compact ASCII JSON text."""
 
     impl = LongText
     cache_ok = True
@@ -133,9 +133,9 @@ class Json(TypeDecorator[Any]):
 
 
 def decode_json(text: str) -> object:
-    """Read data as `encode_json` writes them.
+    """Decode data that `encode_json` has encoded.
 
-    The faster decoder refuses lone surrogates, and numbers that JSON does not have.
+    The faster decoder rejects unpaired surrogates, and numbers that are not valid JSON.
     """
     try:
         return _JSON.decode(text)
@@ -144,7 +144,7 @@ def decode_json(text: str) -> object:
 
 
 class ExactText(TypeDecorator[str]):
-    """Text that only equals itself: MySQL's utf8mb4_bin ignores spaces at the end, VARBINARY does not."""
+    """Text compared with its trailing spaces, which utf8mb4_bin ignores on MySQL and VARBINARY does not."""
 
     impl = sa.String
     cache_ok = True

@@ -1,4 +1,4 @@
-"""The unit of work: transactions, their retries, and the outcome of a commit without an answer."""
+"""The unit of work: transactions with retries, and with proof of commits whose answer was lost."""
 
 import logging
 import threading
@@ -46,14 +46,14 @@ T = TypeVar("T")
 logger = logging.getLogger("service_server.database")
 
 _WRITER_LOCK_TIMEOUT_S = 5.0
-# For so long a write that was committed shows that the database takes them.
+# For this long, a committed write counts as proof that the database accepts writes.
 _WRITTEN_GOOD_S = 5.0
-# Unlike a constant, it reads the database's file, and shows that the tables are there.
+# Reads a table and not a constant, to check that the database's file is readable and its tables exist.
 _CHECK = sa.select(projects.c.project_id).limit(1)
 
 
 class SqlTransaction:
-    """The repositories on one connection, between its begin and its commit."""
+    """The repositories of one transaction, on its connection."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self.jobs = SqlJobRepository(connection)
@@ -79,17 +79,17 @@ class SqlTransaction:
 
 
 class SqlUnitOfWork(UnitOfWork):
-    """Transactions on an engine. There is one unit of work for a process.
+    """Runs transactions on an engine. A process has one unit of work.
 
-    * Each transaction on a server stores a proof of its own: its audit entry, its claim, or else an id in the
-      log of commits. When the answer to its commit was lost, that is looked up before the work is run again:
-      it is found if, and only if, the transaction was committed. SQLite's commits always have an answer.
-    * A deadlock, a lock timeout and a conflict with another's write have the whole transaction run again.
+    * Each transaction on a server stores a proof of its commit: its audit entry, its claim, or else an id in
+    the commit log. If the answer to a commit is lost, the proof is looked up before the work is retried. The
+    proof exists if and only if the transaction was committed. SQLite's commits always get an answer. * After
+    a deadlock, a lock timeout or a conflicting write, the whole transaction is retried.
 
     Args:
         engine: The database.
-        relay: Is offered the messages of each commit.
-        on_retry: Called when a transaction is to be run again.
+        relay: Receives the messages of each commit.
+        on_retry: Called before each retry of a transaction.
     """
 
     def __init__(self, engine: sa.Engine, relay: MessageRelay, on_retry: OnRetry | None = None) -> None:
@@ -102,7 +102,7 @@ class SqlUnitOfWork(UnitOfWork):
         self._lock = None if self._may_lose_answers else threading.Lock()
 
     def run(self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy | None = None) -> T:
-        """Run work in a transaction, commit it once, and offer its messages to the relay."""
+        """Run work in a transaction that is committed exactly once, and pass its messages to the relay."""
         result, messages = self._commit_once(work, outcome_retry or RetryPolicy())
         if messages:
             self._relay.offer(messages)
@@ -118,7 +118,7 @@ class SqlUnitOfWork(UnitOfWork):
         return self._retrier(ask)
 
     def check(self) -> None:
-        """Check that the database answers, and now and then that it commits a write."""
+        """Check that the database answers, and every few seconds that it commits a write."""
 
         def ask() -> None:
             with reading(self._engine) as connection:
@@ -130,9 +130,10 @@ class SqlUnitOfWork(UnitOfWork):
             self._write_again_at = monotonic() + _WRITTEN_GOOD_S
 
     def _check_writing(self) -> None:
-        """Commit a write: a transaction that is rolled back never meets a full disk.
+        """Check that a write can be committed; a rolled-back transaction would not detect a full disk.
 
-        Only once, for a health check has little time: a lock that another holds is an error.
+        There is no retry, because a health check must be quick: a lock held by another transaction is an
+        error.
         """
         try:
             with self._commit_log.entry() as entry, self._writer_lock(), self._engine.begin() as connection:
@@ -146,7 +147,7 @@ class SqlUnitOfWork(UnitOfWork):
     def _commit_once(
         self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy
     ) -> tuple[T, list[Message]]:
-        # Of an attempt that has begun its commit, until the log shows that it was not committed.
+        # The result of an attempt that may have been committed, until its proof is found to be missing.
         unanswered: tuple[T, list[Message]] | None = None
         proof: CommitProof | None = None
 
@@ -181,7 +182,7 @@ class SqlUnitOfWork(UnitOfWork):
 
     @contextmanager
     def _writer_lock(self) -> Iterator[None]:
-        """Let this process's writers queue: SQLite has them sleep and try again, which is slow and unfair."""
+        """Queue this process's writers: SQLite makes waiting writers poll, which is slow and unfair."""
         if self._lock is None:
             yield
             return

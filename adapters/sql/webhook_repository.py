@@ -1,4 +1,4 @@
-"""The repository of webhooks, in SQL."""
+"""SQL repository of webhooks."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -83,7 +83,7 @@ _REMOVE_DELIVERIES = sa.delete(webhook_deliveries).where(
 
 
 class SqlWebhookRepository(WebhookRepository):
-    """The webhooks, by their ids and by their tenants."""
+    """Repository of webhooks, found by id, tenant or project."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -103,28 +103,28 @@ class SqlWebhookRepository(WebhookRepository):
         self._connection.execute(_ADD, row)
 
     def get(self, caller: Caller, webhook_id: WebhookId) -> Webhook | None:
-        """Return a webhook, or None if the caller reaches none of that id."""
+        """Return the webhook with an id, or None if the caller can access none."""
         return next(iter(self._list(_GET, {"id": webhook_id, **_reach(caller)})), None)
 
     def get_of_any_tenant(self, webhook_id: WebhookId) -> Webhook | None:
-        """Return a webhook in any status, or None if there is none of that id."""
+        """Return the webhook with an id, in any status, or None."""
         return next(iter(self._list(_BY_ID, {"id": webhook_id})), None)
 
     def all(self, caller: Caller, project: ProjectId | None = None) -> Sequence[Webhook]:
-        """Return the webhooks that the caller reaches, the oldest first."""
+        """Return the webhooks that the caller can access, oldest first."""
         return self._list(_ALL, {"project": project, **_reach(caller)})
 
     def count(self, tenant: TenantName) -> int:
-        """Return how many webhooks a tenant has."""
+        """Return the number of a tenant's webhooks."""
         found: int = self._connection.execute(_COUNT, {"of_tenant": tenant.value}).scalar_one()
         return found
 
     def listening(self, tenant: TenantName, project: ProjectId | None) -> Sequence[Webhook]:
-        """Return the active webhooks that get the events of a project."""
+        """Return the active webhooks that receive the events of a project."""
         return self._list(_LISTENING, {"of_tenant": tenant.value, "project": project})
 
     def subscribers_of_any_tenant(self, limit: int) -> Collection[Subscriber]:
-        """Return the projects and tenants with active webhooks, so many at most."""
+        """Return up to `limit` projects and tenants with active webhooks."""
         rows = self._connection.execute(_SUBSCRIBERS, {"limit": limit})
         return {(TenantName(row.tenant), row.project_id) for row in rows}
 
@@ -136,7 +136,7 @@ class SqlWebhookRepository(WebhookRepository):
             raise ConcurrencyConflict(f"webhook {before.id} is no longer as it was")
 
     def remove_deleted_of_any_tenant(self, limit: int) -> int:
-        """Remove deliveries of a deleted webhook, or the webhook if it has none."""
+        """Remove up to `limit` deliveries of a deleted webhook, or the webhook itself if none are left."""
         webhook_id = self._connection.execute(_NEXT_DELETED).scalar()
         if webhook_id is None:
             return 0
@@ -166,7 +166,7 @@ def _state(webhook: Webhook) -> dict[str, object]:
 
 
 def _to_webhook(row: sa.RowMapping) -> Webhook:
-    """Read a row; events that only a newer version knows are left out."""
+    """Read a row, without events that only a newer version knows."""
     previous = row["previous_secret"]
     return Webhook(
         id=row["webhook_id"],

@@ -1,1 +1,1 @@
-"""Imports the database of the service that this one replaces: its tables, its rows, and the import itself."""
+"""Import of the replaced service's database."""

@@ -1,7 +1,7 @@
-"""The import, in batches of jobs: one transaction each, retried as often as needed.
+"""The import, in batches of jobs with one transaction each, which is retried as often as needed.
 
-Imported rows are found by their ids, so an import that was interrupted resumes, and one that is run again
-brings the changes since. The source is only read.
+Imported rows are found by their ids, so an interrupted import resumes, and a repeated import adds the changes
+since. The source is only read.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ from domain.values import JobId, ProjectId, ProjectName
 
 _BATCH = 200
 _LOCK = "service_server_import"
-# Called with a subject and a message: for each row that is skipped or changed, and on progress.
+# Called with a subject and a message for each skipped or changed row, and to report progress.
 Tell = Callable[[Text | str, Text], None]
 
 _PRESENT = (
@@ -63,7 +63,7 @@ _PROJECTS = sa.select(projects.c.project_id, projects.c.name, projects.c.live_na
 
 @dataclass(slots=True)
 class ImportCounts:
-    """The numbers of rows by their outcome."""
+    """The number of rows by outcome."""
 
     projects: int = 0
     jobs: int = 0
@@ -73,7 +73,7 @@ class ImportCounts:
     skipped: int = 0
 
     def items(self) -> Iterator[tuple[str, int]]:
-        """Return each count by its name."""
+        """Yield each count with its name."""
         return ((one.name, getattr(self, one.name)) for one in fields(self))
 
 
@@ -82,10 +82,10 @@ class LegacyImport:
     """Imports the replaced service's database into this one's.
 
     Attributes:
-        source: The replaced service's database: a URL, or the name of a schema on the same server; None for
-            tables that were set aside in this database.
-        zone: The zone of times there that are without one.
-        dry_run: Whether everything is read and nothing is written.
+        source: The replaced service's database, as a URL or as the name of a schema on the same server; None
+            for tables set aside in this database.
+        zone: The time zone of source times without a zone.
+        dry_run: Whether to read everything and write nothing.
     """
 
     target: sa.Engine
@@ -97,20 +97,20 @@ class LegacyImport:
     tell: Tell
     counts: ImportCounts = field(default_factory=ImportCounts)
     _ids: dict[str, ProjectId] = field(default_factory=dict)
-    # What a dry run would have added.
+    # The projects that a dry run would have added.
     _planned: dict[ProjectId, str] = field(default_factory=dict)
     _has_tables: bool = True
 
     def set_aside(self) -> list[str]:
-        """Make room for this service's tables where the replaced service's have their names."""
+        """Rename the replaced service's tables that have the names of this service's tables."""
         return set_aside(self.target)
 
     def run(self) -> ImportCounts:
-        """Import all there is.
+        """Import everything.
 
         Raises:
-            Conflict: There is nothing to import, or another import runs.
-            DependencyUnavailable: A database is out of reach.
+            Conflict: There is nothing to import, or another import is running.
+            DependencyUnavailable: A database is unreachable.
         """
         own, source = long_timeouts(self.target), open_source(self.target, self.source)
         try:
@@ -188,7 +188,7 @@ class LegacyImport:
         self._ids.setdefault(f"name:{project.name}", project_id)
 
     def _place(self, project: LegacyProject, name: ProjectName, connection: sa.Connection) -> ProjectId:
-        """Return the id of the project here, which is added if it is not there yet."""
+        """Return the id of the project in this service, and add the project if it is missing."""
         names, by_name = self._present_projects(connection)
         here, about = ProjectId(project.id), text("import.about_project", id=project.id)
         numbered = ProjectName(f"{name.value[:240]} ({project.id})")
@@ -309,7 +309,7 @@ class LegacyImport:
 
 
 def _has_moved_on(here: Any, there: ImportedJob) -> bool:  # noqa: ANN401 - a row
-    """Whether a job that was imported unfinished, and not executed here, has gone on over there."""
+    """Whether a job imported unfinished, and not executed here, has progressed in the replaced service."""
     if here.status == JobStatus.PENDING.value:
         return there.job.status is not JobStatus.PENDING
     was_running = here.claimed_by == IMPORTED and here.reason == Reason.WORKER_LOST.value
@@ -319,7 +319,7 @@ def _has_moved_on(here: Any, there: ImportedJob) -> bool:  # noqa: ANN401 - a ro
 def _attempts(
     schema: LegacySchema, reading: sa.Connection, ids: Sequence[object]
 ) -> Mapping[object, list[tuple[Row, LegacyTable]]]:
-    """Return the attempts of jobs; each row of a table of results is merged into its attempt."""
+    """Return the attempts of jobs, with the rows of the result table merged into them."""
     found: dict[object, list[tuple[Row, LegacyTable]]] = {}
     if schema.executions is not None:
         for row in schema.executions.of_jobs(reading, ids):
@@ -327,7 +327,7 @@ def _attempts(
     if schema.results is None:
         return found
     for row in schema.results.of_jobs(reading, ids):
-        row = {"id": None, **row}  # noqa: PLW2901 - as it is meant
+        row = {"id": None, **row}  # noqa: PLW2901 - intended
         of_job = found.setdefault(row["job"], [])
         if schema.executions is None or not of_job:
             of_job.append((row, schema.results))
@@ -356,7 +356,7 @@ def _execution_row(job: Job, execution: Execution) -> Mapping[str, Any]:
 
 @contextmanager
 def _alone(own: sa.Engine) -> Iterator[None]:
-    """Keep a second import out; on SQLite, every transaction keeps out the others."""
+    """Exclude a second import by a lock. SQLite needs none, because transactions exclude each other."""
     if own.dialect.name == "sqlite":
         yield
         return

@@ -1,4 +1,4 @@
-"""Rows of the replaced service, as this service's projects, jobs and executions."""
+"""Conversion of the replaced service's rows to this service's projects, jobs and executions."""
 
 import math
 import re
@@ -30,7 +30,7 @@ from domain.values import (
     normalized_name,
 )
 
-# Who had the executions that were imported.
+# The holder of imported executions.
 IMPORTED = "import"
 MAX_PROJECT_ID = 2**31 - 1
 _INTERRUPTED = "the job was running in the replaced service when it was imported"
@@ -45,7 +45,7 @@ _STATUSES: Mapping[str, JobStatus] = {
     **dict.fromkeys(("TIMED_OUT", "TIMEDOUT"), JobStatus.TIMEOUT),
     **dict.fromkeys(("CANCELED", "ABORTED", "KILLED", "STOPPED"), JobStatus.CANCELLED),
 }
-_MILLISECONDS_FROM = 100_000_000_000  # a number of seconds that is not reached before the year 5138
+_MILLISECONDS_FROM = 100_000_000_000  # larger numbers are milliseconds; as seconds, this is the year 5138
 
 Tell = Callable[[Text], None]
 
@@ -56,7 +56,7 @@ class Skipped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ImportedJob:
-    """A job with its executions, the latest last."""
+    """A job with its executions, oldest first."""
 
     job: Job
     executions: Sequence[Execution]
@@ -74,10 +74,10 @@ class LegacyProject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowReader:
-    """Reads rows.
+    """Converts rows.
 
     Attributes:
-        zone: The zone of times without one.
+        zone: The time zone of times without a zone.
         limits: The defaults and bounds of a job's limits.
     """
 
@@ -85,10 +85,10 @@ class RowReader:
     limits: LimitPolicy
 
     def project(self, row: Row, table: LegacyTable) -> LegacyProject:
-        """Read a row of projects.
+        """Convert a row of a project.
 
         Raises:
-            Skipped: Its id is none.
+            Skipped: Its id is invalid.
         """
         project_id = _integer(row["id"])
         if project_id is None or not 0 < project_id <= MAX_PROJECT_ID:
@@ -108,17 +108,17 @@ class RowReader:
         attempts: Sequence[tuple[Row, LegacyTable]],
         tell: Tell,
     ) -> ImportedJob:
-        """Read a row of jobs and the rows of its attempts; changes of values are reported.
+        """Convert a row of a job and the rows of its attempts, and report changed values.
 
         Raises:
-            Skipped: It cannot be a job of this service.
+            Skipped: The row is not valid as a job of this service.
         """
         job_id = JobId(_uuid(row["id"]))
         was = _status(row["status"])
         never_ran = was is JobStatus.PENDING or (
             was is JobStatus.CANCELLED and not attempts and row.get("started_at") is None
         )
-        # A result that stands with the job is one of an attempt as well.
+        # A result in the job's own row counts as an attempt.
         ran = [] if never_ran else attempts or [(row, table)]
         created_at = self._earliest((row, table), *attempts)
         status, reason = was, Reason.CANCELLED if was is JobStatus.CANCELLED else None
@@ -261,7 +261,7 @@ class RowReader:
 
 
 def suitable_name(project: LegacyProject) -> ProjectName:
-    """Return a project's name, or the nearest that is allowed."""
+    """Return a project's name, or the most similar valid name."""
     cleaned = "".join(
         "-" if character in "/\\" else character
         for character in normalized_name(project.name)
@@ -272,10 +272,10 @@ def suitable_name(project: LegacyProject) -> ProjectName:
             return ProjectName(name)
         except InvalidValue:
             continue
-    raise AssertionError(project)  # the last is a name for every id
+    raise AssertionError(project)  # the last name is always valid
 
 
-def _to_time(value: Any, zone: tzinfo) -> datetime | None:  # noqa: ANN401 - what a driver gives
+def _to_time(value: Any, zone: tzinfo) -> datetime | None:  # noqa: ANN401 - any value of a driver
     if isinstance(value, bytes):
         value = value.decode()
     if isinstance(value, str):
@@ -283,7 +283,7 @@ def _to_time(value: Any, zone: tzinfo) -> datetime | None:  # noqa: ANN401 - wha
             return None
         value = datetime.fromisoformat(value.strip())
     if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - its zone is added below
+        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the zone is added below
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
     if (number := _number(value)) is None:
@@ -301,7 +301,7 @@ def _text(value: object) -> str | None:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401 - what a driver gives
+def _number(value: Any) -> float | None:  # noqa: ANN401 - any value of a driver
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -326,7 +326,7 @@ def _uuid(value: object) -> UUID:
 
 
 def _execution_id(value: object, job_id: JobId, number: int) -> ExecutionId:
-    """Return an attempt's own id, or one that is always the same for it."""
+    """Return an attempt's own id, or a deterministic one."""
     try:
         own = UUID(_text(value) or "")
     except ValueError:
@@ -343,7 +343,7 @@ def _status(value: object) -> JobStatus:
 
 
 def _status_of_attempt(row: Row, exit_code: int | None) -> JobStatus:
-    """Return the status of an earlier attempt: its own if that is final, else one by its exit code."""
+    """Return the status of an earlier attempt: its own if final, else derived from its exit code."""
     given = (_text(row.get("status")) or "").strip().upper()
     known = _STATUSES.get(given)
     if known is not None and known.is_terminal:
@@ -361,7 +361,7 @@ def _reason(status: JobStatus, result: ExecutionResult) -> Reason:
 
 
 def _language(name: str) -> Language:
-    """Return a language, also one that this service has no programs for."""
+    """Return a language, even if this service cannot run it."""
     plain = name.strip().lower()
     try:
         return parse_language(plain)
@@ -372,7 +372,7 @@ def _language(name: str) -> Language:
 
 
 def _extension(key: ObjectKey) -> str:
-    """Return the extension of a source file without its dot, which names most languages."""
+    """Return the extension of a source file without its dot. Most languages can be found by it."""
     return PurePosixPath(key.value).suffix.removeprefix(".")
 
 

@@ -1,7 +1,7 @@
-"""The tables of the replaced service, found by their names and by the names of their columns.
+"""Tables of the replaced service, found by the names of tables and columns.
 
-Its schema differs between deployments, so each table and each column is known by several names, and is read
-by the first of them that is there.
+The schema differs between deployments, so each table and each column has several possible names. The first
+name that exists is used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from adapters.sql.tables import VERSION_TABLE
 from application.errors import Conflict
 from domain.catalogue.text import text
 
-# How the names of tables begin that were set aside, to make room for this service's in the same database.
+# The prefix of tables that were renamed to make room for this service's tables in the same database.
 PREFIX = "legacy_"
 
 _TABLES: Mapping[str, Sequence[str]] = {
@@ -91,12 +91,12 @@ class LegacyTable:
     """A table of the replaced service.
 
     Attributes:
-        name: Its name there.
-        table: The same, to select from.
-        columns: The column of each field that it has.
-        instants: The fields whose times do not depend on the zone (MySQL's TIMESTAMP).
-        unread: The names of the columns that no field is known by.
-        unindexed: The name of the column that rows are looked for by, if no index has it.
+        name: The table's name.
+        table: The table, to select from.
+        columns: The column of each field that the table has.
+        instants: The fields with times that do not depend on the zone (MySQL's TIMESTAMP).
+        unread: The names of the columns that match no field.
+        unindexed: The name of the lookup column if it has no index.
     """
 
     name: str
@@ -107,12 +107,12 @@ class LegacyTable:
     unindexed: str | None
 
     def count(self, connection: sa.Connection) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         number: int = connection.execute(sa.select(sa.func.count()).select_from(self.table)).scalar_one()
         return number
 
     def pages(self, connection: sa.Connection, size: int) -> Iterator[list[Row]]:
-        """Read all rows, so many at a time, in the order of their ids."""
+        """Yield all rows in pages of `size`, sorted by id."""
         key, last = self.columns["id"], None
         while True:
             wanted = self.select().order_by(key).limit(size)
@@ -123,18 +123,18 @@ class LegacyTable:
             last = rows[-1]["id"]
 
     def of_jobs(self, connection: sa.Connection, ids: Sequence[object]) -> list[Row]:
-        """Read the rows that belong to some jobs."""
+        """Return the rows that belong to some jobs."""
         return self._rows(connection, self.select().where(self.columns["job"].in_(ids)))
 
     def count_orphans(self, connection: sa.Connection, jobs: "LegacyTable") -> int:
-        """Return how many rows belong to no job."""
+        """Return the number of rows that belong to no job."""
         of_job = sa.exists().where(jobs.columns["id"] == self.columns["job"])
         orphans = sa.select(sa.func.count()).select_from(self.table).where(sa.not_(of_job))
         number: int = connection.execute(orphans).scalar_one()
         return number
 
     def select(self) -> sa.Select[tuple[Any, ...]]:
-        """Return the statement that reads every field by its name."""
+        """Return the statement that selects every field under its name."""
         key = self.columns.get("id")
         columns = [column.label(field) for field, column in self.columns.items()]
         return sa.select(*columns) if key is None else sa.select(*columns).where(key.is_not(None))
@@ -146,7 +146,7 @@ class LegacyTable:
 
 @dataclass(frozen=True, slots=True)
 class LegacySchema:
-    """The tables of the replaced service; a deployment keeps its results with the jobs, or apart, or both."""
+    """The tables of the replaced service. Results are in the jobs' table, in a separate one, or in both."""
 
     projects: LegacyTable
     jobs: LegacyTable
@@ -161,10 +161,10 @@ class LegacySchema:
 
     @classmethod
     def find(cls, connection: sa.Connection) -> "LegacySchema":
-        """Find the tables under their own names, or under the names that they are set aside with.
+        """Find the tables by their own names, or by their names after being set aside.
 
         Raises:
-            Conflict: There are none, or one lacks a column that it must have.
+            Conflict: There are no such tables, or a table lacks a required column.
         """
         inspector = sa.inspect(connection)
         present = set(inspector.get_table_names())
@@ -184,7 +184,7 @@ class LegacySchema:
 
 
 def set_aside(engine: sa.Engine) -> list[str]:
-    """Rename the tables of the replaced service that have this service's names; return their new names."""
+    """Rename the replaced service's tables if some have this service's names; return their new names."""
     with engine.begin() as connection:
         names = _names_in_the_way(connection)
         quote = connection.dialect.identifier_preparer.quote
@@ -194,14 +194,14 @@ def set_aside(engine: sa.Engine) -> list[str]:
         if connection.dialect.name == "sqlite":
             for old, new in pairs:
                 connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
-        else:  # all at once or none
+        else:  # atomically
             renamed = ", ".join(f"{old} TO {new}" for old, new in pairs)
             connection.exec_driver_sql(f"RENAME TABLE {renamed}")
     return [PREFIX + name for name in names]
 
 
 def _names_in_the_way(connection: sa.Connection) -> list[str]:
-    """Return the tables that have names of this service's, and with them the others to be imported."""
+    """Return the tables to rename: all tables to be imported, if some have names of this service's."""
     if not (taken := names_taken(connection)):
         return []
     known = {name for names in _TABLES.values() for name in names}
@@ -244,5 +244,5 @@ def _read_if_any(inspector: sa.Inspector, kind: str, name: str | None) -> Legacy
 
 
 def _plain(name: str) -> str:
-    """Return a column's name for comparison: `createdAt` equals `created_at`."""
+    """Return a column's name in a form for comparison, in which `createdAt` equals `created_at`."""
     return name.lower().replace("_", "")

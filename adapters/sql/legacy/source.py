@@ -1,4 +1,4 @@
-"""The connection to the replaced service's database, which is only read."""
+"""Read-only connection to the replaced service's database."""
 
 from urllib.parse import quote
 
@@ -12,25 +12,25 @@ from application.errors import Conflict
 from domain.catalogue.text import text
 
 _READ_TIMEOUT_S = 3_600
-# Times come as text: those that are none ("0000-00-00") are told of, and end nothing.
+# Times are read as text, so that invalid ones ("0000-00-00") are reported and do not abort the import.
 _CONVERSIONS = {**conversions, DATETIME: str, TIMESTAMP: str, NEWDATE: str}
 
 
 def open_source(target: sa.Engine, source: str | None) -> sa.Engine:
-    """Return an engine for a database: a URL's, a schema's on the target's server, or the target itself.
+    """Return an engine for the database of a URL, a schema on the target's server, or the target itself.
 
-    A URL without a user is of the target's.
+    A URL without a user gets the target's user.
 
     Raises:
-        Conflict: The URL is of no database that can be read.
+        Conflict: The URL names no database that can be read.
     """
     url = _url(target.url, source)
     if url.get_backend_name() == "sqlite":
-        if source is not None:  # as it is, SQLite makes a file where there is none
+        if source is not None:  # read-only, or else SQLite would create a missing file
             url = url.set(database=f"file:{quote(url.database or '')}", query={"mode": "ro", "uri": "true"})
         return sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
     options: DatabaseOptions = target.get_execution_options()[OPTIONS]
-    # No transaction of an hour: the server would keep for it what others change meanwhile.
+    # Autocommit, because for an hour-long transaction the server would keep old versions of all changed rows.
     engine = sa.create_engine(
         url,
         poolclass=sa.NullPool,

@@ -1,1 +1,1 @@
-"""The migrations, one module each, named for its number and its effect."""
+"""Migrations, one module each, named by number and effect."""

@@ -40,7 +40,7 @@ _INDEXES = (
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "projects",
         sa.Column("project_id", sa.Integer, nullable=False, autoincrement=True),

@@ -1,4 +1,4 @@
-"""When a message of the outbox was last taken, and an index of the inbox by age, both for the sweeps."""
+"""For the sweeps: when a message of the outbox was last taken, and an index of the inbox by age."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,12 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column and an index. Processes of the version before go on meanwhile."""
+    """Add a column and an index. The previous version keeps working."""
     op.add_column("outbox", sa.Column("taken_at", UtcDateTime()))
     op.create_index("ix_inbox_received", "inbox", ["received_at"])
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the column and the index."""
     op.drop_index("ix_inbox_received", "inbox")
     op.drop_column("outbox", "taken_at")

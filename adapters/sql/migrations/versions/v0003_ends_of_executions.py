@@ -1,4 +1,4 @@
-"""An index by which the last executions that ended are found."""
+"""An index to find the executions that ended last."""
 
 from alembic import op
 
@@ -17,7 +17,7 @@ WHERE substr(ended_at, 11, 1) = ' '
 
 
 def upgrade() -> None:
-    """Make the index, and on SQLite bring the ends to the one form that sorts by time."""
+    """Create the index, and on SQLite convert the times to the format that sorts by time."""
     if op.get_bind().dialect.name == "sqlite":
         op.execute(_SQLITE_FORM)
     op.create_index("ix_executions_ended", "executions", ["ended_at"])

@@ -1,4 +1,4 @@
-"""When an execution began to be built, the compiler's messages, and remarks."""
+"""The start of an execution's build, the compiler's output, and notes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,12 +21,12 @@ _COLUMNS = {
 
 
 def upgrade() -> None:
-    """Add the columns. Processes of the version before go on meanwhile."""
+    """Add the columns. The previous version keeps working."""
     for name, kind in _COLUMNS.items():
         op.add_column("executions", sa.Column(name, kind))
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the columns."""
     for name in _COLUMNS:
         op.drop_column("executions", name)

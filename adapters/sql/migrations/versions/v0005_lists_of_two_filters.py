@@ -1,4 +1,4 @@
-"""Indexes that have a job's status beside its language, for lists with filters of both."""
+"""Indexes by a job's language and status, for lists that filter by both."""
 
 from alembic import op
 
@@ -7,7 +7,7 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-# The names stay, for the version before names them in its statements.
+# The names are kept, because the previous version uses them in its statements.
 _KEYS = {
     "ix_jobs_language": ("language", "status", "created_at", "job_id"),
     "ix_jobs_project_language": ("project_id", "language", "status", "created_at", "job_id"),
@@ -15,12 +15,12 @@ _KEYS = {
 
 
 def upgrade() -> None:
-    """Add the status to the indexes of languages. Processes of the version before go on."""
+    """Add the status to the indexes of languages. The previous version keeps working."""
     _replace({name: list(key) for name, key in _KEYS.items()})
 
 
 def downgrade() -> None:
-    """Remove the status from them."""
+    """Remove the status from the indexes."""
     _replace({name: [column for column in key if column != "status"] for name, key in _KEYS.items()})
 
 
@@ -30,7 +30,7 @@ def _replace(indexes: dict[str, list[str]]) -> None:
             op.drop_index(name, "jobs")
             op.create_index(name, "jobs", columns)
         return
-    # In one statement, so that there is no moment without them.
+    # A single statement, so that the indexes are never missing.
     changes = (
         f"DROP INDEX {name}, ADD INDEX {name} ({', '.join(columns)})" for name, columns in indexes.items()
     )

@@ -1,4 +1,4 @@
-"""The times of leases, which show one from before the clock was set back, and the processes' heartbeats."""
+"""The start of each lease, which shows whether the clock was set back, and heartbeats of processes."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Add a column, have its index cover it, and add a table. Processes of the version before go on."""
+    """Add a column, extend its index, and add a table. The previous version keeps working."""
     op.add_column("executions", sa.Column("leased_at", UtcDateTime()))
     op.create_index("ix_executions_leased", "executions", ["state", "lease_expires_at", "leased_at"])
     op.drop_index("ix_executions_lease", "executions")
@@ -35,7 +35,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the table and the column, and restore the index."""
     op.drop_table("heartbeats")
     op.create_index("ix_executions_lease", "executions", ["state", "lease_expires_at"])
     op.drop_index("ix_executions_leased", "executions")

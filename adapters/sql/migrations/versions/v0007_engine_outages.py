@@ -1,4 +1,4 @@
-"""The language of an execution, and since when its engine has not been able to start it."""
+"""The language of an execution, and the time since which its engine has been unable to start it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ _INDEXED = ("state", "language", "precedence", "requested_at", "execution_id", "
 
 
 def upgrade() -> None:
-    """Add the columns and their index. Processes of the version before go on meanwhile."""
+    """Add the columns and their index. The previous version keeps working."""
     op.add_column("executions", sa.Column("language", symbol(32)))
     op.add_column("executions", sa.Column("deferred_since", UtcDateTime()))
     op.execute(
@@ -26,7 +26,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the columns and the index."""
     op.drop_index(_INDEX, "executions")
     op.drop_column("executions", "deferred_since")
     op.drop_column("executions", "language")

@@ -1,4 +1,4 @@
-"""The id of the request that an execution is for."""
+"""The id of the request that caused an execution."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column. Processes of the version before go on."""
+    """Add a column. The previous version keeps working."""
     op.add_column("executions", sa.Column("request_id", sa.String(REQUEST_ID_MAX_CHARS)))
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the column."""
     op.drop_column("executions", "request_id")

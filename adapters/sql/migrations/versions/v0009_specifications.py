@@ -1,8 +1,9 @@
 """A job's specification as one document.
 
-Jobs of this version have it beside the columns that it replaces, `priority`, `max_attempts`, `limits`,
-`function_name`, `description`, `args` and `env`, which processes of the version before read and write. When
-none of them is left, a later step fills in `spec` where it is NULL and drops these columns.
+This version writes the document in addition to the columns that it replaces: `priority`, `max_attempts`,
+`limits`, `function_name`, `description`, `args` and `env`. The previous version reads and writes these
+columns. Once no process of that version is left, a later migration fills in `spec` where it is NULL and drops
+the columns.
 """
 
 import sqlalchemy as sa
@@ -17,10 +18,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column. Processes of the version before go on."""
+    """Add the column. The previous version keeps working."""
     op.add_column("jobs", sa.Column("spec", Json()))
 
 
 def downgrade() -> None:
-    """Remove it: the columns that it replaces have the same."""
+    """Drop the column; the columns that it replaces hold the same data."""
     op.drop_column("jobs", "spec")

@@ -1,4 +1,4 @@
-"""The ids of transactions, by which one whose commit was not answered is looked up."""
+"""The ids of transactions, to find out whether a commit without an answer took effect."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Add a table. Processes of the version before go on."""
+    """Add a table. The previous version keeps working."""
     op.create_table(
         "commits",
         sa.Column("slot", Guid, primary_key=True),
@@ -32,5 +32,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the table."""
     op.drop_table("commits")

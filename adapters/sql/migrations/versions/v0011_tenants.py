@@ -1,8 +1,8 @@
 """Tenants, their API keys, and the owner of every project, job and execution.
 
-Rows that are there belong to the tenant `default`, as do the rows that processes of the version before write.
-Indexes keep their names, which that version names in its statements: until it is replaced, its lists and its
-claims walk further.
+Existing rows belong to the tenant `default`, and so do rows that the previous version writes. Indexes keep
+their names, which the previous version uses in its statements. Until it is replaced, its lists and its claims
+scan more rows.
 """
 
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ _OPTIONS: dict[str, Any] = {
 }
 _TENANT = symbol(63)
 _OWNED = ("projects", "jobs", "job_tags", "executions")
-# By table and name: the columns before, and now.
+# The old and the new columns of each index, by table and name.
 _INDEXES: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "jobs": {
         "ix_jobs_created": (("created_at", "job_id"), ("tenant", "created_at", "job_id")),
@@ -59,7 +59,7 @@ _INDEXES: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 
 
 def upgrade() -> None:
-    """Add the tables, the columns and the owners to the indexes. Processes of the version before go on."""
+    """Add the tables and columns, and the tenant to the indexes. The previous version keeps working."""
     tenants = op.create_table(
         "tenants",
         sa.Column("tenant", _TENANT, primary_key=True),
@@ -96,7 +96,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them; the rows of other tenants must be gone."""
+    """Remove tenants; no rows of tenants other than the default may be left."""
     for table, indexes in _INDEXES.items():
         _replace(table, {name: before for name, (before, _after) in indexes.items()})
     op.drop_index("ix_executions_log", "executions")
@@ -109,7 +109,7 @@ def downgrade() -> None:
 
 
 def _widen_names(chars: int) -> None:
-    """Make room for a tenant's name before a project's. SQLite knows no lengths."""
+    """Make room for a prefix with the tenant's name in project names. SQLite ignores lengths."""
     if op.get_bind().dialect.name != "sqlite":
         op.alter_column("projects", "live_name", type_=sa.String(chars), existing_nullable=True)
 
@@ -120,7 +120,7 @@ def _replace(table: str, indexes: dict[str, tuple[str, ...]]) -> None:
             op.drop_index(name, table)
             op.create_index(name, table, list(columns))
         return
-    # In one statement, so that there is no moment without them.
+    # A single statement, so that the indexes are never missing.
     changes = (
         f"DROP INDEX {name}, ADD INDEX {name} ({', '.join(columns)})" for name, columns in indexes.items()
     )

@@ -47,5 +47,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the table: every visitor is signed out."""
+    """Drop the table, which signs out every visitor."""
     op.drop_table("sessions")

@@ -1,4 +1,4 @@
-"""Idempotency keys of requests, and the answers to them. Processes of the version before know none."""
+"""Idempotency keys of requests, and the stored answers. The previous version ignores them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -35,5 +35,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the table."""
     op.drop_table("idempotency_keys")

@@ -1,4 +1,4 @@
-"""The audit log, and the use of the service that its entries add up to."""
+"""The audit log, and sums of the usage in its entries."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def _usage_columns() -> tuple[sa.Column[Any], ...]:
 
 
 def upgrade() -> None:
-    """Add tables. Processes of the version before go on, and their acts have no entries."""
+    """Add tables. The previous version keeps working, but writes no audit entries."""
     op.create_table(
         "audit_journal",
         sa.Column("entry_id", Guid, primary_key=True),
@@ -94,6 +94,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables."""
     for table in reversed(_TABLES):
         op.drop_table(table)

@@ -1,4 +1,4 @@
-"""Purges, and the keys of objects to be deleted."""
+"""Purges, and pending deletions of objects."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Add two tables. Processes of the version before go on."""
+    """Add two tables. The previous version keeps working."""
     op.create_table(
         "purges",
         sa.Column("purge_id", Guid, primary_key=True),
@@ -53,6 +53,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables."""
     op.drop_table("pending_deletions")
     op.drop_table("purges")

@@ -1,4 +1,4 @@
-"""Limits of requests a second of API keys. Processes of the version before know none, and set none."""
+"""Rate limits of API keys, in requests per second. The previous version ignores them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,5 +15,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the column."""
     op.drop_column("api_keys", "requests_per_s")

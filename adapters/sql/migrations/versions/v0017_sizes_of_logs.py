@@ -1,4 +1,4 @@
-"""The size of an execution's log, which its tenant gets back when the job is deleted."""
+"""The size of an execution's log, which is subtracted from the tenant's usage when the job is deleted."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,10 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column. Processes of the version before go on."""
+    """Add a column. The previous version keeps working."""
     op.add_column("executions", sa.Column("log_bytes", sa.BigInteger))
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the column."""
     op.drop_column("executions", "log_bytes")

@@ -1,4 +1,4 @@
-"""Blobs, and the references to them. Processes of the version before know none."""
+"""Blobs, and the references to them. The previous version ignores them."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Add two tables. Processes of the version before go on, and leave the files of jobs that they remove."""
+    """Add two tables. The previous version keeps working, but leaves the files of jobs that it removes."""
     op.create_table(
         "blobs",
         sa.Column("tenant", symbol(63), primary_key=True),
@@ -43,6 +43,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables."""
     op.drop_table("blob_references")
     op.drop_table("blobs")

@@ -22,7 +22,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Add two tables. Processes of the version before go on, and post no events."""
+    """Add two tables. The previous version keeps working, but posts no events."""
     op.create_table(
         "webhooks",
         sa.Column("webhook_id", Guid, primary_key=True),
@@ -71,6 +71,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables."""
     op.drop_table("webhook_deliveries")
     op.drop_table("webhooks")

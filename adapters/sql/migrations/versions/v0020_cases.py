@@ -1,4 +1,4 @@
-"""The cases of jobs. Processes of the version before know none."""
+"""The cases of jobs. The previous version ignores them."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables."""
     op.drop_table("case_results")
     op.drop_table("case_ranges")
     op.drop_table("case_runs")

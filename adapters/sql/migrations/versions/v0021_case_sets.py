@@ -1,4 +1,4 @@
-"""Case sets, in versions."""
+"""Versions of case sets."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Add a table. Processes of the version before go on, and leave the sets of projects that they purge."""
+    """Add a table. The previous version keeps working, but leaves the sets of projects that it purges."""
     op.create_table(
         "case_set_versions",
         sa.Column("project_id", sa.Integer, primary_key=True, autoincrement=False),
@@ -40,5 +40,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the table."""
     op.drop_table("case_set_versions")

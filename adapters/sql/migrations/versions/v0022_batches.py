@@ -21,7 +21,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Add a table, and a column of jobs with its index. Processes of the version before go on."""
+    """Add a table, and a column of jobs with its index. The previous version keeps working."""
     op.create_table(
         "batches",
         sa.Column("batch_id", Guid, primary_key=True),
@@ -36,7 +36,7 @@ def upgrade() -> None:
         **_OPTIONS,
     )
     op.add_column("jobs", sa.Column("batch_id", Guid))
-    # Jobs of no batch have no entry where a database can leave them out.
+    # Jobs without a batch have no index entry on databases with partial indexes.
     op.create_index(
         "ix_jobs_batch",
         "jobs",
@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the table, the column and its index."""
     op.drop_index("ix_jobs_batch", "jobs")
     op.drop_column("jobs", "batch_id")
     op.drop_table("batches")

@@ -12,12 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add two columns. Processes of the version before go on, and post no callbacks."""
+    """Add two columns. The previous version keeps working, but posts no callbacks."""
     op.add_column("batches", sa.Column("callback_url", symbol(2048)))
     op.add_column("batches", sa.Column("callback_secret", Json))
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the columns."""
     op.drop_column("batches", "callback_secret")
     op.drop_column("batches", "callback_url")

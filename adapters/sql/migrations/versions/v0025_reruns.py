@@ -1,4 +1,4 @@
-"""The jobs that others run again."""
+"""For each rerun, the job that it runs again."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def upgrade() -> None:
-    """Add a table. Processes of the version before go on."""
+    """Add a table. The previous version keeps working."""
     op.create_table(
         "job_reruns",
         sa.Column("job_id", Guid, primary_key=True),
@@ -32,5 +32,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the table."""
     op.drop_table("job_reruns")

@@ -1,4 +1,4 @@
-"""The files that programs wrote. Processes of the version before leave them out."""
+"""Artifacts of executions. The previous version does not set them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column that may be NULL."""
+    """Add a nullable column."""
     op.add_column("executions", sa.Column("artifacts", Json))
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the column."""
     op.drop_column("executions", "artifacts")

@@ -1,4 +1,4 @@
-"""The queues that each process serves. Processes of the version before leave them out."""
+"""The queues that each process serves. The previous version does not set them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column that may be NULL."""
+    """Add a nullable column."""
     op.add_column("heartbeats", sa.Column("queues", Json))
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the column."""
     op.drop_column("heartbeats", "queues")

@@ -1,4 +1,4 @@
-"""The builds of jobs, by their keys. Processes of the version before find none, and build again."""
+"""Builds of jobs, by key. The previous version finds none and builds again."""
 
 from typing import Any
 
@@ -38,5 +38,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the table."""
     op.drop_table("job_builds")

@@ -1,4 +1,4 @@
-"""The history of the queue and of the machines. Processes of the version before write none."""
+"""The history of the queue and of the machines. The previous version writes none."""
 
 from typing import Any
 
@@ -37,5 +37,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the table."""
     op.drop_table("cluster_history")

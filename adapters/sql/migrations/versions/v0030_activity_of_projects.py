@@ -1,4 +1,4 @@
-"""The time of the last work of a project, and indexes for lists of projects by that and by name."""
+"""The time of a project's last activity, and indexes for lists of projects by activity and by name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ down_revision = "0029"
 branch_labels = None
 depends_on = None
 
-# Its last job's time, in the index of its jobs.
+# Sets the time of the project's last job, which the index of jobs yields.
 _FILL = """
 UPDATE projects SET active_at = COALESCE(
     (
@@ -24,7 +24,7 @@ UPDATE projects SET active_at = COALESCE(
 
 
 def upgrade() -> None:
-    """Add a column and the indexes. Processes of the version before go on, and leave the column out."""
+    """Add a column and the indexes. The previous version keeps working, but does not set the column."""
     op.add_column("projects", sa.Column("active_at", UtcDateTime, server_default=long_ago(), nullable=False))
     op.execute(_FILL)
     op.create_index("ix_projects_active", "projects", ["tenant", "active_at", "project_id"])
@@ -32,7 +32,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the column and the indexes."""
     op.drop_index("ix_projects_name", "projects")
     op.drop_index("ix_projects_active", "projects")
     op.drop_column("projects", "active_at")

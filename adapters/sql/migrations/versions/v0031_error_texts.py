@@ -1,4 +1,4 @@
-"""The codes and values of error messages. Processes of the version before write the English alone."""
+"""The codes and values of error messages. The previous version writes only the English text."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column that may be NULL."""
+    """Add a nullable column."""
     op.add_column("executions", sa.Column("error_text", Json))
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the column."""
     op.drop_column("executions", "error_text")

@@ -1,4 +1,4 @@
-"""Policies of retention. Processes of the version before keep everything, as they did."""
+"""Retention policies. The previous version keeps everything."""
 
 from typing import Any
 
@@ -39,6 +39,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them."""
+    """Drop the tables."""
     op.drop_table("retention_marks")
     op.drop_table("retention_policies")

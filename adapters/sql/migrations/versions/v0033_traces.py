@@ -1,4 +1,4 @@
-"""The trace of the request that an execution is for."""
+"""The trace of the request that caused an execution."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column. Processes of the version before go on, and leave it empty."""
+    """Add a column. The previous version keeps working, but does not set it."""
     op.add_column("executions", sa.Column("trace_context", symbol(568)))
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the column."""
     op.drop_column("executions", "trace_context")

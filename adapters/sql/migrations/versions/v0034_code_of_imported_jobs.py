@@ -1,4 +1,4 @@
-"""An index of the code keys that several imported jobs may have. Processes of the version before go on."""
+"""An index of code keys that imported jobs may share. The previous version keeps working."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add an index, which leaves keys that belong to one job alone out where a database can."""
+    """Add an index. On databases with partial indexes, it omits keys that belong to a single job."""
     op.create_index(
         "ix_jobs_code",
         "jobs",
@@ -21,5 +21,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the index."""
     op.drop_index("ix_jobs_code", "jobs")
