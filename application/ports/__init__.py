@@ -1,1 +1,1 @@
-"""Needs of the application, one small interface a file."""
+"""Ports of the application, one small interface per file."""

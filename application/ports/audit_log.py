@@ -10,32 +10,34 @@ from domain.tenant import TenantName
 
 
 class AuditLog(ABC):
-    """The record of acts, to which entries are added and of which none is changed.
+    """The record of actions. Entries are only added, never changed.
 
-    An entry is in the journal at first. Then it is posted to the ledger: it gets its place in the chain, and
-    its usage is added to the sums.
+    An entry is first in the journal. Then it is posted to the ledger, where it gets its place in the chain
+    and its usage is added to the sums.
     """
 
     @abstractmethod
     def add(self, entry: AuditEntry) -> None:
-        """Store an entry in the journal, with the effects of its transaction."""
+        """Store an entry in the journal, in the transaction of its effects."""
 
     @abstractmethod
     def waiting(self, limit: int) -> list[AuditEntry]:
-        """Return entries of the journal, so many at most, in the order of their ids."""
+        """Return up to `limit` entries of the journal, in the order of their ids."""
 
     @abstractmethod
     def post(self, limit: int) -> int:
-        """Move entries from the journal to the ledger, so many at most, in the order of their ids.
+        """Move up to `limit` entries from the journal to the ledger, in the order of their ids.
 
-        One transaction does so at a time; another that would does nothing. Returns how many were moved.
+        Only one transaction posts at a time; a concurrent one does nothing. Returns how many entries were
+        moved.
         """
 
     @abstractmethod
     def usage(self, tenant: TenantName, day: date) -> Usage:
-        """Return a tenant's usage on a day of UTC, but with the stored bytes of all time.
+        """Return a tenant's usage on a day in UTC; stored bytes are the total up to now.
 
-        Entries of the journal count. To have none added meanwhile, lock the tenant first.
+        Entries of the journal are included. Lock the tenant first to prevent others from being added
+        meanwhile.
         """
 
     @abstractmethod
@@ -48,29 +50,30 @@ class AuditLog(ABC):
 
     @abstractmethod
     def start(self) -> ChainLink:
-        """Return the link before the first entry of the ledger: that of the last one that was removed."""
+        """Return the link before the first entry of the ledger: that of the last removed entry."""
 
     @abstractmethod
     def shorten(self, before: datetime, limit: int) -> ChainLink | None:
-        """Remove the first entries of the ledger, so many at most, as far as they are of before a time.
+        """Remove up to `limit` of the oldest ledger entries, if they are older than `before`.
 
-        The sums of usage stay. One transaction does so at a time; another that would does nothing.
+        The sums of usage are kept. Only one transaction removes entries at a time; a concurrent one does
+        nothing.
 
         Returns:
-            The link of the last entry that was removed, from which the chain is verified then; None if no
-            entry was.
+            The link of the last removed entry, from which the chain is verified from now on; None if no entry
+            was removed.
         """
 
     @abstractmethod
     def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:
-        """Return entries of the ledger in the order of their numbers, perhaps of one tenant.
+        """Return entries of the ledger in the order of their numbers, optionally of one tenant.
 
         Args:
-            after: The number before the first one.
-            limit: How many at most.
-            tenant: Their tenant; None for all of them.
+            after: The number before the first entry.
+            limit: The maximum number of entries.
+            tenant: Their tenant; None for all tenants.
         """
 
     @abstractmethod
     def usage_by_day(self, wanted: UsageFilter) -> Sequence[DayUsage]:
-        """Return the usage in the ledger by day, the latest first, and by project."""
+        """Return the usage in the ledger by day, latest first, and by project."""

@@ -1,4 +1,4 @@
-"""The port to the place from which workers are scaled by the backlog."""
+"""The port to the metric store from which workers are scaled."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
@@ -7,12 +7,12 @@ from application.ports.operation_queries import Backlog
 
 
 class BacklogPublisher(ABC):
-    """A metric store outside of the service, from which the platform scales workers."""
+    """A metric store outside the service, which the platform uses to scale workers."""
 
     @abstractmethod
     def publish(self, backlog: Backlog, now: datetime) -> bool:
-        """Send the executions that wait for a worker; return False if there is no such store.
+        """Publish the number of executions that wait for a worker; return False if there is no such store.
 
         Raises:
-            DependencyUnavailable: It is out of reach, or refuses.
+            DependencyUnavailable: The store is unavailable or refuses the data.
         """

@@ -15,24 +15,24 @@ from domain.values import BatchId, JobId
 class BatchRepository(ABC):
     """The batches, as the transaction sees them.
 
-    A caller reaches its tenant's; one that reaches one project alone, those of which all jobs are in it. The
-    jobs of a batch know it, and their rows are counted: a batch has no counter of its own. A batch goes with
-    the last of its jobs that is deleted.
+    A caller can access its tenant's batches; if it is restricted to one project, only the batches with all
+    jobs in that project. Jobs refer to their batch and are counted by rows; a batch has no counter. A batch
+    is removed with the last of its jobs.
     """
 
     @abstractmethod
     def add(self, batch: Batch) -> None:
-        """Store a new batch; one that is stored already stays as it is, for a transaction may run again."""
+        """Store a new batch; do nothing if it is already stored, because a transaction may run again."""
 
     @abstractmethod
     def get(self, caller: Caller, batch_id: BatchId) -> Batch | None:
-        """Return a batch, or None if the caller reaches none of that id."""
+        """Return a batch, or None if the caller can access none with that id."""
 
     def get_or_raise(self, caller: Caller, batch_id: BatchId) -> Batch:
         """Return a batch.
 
         Raises:
-            NotFound: The caller reaches no such batch.
+            NotFound: There is no such batch, or the caller cannot access it.
         """
         found = self.get(caller, batch_id)
         if found is None:
@@ -41,30 +41,30 @@ class BatchRepository(ABC):
 
     @abstractmethod
     def get_of_any_tenant(self, batch_id: BatchId) -> Batch | None:
-        """Return a batch, or None if there is none of that id."""
+        """Return a batch, or None if there is none with that id."""
 
     @abstractmethod
     def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:
-        """Return the batches that the caller reaches, newest first."""
+        """Return the batches that the caller can access, newest first."""
 
     @abstractmethod
     def jobs(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobId, JobStatus]]:
-        """Return the jobs that there are of some batches, in the order of their submission.
+        """Return the existing jobs of batches, in the order of submission.
 
-        Batches without jobs, and the jobs of purged projects, are left out.
+        Batches without jobs, and jobs of purged projects, are omitted.
         """
 
     @abstractmethod
     def counts(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobStatus, int]]:
-        """Return the numbers of jobs by their status that there are of some batches, as `jobs` does."""
+        """Return the number of existing jobs of batches by status, for the same jobs as `jobs`."""
 
     @abstractmethod
     def begun(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[Phase, int]]:
-        """Return the numbers of jobs of some batches that are built or run now, by their phase."""
+        """Return the number of jobs of batches that are building or running now, by phase."""
 
     @abstractmethod
     def mark_cancelled(self, batch_id: BatchId, now: datetime) -> None:
-        """Record that the cancellation of a batch was asked for; the first time stays."""
+        """Record that the cancellation of a batch was requested; an earlier request time is kept."""
 
     @abstractmethod
     def unfinished(self, batch_id: BatchId, limit: int) -> Sequence[JobId]:
@@ -74,13 +74,14 @@ class BatchRepository(ABC):
     def complete(self, batch_id: BatchId, now: datetime) -> bool:
         """Record that all jobs of a batch have ended.
 
-        Return whether this is so and was not recorded before: one of any number of transactions gets True.
+        Returns True if all have ended and this was not recorded before; only one of several concurrent
+        transactions gets True.
         """
 
     @abstractmethod
     def overdue(self, limit: int) -> Sequence[BatchId]:
-        """Return batches that can be completed: none of their jobs goes on, and that is not recorded."""
+        """Return batches whose jobs have all ended but which are not recorded as completed."""
 
     @abstractmethod
     def being_cancelled(self, limit: int) -> Sequence[Batch]:
-        """Return batches whose cancellation was asked for, and that have not been completed."""
+        """Return batches whose cancellation was requested and which are not completed."""

@@ -1,4 +1,4 @@
-"""The port to the records of blobs, and of the things that they belong to."""
+"""The port to the records of blobs and their owners."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
@@ -14,8 +14,8 @@ class Announcement:
     """The blobs of an upload that are not in the store.
 
     Attributes:
-        missing: The ones to be stored.
-        in_removal: The ones whose earlier object is being deleted at this moment. To be announced again.
+        missing: The blobs that have to be stored.
+        in_removal: The blobs whose earlier object is being deleted now; they have to be announced again.
     """
 
     missing: frozenset[BlobRef]
@@ -25,29 +25,29 @@ class Announcement:
 class BlobRepository(ABC):
     """The blobs of tenants, and the references to them.
 
-    An upload announces its blobs, which keeps them from being removed for some hours, stores the ones that
-    are missing, and refers to all of them in the transaction in which their owner is stored.
-    `PurgeRepository.remove_unused_blobs` removes the ones that nothing refers to.
+    An upload announces its blobs, which protects them from removal for some hours. It stores the missing
+    ones, and refers to all of them in the transaction that stores their owner.
+    `PurgeRepository.remove_unused_blobs` removes blobs without references.
     """
 
     @abstractmethod
     def announce(self, tenant: TenantName, blobs: Collection[BlobRef]) -> Announcement:
-        """Note blobs that are about to be stored and referred to.
+        """Record blobs that are about to be stored and referred to.
 
-        An object that is noted for deletion stays, unless a process deletes it already.
+        The scheduled deletion of an object is cancelled, unless a process is already deleting it.
         """
 
     @abstractmethod
     def refer(self, tenant: TenantName, owner: UUID, blobs: Collection[BlobRef]) -> int:
-        """Note that a new owner, a job or another thing that is stored, has blobs that were announced.
+        """Record that a new owner, such as a job, has blobs that were announced.
 
         Returns:
-            The bytes of the blobs that nothing of the tenant had before: they count as stored from now on.
+            The size of the blobs that the tenant did not have before; they now count as stored bytes.
 
         Raises:
-            StorageUnavailable: One is gone: it was announced too long ago.
+            StorageUnavailable: A blob was removed because it was announced too long ago.
         """
 
     @abstractmethod
     def release(self, owners: Collection[UUID]) -> None:
-        """Forget the references of owners that are removed in this transaction."""
+        """Remove the references of owners that are removed in this transaction."""

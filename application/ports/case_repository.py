@@ -1,4 +1,4 @@
-"""The port to the cases of jobs: the ranges of them that are still to run, and their results."""
+"""The port to the cases of jobs: the ranges that are still to run, and the results."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -17,7 +17,7 @@ class CaseRun:
     """The cases of a job whose program is built.
 
     Attributes:
-        tree: The files that the build left; None if there was no build.
+        tree: The files of the build; None if there was no build.
         skip_after: The index after which cases are skipped; None if there is none.
     """
 
@@ -28,11 +28,11 @@ class CaseRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobBuild:
-    """A build that a job has: of its program, or of a program that judges it.
+    """A build that belongs to a job: of its program, or of its judge.
 
     Attributes:
-        key: A digest of all that it is made of.
-        tree: The files that it left, to which the job refers.
+        key: A digest of all inputs of the build.
+        tree: The files of the build, to which the job refers.
     """
 
     key: str
@@ -45,10 +45,10 @@ class CaseRange:
     """Cases of a job that one thread of a worker runs, under a lease.
 
     Attributes:
-        id: The fence of every write about them: another claim has another id.
-        first: The index of the first one.
-        last: The index of the last one.
-        done: The ones that have a result already.
+        id: The fence of every write about these cases: another claim has another id.
+        first: The index of the first case.
+        last: The index of the last case.
+        done: The indexes of cases that already have a result.
     """
 
     id: UUID
@@ -60,30 +60,30 @@ class CaseRange:
 
 
 class CaseRepository(ABC):
-    """The cases of jobs, as the transaction sees them. Leases begin and end by the database's own time.
+    """The cases of a job, as the transaction sees them. Leases use the database's time.
 
-    The cases of a job are one range at first. A claim takes some of them from the front of a range that
-    nobody has, or a range whose lease has run out, for as long as the job is RUNNING. A range is gone when
-    each of its cases has a result.
+    The cases of a job begin as one range. A claim takes some cases from the front of an unclaimed range or of
+    a range with an expired lease, as long as the job is RUNNING. A range is removed when all of its cases
+    have a result.
     """
 
     @abstractmethod
     def open(
         self, job_id: JobId, range_id: UUID, total: int, run: CaseRun, builds: Collection[JobBuild] = ()
     ) -> bool:
-        """Note that a job's program is built; return False if that is noted already, and nothing changes.
+        """Record that a job's program is built; if that is already recorded, change nothing and return False.
 
         Args:
             job_id: The job.
             range_id: The id of the range of all cases.
             total: The number of cases.
-            run: What is noted.
-            builds: The builds by which others of the tenant can be spared; they go with the job.
+            run: The record.
+            builds: The builds that other jobs of the tenant can reuse; they are removed with the job.
         """
 
     @abstractmethod
     def find_build(self, tenant: TenantName, key: str) -> JobBuild | None:
-        """Return a build of a key that a job of the tenant has; None if none has."""
+        """Return a build with the key that a job of the tenant has; None if there is none."""
 
     @abstractmethod
     def get(self, job_id: JobId) -> CaseRun | None:
@@ -91,14 +91,14 @@ class CaseRepository(ABC):
 
     @abstractmethod
     def claim(self, job_id: JobId, range_id: UUID, limit: int, lease_s: float) -> CaseRange | None:
-        """Claim at most so many cases of a job, the first unclaimed ones; None if there are none."""
+        """Claim up to `limit` of a job's unclaimed cases, in order; None if there are none."""
 
     @abstractmethod
     def offered(self, languages: Collection[str] | None, limit: int) -> Sequence[JobId]:
         """Return RUNNING jobs with cases that may be claimed, the ones with the fewest claims first.
 
-        With `languages`, none in other languages. None of a tenant that is not active, or that runs as many
-        executions and claims of cases as its quota of executions allows.
+        With `languages`, only jobs in these languages. Jobs of a tenant that is not active, or whose
+        executions and claims of cases use up its quota of running executions, are omitted.
         """
 
     @abstractmethod
@@ -109,24 +109,24 @@ class CaseRepository(ABC):
     def record(
         self, range_id: UUID, results: Sequence[CaseResult], *, is_done: bool, lease_s: float
     ) -> CaseRun | None:
-        """Keep results, renew the lease, and remove the range if it is done.
+        """Store results, renew the lease, and remove the range if it is done.
 
-        Returns the cases as they are now; None if the claim is lost or the job not RUNNING any more, and
-        nothing was kept.
+        Returns the state of the cases. If the claim is lost or the job is no longer RUNNING, returns None and
+        stores nothing.
         """
 
     @abstractmethod
     def skip_after(self, job_id: JobId, index: int) -> None:
-        """Have the cases after an index skipped, unless they are skipped after a lower one."""
+        """Skip the cases after an index, unless a lower index is already set."""
 
     @abstractmethod
     def renew(self, range_ids: Collection[UUID], lease_s: float) -> set[UUID]:
-        """Extend the leases of claims; return the ones that stand, and whose jobs are RUNNING."""
+        """Extend the leases of claims; return the claims that are still valid and whose jobs are RUNNING."""
 
     @abstractmethod
     def release(self, range_ids: Collection[UUID]) -> None:
-        """End claims: others may claim their cases."""
+        """End claims, so that others may claim their cases."""
 
     @abstractmethod
     def results(self, job_id: JobId) -> Sequence[CaseResult]:
-        """Return the results so far, by their indexes."""
+        """Return the results so far, sorted by index."""

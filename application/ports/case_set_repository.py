@@ -8,14 +8,14 @@ from domain.project import Project
 
 
 class CaseSetRepository(ABC):
-    """The versions of case sets of projects that the caller reaches, as the transaction sees them."""
+    """The versions of case sets of projects that the caller can access, as the transaction sees them."""
 
     @abstractmethod
     def add(self, version: CaseSetVersion) -> None:
         """Store a new version.
 
         Raises:
-            ConcurrencyConflict: There is one of its number already.
+            ConcurrencyConflict: A version with its number already exists.
         """
 
     @abstractmethod
@@ -24,11 +24,11 @@ class CaseSetRepository(ABC):
 
     @abstractmethod
     def versions(self, project: Project, name: CaseSetName, limit: int) -> Sequence[CaseSetVersion]:
-        """Return the latest versions of a case set, the newest first."""
+        """Return the latest versions of a case set, newest first."""
 
     @abstractmethod
     def latest(self, project: Project, after: CaseSetName | None, limit: int) -> Sequence[CaseSetVersion]:
-        """Return the latest version of each case set, by their names, from the one behind `after` on."""
+        """Return the latest version of each case set, sorted by name, starting after the name `after`."""
 
     @abstractmethod
     def remove(self, project: Project, name: CaseSetName) -> Sequence[CaseSetVersion]:

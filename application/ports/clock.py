@@ -1,20 +1,20 @@
-"""The port to the time."""
+"""The port to clocks."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
 
 
 class Clock(ABC):
-    """The time of day, a clock to measure durations by, and a wait. Leases go by the database's own time."""
+    """The time of day, a monotonic clock, and a wait. Leases use the database's time instead."""
 
     @abstractmethod
     def now(self) -> datetime:
-        """Return the time in UTC, aware, to the microsecond. It jumps when the machine's clock is set."""
+        """Return the current time, aware and in UTC. It jumps when the machine's clock is set."""
 
     @abstractmethod
     def monotonic(self) -> float:
-        """Return seconds since some moment, including sleep of the machine. They only grow."""
+        """Return a monotonic time in seconds, which includes the time that the machine sleeps."""
 
     @abstractmethod
     def sleep(self, seconds: float) -> None:
-        """Return when this much time has passed."""
+        """Wait for a number of seconds."""

@@ -9,15 +9,15 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSample:
-    """The queue and the machines within a stretch of time: the highest figures of the queue.
+    """A sample of the queue and the machines over a time; figures of the queue are maxima.
 
     Attributes:
         waiting: How many executions waited, counted up to one more than COUNTED_UP_TO.
-        running: How many were claimed, counted alike.
-        oldest_wait_ms: How long the oldest had waited.
-        cpu_percent: The average; None where it is not known.
-        memory_percent: The same.
-        measured: The number of minutes that the two averages rest on.
+        running: How many executions were claimed, counted in the same way.
+        oldest_wait_ms: How long the oldest execution had waited.
+        cpu_percent: The average CPU utilization; None if unknown.
+        memory_percent: The average memory utilization; None if unknown.
+        measured: The number of minutes that the two averages cover.
     """
 
     waiting: int
@@ -28,7 +28,7 @@ class ClusterSample:
     measured: int = 0
 
     def merged(self, other: Self) -> Self:
-        """Return the sample of both stretches of time together."""
+        """Return the sample that covers the times of both."""
         return type(self)(
             waiting=max(self.waiting, other.waiting),
             running=max(self.running, other.running),
@@ -47,35 +47,35 @@ def _average(one: float | None, weight: int, other: float | None, other_weight: 
 
 @dataclass(frozen=True, slots=True)
 class HistoryStep:
-    """A resolution of the history: the length of each row's time, and how long rows are kept."""
+    """A resolution of the history: the seconds that a row covers, and how long rows are kept."""
 
     seconds: int
     kept: timedelta
 
     def begin_of(self, moment: datetime) -> datetime:
-        """Return the begin of the row that has a moment, counted from the epoch."""
+        """Return the start of the row that contains a moment, aligned to the epoch."""
         seconds = int(moment.timestamp())
         return datetime.fromtimestamp(seconds - seconds % self.seconds, moment.tzinfo)
 
 
 class ClusterHistory(ABC):
-    """Samples of each minute, and of longer times that stay when the minutes are removed.
+    """Samples per minute, and samples of longer times, which are kept for longer.
 
     Times are the database's own.
     """
 
     @abstractmethod
     def missing_minute(self, began_s: float = 0.0) -> datetime | None:
-        """Return the begin of the present minute, if it has no sample and began so many seconds ago."""
+        """Return the start of the present minute if it has no sample and is at least `began_s` old."""
 
     @abstractmethod
     def add(self, minute: datetime, sample: ClusterSample, steps: Sequence[HistoryStep]) -> bool:
         """Store the sample of a minute, and merge it into the rows of longer times.
 
-        The rows of each step that are too old are removed. Return False, with nothing changed, if the minute
-        has a sample: one of any number of transactions gets True. Of the steps the first is a minute.
+        Expired rows of each step are removed. If the minute already has a sample, changes nothing and returns
+        False; only one of several concurrent transactions gets True. The first step must be a minute.
         """
 
     @abstractmethod
     def read(self, step_s: int, since: datetime, until: datetime) -> Sequence[tuple[datetime, ClusterSample]]:
-        """Return the rows of a resolution that begin within a time, and their begins, ascending."""
+        """Return the rows of a resolution that start within a time range, with their starts, ascending."""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class MetricPoint:
-    """How busy a cluster was in the period that begins at a time, in percent; None where it is not known."""
+    """The utilization of a cluster in the period that starts at a time, in percent; None if unknown."""
 
     timestamp: datetime
     cpu_utilization: float | None
@@ -18,13 +18,13 @@ class MetricPoint:
 class ClusterMetrics(ABC):
     """Metrics of the machines that programs run on.
 
-    Every method raises DependencyUnavailable when the figures are out of reach.
+    Every method raises DependencyUnavailable if the metrics are unavailable.
     """
 
     @abstractmethod
     def utilization(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
-        """Return the points of the last minutes, ascending; none for a cluster that is not known."""
+        """Return the points of the last minutes, ascending; empty for an unknown cluster."""
 
     @abstractmethod
     def metric_names(self, cluster: str) -> Sequence[str]:
-        """Return the names of the metrics, sorted; none for a cluster that is not known."""
+        """Return the names of the metrics, sorted; empty for an unknown cluster."""

@@ -10,18 +10,18 @@ from domain.job_lifecycle import JobStatus, Phase, State, phase_of
 from domain.tenant import TenantName
 from domain.values import JobId, ProjectId
 
-# Up to here counts are exact. No answer takes longer because there are more jobs: what is more than this is
-# counted as one more, and no further.
+# Counts are exact up to this number. A count stops at one more, so that queries do not get slower with more
+# jobs.
 COUNTED_UP_TO = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectActivity:
-    """The jobs of a project in numbers.
+    """The numbers of a project's jobs.
 
     Attributes:
         counts: How many jobs are in each state.
-        recent: How many jobs were made between each two of the times that were asked for.
+        recent: How many jobs were created between each two of the requested times.
     """
 
     counts: Mapping[State, int]
@@ -30,7 +30,7 @@ class ProjectActivity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueState:
-    """The number of executions that wait and that are claimed, and since when the oldest waits."""
+    """How many executions are waiting and claimed, and since when the oldest waits."""
 
     waiting: int
     claimed: int
@@ -39,14 +39,14 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedJob:
-    """A job whose execution waits, or that a worker or an engine has.
+    """A job whose execution is waiting, or is held by a worker or an engine.
 
     Attributes:
         project: The project's name.
         language: The language's name.
-        queue: The name of the queue of the runtime that it waits for, as far as that is known.
+        queue: The name of the queue of the runtime that it waits for, as far as known.
         delayed_until: When its delay ends; None unless it is delayed.
-        deferred_since: Since when its engine has not been able to start it.
+        deferred_since: Since when its engine has been unable to start it.
     """
 
     job_id: JobId
@@ -75,7 +75,7 @@ class QueuedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedJob:
-    """When a job was to be run, was taken up and ended."""
+    """When a job's execution was requested and claimed, and when the job ended."""
 
     status: JobStatus
     requested_at: datetime
@@ -84,9 +84,9 @@ class EndedJob:
 
 
 class DashboardQueries(ABC):
-    """Statistics for the dashboard. Every count stops after COUNTED_UP_TO, at one more.
+    """Statistics for the dashboard. Every count stops at one more than COUNTED_UP_TO.
 
-    Every method raises DependencyUnavailable without the database.
+    Every method raises DependencyUnavailable if the database is unavailable.
     """
 
     @abstractmethod
@@ -95,7 +95,7 @@ class DashboardQueries(ABC):
 
     @abstractmethod
     def queue(self) -> QueueState:
-        """Return how long the queue of all tenants is."""
+        """Return the length of the queue of all tenants."""
 
     @abstractmethod
     def claimed(self) -> int:
@@ -103,23 +103,23 @@ class DashboardQueries(ABC):
 
     @abstractmethod
     def waiting_tenants(self) -> Sequence[TenantName]:
-        """Return the tenants with waiting or delayed executions, or fifty of them."""
+        """Return tenants with waiting or delayed executions, at most fifty."""
 
     @abstractmethod
     def waiting(self, tenant: TenantName, limit: int) -> Sequence[QueuedJob]:
-        """Return the jobs of a tenant that wait, in the order of claims, then delayed ones, up to a limit."""
+        """Return up to `limit` jobs of a tenant that wait, in the order of claims, then delayed ones."""
 
     @abstractmethod
     def running(self, tenant: TenantName | None, limit: int) -> Sequence[QueuedJob]:
-        """Return the jobs of a tenant that workers or engines have, or of all tenants, up to a limit."""
+        """Return up to `limit` jobs of a tenant, or of all tenants, that workers or engines hold."""
 
     @abstractmethod
     def executions_ahead(self, tenant: TenantName, execution: Execution) -> int:
-        """Return how many waiting executions of its tenant will be claimed before this waiting one."""
+        """Return how many waiting executions of the tenant will be claimed before this waiting one."""
 
     @abstractmethod
     def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:
-        """Return the jobs that were run and ended between each two of the times, which are ascending.
+        """Return the executed jobs that ended between each two of the times, which are ascending.
 
-        Between two times these are the last ones, and no more than the limit.
+        Each interval has the last jobs that ended in it, at most `limit`.
         """

@@ -5,30 +5,30 @@ from collections.abc import Sequence
 
 
 class DatabaseSchema(ABC):
-    """Tables of the database, at some revision.
+    """The tables of the database, at some revision.
 
-    Every method raises DependencyUnavailable when the database is out of reach.
+    Every method raises DependencyUnavailable if the database is unavailable.
     """
 
     @abstractmethod
     def revision(self) -> str | None:
-        """Returns the revision of the tables, or None if there are none."""
+        """Return the revision of the tables, or None if there are no tables."""
 
     @abstractmethod
     def is_newer(self) -> bool:
-        """Whether the tables are of a newer version of the service: this one works with them, too."""
+        """Whether the tables belong to a newer version of the service, with which this version also works."""
 
     @abstractmethod
     def differences(self) -> Sequence[str]:
-        """Returns the differences between the tables and this version's; none if they match."""
+        """Return the differences between the tables and this version's schema; empty if they match."""
 
     @abstractmethod
     def foreign_tables(self) -> Sequence[str]:
-        """Returns tables of another service by the names of this one's, which has none then."""
+        """Return tables of another service that have the names of this one's tables."""
 
     @abstractmethod
     def upgrade(self, revision: str = "head") -> None:
-        """Brings the tables up to a revision. Of several processes at once, one does it and the others wait.
+        """Upgrade the tables to a revision. If several processes call this, one upgrades and the others wait.
 
         Raises:
             DependencyUnavailable: Also if another process migrates for too long.
@@ -36,7 +36,7 @@ class DatabaseSchema(ABC):
 
     @abstractmethod
     def downgrade(self, revision: str) -> None:
-        """Takes the tables down to a revision, or to "base"; data of later revisions alone is lost.
+        """Downgrade the tables to a revision or to "base"; data that only later revisions store is lost.
 
         Raises:
             DependencyUnavailable: Also if another process migrates for too long.

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A message whose handler failed for a reason that a retry would not mend.
+    """A message whose handler failed for a reason that a retry would not resolve.
 
     Attributes:
         id: Its key among the dead letters.
@@ -26,23 +26,23 @@ class DeadLetter:
 
 
 class DeadLetterStore(ABC):
-    """Messages that were dead-lettered, for operators to inspect and to requeue.
+    """Dead-lettered messages, which operators can inspect and requeue.
 
-    Every method raises DependencyUnavailable when the queue is out of reach.
+    Every method raises DependencyUnavailable if the queue is unavailable.
     """
 
     @abstractmethod
     def count(self) -> int:
-        """Return how many dead letters there are."""
+        """Return the number of dead letters."""
 
     @abstractmethod
     def latest(self, limit: int) -> Sequence[DeadLetter]:
-        """Return dead letters, the latest first."""
+        """Return dead letters, latest first."""
 
     @abstractmethod
     def get(self, letter_id: str) -> DeadLetter | None:
-        """Return a dead letter, or None if there is none of that id."""
+        """Return a dead letter, or None if there is none with that id."""
 
     @abstractmethod
     def requeue(self, letter_id: str) -> bool:
-        """Put a message back on its queue as new; return whether there was one of that id."""
+        """Put a message back on its queue as new; return whether there was one with that id."""

@@ -16,12 +16,12 @@ class DeliveryClaim:
     """The bounds of a claim of deliveries.
 
     Attributes:
-        limit: How many at most.
-        per_receiver: How many of one receiver at most.
-        lease_s: Seconds for which no other process is given them.
-        per_tenant: How many of one tenant at most.
-        room: How many of some receivers at most, where that is less.
-        tenant_room: The same of some tenants.
+        limit: The maximum number of deliveries.
+        per_receiver: The maximum number for one receiver.
+        lease_s: Seconds during which no other process may claim them.
+        per_tenant: The maximum number for one tenant.
+        room: Lower maximums for certain receivers.
+        tenant_room: Lower maximums for certain tenants.
     """
 
     limit: int
@@ -37,8 +37,8 @@ class DeliveryFilter:
     """Filter of a list of deliveries, newest first.
 
     Attributes:
-        limit: How many at most.
-        after: The last delivery of the page before.
+        limit: The maximum number of deliveries.
+        after: The last delivery of the previous page.
     """
 
     limit: int
@@ -47,7 +47,7 @@ class DeliveryFilter:
 
 
 class DeliveryRepository(ABC):
-    """The deliveries. Times of attempts that are due are the database's."""
+    """The deliveries. Due times are the database's."""
 
     @abstractmethod
     def add(self, deliveries: Sequence[Delivery]) -> None:
@@ -55,14 +55,14 @@ class DeliveryRepository(ABC):
 
     @abstractmethod
     def has_due(self) -> bool:
-        """Return whether a delivery is due. Cheap: asked every second."""
+        """Return whether a delivery is due. Cheap, because it is called every second."""
 
     @abstractmethod
     def claim(self, wanted: DeliveryClaim) -> Sequence[Delivery]:
-        """Return deliveries that are due, the longest due first, and take them for a lease.
+        """Claim due deliveries under a lease, and return them, longest due first.
 
-        A delivery waits for the earlier events of its subject to the same receiver. No other process is given
-        them for as long as the lease, nor waits for the transaction that takes them.
+        A delivery waits for earlier events of its subject to the same receiver. Other processes get none of
+        the claimed deliveries during the lease, and do not wait for the claiming transaction.
         """
 
     @abstractmethod
@@ -71,13 +71,13 @@ class DeliveryRepository(ABC):
 
         Args:
             before: The delivery as it was claimed.
-            after: The same after an attempt.
-            due_in_s: Seconds until the next attempt of one that is pending.
+            after: The delivery after the attempt.
+            due_in_s: Seconds until the next attempt, if it is still pending.
         """
 
     @abstractmethod
     def redeliver(self, delivery: Delivery) -> None:
-        """Store that a delivery is due at once, with a new time until it is given up."""
+        """Make a delivery due at once, and restart the time after which it is given up."""
 
     @abstractmethod
     def of_webhook(self, webhook_id: WebhookId, wanted: DeliveryFilter) -> Sequence[Delivery]:
@@ -89,13 +89,13 @@ class DeliveryRepository(ABC):
 
     @abstractmethod
     def get(self, caller: Caller, delivery_id: DeliveryId) -> Delivery | None:
-        """Return a delivery, or None if the caller reaches none of that id."""
+        """Return a delivery, or None if the caller can access none with that id."""
 
     def get_or_raise(self, caller: Caller, delivery_id: DeliveryId) -> Delivery:
         """Return a delivery.
 
         Raises:
-            NotFound: The caller reaches no such delivery.
+            NotFound: There is no such delivery, or the caller cannot access it.
         """
         delivery = self.get(caller, delivery_id)
         if delivery is None:
@@ -104,4 +104,4 @@ class DeliveryRepository(ABC):
 
     @abstractmethod
     def forget_of_any_tenant(self, before: datetime, limit: int) -> int:
-        """Remove deliveries that were settled before a time, so many at most; return how many."""
+        """Remove up to `limit` deliveries that were settled before a time; return how many."""

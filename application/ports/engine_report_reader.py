@@ -1,4 +1,4 @@
-"""The port to an engine's form of report."""
+"""The port to the format of an engine's reports."""
 
 from abc import ABC, abstractmethod
 
@@ -7,12 +7,12 @@ from domain.job import Job
 
 
 class EngineReportReader(ABC):
-    """Reads the report of an engine about an execution that was delegated to it."""
+    """Reads an engine's report about an execution that was delegated to it."""
 
     @abstractmethod
     def read(self, report: bytes, job: Job) -> EngineReport:
         """Read a report.
 
         Raises:
-            InvalidValue: It is no report, or that of another job.
+            InvalidValue: It is not a valid report, or belongs to another job.
         """

@@ -9,7 +9,7 @@ Listener = Callable[[Message], None]
 
 
 class EventFeed(ABC):
-    """Events, passed to the listeners of every process. One may be missed: the database has the truth."""
+    """Passes events to the listeners of every process. Some may be missed: the database decides."""
 
     @abstractmethod
     def publish(self, messages: Sequence[Message]) -> None:
@@ -21,8 +21,8 @@ class EventFeed(ABC):
 
     @abstractmethod
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every message from now on; return a function that ends that.
+        """Call `listener` with every message from now on; return a function that unsubscribes it.
 
-        A listener is called on the publisher's or the feed's own thread, so it returns at once and does not
+        A listener is called on the publisher's or the feed's own thread, so it must return at once and not
         raise.
         """

@@ -22,12 +22,12 @@ from domain.values import ExecutionId, JobId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRequest:
-    """A program to run. The engine fetches its code by `spec.code_key`, and its blobs, itself.
+    """A program to run. The engine fetches its code (`spec.code_key`) and its blobs itself.
 
     Attributes:
-        stdin: Its input, unless `spec.stdin_file` or `spec.stdin_blob` is that.
+        stdin: Its input, unless it has `spec.stdin_file` or `spec.stdin_blob`.
         tenant: The owner of the job and its blobs.
-        open_secrets: Returns the program's secret variables, to be called just before it starts; raises
+        open_secrets: Returns the program's secret variables; called just before the program starts. It raises
             SecretsUnavailable.
     """
 
@@ -41,12 +41,12 @@ class ExecutionRequest:
 
 @dataclass(frozen=True, slots=True)
 class LanguageSupport:
-    """Support of an engine for a language; without it, the cause and the remedy.
+    """An engine's support of a language or, if it is unavailable, the cause and the remedy.
 
     Attributes:
-        version: The compiler's or the interpreter's; None if it is not known.
-        takes_files: Whether programs of several files can be run, and read and write bytes that are no text.
-        is_version_awaited: Whether the version is being asked for, so that it is known in a moment.
+        version: The version of the compiler or interpreter; None if unknown.
+        takes_files: Whether programs may have several files, and read and write binary data.
+        is_version_awaited: Whether the version is being determined and will soon be known.
     """
 
     language: Language
@@ -63,11 +63,11 @@ class LanguageSupport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeSupport:
-    """Support of an engine for a runtime; without it, the cause.
+    """An engine's support of a runtime or, if it is unavailable, the cause.
 
     Attributes:
-        is_default: Whether it is the one that a job of its language has which names none.
-        presets: The names of sets of its compiler's flags.
+        is_default: Whether jobs of its language that name no runtime use it.
+        presets: The names of its presets of compiler flags.
     """
 
     name: str
@@ -79,31 +79,31 @@ class RuntimeSupport:
 
     @property
     def is_available(self) -> bool:
-        """Whether the engine runs programs in it."""
+        """Whether the engine runs programs in the runtime."""
         return self.unavailable_because is None
 
 
 @dataclass(slots=True)
 class EngineReport:
-    """Result of a program, with all its output. Closing the report closes both streams.
+    """The result of a program, with all of its output. Closing the report closes its streams.
 
     Attributes:
-        result: Its log key, if it has one, is that of a log which the engine wrote itself.
-        stdout: The whole stream up to the output limit, to be read from its start; None if the engine has
-            no more than the result has.
-        stderr: The same for the other stream.
-        artifacts: The files that the program wrote and that its job wants.
-        spool: Has their contents until the report is closed.
-        is_lost: Whether the engine failed the program, which may have run or was not started: the job may
-            allow another attempt.
+        result: The result. If it has a log key, the engine wrote that log itself.
+        stdout: The whole stream up to the output limit, to be read from its start; None if the engine has no
+            more than `result` contains.
+        stderr: The whole stderr stream, likewise.
+        artifacts: The files that the program wrote and its job requested.
+        spool: Holds the contents of the artifacts until the report is closed.
+        is_lost: Whether the engine failed the program, which may or may not have run: the job may allow
+            another attempt.
         first_time_ms: The wall time of a first run that reached a time limit while the machine was busy; the
-            result is that of a second one, alone.
-        first_processors: The use of the machine's processors during that first run, in percent, at even
-            steps; empty if it is not known.
+            result is that of a second run, alone.
+        first_processors: The utilization of the machine's processors during the first run, in percent, at
+            regular intervals; empty if unknown.
         processors: The same during the second run.
-        arrivals: When its output arrived, if it was passed on while the program ran.
-        is_startable: Whether the program has not run, for its engine was away or had no room, or the store
-            of its code was away: it may be started later.
+        arrivals: When its output arrived, if it was streamed while the program ran.
+        is_startable: Whether the program has not run, because the engine or the code store was unavailable or
+            the engine had no room, and may be started later.
     """
 
     result: ExecutionResult
@@ -133,11 +133,11 @@ class EngineReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseInput:
-    """The input of one run of a program that is built.
+    """The input of one run of a built program.
 
     Attributes:
         args: The program's arguments; None for the job's own.
-        files: More files in the program's directory, by their paths.
+        files: Additional files in the program's directory, by path.
     """
 
     stdin: bytes
@@ -148,12 +148,12 @@ class CaseInput:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """The end of two programs that spoke with each other.
+    """The end of two programs that communicated with each other.
 
     Attributes:
-        report: The report of the first one, without the output that the other one has read.
-        other: The same of the second one.
-        is_first: Whether the first one has ended before the second one.
+        report: The report of the first program, without the output that the second one read.
+        other: The report of the second program, without the output that the first one read.
+        is_first: Whether the first program ended before the second one.
     """
 
     report: EngineReport
@@ -163,29 +163,29 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class KeptBuild:
-    """The files that an earlier build left, and its messages."""
+    """The files and the messages of an earlier build."""
 
     tree: bytes
     compile_output: Output | None = None
 
 
-# Returns the build of a key, if it is kept.
+# Returns the build with a key, if it is kept.
 KnownBuilds = Callable[[str], KeptBuild | None]
 
 
 def no_builds(_key: str) -> None:
-    """Know no build."""
+    """Return None: no earlier builds are known."""
 
 
 class BuiltProgram(ABC):
-    """A program that is built once, and run any number of times, also at once.
+    """A program that is built once and can be run any number of times, also concurrently.
 
     Attributes:
-        build_key: A digest of all that the build is made of: code, files, commands, the compiler's version,
-            the kind of machine. None if there was no build, or one of these is not known.
-        tree: The files that the build left, for `ExecutionEngine.build` on another machine; None if nothing
-            was built.
-        compile_output: The messages of the build; None if nothing was built, or that was elsewhere.
+        build_key: A digest of all inputs of the build: code, files, commands, the compiler's version, the
+            kind of machine. None if there was no build, or if an input is unknown.
+        tree: The files of the build, for `ExecutionEngine.build` on another machine; None if nothing was
+            built.
+        compile_output: The messages of the build; None if nothing was built, or if it was built elsewhere.
     """
 
     build_key: str | None = None
@@ -194,35 +194,35 @@ class BuiltProgram(ABC):
 
     @abstractmethod
     def run(self, given: CaseInput) -> EngineReport:
-        """Run the program to its end, in a sandbox that nothing else was or is in.
+        """Run the program to its end, in a new sandbox.
 
-        One that reaches a time limit while the machine is busy may be run once more, alone.
+        If the program reaches a time limit while the machine is busy, it may be run again, alone.
 
-        Returns the report as `ExecutionEngine.execute` does. It is CANCELLED at once if the execution has
-        been cancelled.
+        Returns a report like `ExecutionEngine.execute`. It is CANCELLED at once if the execution has been
+        cancelled.
         """
 
     def interact(self, given: CaseInput, other: "BuiltProgram", other_given: CaseInput) -> Interaction:
-        """Run two programs of this engine side by side, each with the other's output as its input.
+        """Run two programs of this engine concurrently, each with the other's output as its input.
 
-        When one has ended, the other one reads to the end of what it wrote. The first one is cancelled if the
-        second one has ended before it, and not well.
+        When one program has ended, the other still reads all that it wrote. If the second one ends first, and
+        not successfully, the first one is cancelled.
         """
         raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:
-        """Forget the program. None of it runs any more."""
+        """Remove the program; none of its runs may be in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class WarmStarts:
-    """Use of the sandboxes of one kind that are started ahead of their programs.
+    """How often prewarmed sandboxes of one kind were used.
 
     Attributes:
-        hits: Programs for which one was ready.
-        misses: Programs for which none was, that it would have served.
-        ready: Sandboxes that wait now.
+        hits: Programs for which a sandbox was ready.
+        misses: Programs that could have used a sandbox while none was ready.
+        ready: Sandboxes that are ready now.
     """
 
     hits: int
@@ -232,19 +232,18 @@ class WarmStarts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDescription:
-    """Description of an engine for an operator.
+    """A description of an engine for operators.
 
     Attributes:
-        is_isolated: Whether programs are kept from the machine and from each other; None if the engine is
-            elsewhere without a word of it.
-        missing: The guarantees of isolation that this host does not give, each with its remedy.
+        is_isolated: Whether programs are isolated from the machine and from each other; None if the engine is
+            remote and does not report it.
+        missing: The isolation guarantees that this host does not provide, each with its remedy.
         limits: How each limit is enforced, by its name in `Limits`.
-        warning: A fault of the set-up, in production.
-        warm_start: Which programs are started ahead of their jobs, or why none are.
-        control_groups: Place of the control groups of programs; or "not used: ", the cause and the
-            remedy.
-        addresses: The addresses of an engine that is elsewhere, without users and passwords.
-        measures_while_running: Whether it passes on the usage of a program while that runs.
+        warning: A misconfiguration that matters in production.
+        warm_start: Which programs are prewarmed, or why none are.
+        control_groups: The path of the programs' control groups; or "not used: ", the cause and the remedy.
+        addresses: The addresses of a remote engine, without users and passwords.
+        measures_while_running: Whether it reports the usage of a program while the program runs.
     """
 
     name: str
@@ -259,35 +258,35 @@ class EngineDescription:
 
 
 class ExecutionObserver(ABC):
-    """Observer of an execution's progress, called on the engine's thread."""
+    """Observes an execution's progress. Its methods are called on the engine's thread."""
 
     @abstractmethod
     def started(self) -> None:
-        """The program is about to start: from now on it may have effects. Called at most once.
+        """Called when the program is about to start; from now on it may have effects. Called at most once.
 
         The engine calls this before the first instruction of the program can run, and waits for it. The
-        observer may find that the execution is not to run any more, and cancels it then: so the engine
-        checks for a cancellation before it lets the program start.
+        observer may find that the execution must not run any more, and then cancels it, so the engine checks
+        for a cancellation before it lets the program start.
 
         Raises:
             DependencyUnavailable: The start cannot be recorded, so the program must not start.
         """
 
     def building(self) -> None:  # noqa: B027 - for most engines there is nothing to build
-        """The compiler has started. Called before `started`, at most once."""
+        """Called when the compiler has started: before `started`, at most once."""
 
     def note(self, note: Note) -> None:  # noqa: B027 - most observers only follow the program
-        """A remark on the execution, for its reader to see before it ends."""
+        """Called with a note on the execution, which readers see before the execution ends."""
 
     def start_failed(self) -> None:  # noqa: B027 - for most engines there is nothing to do
-        """The program has not started, although its engine starts at once; `started` may come yet."""
+        """Called if the program could not start although a claim implies a start; `started` may follow."""
 
     @abstractmethod
     def output(self, chunk: OutputChunk) -> None:
-        """The program has written something."""
+        """Called when the program has written output."""
 
     def usage(self, sample: UsageSample) -> None:  # noqa: B027 - most observers wait for the result
-        """The program uses so much now. Called about once a second, by engines that know it."""
+        """Called about once a second with the program's current usage, by engines that know it."""
 
 
 class ExecutionEngine(ABC):
@@ -296,11 +295,11 @@ class ExecutionEngine(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Name of the engine, for people."""
+        """The engine's name for people."""
 
     @property
     def claim_implies_start(self) -> bool:
-        """Whether a program starts as soon as it is claimed, so that its claim is its start as well.
+        """Whether a program starts as soon as it is claimed, so that the claim also records the start.
 
         Such an engine calls `start_failed` for a program that it could not begin to start.
         """
@@ -310,9 +309,9 @@ class ExecutionEngine(ABC):
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
         """Run a program to its end, within its limits, and return the report.
 
-        Every act of the program, and every failure of the engine, becomes a result with a reason; this
-        raises for nothing but its own bugs. None means that the engine has taken the work and will report
-        its end by itself.
+        Everything that the program does, and every failure of the engine, becomes a result with a reason;
+        other exceptions are bugs of the engine. None means that the engine has accepted the work and will
+        report its end later.
 
         Raises:
             SecretsUnavailable: From `open_secrets`; the program was not started.
@@ -329,35 +328,35 @@ class ExecutionEngine(ABC):
         tree: bytes | None = None,
         known: KnownBuilds = no_builds,
     ) -> BuiltProgram | EngineReport:
-        """Build a program for many runs, until it is closed; return the report of one that does not build.
+        """Build a program for many runs, until it is closed; return a report if the build fails.
 
         Args:
             request: The program. Its input is not used.
-            observer: Hears of the build. The start of the first run is the caller's to record.
-            tree: The files that its build left elsewhere; None to build it.
-            known: Asked for an earlier build of the same before it is built.
+            observer: Observes the build. The caller records the start of the first run.
+            tree: The files of an earlier build elsewhere; None to build the program.
+            known: Looks up an earlier identical build before building.
         """
         raise NotImplementedError(self.refuses_cases())
 
     @abstractmethod
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Stop an execution: `execute` then returns soon, with a CANCELLED result.
+        """Stop an execution; `execute` then soon returns a CANCELLED result.
 
-        So do all runs of programs that were built for an execution of this job.
+        All runs of programs that were built for an execution of this job are stopped too.
 
-        An engine that knows jobs only may stop every program of this job, so nothing else of the job may
-        be running or begin. An execution that is not, or no longer, running here is no error.
+        An engine that knows only jobs may stop every program of this job, so nothing else of the job may be
+        running or about to start. The execution may already have ended or run elsewhere.
         """
 
     def detach(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Stop an execution as far as that reaches nothing else of its job, without a request or a wait.
+        """Stop an execution as far as this affects nothing else of its job, without a request or a wait.
 
-        By default it is cancelled: most engines distinguish the executions of a job.
+        By default it is cancelled, because most engines distinguish the executions of a job.
         """
         self.cancel(execution_id, job_id)
 
     def runtimes(self) -> Sequence[RuntimeSupport]:
-        """Return the runtimes; those of an engine that knows of no others are its languages themselves."""
+        """Return the runtimes; by default, one per language."""
         return [
             RuntimeSupport(
                 name=support.language.name,
@@ -371,56 +370,56 @@ class ExecutionEngine(ABC):
 
     @abstractmethod
     def languages(self) -> Sequence[LanguageSupport]:
-        """Return the languages that the engine knows. Cheap enough to be asked for every upload."""
+        """Return the languages that the engine knows. Cheap, because it is called for every upload."""
 
     def lacks(self, spec: JobSpec) -> Text | str | None:  # noqa: ARG002 - for most engines all machines are alike
         """Explain why a job's runtime is not on this machine, though it may be on another; None if it is."""
         return None
 
     def served_queues(self) -> frozenset[str]:
-        """Return the queues whose executions can be run here: of languages, and of other runtimes."""
+        """Return the queues whose executions can run here: of languages, and of other runtimes."""
         available = (support.name for support in self.runtimes() if support.is_available)
         return frozenset(map(queue_of, available)) - self.unreachable_languages()
 
     def unreachable_languages(self) -> frozenset[str]:
-        """Return the languages whose programs could not be started of late, also if one may be tried now.
+        """Return the languages whose programs recently could not be started, even if one may be tried now.
 
-        With the queues of runtimes that this machine has not.
+        Queues of runtimes that this machine lacks are included.
         """
         return frozenset()
 
     def paused_languages(self) -> frozenset[str]:
-        """Return the languages whose programs cannot be started now: nothing of theirs is to be claimed.
+        """Return the languages whose programs cannot be started now and must not be claimed.
 
-        Cheap enough to be asked for every claim.
+        Cheap, because it is called for every claim.
         """
         return frozenset()
 
     def regained_room(self) -> bool:
-        """Whether the engine has room again after it had none, and was asked for nothing: true once.
+        """Whether the engine has room again after executions were left waiting for it; true only once.
 
-        Executions that wait have had their wake-ups by then. Cheap enough to be asked after every execution.
+        Their wake-ups are used up by then. Cheap, because it is called after every execution.
         """
         return False
 
     def startable_languages(self) -> frozenset[str] | None:
-        """Return the languages, and queues of runtimes, to claim executions of; None for all of them."""
+        """Return the languages and runtime queues whose executions may be claimed; None for all of them."""
         paused = self.paused_languages()
         if not paused:
             return None
         return frozenset(support.language.name for support in self.languages()) - paused
 
     def warm_starts(self) -> Mapping[str, WarmStarts]:
-        """Return the use of sandboxes that are started ahead, by their kind; most engines have none."""
+        """Return the use of prewarmed sandboxes, by kind; most engines have none."""
         return {}
 
     def describe(self) -> EngineDescription:
-        """Describe the isolation of programs."""
+        """Describe the engine for operators."""
         return EngineDescription(name=self.name)
 
     @abstractmethod
     def check(self) -> None:
-        """Find out cheaply whether programs can be run.
+        """Check cheaply whether programs can be run.
 
         Raises:
             DependencyUnavailable: They cannot.

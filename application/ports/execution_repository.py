@@ -11,13 +11,14 @@ from domain.values import ExecutionId, JobId
 
 
 class ExecutionRepository(ABC):
-    """The executions, as the transaction sees them. Leases begin and end by the database's own time.
+    """The executions, as the transaction sees them. Leases use the database's time.
 
-    No time of an execution is before an earlier one of it, even if the clocks of hosts disagree. A lease or a
-    wait that began later than now was written before the database's clock was set back, and is over.
+    The times of an execution never decrease, even if the clocks of hosts disagree. A lease or a delay that
+    began later than now was written before the database's clock was set back, and counts as over.
 
-    An execution is *waiting* until it is claimed or ended, and *held* while a worker's claim on it stands:
-    claimed by that worker, not ended, its job RUNNING and naming it as the current execution.
+    An execution is *waiting* until it is claimed or ended. It is *held* while a worker's claim on it is
+    valid: it is claimed by that worker and not ended, and its job is RUNNING with it as the current
+    execution.
     """
 
     @abstractmethod
@@ -26,19 +27,19 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
-        """Store the new executions of jobs that are stored, as `add` does, in few statements."""
+        """Store new executions of stored jobs, as `add` does, in few statements."""
 
     @abstractmethod
     def release(self, limit: int) -> Sequence[ExecutionId]:
-        """Have executions wait whose delay is over, so many at most; return them."""
+        """Release up to `limit` executions whose delay is over; return them."""
 
     @abstractmethod
     def has_due(self) -> bool:
-        """Return whether the delay of an execution is over. Cheap: asked every second."""
+        """Return whether the delay of an execution is over. Cheap, because it is called every second."""
 
     @abstractmethod
     def get(self, execution_id: ExecutionId) -> Execution | None:
-        """Return an execution, or None if there is none of that id."""
+        """Return an execution, or None if there is none with that id."""
 
     @abstractmethod
     def claim_next(
@@ -51,25 +52,26 @@ class ExecutionRepository(ABC):
         languages: Collection[str] | None = None,
         after: TenantName | None = None,
     ) -> Sequence[Execution]:
-        """Claim waiting executions for one worker only, fairly between tenants.
+        """Claim waiting executions for one worker, fairly between tenants.
 
-        Each claim goes to the tenant of which the fewest executions run, and of equal ones to the next by
-        name after `after`, the tenant that was served last; several at once are spread alike. Of a tenant
-        the most urgent execution comes first, and of equal ones the oldest. A tenant that is not active, or
-        has as many running as its quota allows, goes on waiting. A delegated execution runs; a spooled one
-        does not, for its program has ended.
+        Each claim goes to the tenant with the fewest running executions; among equal tenants, to the next by
+        name after `after`, the tenant that was served last. Several claims at once are spread in the same
+        way. Within a tenant the most urgent execution comes first, and among equally urgent ones the oldest.
+        Executions of a tenant that is not active, or that has used up its quota of running executions, keep
+        waiting. A delegated execution counts as running; a spooled one does not, because its program has
+        ended.
 
-        With `starts`, their programs start at once: the time of the claim is that of the start. With
-        `languages`, executions in other languages go on waiting.
+        With `starts`, the programs start at once, so the time of the claim is also the start. With
+        `languages`, executions in other languages keep waiting.
         """
 
     @abstractmethod
     def claim(
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
-        """Claim this execution for one worker only, as `claim_next` does.
+        """Claim this execution for one worker, as `claim_next` does.
 
-        Return None if it does not wait, or its tenant's executions have to.
+        Returns None if it is not waiting, or if its tenant holds it back.
         """
 
     @abstractmethod
@@ -78,15 +80,15 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def mark_started(self, execution_id: ExecutionId, worker: str) -> datetime | None:
-        """Record the start of the program; return its time, None if the worker does not hold it any more."""
+        """Record the start of the program; return its time, or None if the worker no longer holds it."""
 
     @abstractmethod
     def mark_building(self, execution_id: ExecutionId, worker: str) -> None:
-        """Record that the compiler has been started, if the worker still holds the execution."""
+        """Record that the compiler has started, if the worker still holds the execution."""
 
     @abstractmethod
     def set_notes(self, execution_id: ExecutionId, worker: str, notes: Sequence[Note]) -> None:
-        """Record the remarks from before the end, if the worker still holds the execution."""
+        """Record the notes before the end, if the worker still holds the execution."""
 
     @abstractmethod
     def unmark_started(self, execution_id: ExecutionId, worker: str) -> None:
@@ -94,86 +96,87 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def delegate(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
-        """Hand a held execution over to an engine that will report its end itself.
+        """Delegate a held execution to an engine that will report its end itself.
 
-        The claim becomes the engine's, with a lease of its own; return whether the worker still held it.
+        The claim passes to the engine, with a new lease. Returns whether the worker still held the execution.
         """
 
     @abstractmethod
     def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
-        """Make the claim on an execution whose result is kept until its log is stored `holder`'s.
+        """Pass the claim on an execution whose result is kept until its log is stored to `holder`.
 
-        The present holder loses the claim, and its lease becomes this one; return whether the execution was
-        claimed, and its job's current one.
+        The present holder loses the claim, and the lease is replaced. Returns whether the execution was
+        claimed and is its job's current one.
         """
 
     @abstractmethod
     def awaiting_storage(self) -> int:
-        """Return how many executions have a result that is kept until their logs are stored."""
+        """Return how many executions have a result that is kept until its log is stored."""
 
     @abstractmethod
     def end(
         self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime, log_bytes: int = 0
     ) -> bool:
-        """Record that an execution has ended: with a result, or without one as cancelled or lost.
+        """Record that an execution has ended: with a result, or without one if it was cancelled or lost.
 
-        A result is kept once it is recorded; the time of the first end stays. Returns whether this was
-        recorded. The size of a log is kept with the result that names it.
+        A recorded result is never replaced, and the time of the first end is kept. Returns whether the result
+        was recorded. The size of a log is stored with the result that names it.
         """
 
     @abstractmethod
     def expire_lease(self, execution_id: ExecutionId, now: datetime) -> bool:
-        """End a claimed execution whose lease has run out; return whether it was so."""
+        """End a claimed execution whose lease has expired; return whether there was one."""
 
     @abstractmethod
     def orphaned(self, limit: int) -> Sequence[Execution]:
-        """Return claimed executions that have not ended and whose lease has, the oldest first."""
+        """Return claimed executions that have not ended and whose lease has expired, oldest first."""
 
     @abstractmethod
     def waiting(
         self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
     ) -> Mapping[ExecutionId, JobId]:
-        """Return executions that have been waiting longer than that, the oldest first, and their jobs.
+        """Return executions that have waited for longer than `longer_than_s`, oldest first, and their jobs.
 
-        With `languages`, none in other languages. None that its tenant holds back: one that is not active,
-        or has as many running as its quota allows.
+        With `languages`, only executions in these languages. Executions held back by their tenant are
+        omitted: the tenant is not active, or has used up its quota of running executions.
         """
 
     @abstractmethod
     def count_running(self, tenant: TenantName) -> int:
-        """Return how many executions of a tenant run: claimed or delegated, and not spooled."""
+        """Return how many executions of a tenant are running: claimed or delegated, but not spooled."""
 
     @abstractmethod
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:
-        """Return how many executions of a tenant wait; `at_most` where there are more."""
+        """Return how many executions of a tenant are waiting, up to `at_most`."""
 
     @abstractmethod
     def defer(
         self, claimed: Execution, worker: str, within_s: float | None, queue: str | None = None
     ) -> bool:
-        """Put an execution back in the queue that its engine could not start.
+        """Put an execution that its engine could not start back in the queue.
 
         Args:
             claimed: The execution as the worker claimed it.
             worker: The worker.
-            within_s: How long ago it may have been deferred first; None if another worker can start it, so
+            within_s: The maximum time since it was first deferred; None if another worker can start it, so
                 that it does not count as deferred.
-            queue: The queue that it waits in, in place of its language's.
+            queue: The queue to wait in, instead of its language's.
 
         Returns:
-            False if the worker does not hold this claim any more, or the execution was deferred too long ago.
+            False if the worker no longer holds this claim, or if the execution was first deferred too long
+            ago.
         """
 
     @abstractmethod
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:
-        """Record that these languages' engine cannot start waiting executions; return how many were new."""
+        """Mark waiting executions in these languages as deferred; return how many are newly marked."""
 
     @abstractmethod
     def deferred(
         self, languages: Collection[str], longer_than_s: float, limit: int
     ) -> Mapping[ExecutionId, JobId]:
-        """Return waiting executions in these languages that were deferred longer ago, and their jobs."""
+        """Return waiting executions in these languages deferred for longer than a time, and their jobs."""
 
     @abstractmethod
     def give_up(self, execution_id: ExecutionId, now: datetime) -> bool:
-        """End a waiting execution; return whether it was one."""
+        """End a waiting execution; return whether it was waiting."""

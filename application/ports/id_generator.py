@@ -9,4 +9,4 @@ class IdGenerator(ABC):
 
     @abstractmethod
     def new(self) -> UUID:
-        """Return a UUID that was never returned before, and sorts after the earlier ones (RFC 9562, 5.7)."""
+        """Return a new UUID that sorts after all earlier ones (RFC 9562, 5.7)."""

@@ -8,13 +8,13 @@ from domain.tenant import TenantName
 
 
 class IdempotencyKeys(ABC):
-    """The keys of each tenant's requests, with their answers."""
+    """The idempotency keys of each tenant's requests, with the stored answers."""
 
     @abstractmethod
     def add(self, tenant: TenantName, record: KeyRecord) -> bool:
-        """Store a record without an answer; return False if the tenant has one of the key already.
+        """Store a record without an answer; return False if the tenant already has one with the key.
 
-        A transaction that has stored the same key and has not ended is waited for.
+        Waits for a concurrent transaction that has stored the same key.
         """
 
     @abstractmethod
@@ -23,12 +23,12 @@ class IdempotencyKeys(ABC):
 
     @abstractmethod
     def set_answer(self, tenant: TenantName, record: KeyRecord, answer: StoredAnswer) -> bool:
-        """Store the answer to the request that made a record; return False if that is another or answered."""
+        """Store the answer to a record's request; return False if the record differs or is answered."""
 
     @abstractmethod
     def remove(self, tenant: TenantName, record: KeyRecord) -> bool:
-        """Remove a record; return False if it is not there as it was read."""
+        """Remove a record; return False if it has changed since it was read."""
 
     @abstractmethod
     def forget(self, before: datetime, limit: int) -> int:
-        """Remove the records of requests that came before a time, so many at most; return how many."""
+        """Remove up to `limit` records of requests from before a time; return how many."""

@@ -10,32 +10,32 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SignInAttempt:
-    """A sign-in that has begun at the provider, and its secret, which the visitor's browser keeps.
+    """A sign-in that has begun at the provider, with the secret that the visitor's browser keeps.
 
-    The texts for the provider are derived from the secret: nothing is stored meanwhile, and an answer of the
-    provider fits only the browser that asked for it.
+    The values sent to the provider are derived from the secret, so that nothing has to be stored meanwhile
+    and the provider's answer is valid only in the browser that began the sign-in.
     """
 
     secret: str
 
     @property
     def state(self) -> str:
-        """The text that the provider gives back with its answer (RFC 6749, 10.12)."""
+        """The value that the provider returns with its answer (RFC 6749, 10.12)."""
         return self._derive("state")
 
     @property
     def nonce(self) -> str:
-        """The text in the identity token (OpenID Connect Core 1.0, 15.5.2)."""
+        """The value in the identity token (OpenID Connect Core 1.0, 15.5.2)."""
         return self._derive("nonce")
 
     @property
     def verifier(self) -> str:
-        """The secret that the code is exchanged with (RFC 7636, 4.1)."""
+        """The secret with which the code is exchanged (RFC 7636, 4.1)."""
         return self._derive("verifier")
 
     @property
     def digest(self) -> str:
-        """The name of the attempt in the database, where it is good for one session."""
+        """The name of the attempt in the database, where it allows a single session."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
     def _derive(self, purpose: str) -> str:
@@ -44,7 +44,7 @@ class SignInAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderAnswer:
-    """The parameters that the provider sent the visitor back with; empty where one is missing."""
+    """The parameters with which the provider sent the visitor back; missing ones are empty."""
 
     state: str = ""
     code: str = ""
@@ -54,11 +54,11 @@ class ProviderAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """A visitor, as the provider vouches for it.
+    """A visitor, as asserted by the provider.
 
     Attributes:
-        subject: Its name at the provider, which is never given anew.
-        name: Its name for people.
+        subject: Its identifier at the provider, which is never reused.
+        name: Its display name.
         claims: The provider's claims about it.
     """
 
@@ -68,14 +68,14 @@ class Identity:
 
 
 class IdentityProvider(ABC):
-    """An identity provider by OpenID Connect: authorization code with PKCE."""
+    """An OpenID Connect identity provider: authorization code flow with PKCE."""
 
     @abstractmethod
     def sign_in_url(self, attempt: SignInAttempt) -> str:
-        """Return the address at which the visitor signs in.
+        """Return the URL at which the visitor signs in.
 
         Raises:
-            DependencyUnavailable: The provider is out of reach, or does not name its parts.
+            DependencyUnavailable: The provider is unavailable, or its configuration lacks its endpoints.
         """
 
     @abstractmethod
@@ -83,6 +83,6 @@ class IdentityProvider(ABC):
         """Exchange the code of an answer for the visitor's identity.
 
         Raises:
-            SignInRefused: The answer is not of this attempt or of this provider, or has no valid identity.
-            DependencyUnavailable: The provider is out of reach.
+            SignInRefused: The answer does not belong to this attempt or provider, or has no valid identity.
+            DependencyUnavailable: The provider is unavailable.
         """

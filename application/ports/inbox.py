@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 class Inbox(ABC):
-    """The messages of others that were acted on, so that one delivered twice is acted on once."""
+    """The messages from other services that were processed, so that a duplicate is processed once."""
 
     @abstractmethod
     def add(self, source: str, message_id: str, now: datetime) -> bool:
@@ -13,4 +13,4 @@ class Inbox(ABC):
 
     @abstractmethod
     def forget(self, before: datetime, limit: int) -> int:
-        """Remove the records of messages that came before a time, so many at most; return how many."""
+        """Remove up to `limit` records of messages from before a time; return how many."""

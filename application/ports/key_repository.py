@@ -11,7 +11,7 @@ from domain.tenant import Tenant, TenantName
 
 
 class KeyRepository(ABC):
-    """The keys, without their texts. A caller reaches its tenant's, or one project's, alone."""
+    """The keys, without their texts. A caller can access only its tenant's or its project's keys."""
 
     @abstractmethod
     def add(self, key: ApiKey) -> None:
@@ -19,13 +19,13 @@ class KeyRepository(ABC):
 
     @abstractmethod
     def get(self, caller: Caller, key_id: KeyId) -> ApiKey | None:
-        """Return a key, or None if the caller reaches none of that id."""
+        """Return a key, or None if the caller can access none with that id."""
 
     def get_or_raise(self, caller: Caller, key_id: KeyId) -> ApiKey:
         """Return a key, in any status.
 
         Raises:
-            NotFound: The caller reaches no such key.
+            NotFound: There is no such key, or the caller cannot access it.
         """
         key = self.get(caller, key_id)
         if key is None:
@@ -34,18 +34,18 @@ class KeyRepository(ABC):
 
     @abstractmethod
     def all(self, caller: Caller) -> Sequence[ApiKey]:
-        """Return the keys that the caller reaches, in any status, the oldest first."""
+        """Return the keys that the caller can access, in any status, oldest first."""
 
     @abstractmethod
     def administrators_of_any_tenant(self) -> Sequence[ApiKey]:
-        """Return the keys with the scope `admin`, in any status, the oldest first."""
+        """Return the keys with the scope `admin`, in any status, oldest first."""
 
     @abstractmethod
     def replace(self, before: ApiKey, after: ApiKey) -> None:
-        """Store a key's expiry and revocation, if the stored ones are still as they were read.
+        """Store a key's expiry and revocation, if the stored ones have not changed since they were read.
 
         Raises:
-            ConcurrencyConflict: They are no longer as in `before`.
+            ConcurrencyConflict: They differ from `before`.
         """
 
     @abstractmethod
@@ -58,8 +58,8 @@ class KeyRepository(ABC):
 
     @abstractmethod
     def find(self, digest: str) -> tuple[ApiKey, Tenant] | None:
-        """Return the key with the digest, in any status, and its tenant, or None."""
+        """Return the key with a digest, in any status, and its tenant; None if there is none."""
 
     @abstractmethod
     def touch(self, key_ids: Collection[KeyId], at: datetime) -> None:
-        """Record that keys were used at a time; a later use that is recorded stays."""
+        """Record that keys were used at a time; a later recorded use is kept."""

@@ -9,7 +9,7 @@ from application.metrics import Counter, Gauge, Histogram
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A figure of a metric that is read when it is asked for."""
+    """A value of a metric that is read on demand."""
 
     metric: Gauge | Counter
     value: float
@@ -18,16 +18,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Exposition:
-    """All metrics as a text."""
+    """All metrics in text format."""
 
     content: bytes
     media_type: str
 
 
 class Measurements(ABC):
-    """The metrics of this process. Safe to use from several threads, and cheap enough for each request.
+    """The metrics of this process. Safe to use from several threads, and cheap enough for every request.
 
-    A value that a label does not have counts as `other`.
+    An unknown label value counts as `other`.
     """
 
     @abstractmethod
@@ -36,12 +36,12 @@ class Measurements(ABC):
 
     @abstractmethod
     def observe(self, metric: Histogram, value: float, *labels: str) -> None:
-        """Add a value to a histogram, with the id of the current trace as its exemplar if there is one."""
+        """Add a value to a histogram, with the current trace id as its exemplar, if there is one."""
 
     @abstractmethod
     def watch(self, read: Callable[[], Iterable[Sample]]) -> None:
-        """Have figures read at each exposition, which leaves them out where they are out of reach."""
+        """Read values at each exposition; values that are unavailable are omitted."""
 
     @abstractmethod
     def expose(self, *, as_openmetrics: bool = False) -> Exposition:
-        """Return all metrics, in the Prometheus text format or in OpenMetrics."""
+        """Return all metrics, in the Prometheus text format or as OpenMetrics."""

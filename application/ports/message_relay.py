@@ -7,8 +7,8 @@ from application.messages import Message
 
 
 class MessageRelay(ABC):
-    """Publishes the messages of commits, each right after its commit."""
+    """Publishes the messages of each commit right after the commit."""
 
     @abstractmethod
     def offer(self, messages: Sequence[Message]) -> None:
-        """Accept messages that are in the outbox, or that may be lost. Neither blocks nor raises."""
+        """Accept messages that are in the outbox, or that may be lost. Never blocks or raises."""

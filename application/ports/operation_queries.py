@@ -1,4 +1,4 @@
-"""The port to the figures that operators watch: of the queue, the outbox, dead letters and deletions."""
+"""The port to figures for operators: of the queue, the outbox, dead letters and deletions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -6,53 +6,53 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-# Up to here counts are exact; of more, no more is known than that.
+# Counts are exact up to this number; beyond it, only that there are more is known.
 COUNTED_UP_TO = 10_000
 
 
 class TenantClass(StrEnum):
-    """The cause for which executions of a tenant wait."""
+    """Why executions of a tenant wait."""
 
     READY = "ready"  # for a worker
-    AT_QUOTA = "at_quota"  # as many run as its quota allows
+    AT_QUOTA = "at_quota"  # the tenant has used up its quota of running executions
     SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Things that wait: how many, and since when the oldest does."""
+    """The number of things that wait, and since when the oldest waits."""
 
     number: int
     oldest_since: datetime | None
 
     def age_s(self, now: datetime) -> float:
-        """Return for how many seconds the oldest has waited."""
+        """Return how many seconds the oldest has waited."""
         waited = now - (self.oldest_since or now)
         return max(waited / timedelta(seconds=1), 0.0)
 
 
 class OperationQueries(ABC):
-    """Figures for operators, read from indexes. No count goes further than COUNTED_UP_TO, and one more.
+    """Figures for operators, read from indexes. Every count stops at one more than COUNTED_UP_TO.
 
-    Every method raises DependencyUnavailable without the database.
+    Every method raises DependencyUnavailable if the database is unavailable.
     """
 
     @abstractmethod
     def queue(self) -> Mapping[TenantClass, Backlog]:
-        """Return the executions that wait, by the class of their tenants.
+        """Return the waiting executions, by the class of their tenants.
 
-        Where more than fifty tenants wait, the oldest is that of fifty of them, and tenants that are held
-        back beyond these count as ready.
+        If more than fifty tenants have waiting executions, the oldest is found among fifty of them, and
+        executions of the others count as ready.
         """
 
     @abstractmethod
     def outbox(self) -> Backlog:
-        """Return the messages that are not published, or not removed since."""
+        """Return the messages that are not yet published or not yet removed."""
 
     @abstractmethod
     def dead_deliveries(self) -> int:
-        """Return how many events were given up that webhooks were to get."""
+        """Return how many webhook deliveries were given up."""
 
     @abstractmethod
     def pending_deletions(self) -> int:
-        """Return how many objects are noted to be deleted."""
+        """Return how many objects are scheduled for deletion."""

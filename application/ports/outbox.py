@@ -8,25 +8,25 @@ from domain.values import MessageId
 
 
 class Outbox(ABC):
-    """Messages that are published if, and only if, the transaction that adds them commits.
+    """Messages that are published if and only if the transaction that adds them commits.
 
     A message that may be lost is published at most once, any other at least once.
     """
 
     @abstractmethod
     def add(self, messages: Sequence[Message]) -> None:
-        """Add messages; the unit of work hands them to the relay after its commit.
+        """Add messages, which the unit of work passes to the relay after its commit.
 
-        The ones that may be lost are not stored.
+        Messages that may be lost are not stored.
         """
 
     @abstractmethod
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
-        """Take messages that were added, and taken last, longer ago than that, the oldest first.
+        """Reserve and return messages added, and last reserved, longer ago than a time; oldest first.
 
-        No other process is given them for as long, nor waits for the transaction that takes them.
+        Other processes get none of them for the same time, and do not wait for the reserving transaction.
         """
 
     @abstractmethod
     def remove(self, message_ids: Collection[MessageId]) -> None:
-        """Forget messages that were published; it is no error if some are gone already."""
+        """Remove published messages; some may already be removed."""

@@ -18,10 +18,10 @@ class Stream(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutputChunk:
-    """Bytes that a program wrote, and where in its stream they begin.
+    """Bytes that a program wrote, and their offset in the stream.
 
     Attributes:
-        at: When the service received them, if that is known.
+        at: When the service received them, if known.
     """
 
     stream: Stream
@@ -32,11 +32,11 @@ class OutputChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSample:
-    """The usage of a program that runs, since its start; a figure that its engine does not know is None.
+    """The usage of a running program since its start; figures that its engine does not know are None.
 
     Attributes:
-        memory_mb: The memory of all its processes now.
-        processes: The number of its processes and threads now.
+        memory_mb: The current memory of all its processes.
+        processes: The current number of its processes and threads.
     """
 
     execution_time_ms: int
@@ -49,28 +49,28 @@ OutputListener = Callable[[OutputChunk | UsageSample], None]
 
 
 class OutputFeed(ABC):
-    """Output of running programs, as it is written. The kept part is bounded; the log has it all."""
+    """The output of running programs, as it is written. Only a bounded part is kept; the log has all."""
 
     @abstractmethod
     def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
-        """Add output of a program. Never blocks for a slow reader and never raises."""
+        """Add output of a program. Never blocks for a slow reader, and never raises."""
 
     @abstractmethod
     def measure(self, execution_id: ExecutionId, sample: UsageSample) -> None:
-        """Pass the usage of a program on; a later follower gets the last one. Never raises, as `append`."""
+        """Publish the usage of a program; a later follower gets the last sample. Never blocks or raises."""
 
     @abstractmethod
     def close(self, execution_id: ExecutionId) -> None:
-        """Forget an execution that has ended."""
+        """Discard the data of an execution that has ended."""
 
     @abstractmethod
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return the kept output of an execution, also after its process was killed. Never raises."""
+        """Return the retained output of an execution, even after its process was killed. Never raises."""
 
     @abstractmethod
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
-        """Call `listener` with the kept output and with the next, in order; return a function that ends that.
+        """Call `listener` with retained and new output, in order; return a function that unsubscribes it.
 
-        Between the output comes the usage of the program, while it runs. A listener is called on another
-        thread, so it returns at once and does not raise.
+        While the program runs, its usage is interspersed with the output. A listener is called on another
+        thread, so it must return at once and not raise.
         """

@@ -13,34 +13,34 @@ from domain.values import ProjectId, ProjectName
 class ProjectRepository(ABC):
     """The projects, as the transaction sees them.
 
-    A name belongs to one project of a tenant that is not deleted.
+    A name belongs to at most one project of a tenant that is not deleted.
     """
 
     @abstractmethod
     def get(self, caller: Caller, reference: ProjectId | ProjectName) -> Project | None:
-        """Return the project of that id, in any status, or of that name, if it is not deleted.
+        """Return the project with an id, in any status, or with a name, if it is not deleted.
 
-        Return None if the caller does not reach it.
+        Returns None if the caller cannot access it.
         """
 
     @abstractmethod
     def get_or_add(
         self, caller: Caller, name: ProjectName, description: str | None, now: datetime
     ) -> Project:
-        """Return the tenant's project of that name, made now if there was none.
+        """Return the tenant's project with a name, creating it if there is none.
 
-        Two callers at once get the same project.
+        Concurrent callers get the same project.
 
         Raises:
-            NotFound: The caller reaches one project only, and that is another.
+            NotFound: The caller is restricted to another project.
         """
 
     @abstractmethod
     def replace(self, before: Project, after: Project) -> None:
-        """Store a changed project, if the stored one is still as it was read.
+        """Store a changed project, if the stored project has not changed since it was read.
 
         Raises:
-            ConcurrencyConflict: Its status is no longer that of `before`.
+            ConcurrencyConflict: Its status differs from `before`.
         """
 
     @abstractmethod
@@ -49,19 +49,19 @@ class ProjectRepository(ABC):
 
     @abstractmethod
     def note_activity(self, project_id: ProjectId, now: datetime) -> None:
-        """Store that work is given to a project, unless a later time is stored."""
+        """Record the time of the project's last activity, unless a later time is recorded."""
 
     @abstractmethod
     def page(self, caller: Caller, wanted: ProjectFilter) -> FoundProjects:
-        """Return projects that the caller reaches and that are not deleted, in the order of the filter.
+        """Return projects that the caller can access and that are not deleted, in the order of the filter.
 
-        A page ends early where more would have to be read, with the cursor for the next one.
+        A page that would require reading too much ends early, with the cursor for the next page.
         """
 
     @abstractmethod
     def count(self, caller: Caller, up_to: int) -> Count:
-        """Count the projects that the caller reaches and that are not deleted, up to a bound."""
+        """Count the projects that the caller can access and that are not deleted, up to a bound."""
 
     @abstractmethod
     def all(self, caller: Caller) -> Sequence[Project]:
-        """Return the projects that the caller reaches and that are not deleted, by their ids."""
+        """Return the projects that the caller can access and that are not deleted, sorted by id."""

@@ -1,4 +1,4 @@
-"""The port to the removal of jobs: purges, and the objects that removed jobs leave."""
+"""The port to the removal of jobs: purges, and the objects of removed jobs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -12,12 +12,12 @@ from domain.project import Project
 from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
 
-# The results of so many cases take about as long to be removed as a job.
+# Removing the results of this many cases takes about as long as removing a job.
 CASES_OF_A_JOB = 20
 
 
 class StoreName(StrEnum):
-    """The object stores that a job has objects in."""
+    """The object stores that hold objects of jobs."""
 
     CODE = "code"
     LOG = "log"
@@ -25,14 +25,14 @@ class StoreName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purge:
-    """The removal of everything in a project, or in a whole tenant, that is under way.
+    """The ongoing removal of all data of a project or a tenant.
 
     Attributes:
-        project_id: None for all that is the tenant's.
+        project_id: The project; None for the whole tenant.
         project: The project's name, for records; empty for a tenant.
-        requested_by: The principal that asked for it.
-        removed_jobs: The number of jobs that are removed so far.
-        freed_bytes: The stored bytes of their tenant that went with them.
+        requested_by: The principal that requested it.
+        removed_jobs: The number of jobs removed so far.
+        freed_bytes: The stored bytes freed so far.
     """
 
     id: UUID
@@ -62,10 +62,10 @@ def purge_of_project(purge_id: UUID, project: Project, requested_by: str, now: d
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The jobs of a batch whose rows are removed, their executions, and the stored bytes of all of them.
+    """The jobs of a batch whose rows are removed, their executions, and the freed bytes.
 
     Attributes:
-        cases: The number of their results of cases that are removed, as far as these have a limit.
+        cases: The number of removed case results, if that number was limited.
     """
 
     jobs: Sequence[JobId]
@@ -75,17 +75,17 @@ class Removed:
 
     @property
     def is_slice(self) -> bool:
-        """Whether results of cases were removed in place of jobs, which are to follow."""
+        """Whether only results of cases were removed, and the jobs are still to be removed."""
         return bool(self.cases) and not self.jobs
 
 
 @dataclass(frozen=True, slots=True)
 class UnusedBlobs:
-    """The outcome of a removal of blobs that nothing referred to.
+    """The outcome of a removal of blobs without references.
 
     Attributes:
-        is_all: Whether no more were due.
-        freed_bytes: The stored bytes of the ones that are removed, by their tenants.
+        is_all: Whether no more blobs were due.
+        freed_bytes: The freed bytes by tenant.
     """
 
     is_all: bool
@@ -97,8 +97,9 @@ class PendingDeletion:
     """An object of a removed job that is still in its store.
 
     Attributes:
-        digest: Identity of store and key.
-        is_shared: Whether an execution of a job that is not removed names it: then it stays in its store.
+        digest: A digest that identifies store and key.
+        is_shared: Whether an execution of an existing job names the object, so that it must stay in its
+            store.
     """
 
     digest: str
@@ -108,37 +109,39 @@ class PendingDeletion:
 
 
 class PurgeRepository(ABC):
-    """Purges, and the keys of the objects to be deleted.
+    """Purges, and the keys of objects to be deleted.
 
-    The rows of a job go in one transaction, in which the keys of its objects are noted: so a job is there
-    with all that it has, or is gone, and after a crash the notes show the objects that are left.
+    All rows of a job are removed in one transaction, which also records the keys of its objects. A job
+    therefore exists completely or not at all, and after a crash the recorded keys identify the remaining
+    objects.
     """
 
     @abstractmethod
     def add(self, purge: Purge) -> None:
-        """Note that a project or a tenant is to be emptied; one that is noted already stays as it is."""
+        """Record that a project or a tenant has to be purged; do nothing if that is already recorded."""
 
     @abstractmethod
     def take(self, worker: str, idle_s: float) -> Purge | None:
-        """Return the oldest purge that has jobs left, for one process only.
+        """Reserve the oldest purge that has jobs left for this worker, and return it.
 
-        It is this worker's own, or one that none has worked on for so long.
+        It is this worker's own purge, or one without progress for `idle_s`.
         """
 
     @abstractmethod
     def running_jobs(self, purge: Purge, limit: int) -> Sequence[JobId]:
-        """Return RUNNING jobs that a purge is to remove."""
+        """Return RUNNING jobs that a purge has to remove."""
 
     @abstractmethod
     def remove_jobs(self, purge: Purge, limit: int, case_limit: int | None = None) -> Removed:
         """Remove the rows of the next jobs of a purge that are not RUNNING.
 
-        With none left, the purge has been emptied, and `take` returns it no more.
+        If none is left, the purge is marked as empty, and `take` no longer returns it.
 
         Args:
             purge: The purge.
-            limit: Of so many jobs at most.
-            case_limit: If these jobs have as many results of cases, so many of these are removed, and no job.
+            limit: The maximum number of jobs.
+            case_limit: If the jobs have at least this many case results, this many results are removed and no
+                job.
         """
 
     @abstractmethod
@@ -147,31 +150,31 @@ class PurgeRepository(ABC):
 
     @abstractmethod
     def finish_next(self, requested_before: datetime) -> Purge | None:
-        """Remove a purge that has neither jobs nor objects left, with its projects; return it.
+        """Remove a purge without remaining jobs and objects, together with its projects; return it.
 
-        A tenant's is one that was requested before that time: for some seconds, processes take its callers
-        for ones of an active tenant.
+        A tenant's purge is finished only if it was requested before the given time, because processes still
+        accept the tenant's callers for some seconds.
         """
 
     @abstractmethod
     def has_work(self) -> bool:
-        """Return whether there is a purge, or an object to be deleted. Cheap: asked every other second."""
+        """Return whether there is a purge or an object to delete. Cheap: called every other second."""
 
     @abstractmethod
     def take_deletions(self, idle_s: float, limit: int) -> Sequence[PendingDeletion]:
-        """Return the oldest deletions that no process took within the last `idle_s`, and take them."""
+        """Reserve and return the oldest deletions that no process reserved within the last `idle_s`."""
 
     @abstractmethod
     def forget_deletions(self, digests: Collection[str]) -> None:
-        """Remove the notes of objects that are deleted."""
+        """Remove the records of objects that are deleted."""
 
     @abstractmethod
     def remove_unused_blobs(self, idle_s: float, limit: int) -> UnusedBlobs:
-        """Remove the records of so many blobs that nothing has referred to for so long.
+        """Remove the records of up to `limit` blobs that have had no reference for `idle_s`.
 
-        Their objects are noted to be deleted.
+        Their objects are recorded for deletion.
         """
 
     @abstractmethod
     def delete_object(self, store: StoreName, key: ObjectKey) -> None:
-        """Note the key of an object to be deleted that belongs to no job."""
+        """Record the key of an object that belongs to no job for deletion."""

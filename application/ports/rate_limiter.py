@@ -1,20 +1,20 @@
-"""The port to limits on requests a second."""
+"""The port to limits on requests per second."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# More than one service answers: a higher rate is no bound, and this one fits the arithmetic of every adapter.
+# More than one service can answer, and within the integer range of every adapter.
 MAX_PER_S = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A token bucket: it holds the requests of one second, and fills up in one.
+    """A token bucket, which holds the requests of one second and refills in one second.
 
     Attributes:
-        subject: The name of the bucket: whose requests it counts.
-        per_s: Requests a second, from 1 to MAX_PER_S.
+        subject: The name of the bucket: the caller whose requests it counts.
+        per_s: Requests per second, from 1 to MAX_PER_S.
     """
 
     subject: str
@@ -23,11 +23,11 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class RateDecision:
-    """The answer to a request for tokens.
+    """The response to a request for tokens.
 
     Attributes:
-        is_allowed: Whether every bucket had one. If not, none was taken.
-        left: The tokens that are in each bucket now.
+        is_allowed: Whether every bucket had a token. If not, none was taken.
+        left: The tokens now left in each bucket.
     """
 
     is_allowed: bool
@@ -35,12 +35,12 @@ class RateDecision:
 
 
 class RateLimiter(ABC):
-    """Token buckets, shared by all processes of the service or of this process alone."""
+    """Token buckets, shared by all processes of the service or local to this process."""
 
     @abstractmethod
     def try_take(self, limits: Sequence[RateLimit]) -> RateDecision | None:
-        """Do as `take` does, but only if that takes no wait for another process; return None otherwise."""
+        """Take tokens as `take` does if that needs no wait for another process; otherwise return None."""
 
     @abstractmethod
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:
-        """Take a token from each bucket, or from none of them if one is empty."""
+        """Take a token from each bucket, or from none if any bucket is empty."""

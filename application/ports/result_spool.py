@@ -13,13 +13,13 @@ from domain.values import ExecutionId, JobId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptResult:
-    """The result of an execution that is not recorded yet, as the log store or the database is away.
+    """The result of an execution that is not recorded yet, because the log store or database is unavailable.
 
     Attributes:
-        result: It has the key that the log will have.
-        ended_at: When the program's end was known here.
+        result: The result, with the key that the log will have.
+        ended_at: When this process learned of the program's end.
         log_bytes: The size of its log.
-        has_log: Whether its log is kept with it, to be stored before the result is recorded.
+        has_log: Whether its log is kept with it and must be stored before the result is recorded.
     """
 
     execution_id: ExecutionId
@@ -31,23 +31,23 @@ class KeptResult:
 
 
 class ResultSpool(ABC):
-    """Results and logs that wait for the log store or the database, on this machine's disk.
+    """Results and logs that wait on this machine's disk for the log store or the database.
 
-    They survive the process. Each has a name here. Every method raises StorageUnavailable when the disk is
-    full, or refuses.
+    They survive the process. Each has a name. Every method raises StorageUnavailable if the disk is full or
+    refuses the operation.
     """
 
     @abstractmethod
     def is_full(self) -> bool:
-        """Whether no more can be kept, so that no more should be begun. Cheap: asked before each claim."""
+        """Whether there is no more room, so that nothing should be claimed. Cheap: called for each claim."""
 
     @abstractmethod
     def keep(self, kept: KeptResult, log: IO[bytes]) -> None:
-        """Keep a result and its log, from where the stream stands to its end. Both survive a power cut."""
+        """Keep a result and its log, read from the stream's position to its end; both survive a power cut."""
 
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """Return the names of the results kept, the oldest first."""
+        """Return the names of the kept results, oldest first."""
 
     @abstractmethod
     def executions(self) -> Collection[ExecutionId]:
@@ -55,8 +55,8 @@ class ResultSpool(ABC):
 
     @abstractmethod
     def opened(self, name: str) -> AbstractContextManager[tuple[KeptResult, IO[bytes]] | None]:
-        """Give a result and its log, locked for this caller; None if another has them, or they are gone."""
+        """Return a result and its log, locked for this caller; None if another has it, or if it is gone."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Forget a result and its log."""
+        """Remove a result and its log."""

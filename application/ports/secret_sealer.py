@@ -1,4 +1,4 @@
-"""The port to sealing, which keeps secret variables from all but the programs that they are for."""
+"""The port to sealing, which hides secret variables from everyone except the programs that use them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from domain.submission import SealedSecrets
 
 
 class SecretSealer(ABC):
-    """Seals secrets of jobs and of webhooks. Sealed for one owner, by its id, they open for no other."""
+    """Seals secrets of jobs and of webhooks. They can only be opened for the owner they were sealed for."""
 
     @abstractmethod
     def seal(self, owner: UUID, variables: Mapping[str, str]) -> SealedSecrets:
@@ -20,10 +20,10 @@ class SecretSealer(ABC):
 
     @abstractmethod
     def pass_on(self, secrets: SealedSecrets, owner: UUID, successor: UUID) -> SealedSecrets:
-        """Seal the variables of an owner for another one, without opening them.
+        """Reseal the variables of an owner for another one, without opening them.
 
         Raises:
-            SecretsUnavailable: The key that they are sealed with is not configured, or they are not sealed
+            SecretsUnavailable: The key that they were sealed with is not configured, or they were not sealed
                 for the owner.
         """
 
@@ -32,6 +32,6 @@ class SecretSealer(ABC):
         """Return the variables of an owner.
 
         Raises:
-            SecretsUnavailable: The key that they are sealed with is not configured, or they are not sealed
+            SecretsUnavailable: The key that they were sealed with is not configured, or they were not sealed
                 for the owner.
         """

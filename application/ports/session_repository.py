@@ -15,7 +15,7 @@ class Member:
     """A principal that has signed in.
 
     Attributes:
-        sessions: How many sessions of it are stored.
+        sessions: How many of its sessions are stored.
         first_seen_at: When the first of them was opened.
     """
 
@@ -29,40 +29,41 @@ class Member:
 class SessionRepository(ABC):
     """The sessions, as the transaction sees them.
 
-    A caller reaches the sessions of the principals of its tenant; one of a project, those of that project.
+    A caller can access the sessions of its tenant's principals; if it is restricted to a project, only
+    sessions of that project.
     """
 
     @abstractmethod
     def add(self, session: Session) -> bool:
-        """Store a session; return False, and store nothing, if its sign-in has made one before."""
+        """Store a session; if its sign-in has already opened one, store nothing and return False."""
 
     @abstractmethod
     def find(self, digest: str) -> Session | None:
-        """Return the session with the secret of that digest, in any status."""
+        """Return the session whose token has a digest, in any status."""
 
     @abstractmethod
     def get(self, caller: Caller, session_id: SessionId) -> Session | None:
-        """Return a session that the caller reaches, in any status."""
+        """Return a session that the caller can access, in any status."""
 
     @abstractmethod
     def latest(self, caller: Caller, limit: int) -> Sequence[Session]:
-        """Return the sessions that the caller reaches in any status, the one that was seen last first."""
+        """Return the sessions that the caller can access, in any status, most recently seen first."""
 
     @abstractmethod
     def members(self, caller: Caller, limit: int) -> Sequence[Member]:
-        """Return the principals of the sessions that the caller reaches, the one seen last first."""
+        """Return the principals of the sessions that the caller can access, most recently seen first."""
 
     @abstractmethod
     def touch(self, session_id: SessionId, seen_at: datetime) -> None:
-        """Store when the visitor of a session did something last."""
+        """Record the time of a visitor's last activity."""
 
     @abstractmethod
     def switch(self, session_id: SessionId, tenant: TenantName) -> None:
-        """Store the tenant whose things a session shows."""
+        """Store the tenant that a session shows."""
 
     @abstractmethod
     def end(self, session_id: SessionId, now: datetime) -> None:
-        """End a session; one that has ended stays as it is."""
+        """End a session, if it has not ended."""
 
     @abstractmethod
     def end_all(self, home: TenantName, principal: str, now: datetime) -> int:

@@ -8,17 +8,17 @@ from domain.tenant import Tenant, TenantName
 
 
 class TenantRepository(ABC):
-    """The tenants, deleted ones among them: a name is never given anew."""
+    """The tenants, including deleted ones, because names are never reused."""
 
     @abstractmethod
     def get(self, name: TenantName) -> Tenant | None:
-        """Return the tenant of that name, in any status, or None."""
+        """Return the tenant with a name, in any status, or None."""
 
     def get_or_raise(self, name: TenantName) -> Tenant:
-        """Return the tenant of that name, in any status.
+        """Return the tenant with a name, in any status.
 
         Raises:
-            NotFound: There is none.
+            NotFound: There is no such tenant.
         """
         tenant = self.get(name)
         if tenant is None:
@@ -27,13 +27,13 @@ class TenantRepository(ABC):
 
     @abstractmethod
     def lock(self, name: TenantName) -> Tenant | None:
-        """Return the tenant of that name, which no other transaction changes or locks until this one ends."""
+        """Return the tenant with a name, locked against other transactions until this one ends."""
 
     def lock_or_raise(self, name: TenantName) -> Tenant:
-        """Return the tenant of that name, in any status, locked.
+        """Return the tenant with a name, in any status, locked.
 
         Raises:
-            NotFound: There is none.
+            NotFound: There is no such tenant.
         """
         tenant = self.lock(name)
         if tenant is None:
@@ -45,17 +45,17 @@ class TenantRepository(ABC):
         """Store a new tenant.
 
         Raises:
-            Conflict: The name is, or was, another tenant's.
+            Conflict: The name is or was that of another tenant.
         """
 
     @abstractmethod
     def replace(self, before: Tenant, after: Tenant) -> None:
-        """Store the changes of a tenant, if the stored one has the status that was read.
+        """Store a changed tenant, if the stored tenant has not changed since it was read.
 
         Raises:
-            ConcurrencyConflict: Its status is no longer that of `before`.
+            ConcurrencyConflict: Its status differs from `before`.
         """
 
     @abstractmethod
     def all(self) -> Sequence[Tenant]:
-        """Return the tenants in any status, by their names."""
+        """Return the tenants in any status, sorted by name."""

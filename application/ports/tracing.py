@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from domain.trace_context import TraceContext
 
-# By the names of OpenTelemetry's semantic conventions, or below `service_server.`; never a program, what it
-# reads or writes, or a key.
+# Named as in OpenTelemetry's semantic conventions, or with the prefix `service_server.`; never a program, its
+# input or output, or a key.
 Attributes: TypeAlias = Mapping[str, str | int | float | bool]
 NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
@@ -31,7 +31,7 @@ class Span(ABC):
 
     @abstractmethod
     def rename(self, name: str) -> None:
-        """Give it a name that was not known at its begin."""
+        """Set a name that was not known at the start."""
 
     @abstractmethod
     def set(self, attributes: Attributes) -> None:
@@ -39,14 +39,15 @@ class Span(ABC):
 
     @abstractmethod
     def fail(self, error_type: str) -> None:
-        """Mark it as failed."""
+        """Mark the span as failed."""
 
 
 class Tracing(ABC):
     """The spans of this process. Safe to use from several threads; nothing waits for their export.
 
-    The current place in a trace is `log_context.trace_context`: a span begins below it, and is it until its
-    end. Where there is none, a server's or a consumer's span begins a trace, and the others are left out.
+    The current position in a trace is `log_context.trace_context`. A span is a child of it, and replaces it
+    until the span ends. Without a current trace, SERVER and CONSUMER spans start one, and other spans are
+    omitted.
     """
 
     @abstractmethod
@@ -59,33 +60,33 @@ class Tracing(ABC):
         links: Sequence[TraceContext] = (),
         begin: datetime | None = None,
     ) -> AbstractContextManager[Span]:
-        """Return a span, as a context that it lasts for. An error that leaves it marks it as failed.
+        """Return a span as a context manager. An error raised in the context marks the span as failed.
 
         Args:
-            name: Its name, of a small set.
+            name: Its name, from a small set.
             attributes: Its attributes.
             kind: Its relation to the other parts of the trace.
-            links: Spans of other traces that it follows from.
-            begin: When the work began, if that was earlier.
+            links: Spans of other traces that caused it.
+            begin: When the work began, if before now.
         """
 
     @abstractmethod
     def record(
         self, name: str, begin: datetime, end: datetime, attributes: Attributes = NO_ATTRIBUTES
     ) -> None:
-        """Add a span that has ended."""
+        """Add a span that has already ended."""
 
     @abstractmethod
     def link(self, other: TraceContext) -> None:
-        """Have the current span follow from a span of another trace."""
+        """Link the current span to a span of another trace."""
 
     @abstractmethod
     def instrument(self, client: object) -> None:
-        """Have the calls of a library's client be spans."""
+        """Record the calls of a library's client as spans."""
 
     @abstractmethod
     def close(self) -> None:
-        """Export the spans that have ended, for some seconds at most, and end."""
+        """Export the spans that have ended, for at most some seconds, and shut down."""
 
 
 class _NoSpan(Span):
@@ -103,7 +104,7 @@ NO_SPAN: AbstractContextManager[Span] = nullcontext(_NoSpan())
 
 
 class NoTracing(Tracing):
-    """No spans; a caller's place in a trace stays the current one, and is passed on."""
+    """Records no spans; the caller's trace context stays current and is passed on."""
 
     def span(
         self,
@@ -114,7 +115,7 @@ class NoTracing(Tracing):
         links: Sequence[TraceContext] = (),  # noqa: ARG002
         begin: datetime | None = None,  # noqa: ARG002
     ) -> AbstractContextManager[Span]:
-        """Return a context in which nothing is different."""
+        """Return a context that does nothing."""
         return NO_SPAN
 
     def record(

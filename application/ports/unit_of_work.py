@@ -66,11 +66,11 @@ class Transaction(Protocol):
 
     @property
     def purges(self) -> PurgeRepository:
-        """The removal of jobs, and the objects that are to be deleted."""
+        """Purges, and the objects to be deleted."""
 
     @property
     def retention(self) -> RetentionRepository:
-        """The policies of retention, and removals by age."""
+        """The retention policies, and removals by age."""
 
     @property
     def blobs(self) -> BlobRepository:
@@ -78,19 +78,19 @@ class Transaction(Protocol):
 
     @property
     def outbox(self) -> Outbox:
-        """The messages that follow from the commit."""
+        """The messages to publish after the commit."""
 
     @property
     def inbox(self) -> Inbox:
-        """The messages of others."""
+        """The processed messages of other services."""
 
     @property
     def audit(self) -> AuditLog:
-        """The record of acts."""
+        """The record of actions."""
 
     @property
     def heartbeats(self) -> Heartbeats:
-        """The processes that can write."""
+        """The heartbeats of processes."""
 
     @property
     def cluster_history(self) -> ClusterHistory:
@@ -106,7 +106,7 @@ class Transaction(Protocol):
 
     @property
     def webhooks(self) -> WebhookRepository:
-        """The subscriptions to events."""
+        """The webhooks."""
 
     @property
     def deliveries(self) -> DeliveryRepository:
@@ -114,39 +114,39 @@ class Transaction(Protocol):
 
 
 class UnitOfWork(ABC):
-    """Transactions, all or nothing: the one place that commits."""
+    """Atomic transactions; the only place that commits."""
 
     @abstractmethod
     def run(self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy | None = None) -> T:
         """Run work in a transaction, commit it once, and offer its messages to the relay.
 
-        The work is run again from its start when the database chose it as a deadlock's victim, another's
-        write made it void, or the connection broke before the commit. So it does nothing but read and write
-        through the transaction: no network, no clock, no new job or execution ids. When the answer to a
-        commit is lost, its outcome is looked up first: work that was committed is never run again.
+        The work is run again from its start if the database chose it as a deadlock victim, if a concurrent
+        write conflicts with it, or if the connection broke before the commit. Therefore it must only read and
+        write through the transaction: no network, no clock, no new job or execution ids. If the answer to a
+        commit is lost, its outcome is looked up first, so that committed work is never run again.
 
         Args:
             work: Reads and writes, and returns a result.
-            outcome_retry: When to look the outcome of a commit up again while the database is away; by
-                default once, at once.
+            outcome_retry: When to look up the outcome of a commit again while the database is unavailable; by
+                default only once, immediately.
 
         Raises:
-            DependencyUnavailable: The database is out of reach, full, or the conflict does not end; nothing
+            DependencyUnavailable: The database is unavailable or full, or the conflicts do not end; nothing
                 was done.
-            CommitOutcomeUnknown: The database went away during the commit and did not come back.
+            CommitOutcomeUnknown: The database failed during the commit and did not come back.
         """
 
     @abstractmethod
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run work that only reads, in a transaction that waits for no writer.
+        """Run work that only reads, in a transaction that does not wait for writers.
 
         Raises:
-            DependencyUnavailable: The database is out of reach.
+            DependencyUnavailable: The database is unavailable.
         """
 
     @abstractmethod
     def check(self) -> None:
-        """Find out cheaply whether the database answers.
+        """Check cheaply whether the database responds.
 
         Raises:
             DependencyUnavailable: It does not.

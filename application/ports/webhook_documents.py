@@ -8,7 +8,7 @@ from domain.webhook import Delivery
 
 
 class WebhookDocuments(ABC):
-    """Writes the body of an event in the form of the API's answers: `type`, `timestamp` and `data`."""
+    """Builds the body of an event in the format of API responses: `type`, `timestamp` and `data`."""
 
     @abstractmethod
     def of_job(self, delivery: Delivery, job: JobView) -> bytes:
@@ -16,8 +16,8 @@ class WebhookDocuments(ABC):
 
     @abstractmethod
     def of_batch(self, delivery: Delivery, batch: BatchView) -> bytes:
-        """Return the body of the end of a batch."""
+        """Return the body of the event that a batch has ended."""
 
     @abstractmethod
     def of_plain(self, delivery: Delivery, data: Mapping[str, object]) -> bytes:
-        """Return the body of an event with data as they are."""
+        """Return the body of an event with the given data."""
