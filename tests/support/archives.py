@@ -1,4 +1,4 @@
-"""Archives of the files that a test names."""
+"""Archives of files that tests provide."""
 
 import io
 import tarfile
@@ -15,7 +15,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 def tarred(files: dict[str, bytes]) -> bytes:
-    """Return a tar archive with gzip."""
+    """Return a gzip-compressed tar archive."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
         for path, text in files.items():

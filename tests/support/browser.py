@@ -1,4 +1,4 @@
-"""A browser that drives the pages, as a visitor would."""
+"""A browser that drives the pages as a visitor would."""
 
 import os
 import shutil
@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 _MISSING = "Chromium is not installed: apt-get install chromium-headless-shell"
-# The first has no window to draw for, and takes half of the processor time.
+# The first one renders no window, and needs half of the processor time.
 _PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-# As root there is no sandbox of Chromium's own; the rest keeps it from calling home.
+# Chromium's own sandbox does not work as root. The other flags prevent network requests of its own.
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -25,13 +25,13 @@ _FLAGS = (
 
 
 def find_chromium() -> str | None:
-    """Return where Chromium is, if it is installed."""
+    """Return the path of Chromium, if it is installed."""
     return next(filter(None, map(shutil.which, _PROGRAMS)), None)
 
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
-    """Run a browser without a window; without Chromium, skip, and under CI fail."""
+    """Run a headless browser. Without Chromium, skip the test, or fail it in CI."""
     program = find_chromium()
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)

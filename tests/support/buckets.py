@@ -1,4 +1,4 @@
-"""Buckets of the S3 servers that tests start, each made for one test."""
+"""Buckets on the S3 servers of tests; each test gets a new one."""
 
 from types import ModuleType
 from uuid import uuid4
@@ -11,7 +11,7 @@ REGION = "us-east-1"
 
 
 def client_of(address: str, server: ModuleType):
-    """Return boto3's client of a server, for what the service itself never asks."""
+    """Return a boto3 client for a server, for requests that the service never makes."""
     return boto3.client(
         "s3",
         REGION,
@@ -22,7 +22,7 @@ def client_of(address: str, server: ModuleType):
 
 
 def new_bucket(address: str, server: ModuleType, secret: str | None = None) -> Bucket:
-    """Make a bucket; return it as the service opens it, perhaps with another secret than the server's."""
+    """Create a bucket; return it as the service opens it, optionally with a wrong secret."""
     name = f"bucket-{uuid4()}"
     client_of(address, server).create_bucket(Bucket=name)
     secret = secret or server.SECRET_ACCESS_KEY

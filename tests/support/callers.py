@@ -1,4 +1,4 @@
-"""Callers as tests want them."""
+"""Callers for tests."""
 
 from datetime import UTC, datetime
 
@@ -25,11 +25,11 @@ def a_caller(
     scopes: frozenset[Scope] = frozenset(Scope),
     project: ProjectId | None = None,
 ) -> Caller:
-    """Return a caller with every scope, unless some are given."""
+    """Return a caller, by default with all scopes."""
     return Caller(
         tenant=a_tenant(tenant, status, quota), principal=f"key:{tenant}", scopes=scopes, project=project
     )
 
 
-# The caller while callers are not asked for keys.
+# The caller of services that need no keys.
 ANONYMOUS = anonymous(a_tenant(DEFAULT_TENANT.value))

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def self_signed(path: Path) -> Path:
-    """Write a key and a certificate for 127.0.0.1 that it signed itself, in one file; return where."""
+    """Write a key and a self-signed certificate for 127.0.0.1 to one file; return its path."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a server of the tests")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The service in the shape that it has in production, on this machine: real servers, many processes."""
+"""The service as in production, on this host: real servers and many processes."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ _MISSING = "MariaDB is not installed: apt-get install mariadb-server-core"
 
 @dataclass(frozen=True)
 class Servers:
-    """The service's dependencies: processes to kill and freeze, a store and runners that fail on demand."""
+    """The dependencies: server processes to kill and freeze, and a store and runners that fail on demand."""
 
     database: DatabaseServer
     redis: RedisServer
@@ -52,12 +52,12 @@ def running_servers(directory: Path) -> Iterator[Servers]:
 
 
 class Cluster:
-    """Processes of the service on one set of servers. As a context, it stops all that it has started.
+    """Processes of the service on one set of servers. As a context, it stops everything that it started.
 
     Args:
-        directory: Holds the processes' logs. Its name is that of the schema.
-        redis_database: The number of Redis's own database; each cluster needs another.
-        settings: Environment variables beside the servers' addresses.
+        directory: Holds the processes' logs. Its name is also the schema's name.
+        redis_database: The number of the Redis database; each cluster needs a different one.
+        settings: Environment variables besides the servers' addresses.
     """
 
     def __init__(self, directory: Path, servers: Servers, redis_database: int = 0, **settings: str) -> None:
@@ -87,11 +87,11 @@ class Cluster:
             process.stop()
 
     def start(self, *, apis: int, workers: int) -> None:
-        """Start so many more of each, all at once."""
+        """Start more APIs and workers, all at once."""
         _start_all([self._new_api() for _ in range(apis)] + [self._new_worker() for _ in range(workers)])
 
     def heal(self) -> None:
-        """Start every process that does not run."""
+        """Start all servers and processes that are not running."""
         self.servers.database.revive()
         self.servers.redis.revive()
         for process in self._processes:
@@ -99,23 +99,23 @@ class Cluster:
         _start_all([process for process in (*self.apis, *self.workers) if not process.is_alive])
 
     def wait_until_ready(self) -> None:
-        """Wait until every API reaches all that it depends on."""
+        """Wait until every API reaches all of its dependencies."""
         for url in self.urls:
             assert eventually(lambda url=url: is_ready(url)), f"{url} is not ready"
 
     def run(self, *arguments: str) -> str:
-        """Run a command of the service to its end; return its output."""
+        """Run a command of the service, and return its output."""
         process = self.command(*arguments)
         process.launch()
         assert process.wait() == 0, process.output
         return process.output
 
     def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-        """Ask the database itself."""
+        """Query the database directly."""
         return rows(self.database, statement, **parameters)
 
     def command(self, *arguments: str, is_ready: str = "") -> ServiceProcess:
-        """Return a command of the service, to be started; it is ready when it has written a text."""
+        """Return a command of the service, not started yet. It is ready once it has written a text."""
         log = self._directory / f"{len(self._processes)}-{arguments[0]}.log"
         process = ServiceProcess(arguments, self.environment, log, says(is_ready))
         self._processes.append(process)
@@ -158,7 +158,7 @@ class Cluster:
 
 
 def rows(database: sa.Engine, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-    """Return a database's answer to a statement."""
+    """Return the rows of a query."""
     with database.connect() as connection:
         return [tuple(row) for row in connection.execute(sa.text(statement), parameters)]
 

@@ -1,4 +1,4 @@
-"""A private MySQL or MariaDB server in a directory of its own, on a free port."""
+"""A private MySQL or MariaDB server in its own directory, on a free port."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ USER = "tester"
 PASSWORD = "tester"
 _START_TIMEOUT_S = 120
 _STOP_TIMEOUT_S = 20
-# Commits survive the server's own death, which tests bring about, and not the machine's.
+# Commits survive a crash of the server, which tests cause, but not a crash of the host.
 _OPTIONS = (
     "--bind-address=127.0.0.1",
     "--innodb-flush-log-at-trx-commit=2",
@@ -28,18 +28,18 @@ _OPTIONS = (
 
 
 class DatabaseServer:
-    """Runs a server program on a data directory that is made already.
+    """Runs a server program on an existing data directory.
 
     Args:
         command: The server's program and its own options.
         directory: Holds `data` and the server's other files.
-        options: Options beside the usual, and in place of them.
+        options: Options that add to the usual ones or override them.
     """
 
     def __init__(self, command: Sequence[str], directory: Path, options: Sequence[str] = ()) -> None:
         self.port = free_port()
         self._directory = directory
-        # Where there is no need of it, as the context for TLS takes a connection 20 ms, most of its cost.
+        # Only if required: creating the TLS context takes 20 ms per connection, most of its cost.
         self._has_tls = "--require-secure-transport=ON" in (*command, *options)
         self._process: subprocess.Popen[bytes] | None = None
         self._command = [
@@ -56,12 +56,12 @@ class DatabaseServer:
 
     @property
     def pid(self) -> int:
-        """The server's process id, to be stopped and continued by."""
+        """The server's process id."""
         assert self._process is not None
         return self._process.pid
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server, and wait until it accepts connections."""
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -72,7 +72,7 @@ class DatabaseServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the server in good order."""
+        """Shut the server down cleanly."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -81,32 +81,32 @@ class DatabaseServer:
                 self.kill()
 
     def kill(self) -> None:
-        """End the server as a crash does."""
+        """Kill the server, as in a crash."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def revive(self) -> None:
-        """Start the server again if it does not run, and let it go on if it is frozen."""
+        """Start the server again if it is not running, or resume it if it is frozen."""
         if self._process is None or self._process.poll() is not None:
             self.start()
         else:
             self._process.send_signal(signal.SIGCONT)
 
     def create_schema(self, name: str) -> sa.URL:
-        """Make an empty schema, in place of the one that has the name."""
+        """Create an empty schema; drop one of the same name first."""
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
             cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         return self.url_of(name)
 
     def url_of(self, name: str) -> sa.URL:
-        """Return the address of a schema that there is."""
+        """Return the URL of an existing schema."""
         url = sa.URL.create("mysql+pymysql", USER, PASSWORD, "127.0.0.1", self.port, name)
         return url if self._has_tls else url.update_query_dict({"ssl_disabled": "true"})
 
     def connect(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
-        """Return a connection of the test's own, which commits each statement."""
+        """Return a connection for the test, which commits each statement."""
         return pymysql.connect(
             host="127.0.0.1",
             port=self.port,
@@ -118,14 +118,14 @@ class DatabaseServer:
         )
 
     def create_ordinary_user(self, name: str, schema: str) -> None:
-        """Let a user of the usual password do anything to a schema, and nothing to the server."""
+        """Create a user with the usual password, with all rights in a schema and none on the server."""
         with closing(self.connect()) as admin, admin.cursor() as cursor:
             cursor.execute(f"CREATE USER IF NOT EXISTS '{name}'@'%' IDENTIFIED BY '{PASSWORD}'")
             cursor.execute(f"GRANT ALL ON `{schema}`.* TO '{name}'@'%'")
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Refuse the writes of ordinary users meanwhile."""
+        """Refuse writes of ordinary users during the context."""
         with closing(self.connect()) as admin, admin.cursor() as cursor:
             cursor.execute("SET GLOBAL read_only = 1")
             try:
@@ -150,12 +150,12 @@ class DatabaseServer:
 
 
 def directories(directory: Path) -> list[str]:
-    """Return where a server keeps its data and its temporary files, which others would remove."""
+    """Return the options for a server's data directory, and for a private one for temporary files."""
     temporary = directory / "temporary"
     temporary.mkdir(exist_ok=True)
     return [f"--datadir={directory / 'data'}", f"--tmpdir={temporary}"]
 
 
 def run_as() -> list[str]:
-    """Return the options that let a server run as root."""
+    """Return the options with which a server can run as root."""
     return ["--user=root"] if os.geteuid() == 0 else []

@@ -1,4 +1,4 @@
-"""Databases with all the tables: made once in a run, copied or emptied for each test."""
+"""Databases with all tables: created once per run, then copied or emptied for each test."""
 
 import tempfile
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from adapters.sql.engine import create_engine
 from adapters.sql.migrate import SqlSchema
 from tests.support.database_server import DatabaseServer
 
-# As the service names it.
+# The file name that the service uses.
 _IN_DATA_DIR = "service-server.sqlite3"
 
 
 def migrated(url: sa.URL) -> sa.URL:
-    """Make the tables in an empty database; return its URL."""
+    """Create the tables in an empty database; return its URL."""
     engine = create_engine(url)
     SqlSchema(engine).upgrade()
     engine.dispose()
@@ -26,7 +26,7 @@ def migrated(url: sa.URL) -> sa.URL:
 
 @cache
 def migrated_file() -> bytes:
-    """Return the file of a SQLite database that has all the tables, and rows in none."""
+    """Return the content of a SQLite file with all tables and no rows."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "migrated.db")
         migrated(sa.make_url(f"sqlite:///{path}"))
@@ -34,7 +34,7 @@ def migrated_file() -> bytes:
 
 
 def make_tables(data_dir: Path) -> None:
-    """Give a data directory without a database one with all the tables, as a start does in a longer time."""
+    """Create a data directory's database with all tables, faster than the service does at its start."""
     path = data_dir / _IN_DATA_DIR
     if data_dir.is_dir() and not path.exists():
         path.write_bytes(migrated_file())
@@ -42,7 +42,7 @@ def make_tables(data_dir: Path) -> None:
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with all the tables, to be copied."""
+    """A file with all tables, for tests to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
     path.write_bytes(migrated_file())
     return path
@@ -50,7 +50,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_url() -> Callable[[DatabaseServer], sa.URL]:
-    """The URL of a server's schema that has all the tables, and rows of earlier tests, to be emptied."""
+    """The URL of a server's schema with all tables. It has rows of earlier tests, so tests must empty it."""
     urls: dict[DatabaseServer, sa.URL] = {}
 
     def of(server: DatabaseServer) -> sa.URL:
@@ -62,7 +62,7 @@ def migrated_url() -> Callable[[DatabaseServer], sa.URL]:
 
 
 def database_settings(request: pytest.FixtureRequest, kind: str, schema: str) -> dict[str, object]:
-    """Return the settings that have a service keep its jobs in an empty database of a kind."""
+    """Return the settings with which a service uses an empty database of a kind."""
     if kind == "sqlite":
         return {}
     url = migrated(request.getfixturevalue(kind).create_schema(schema))

@@ -1,4 +1,4 @@
-"""An engine in a process that another command starts; it writes one JSON object to stdout."""
+"""An engine in a process that another command starts. It writes one JSON object to stdout."""
 
 import json
 import os
@@ -22,12 +22,12 @@ _PROGRAM = Program(code=_CODE, artifacts=("out/*",))
 def run_under(
     command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
 ) -> dict[str, Any]:
-    """Start an engine by a command, have it run a program, and return its description and the outcome.
+    """Start an engine with a command and run a program; return the engine's description and the outcome.
 
     Args:
         command: The words before the engine's own command line.
-        env: Variables beside this process's.
-        options: Those of subprocess.run.
+        env: Variables besides those of this process.
+        options: Options of subprocess.run.
     """
     done = subprocess.run(
         [*command, sys.executable, "-m", __name__],

@@ -1,5 +1,5 @@
 class Failing:
-    """Stands for any part of the service; every call raises an error."""
+    """Replaces any part of the service; every call raises an error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -1,4 +1,4 @@
-"""A manager of systemd's for tests: on a real message bus, with control groups that are plain directories."""
+"""A fake systemd manager: on a real message bus, with plain directories as control groups."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ _CONFIGURATION = """
 
 @contextmanager
 def message_bus_daemon(directory: Path):
-    """Run Debian's dbus-daemon in a directory; return the address of its bus."""
+    """Run Debian's dbus-daemon in a directory; yield the address of its bus."""
     if shutil.which("dbus-daemon") is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)
     path = directory / "bus"
@@ -48,21 +48,21 @@ def message_bus_daemon(directory: Path):
 
 
 class FakeSystemd(Thread):
-    """The manager: answers calls until its connection is closed.
+    """The fake manager. It answers calls until its connection is closed.
 
     Args:
-        address: The bus.
-        groups: Where the groups of its units are.
-        processes: Where it records the group of a process, as /proc/PID/cgroup.
+        address: The address of the bus.
+        groups: The directory of its units' control groups.
+        processes: The directory in which it records the group of a process, as /proc/PID/cgroup.
 
     Attributes:
-        version: Its version.
-        unknown: Properties of a unit that it does not know.
-        refusal: The name and the text of the error that every start ends with.
+        version: The version that it reports.
+        unknown: Unit properties that it does not know.
+        refusal: The name and the text of the error with which it refuses every start.
         result: The result of its jobs.
-        is_silent: Whether it answers nothing.
-        units: Properties of each unit that was started.
-        forged: Results that another process claims of each job before.
+        is_silent: Whether it sends no replies.
+        units: The properties of each started unit.
+        forged: Results that another process sends for each job first.
     """
 
     def __init__(self, address: str, groups: Path, processes: Path) -> None:
@@ -82,7 +82,7 @@ class FakeSystemd(Thread):
         self._bus.send_and_get_reply(message_bus.RequestName(_NAME))
 
     def run(self) -> None:
-        with suppress(OSError, ValueError):  # closed
+        with suppress(OSError, ValueError):  # the connection was closed
             while True:
                 message = self._bus.receive()
                 is_call = message.header.message_type == MessageType.method_call
@@ -99,8 +99,8 @@ class FakeSystemd(Thread):
         return self._groups / "app.slice" / unit
 
     def loses_the_last_process_of(self, unit: str) -> None:
-        """Remove the group of a scope, and forget the unit only when it is asked for again."""
-        removed = self.group_of(unit).rename(self._groups / "removed")  # at once, as the kernel does
+        """Remove the group of a scope, but forget the unit only when it is started again."""
+        removed = self.group_of(unit).rename(self._groups / "removed")  # atomically, as in the kernel
         shutil.rmtree(removed)
         self._stopping.add(unit)
 
@@ -129,7 +129,7 @@ class FakeSystemd(Thread):
         else:
             for result in self.forged:
                 self._forger.send(new_signal(_SIGNALS, "JobRemoved", "uoss", (7, _JOB, unit, result)))
-                self._forger.send_and_get_reply(message_bus.GetId())  # so that it comes before ours
+                self._forger.send_and_get_reply(message_bus.GetId())  # to arrive before the manager's
             self._bus.send(new_method_return(call, "o", (_JOB,)))
             self._start_unit(unit, values)
             self._bus.send(new_signal(_SIGNALS, "JobRemoved", "uoss", (7, _JOB, unit, self.result)))

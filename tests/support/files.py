@@ -1,11 +1,11 @@
-"""Files of directories in which a service is at work."""
+"""Files in directories that a service is using."""
 
 import os
 from pathlib import Path
 
 
 def files_below(*directories: Path) -> list[Path]:
-    """Return the files in directories; some of these may be made and removed meanwhile."""
+    """Return the files in directories, some of which may be created or removed meanwhile."""
     return [
         Path(directory, name)
         for top in directories

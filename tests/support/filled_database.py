@@ -1,4 +1,4 @@
-"""Databases with any number of jobs that have ended, loaded in bulk."""
+"""Databases with any number of ended jobs, loaded in bulk."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ from tests.support.samples import the_project
 PROJECTS = 10
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 _CHUNK = 5_000
-# Of a hundred jobs, so many in a row end like this. One in a hundred is in Rust, one in ten has tags.
+# The outcomes of each hundred consecutive jobs. One job in a hundred is in Rust, and one in ten has tags.
 OUTCOMES = (JobStatus.SUCCESS,) * 90 + (JobStatus.FAILED,) * 6 + (JobStatus.CANCELLED,) * 4
 _KEYS = frozenset({"code_key", "log_key"})
 _REASONS = {JobStatus.FAILED: Reason.NONZERO_EXIT, JobStatus.CANCELLED: Reason.CANCELLED}
@@ -34,10 +34,11 @@ _REASONS = {JobStatus.FAILED: Reason.NONZERO_EXIT, JobStatus.CANCELLED: Reason.C
 
 Ended: TypeAlias = tuple[Job, Execution]
 
-# So many jobs are made here; a server copies these in a minute a million, at some times the speed.
+# The number of jobs that are generated here; the server copies them at about a million per minute, several
+# times as fast.
 _COPIED = 50_000
-# The beginning of a copy's ids is its number: its rows are beside each other, as ones of one time are. The
-# second group marks it as a copy, whose ids are none of the first ones.
+# The id of a copy begins with the copy's number, so that its rows are adjacent, as rows of the same time are.
+# The second group marks it as a copy, so its ids differ from all generated ones.
 _COPY_ID = "concat('{number:04x}', substr({id}, 5, 5), 'c0b7', substr({id}, 14))"
 _COPIES_AT_ONCE = (
     "SET SESSION unique_checks = 0",
@@ -47,7 +48,7 @@ _COPIES_AT_ONCE = (
 
 
 def fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended] | None = None) -> None:
-    """Store jobs that have ended, one a second."""
+    """Store ended jobs, one for each second."""
     SqlSchema(engine).upgrade()
     filling = long_timeouts(engine)
     _fill(filling, size, ended_job or usual_job)
@@ -55,9 +56,9 @@ def fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended] | None 
 
 
 def fill_by_copies(engine: sa.Engine, size: int, copied: int = _COPIED) -> None:
-    """Store jobs as `fill` does, on MariaDB or MySQL, whose server copies the first ones for the rest.
+    """Store jobs as `fill` does, on MariaDB or MySQL, where the server copies the first ones for the rest.
 
-    Copies have ids of their own, and follow the first ones in time. The size is rounded up to whole copies.
+    Copies have different ids, and follow the first ones in time. The size is rounded up to whole copies.
     """
     fill(engine, min(size, copied))
     filling = long_timeouts(engine)
@@ -75,7 +76,7 @@ def fill_by_copies(engine: sa.Engine, size: int, copied: int = _COPIED) -> None:
 
 
 def _copy(table: sa.Table, number: int, later_s: int) -> sa.Insert:
-    """Return the statement that copies the first rows, with other ids and keys and later times."""
+    """Return the statement that copies the first rows with different ids and keys and later times."""
     first = table.to_metadata(sa.MetaData(), name=f"first_{table}")
 
     def copied(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
@@ -114,19 +115,19 @@ def _fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended]) -> No
 
 
 def job_id(number: int) -> JobId:
-    """Return the id of a job; ids follow in no order, as they do with many processes."""
+    """Return the id of a job. Ids are in no order, as with many processes."""
     return JobId(UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))
 
 
 def half_of_all(number: int) -> Ended:
-    """Return a job of which every second one is alike in everything, and no others in anything."""
+    """Return a job of one of two kinds, by turns, which differ in every property that filters use."""
     if number % 2:
         return _job(number, ProjectId(1), "python", JobStatus.SUCCESS, {"env": "prod", "run": "7"})
     return _job(number, ProjectId(2), "node", JobStatus.FAILED, {"env": "test", "team": "a"})
 
 
 def usual_job(number: int, now: datetime | None = None) -> Ended:
-    """Return a job of a number, of a time of its own by default."""
+    """Return the job of a number, by default with its own time."""
     return _job(
         number,
         ProjectId(number // len(OUTCOMES) % PROJECTS + 1),

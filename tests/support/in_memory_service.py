@@ -1,4 +1,4 @@
-"""The application as the service puts it together, on adapters in memory."""
+"""The application as the service assembles it, on in-memory adapters."""
 
 import tempfile
 from collections.abc import Callable
@@ -76,21 +76,21 @@ FILES_KEPT_HOURS = 6.0
 
 
 class InMemoryService:
-    """A service that lives as long as a test.
+    """A service that lasts as long as a test.
 
-    Each use case and reader of `Services` is an attribute by its name there, as this process has it, whose
-    name is "worker-1". Orphans are recovered by another process, "worker-0", which runs nothing itself.
+    Its attributes include the use cases and readers of `Services`, as built for this process, whose name is
+    "worker-1". Orphans are recovered by another process, "worker-0", which runs no jobs.
 
     Args:
-        open_database: Returns a unit of work, which offers messages to this relay, and its queries; those in
-            memory by default.
-        log_spool: Directory for logs that are too large for memory.
-        sealer: Seals secrets; with a key by default.
+        open_database: Returns a unit of work that offers messages to the given relay, and its queries; by
+            default in-memory ones.
+        log_spool: The directory for logs that are too large for memory.
+        sealer: Seals secrets; by default one with a key.
 
     Attributes:
         services: The use cases and readers of this process.
-        published: The messages that the event feed has passed on.
-        slept: Seconds of the waits between attempts.
+        published: The messages from the event feed.
+        slept: The seconds of each wait between attempts.
     """
 
     def __init__(
@@ -202,41 +202,41 @@ class InMemoryService:
         return getattr(self.services, name)
 
     def process(self, worker: str, *, sealer: SecretSealer | None = None, **options: object) -> Services:
-        """Build the use cases of a process of that name, perhaps with another sealer and other options."""
+        """Build the use cases of a process with a name, optionally with another sealer and other options."""
         sealer = sealer or self.sealer
         ports = replace(self._ports, secret_sealer=sealer, webhook_sealer=sealer)
         return build_services(ports=ports, options=replace(self._options, worker=worker, **options))
 
     def upload(self, **changed: object) -> JobView:
-        """Upload a program, with defaults for all that a test leaves out."""
+        """Upload a program, with defaults for the fields that a test omits."""
         fields = {"project": "demo", "code": "print(1)", "language": "python", **changed}
         return self.upload_code(ANONYMOUS, UploadCodeCommand(**fields))
 
     def start(self, **changed: object) -> JobView:
-        """Upload a program and have it executed."""
+        """Upload a program and execute it."""
         return self.upload(execute=True, **changed)
 
     def claim(self, worker: str = "worker-1") -> Execution:
-        """Claim an execution and do nothing about it, as a worker does that is killed then."""
+        """Claim an execution without running it, as a worker that is killed at that moment."""
         execution = self.unit_of_work.run(partial(_claim, worker))
         assert execution is not None
         return execution
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, with sweeps for lost executions again and again, as in a service."""
+        """Let time pass, with a recovery of orphans every second, as in a service."""
         for _ in range(round(seconds)):
             self.clock.advance(1)
             self.recover_orphans()
 
     def job(self, job_id: JobId) -> JobView:
-        """Read a job as lists show it."""
+        """Read a job as in lists."""
         details = self.job_reader.get(ANONYMOUS, job_id)
         return JobView.of(
             details.job, details.project, details.executions[-1] if details.executions else None
         )
 
     def announced(self) -> list[str]:
-        """Name the messages of every commit so far."""
+        """Return the names of the messages of all commits so far."""
         return [message.name for message in self.relay.offered]
 
 

@@ -1,4 +1,4 @@
-"""API keys and tenants in a service's database, as tests want them."""
+"""API keys and tenants in a service's database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from domain.tenant import Tenant, TenantName, TenantStatus, TenantTrigger
 
 
 class Keys:
-    """The keys in a database, each with its text."""
+    """The keys in a database, with their texts."""
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         self._unit_of_work = unit_of_work
@@ -20,7 +20,7 @@ class Keys:
     def add(
         self, tenant: str = "acme", scopes: frozenset[Scope] = frozenset(Scope), **changes: object
     ) -> str:
-        """Store a key, and its tenant if that is not there; return the key's text."""
+        """Store a key, and its tenant if it is missing; return the key's text."""
         text, now = KeyText.generate(), datetime.now(UTC)
         name = TenantName(tenant)
         key = ApiKey(
@@ -68,5 +68,5 @@ class Keys:
 
 
 def bearer(key: str) -> dict[str, str]:
-    """Return the header that brings a key."""
+    """Return the header with a key."""
     return {"Authorization": f"Bearer {key}"}

@@ -1,4 +1,4 @@
-"""The database of the replaced service, as far as its contract goes, with odd rows among the usual ones."""
+"""The database of the replaced service, by its contract, with odd rows among the usual ones."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-BEGIN = datetime(2024, 5, 1, 9, 0, 0)  # noqa: DTZ001 - the replaced service kept times without a zone
+BEGIN = datetime(2024, 5, 1, 9, 0, 0)  # noqa: DTZ001 - the replaced service stored times without a time zone
 USUAL = 450
 
 _TABLES = (
@@ -38,7 +38,7 @@ def job_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012x}"
 
 
-# What each odd job differs in from a usual one; its number is its place.
+# The difference of each odd job from a usual one; the job's number is its index.
 ODD: tuple[Mapping[str, Any], ...] = (
     {"status": "PENDING", "started_at": None, "completed_at": None},
     {"status": "RUNNING", "completed_at": None},
@@ -60,7 +60,7 @@ SKIPPED = ("status", "project", "object key", "time", "UUID", "language")
 
 
 def fill(engine: sa.Engine, usual: int = USUAL) -> None:
-    """Make the tables and fill them."""
+    """Create the tables and fill them."""
     time = "TEXT" if engine.dialect.name == "sqlite" else "DATETIME"
     with engine.begin() as connection:
         for table in _TABLES:

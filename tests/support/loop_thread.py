@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """An event loop on a thread of its own, for servers that tests talk to with blocking clients."""
+    """An event loop on a separate thread, for servers that tests call with blocking clients."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -16,11 +16,11 @@ class LoopThread:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for its result."""
+        """Run a coroutine on the loop, and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=90)
 
     def close(self) -> None:
-        """Cancel unfinished tasks, and end the loop and its thread."""
+        """Cancel unfinished tasks, then end the loop and its thread."""
         self.run(self._cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=90)
@@ -35,6 +35,6 @@ class LoopThread:
 
 
 def run_apart(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine on a thread of its own: the tests' own has a loop once a browser was driven from it."""
+    """Run a coroutine on another thread: the tests' thread has a loop once it has driven a browser."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, coroutine).result()

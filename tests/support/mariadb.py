@@ -1,4 +1,4 @@
-"""Debian's MariaDB (package mariadb-server-core, which starts no service), as a private server."""
+"""Debian's MariaDB (package mariadb-server-core, which starts no service) as a private server."""
 
 import shutil
 import subprocess
@@ -11,14 +11,15 @@ _SHARED = ("/usr/share/mysql", "/usr/share/mariadb")
 
 
 def find_server() -> str | None:
-    """Return where the server's program is, if it is installed."""
+    """Return the path of the server's program, if it is installed."""
     return shutil.which("mariadbd", path=_PATH)
 
 
 def start_server(program: str, directory: Path, *options: str) -> DatabaseServer:
-    """Make a data directory and start a server on it, with options beside the usual ones."""
+    """Create a data directory and start a server on it, with options besides the usual ones."""
     (directory / "data" / "mysql").mkdir(parents=True)
-    # What mariadb-install-db does, less the help texts and without the client's package, which it needs.
+    # Does the work of mariadb-install-db, without the help texts and without the client package that it
+    # needs.
     made = subprocess.run(
         [program, "--no-defaults", "--bootstrap", *directories(directory), *run_as()],
         input="USE mysql;\n" + _system_tables(),
@@ -34,6 +35,6 @@ def start_server(program: str, directory: Path, *options: str) -> DatabaseServer
 
 
 def _system_tables() -> str:
-    """Return the statements that make the server's own tables, from the server's package."""
+    """Return the statements that create the server's system tables, from the server's package."""
     found = [path for shared in _SHARED for path in Path(shared).glob("m*_system_tables.sql")]
     return found[0].read_text()

@@ -1,4 +1,4 @@
-"""moto's server, in this process, with one request at a time: its threads spoil each other's data."""
+"""Runs moto's server with one request at a time, because its threads corrupt each other's data."""
 
 import sys
 
@@ -7,7 +7,7 @@ from werkzeug.serving import make_server
 
 
 def main() -> None:
-    """Serve until the process is ended; print the port once it listens."""
+    """Serve until the process is killed; print the port once the server listens."""
     application = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, application, request_handler=MotoRequestHandler)
     sys.stdout.write(f"{server.port}\n")

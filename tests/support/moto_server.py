@@ -1,4 +1,4 @@
-"""An imitation of S3 and CloudWatch, the only one here of CloudWatch. It believes every credential."""
+"""A fake of S3 and CloudWatch that accepts all credentials; tests have no other CloudWatch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,6 @@ SECRET_ACCESS_KEY = "test"
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Run moto's server in a process of its own; give its address."""
+    """Run moto's server in a separate process; yield its address."""
     with server_process("tests.support.moto_process") as address:
         yield address

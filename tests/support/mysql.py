@@ -1,11 +1,11 @@
-"""Oracle's MySQL, as Debian packages it, unpacked into a directory and run from there.
+"""Oracle's MySQL from Debian's packages, unpacked into a directory and run from there.
 
-Debian's stable release has no MySQL, its development release has. The package and all that it needs are
-fetched by apt-get on lists of its own and unpacked beside each other; the program is run by the loader among
-them. Nothing of it is installed, and nothing of the system is touched.
+Debian's stable release has no MySQL, but its development release has. apt-get downloads the package and its
+dependencies with separate package lists, and they are unpacked into one directory; the loader from that
+directory runs the program. Nothing is installed, and the system is not changed.
 
-`python -m tests.support.mysql` fetches it, as `make test` does; tests use it if it is there. Set
-SERVICE_SERVER_TEST_MYSQL to keep it elsewhere than in the cache directory.
+`python -m tests.support.mysql` downloads it, as `make test` does; tests use it if it is there. Set
+SERVICE_SERVER_TEST_MYSQL to use another directory than the cache directory.
 """
 
 import os
@@ -25,13 +25,13 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def root() -> Path:
-    """Return where the packages are, or would be, unpacked."""
+    """Return the directory into which the packages are unpacked."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return Path(os.environ.get("SERVICE_SERVER_TEST_MYSQL", cache / "service-server-tests" / "mysql"))
 
 
 def find_server() -> list[str] | None:
-    """Return the command that runs the server, if it is there."""
+    """Return the command that runs the server, if it is unpacked."""
     libraries = root() / "usr" / "lib" / f"{platform.machine()}-linux-gnu"
     program = root() / "usr" / "sbin" / "mysqld"
     loader = next(iter(libraries.glob("ld-linux-*.so.*")), None)
@@ -46,7 +46,7 @@ def find_server() -> list[str] | None:
 
 
 def start_server(command: list[str], directory: Path) -> DatabaseServer:
-    """Make a data directory, or copy the one that is made already, and start a server on it."""
+    """Create a data directory, or copy an existing one, and start a server on it."""
     if _made().is_dir():
         shutil.copytree(_made() / "data", directory / "data")
     else:
@@ -59,19 +59,19 @@ def start_server(command: list[str], directory: Path) -> DatabaseServer:
 def _make_data(command: list[str], directory: Path) -> None:
     initialize = [*command, "--initialize-insecure", *directories(directory), *run_as()]
     subprocess.run(initialize, check=True, capture_output=True)
-    (directory / "data" / "auto.cnf").unlink()  # the identity of a server, which makes one that lacks it
+    (directory / "data" / "auto.cnf").unlink()  # the identity; a server without one creates it
 
 
 def _made() -> Path:
-    """Return where there is a data directory of these packages' server, to be copied."""
+    """Return the path of a prepared data directory for this server, which tests copy."""
     return root() / "made"
 
 
 def fetch() -> None:
-    """Download the packages and unpack them, all or none.
+    """Download and unpack the packages, all or none.
 
     Raises:
-        OSError, subprocess.SubprocessError: They cannot be had here.
+        OSError, subprocess.SubprocessError: The packages are not available here.
     """
     root().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root().parent) as name:
@@ -93,7 +93,7 @@ def _run(*command: str, environment: dict[str, str] | None = None) -> None:
 
 
 def _configure(directory: Path) -> Path:
-    """Give apt lists, a cache and a record of installed packages (none) of its own."""
+    """Give apt separate package lists, a cache, and a record of installed packages, which is empty."""
     for name in ("state/lists/partial", "cache/archives/partial", "parts"):
         (directory / name).mkdir(parents=True)
     (directory / "state" / "status").touch()
@@ -112,7 +112,7 @@ def _configure(directory: Path) -> Path:
 
 
 def _archive() -> str:
-    """Return the Debian archive that this machine uses."""
+    """Return the Debian archive that this host uses."""
     listing = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
     lines = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.splitlines()
     archives = [line.split()[1] for line in lines if line.startswith("Debian ")]
@@ -122,7 +122,7 @@ def _archive() -> str:
 
 
 def main() -> None:
-    """Fetch the missing files. A suite without them is still worth running, so a failure is no error."""
+    """Download missing packages. A failure is no error, because the other tests can still run."""
     try:
         if find_server() is None:
             fetch()

@@ -1,4 +1,4 @@
-"""Where runners find code and leave logs, by one name: a directory, or the URL of a bucket."""
+"""The stores of code and logs for runners, named by a directory or the URL of a bucket."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ class Directory:
         return spread if spread.exists() else self._directory / key
 
     def write(self, key: str, content: bytes) -> None:
-        """Keep an object."""
+        """Store an object."""
         path = self._directory / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -50,10 +50,10 @@ class Bucket:
             raise LookupError(key) from error
 
     def write(self, key: str, content: bytes) -> None:
-        """Keep an object."""
+        """Store an object."""
         self._client.put_object(Bucket=self._name, Key=key, Body=content)
 
 
 def objects_at(place: str) -> Directory | Bucket:
-    """Return the object store of a place."""
+    """Return the object store at a place."""
     return Bucket(place) if place.startswith("http") else Directory(place)

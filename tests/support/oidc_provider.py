@@ -1,4 +1,4 @@
-"""A real identity provider in a process of its own: `oidc-provider-mock`, which runs Authlib's server."""
+"""A real identity provider in a separate process: `oidc-provider-mock`, which runs Authlib's server."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ _START_S = 90
 
 @dataclass(frozen=True)
 class OidcProvider:
-    """The provider, whose users a test registers."""
+    """The provider. Tests register its users."""
 
     address: str
 
@@ -31,7 +31,7 @@ class OidcProvider:
 def oidc_provider() -> Iterator[OidcProvider]:
     """Run a provider until the block ends."""
     port = free_port()
-    # A warning of the library's own about the library that it is made of is no error here.
+    # Ignores a warning in the library about its own dependency.
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://localhost:{port}"

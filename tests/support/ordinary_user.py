@@ -1,4 +1,4 @@
-"""An ordinary user, from root: a copy of the engine for it, and command lines that run as it."""
+"""Running the engine from root as an ordinary user: a copy of its code, and command lines."""
 
 import shutil
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _FIRST_ID = 1_000_000
 
 
 def copy_engine(directory: Path) -> None:
-    """Copy the engine, its tests and the library that it has to a directory that everybody may read."""
+    """Copy the engine, its tests and its library to a directory that all users may read."""
     shutil.copytree(Path(jeepney.__file__).parent, directory / "jeepney")
     for name in (*_CODE, *_TESTS):
         source, copy = _ROOT / name, directory / name
@@ -36,11 +36,11 @@ def copy_engine(directory: Path) -> None:
 
 
 def command(module: str, *options: str) -> list[str]:
-    """Return the command line of a module, as an ordinary user and by a Python that everybody may start.
+    """Return the command line that runs a module as an ordinary user, with a Python that all users may run.
 
     Args:
-        module: Its name; it needs the standard library only.
-        options: Those of setpriv.
+        module: The module's name; it needs only the standard library.
+        options: Options of setpriv.
     """
     user = str(NOBODY)
     become = ("setpriv", "--reuid", user, "--regid", user, "--clear-groups", *options, "--")
@@ -48,11 +48,11 @@ def command(module: str, *options: str) -> list[str]:
 
 
 def with_subordinate_ids(command: Sequence[str], directory: Path, count: int = 65_536) -> list[str]:
-    """Give that user subordinate ids, in a mount namespace of its own.
+    """Give that user subordinate ids, in a separate mount namespace.
 
     Args:
         command: A command line.
-        directory: A directory that everybody may read.
+        directory: A directory that all users may read.
         count: The number of ids.
     """
     ranges = directory / "ranges"

@@ -1,4 +1,4 @@
-"""A receiver of spans by OTLP over HTTP, which keeps as many as a test needs."""
+"""A receiver of spans by OTLP over HTTP, which stores a limited number of them."""
 
 import gzip
 import threading
@@ -16,48 +16,48 @@ _MAX_SPANS, _MAX_BYTES = 10_000, 16 << 20
 
 @dataclass(frozen=True)
 class Received:
-    """A span, with the attributes of the process that it came from."""
+    """A span, with the resource attributes of the process that sent it."""
 
     span: Span
     resource: Mapping[str, Any]
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The span's name."""
         return self.span.name
 
     @property
     def trace_id(self) -> str:
-        """The id of its trace."""
+        """The id of the span's trace."""
         return self.span.trace_id.hex()
 
     @property
     def id(self) -> str:
-        """Its own id."""
+        """The span's own id."""
         return self.span.span_id.hex()
 
     @property
     def parent(self) -> str:
-        """The id of its parent; empty if it begins a trace."""
+        """The id of the parent span; empty for the root of a trace."""
         return self.span.parent_span_id.hex()
 
     @property
     def kind(self) -> str:
-        """Its kind."""
+        """The span's kind."""
         return Span.SpanKind.Name(self.span.kind).removeprefix("SPAN_KIND_")
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """Its attributes."""
+        """The span's attributes."""
         return _plain(self.span.attributes)
 
 
 class OtlpReceiver(ThreadingHTTPServer):
-    """Keeps the spans that it gets, and answers as a collector does, or with an error.
+    """Stores the spans that it receives, and responds like a collector or with an error.
 
     Attributes:
-        status: Of the answers.
-        answers: Cleared, it keeps answers from being sent.
+        status: The status code of the responses.
+        answers: While cleared, responses are held back.
     """
 
     daemon_threads = True
@@ -78,7 +78,7 @@ class OtlpReceiver(ThreadingHTTPServer):
 
     @property
     def spans(self) -> list[Received]:
-        """The spans, in the order in which they came."""
+        """The spans, in order of arrival."""
         with self._lock:
             return list(self._received)
 
@@ -87,7 +87,7 @@ class OtlpReceiver(ThreadingHTTPServer):
         return [span for span in self.spans if span.trace_id == trace_id]
 
     def take(self, body: bytes) -> None:
-        """Keep the spans of a post."""
+        """Store the spans of a request."""
         request = ExportTraceServiceRequest.FromString(body)
         new = [
             Received(span, _plain(of_resource.resource.attributes))
@@ -126,7 +126,7 @@ def _plain(attributes: Any) -> Mapping[str, Any]:
 
 @contextmanager
 def otlp_receiver() -> Iterator[OtlpReceiver]:
-    """Receive spans on a port of this machine."""
+    """Receive spans on a port of this host."""
     with OtlpReceiver() as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

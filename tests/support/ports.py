@@ -1,4 +1,4 @@
-"""Ports for servers that listen on one of a test's choice."""
+"""Free ports for servers that tests start."""
 
 import atexit
 import socket
@@ -9,16 +9,16 @@ atexit.register(_reserved.close)
 
 
 def free_port() -> int:
-    """Return a port on which a server can listen, again and again, until this process ends.
+    """Return a port on which servers can listen, repeatedly, until this process ends.
 
-    A socket that is bound to it and does not listen stays open: the kernel gives the port to no other socket
-    that asks for any, and a server that sets SO_REUSEADDR, as servers do, listens on it nevertheless.
+    A bound socket that does not listen stays open, so the kernel assigns the port to no other socket. A
+    server that sets SO_REUSEADDR, as servers do, can still listen on it.
     """
     return _reserve(0)
 
 
 def free_ports(number: int) -> range:
-    """Return ports that follow one another, each as of `free_port`."""
+    """Return consecutive ports, each reserved as by `free_port`."""
     while True:
         first = free_port()
         with suppress(OSError, OverflowError):

@@ -1,7 +1,8 @@
-"""Starts of the program `service-server` by a process that has loaded it, as loading takes most of a start.
+"""Starts the program `service-server` from a process that has loaded it, because loading takes most of a
+start.
 
-Each start is a fork: a process of its own, with its own arguments, variables, directory and streams, which
-runs the program's `main` from its beginning. Only the modules are there already.
+Each start is a fork: a separate process with its own arguments, variables, directory and streams, which runs
+the program's `main` from the beginning. Only the modules are loaded already.
 """
 
 import atexit
@@ -22,9 +23,10 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _MESSAGE_BYTES = 1 << 20
-# The interpreter and the loader have read these before it forks: each choice has a process of its own.
+# The interpreter and the loader read these variables before the fork, so each combination has its own
+# process.
 _OF_THE_INTERPRETER = ("LD_", "PYTHON")
-# What some command loads, beside its own module, and when it does its work.
+# Modules that some command loads later than its own module, when it does its work.
 _LOADED_LATER = (
     *("adapters.prometheus.measurements", "adapters.sql.alembic_runner", "anyio._backends._asyncio"),
     *("entrypoints.cli.embedded", "litestar.plugins.attrs", "litestar.plugins.pydantic"),
@@ -41,7 +43,7 @@ def start(
 
 
 class StartedProcess:
-    """A process of the program, with the methods of Popen that tests need."""
+    """A process of the program, with the methods of Popen that tests use."""
 
     def __init__(self, program: "PreparedProgram", pid: int) -> None:
         self.pid = pid
@@ -51,7 +53,7 @@ class StartedProcess:
         self._once = Lock()
 
     def poll(self) -> int | None:
-        """Return the exit code of a process that has ended, None of one that runs."""
+        """Return the exit code of a process that has ended, or None if it is running."""
         with self._once:
             if self._exit_code is None and self._has_ended(0):
                 self._exit_code = self._program.collect(self.pid)
@@ -59,10 +61,10 @@ class StartedProcess:
             return self._exit_code
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code when the process has ended.
+        """Wait for the process to end, and return its exit code.
 
         Raises:
-            subprocess.TimeoutExpired: It runs for longer.
+            subprocess.TimeoutExpired: The process is still running.
         """
         code = self.poll()
         if code is None and self._has_ended(timeout):
@@ -72,7 +74,7 @@ class StartedProcess:
         return code
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
 
@@ -83,10 +85,10 @@ class StartedProcess:
 
 
 class PreparedProgram:
-    """A process that has loaded the program, and forks when it is asked to.
+    """A process that has loaded the program, and forks on request.
 
     Args:
-        variables: Its environment variables, beside a path.
+        variables: The environment variables of the process, besides PATH.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -114,7 +116,7 @@ class PreparedProgram:
         return os.waitstatus_to_exitcode(self._ask({"ended": pid}))
 
     def stop(self) -> None:
-        """End the process; started ones go on."""
+        """End the process. Processes that it started continue."""
         self._socket.close()
         self._process.wait()
 
@@ -134,7 +136,7 @@ def _prepared(variables: frozenset[tuple[str, str]]) -> PreparedProgram:
 
 
 def _fork_on_demand(asking: socket.socket) -> bool:
-    """Fork for each start; return True in the processes that are started, and False in the end."""
+    """Fork for each start; return True in the started processes, and False when the requests end."""
     while True:
         text, streams, _flags, _address = socket.recv_fds(asking, _MESSAGE_BYTES, 3)
         if not text:
@@ -152,7 +154,7 @@ def _fork_on_demand(asking: socket.socket) -> bool:
 
 
 def _become(message: Mapping[str, Any], streams: Sequence[int]) -> None:
-    """Give this process the arguments, the variables, the directory and the streams of a start."""
+    """Give this process the arguments, variables, directory and streams of a start."""
     sys.argv[:] = message["command"]
     os.environ.clear()
     os.environ.update(message["env"])
@@ -164,18 +166,18 @@ def _become(message: Mapping[str, Any], streams: Sequence[int]) -> None:
 
 def _main() -> None:
     asking = socket.socket(fileno=int(sys.argv[1]))
-    from litestar import Litestar  # noqa: PLC0415 - not in the process of the tests
+    from litestar import Litestar  # noqa: PLC0415 - must not be loaded in the tests' process
 
     from entrypoints.cli import main  # noqa: PLC0415 - the same
     from entrypoints.http.dashboard.router import first_page  # noqa: PLC0415 - the same
 
     for location in _LOADED_LATER:
         import_module(location)
-    Litestar([first_page], logging_config=None)  # the framework loads its own where an application needs them
+    Litestar([first_page], logging_config=None)  # loads modules that an application needs
     for _name, location, _summary in main.COMMANDS:
         import_module(f"entrypoints.cli.{location.partition('.')[0]}")
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a fork would lack the other threads"
-    gc.freeze()  # a fork would copy all that its collector of garbage looks at
+    gc.freeze()  # otherwise the garbage collector would make each fork copy the pages of all objects
     if _fork_on_demand(asking):
         main.main()
 

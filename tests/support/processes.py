@@ -1,4 +1,4 @@
-"""Processes of tests: servers, and a look at ones that a test did not start itself."""
+"""Processes in tests: servers, and inspection of processes that a test did not start itself."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-# Longer than anything takes that happens at all, on a machine that is ten times as busy as usual.
+# Longer than anything that succeeds takes, even on a host with ten times the usual load.
 PATIENCE_S = 90.0
 
 
 def command_lines() -> dict[int, str]:
-    """Return the command line of every live process by its id."""
+    """Return the command lines of all live processes by their ids."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -25,12 +25,12 @@ def command_lines() -> dict[int, str]:
                     (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
                 )
             except OSError:
-                continue  # it has ended meanwhile
+                continue  # the process has ended meanwhile
     return found
 
 
 def with_word(word: str) -> list[int]:
-    """Return the ids of live processes whose command line has a word."""
+    """Return the ids of live processes whose command line contains a word."""
     return [pid for pid, line in command_lines().items() if word in line]
 
 
@@ -44,13 +44,13 @@ def descriptors(pid: int) -> list[str]:
     """Return the targets of a live process's descriptors, in the order of their numbers."""
     found = {}
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it is closed at this moment
+        with suppress(FileNotFoundError):  # the descriptor was closed meanwhile
             found[int(link.name)] = str(link.readlink())
     return [found[number] for number in sorted(found)]
 
 
 def eventually(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> bool:
-    """Return whether a condition comes true in time."""
+    """Return whether a condition becomes true in time."""
     begin = time.monotonic()
     while not condition():
         if (waited_s := time.monotonic() - begin) > within_s:
@@ -60,7 +60,7 @@ def eventually(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> b
 
 
 def pause(waited_s: float) -> None:
-    """Sleep between two looks at a condition: the longer, the longer a test has waited for it already."""
+    """Sleep between two checks of a condition, longer the longer a test has waited already."""
     time.sleep(min(0.005 + waited_s / 20, 0.1))
 
 
@@ -70,22 +70,22 @@ def cpu_s(threads: Iterable[Thread]) -> float:
 
 
 def freeze(pid: int) -> None:
-    """Stop a process that goes on with SIGCONT, and wait until each of its threads has stopped."""
+    """Stop a process until SIGCONT, and wait until all of its threads have stopped."""
     os.kill(pid, signal.SIGSTOP)
     assert eventually(lambda: all(map(_has_stopped, Path(f"/proc/{pid}/task").iterdir())))
 
 
 def _has_stopped(thread: Path) -> bool:
     try:
-        # proc(5): the state follows the name, which stands in brackets and may have some in it.
+        # proc(5): the state follows the name, which is in parentheses and may contain parentheses.
         return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
     except (FileNotFoundError, ProcessLookupError):
-        return True  # it has ended meanwhile
+        return True  # the thread has ended meanwhile
 
 
 @contextmanager
 def server_process(module: str, *arguments: str) -> Iterator[str]:
-    """Run a module that prints the port on which it listens, in a process of its own; give its address."""
+    """Run a module that prints the port on which it listens, in a separate process; yield its address."""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True

@@ -1,4 +1,4 @@
-"""A Prometheus of one's own."""
+"""A private Prometheus server."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ _MISSING = "prometheus is not installed: apt-get install prometheus"
 
 @contextmanager
 def prometheus_server(directory: Path, configuration: Mapping[str, Any]) -> Iterator["PrometheusServer"]:
-    """Run a Prometheus with a configuration, that keeps all in a directory."""
+    """Run Prometheus with a configuration; it stores its data in a directory."""
     if shutil.which("prometheus") is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)
     file, port = directory / "prometheus.yaml", free_port()
@@ -46,7 +46,7 @@ class PrometheusServer:
         self._url = url
 
     def is_ready(self) -> bool:
-        """Return whether it answers queries."""
+        """Return whether the server accepts queries."""
         try:
             return httpx.get(f"{self._url}/-/ready", verify=NO_TLS).is_success
         except httpx.TransportError:
@@ -63,7 +63,7 @@ class PrometheusServer:
         return [exemplar["labels"] for series in found for exemplar in series["exemplars"]]
 
     def rules(self) -> dict[str, str]:
-        """Return the health of each alert: `ok` once it was evaluated without an error."""
+        """Return the health of each alert: `ok` after an evaluation without an error."""
         groups = self._get("rules")["groups"]
         return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
 

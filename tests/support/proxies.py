@@ -1,4 +1,4 @@
-"""The proxies that stand before this service, on free ports and with a directory of their own."""
+"""Reverse proxies for this service, on free ports and in their own directories."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from tests.support.ports import free_port
 GUARDED = "/api/projects"  # answered by the proxy itself, with 401
 _START_S = 90
 
-# The lines that everybody has for WebSockets, and a body that is passed on as it comes.
+# The usual configuration for WebSockets, and request bodies that are forwarded without buffering.
 _NGINX = """
 daemon off; master_process off; pid {directory}/pid; error_log stderr;
 events {{}}
@@ -61,7 +61,7 @@ _PROXIES = {
 
 @contextmanager
 def proxy(name: str, service: int) -> Iterator[httpx.URL]:
-    """Run a proxy before a service that listens on a port of this machine; give the proxy's address."""
+    """Run a proxy for a service that listens on a port of this host; yield the proxy's address."""
     configuration, command, package = _PROXIES[name]
     if _program(name) is None:
         missing = f"{name} is not installed: apt-get install {package}"
@@ -77,7 +77,7 @@ def proxy(name: str, service: int) -> Iterator[httpx.URL]:
 
 
 def _program(name: str) -> str | None:
-    # Where Debian has programs of servers, a user's PATH may not lead.
+    # Debian installs servers in directories that may not be in a user's PATH.
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
 

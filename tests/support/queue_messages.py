@@ -1,4 +1,4 @@
-"""Messages on the queues, and handlers that show a test what they were called with."""
+"""Messages on the queues, and handlers that record their calls for tests."""
 
 from contextlib import contextmanager
 from queue import Queue
@@ -27,15 +27,15 @@ def completion(**body):
 
 
 def on_the_wire(content):
-    """Return a completion in the form that it has on its queue."""
+    """Return a completion in the form in which its queue stores it."""
     return dramatiq.Message(COMPLETIONS, COMPLETIONS, args=(), kwargs=content, options={})
 
 
 class Handler:
-    """Puts its calls where the test can see them: None for a wake-up, or the content of a completion.
+    """Records its calls: None for a wake-up, or the content of a completion.
 
-    A call waits for `let_go` if `holds` is set, or if the completion's body has `hold`; one whose body has
-    `error` raises that as long as `raises` is set.
+    A call waits for `let_go` if `holds` is set or the completion's body has `hold`. If the body has `error`,
+    the call raises it while `raises` is set.
     """
 
     def __init__(self, *, holds=False):
@@ -58,14 +58,14 @@ class Handler:
 
 @contextmanager
 def working(broker, handler, threads=2):
-    """Let a handler consume completions."""
+    """Consume completions with a handler."""
     with _running(CompletionWorker(broker, on_completion=handler, threads=threads)) as worker:
         yield worker
 
 
 @contextmanager
 def woken(queue, handler, threads=2):
-    """Let a handler take wake-ups."""
+    """Take wake-ups with a handler."""
     with _running(ExecutionThreads(queue, handler, threads)) as worker:
         yield worker
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by the byte, for requests that a client library would not send."""
+"""HTTP/1.1 over a socket, for requests that no client library would send."""
 
 import socket
 
@@ -6,12 +6,12 @@ import httpx
 
 
 def connect(url: httpx.URL) -> socket.socket:
-    """Connect to the server of an address."""
+    """Connect to the server in a URL."""
     return socket.create_connection((url.host, url.port), timeout=60)
 
 
 def answers(connection: socket.socket) -> list[httpx.Response]:
-    """Read all answers to the end of the connection, which has to come."""
+    """Read all responses until the server closes the connection, which it must do."""
     received = b"".join(iter(lambda: connection.recv(65_536), b""))
     found = []
     while received:
@@ -25,6 +25,6 @@ def answers(connection: socket.socket) -> list[httpx.Response]:
 
 
 def answer(connection: socket.socket) -> httpx.Response:
-    """Read the only answer, to the end of the connection."""
+    """Read the only response, until the server closes the connection."""
     (only,) = answers(connection)
     return only

@@ -1,4 +1,4 @@
-"""A receiver of webhooks on this machine, which verifies events with the specification's own library."""
+"""A receiver of webhooks on this host, which verifies events with the library of the specification."""
 
 import json
 import threading
@@ -11,13 +11,13 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-# In place of a status: the connection is closed without an answer.
+# Instead of a status code: close the connection without a response.
 HANG_UP = 0
 
 
 @dataclass(frozen=True)
 class Event:
-    """A post as it came, by its headers and its body."""
+    """A received request, with its headers and its body."""
 
     path: str
     headers: dict[str, str]
@@ -25,12 +25,12 @@ class Event:
 
     @property
     def id(self) -> str:
-        """The id of the event, the same on each attempt."""
+        """The id of the event, which is the same for each attempt."""
         return self.headers["webhook-id"]
 
     @property
     def content(self) -> dict[str, Any]:
-        """The body, read."""
+        """The decoded body."""
         return json.loads(self.body)
 
     @property
@@ -47,17 +47,17 @@ class Event:
         """Verify the signature.
 
         Raises:
-            WebhookVerificationError: No signature is good.
+            WebhookVerificationError: No signature is valid.
         """
         Webhook(secret).verify(self.body, self.headers)
 
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps each post, and answers it with a status by a function of it.
+    """Stores each request, and responds with a status code that a function chooses.
 
     Attributes:
-        events: The posts in their order, also the refused ones.
-        answered: The statuses of the answers, by the events' ids.
+        events: The requests in order, including refused ones.
+        answered: The status codes of the responses, by the events' ids.
     """
 
     daemon_threads = True
@@ -82,7 +82,7 @@ class Receiver(ThreadingHTTPServer):
 
 @contextmanager
 def receiver(answer: Callable[[Event], int] = lambda _event: 204) -> Iterator[Receiver]:
-    """Receive on a thread until the block ends."""
+    """Receive on a thread until the context ends."""
     with Receiver(answer) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -1,4 +1,4 @@
-"""A Redis server of one's own, to be killed, frozen and emptied."""
+"""A private Redis server, which tests kill, freeze and empty."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ _MISSING = "redis-server is not installed: apt-get install redis-server"
 
 @contextmanager
 def redis_server() -> Iterator["RedisServer"]:
-    """Run a Redis that keeps nothing on disk, on a free port of this machine."""
+    """Run a Redis without persistence on a free port of this host."""
     if shutil.which("redis-server") is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)
     with tempfile.TemporaryDirectory() as directory:
@@ -34,7 +34,7 @@ def redis_server() -> Iterator["RedisServer"]:
 
 
 class RedisServer:
-    """A server process, which comes back on the same port when it is started again."""
+    """A server process, which uses the same port when it is started again."""
 
     def __init__(self, directory: Path, port: int) -> None:
         self._directory = directory
@@ -56,7 +56,7 @@ class RedisServer:
         self._wait_until_it_answers()
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """Kill the server, as a power failure would."""
         with self._process as process:
             process.kill()
 
@@ -65,7 +65,7 @@ class RedisServer:
         self.start()
 
     def revive(self) -> None:
-        """Start it again if it does not run."""
+        """Start the server again if it is not running."""
         if self._process.poll() is not None:
             self.start()
 
@@ -75,7 +75,7 @@ class RedisServer:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let it accept connections and answer nothing."""
+        """Freeze the server: it accepts connections, but does not respond."""
         self._process.send_signal(signal.SIGSTOP)
         try:
             yield

@@ -1,4 +1,4 @@
-"""A process that becomes another program under a filter of system calls: refusing.py KIND COMMAND..."""
+"""Becomes another program under a filter of system calls: refusing.py KIND COMMAND..."""
 
 import ctypes
 import errno
@@ -7,7 +7,7 @@ import platform
 import struct
 import sys
 
-# linux/sched.h: all kinds of namespaces, and that of users.
+# linux/sched.h: all kinds of namespaces, and user namespaces.
 _NAMESPACES, _OF_USERS = 0x7E020080, 0x10000000
 _CALLS = {
     "x86_64": {
@@ -33,14 +33,14 @@ _NUMBER, _FIRST_ARGUMENT = 0, 16
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 
-# Of each kind: a call, the bits of its first argument that are refused (any without), and the answer.
+# For each kind: the system call, the refused bits of its first argument (None: all calls), and the result.
 KINDS = {
-    "namespaces": [  # as RestrictNamespaces= of systemd does
+    "namespaces": [  # as RestrictNamespaces= of systemd
         ("clone3", None, _ERROR | errno.ENOSYS),
         ("clone", _NAMESPACES, _ERROR | errno.EPERM),
         ("unshare", _NAMESPACES, _ERROR | errno.EPERM),
     ],
-    "host names": [("sethostname", None, _ERROR | errno.EPERM)],  # as the default profile of podman does
+    "host names": [("sethostname", None, _ERROR | errno.EPERM)],  # as podman's default profile
     "mounts": [("mount", None, _ERROR | errno.EPERM)],
     "roots": [("pivot_root", None, _ERROR | errno.EPERM)],
     "mounts, by death": [("mount", None, _KILL)],
@@ -61,7 +61,7 @@ def _instructions(kind: str) -> bytes:
 
 
 def main(kind: str, command: list[str]) -> None:
-    """Refuse system calls to this process, and become another program."""
+    """Install the filter, and become another program."""
     code = _instructions(kind)
     text = ctypes.create_string_buffer(code)
     program = _Program(len(code) // 8, ctypes.cast(text, ctypes.c_void_p))
@@ -70,7 +70,7 @@ def main(kind: str, command: list[str]) -> None:
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the filter is refused")
-    os.execvp(command[0], command)  # noqa: S606 - it is the command that is to be refused something
+    os.execvp(command[0], command)  # noqa: S606 - runs the given command
 
 
 if __name__ == "__main__":

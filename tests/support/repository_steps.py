@@ -1,38 +1,38 @@
-"""Single steps of an execution's life, each in a transaction of its own."""
+"""Single steps in the life of an execution, each in its own transaction."""
 
 from tests.support.samples import LATER
 
 
 def get(store, execution_id):
-    """Return the execution as it is stored."""
+    """Return the stored execution."""
     return store.run(lambda transaction: transaction.executions.get(execution_id))
 
 
 def claim(store, worker="worker", lease_s=30.0, **options):
-    """Claim the next execution that waits."""
+    """Claim the next waiting execution."""
     claimed = store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s, **options))
     return next(iter(claimed), None)
 
 
 def defer(store, claimed, worker="worker", within_s=3_600.0, queue=None):
-    """Put a claimed execution back that its engine could not start."""
+    """Defer a claimed execution that its engine could not start."""
     return store.run(lambda transaction: transaction.executions.defer(claimed, worker, within_s, queue))
 
 
 def mark_deferred(store, *languages, limit=10):
-    """Record that the engine of these languages is away."""
+    """Record that the engine of these languages is unavailable."""
     return store.run(lambda transaction: transaction.executions.mark_deferred(languages, limit))
 
 
 def deferred(store, *languages, longer_than_s=0.0, limit=10):
-    """Return the ids of the executions that wait for an engine that is away."""
+    """Return the ids of the executions that wait for an unavailable engine."""
     return list(
         store.run(lambda transaction: transaction.executions.deferred(languages, longer_than_s, limit))
     )
 
 
 def give_up(store, execution, now=LATER):
-    """End the execution if it waits."""
+    """End the execution if it is waiting."""
     return store.run(lambda transaction: transaction.executions.give_up(execution.id, now))
 
 
@@ -42,40 +42,40 @@ def mark_started(store, execution, worker="worker"):
 
 
 def mark_building(store, execution, worker="worker"):
-    """Report that the compiler has been started."""
+    """Report that the compiler has started."""
     store.run(lambda transaction: transaction.executions.mark_building(execution.id, worker))
 
 
 def set_notes(store, execution, notes, worker="worker"):
-    """Record remarks from before the end."""
+    """Record notes before the end."""
     store.run(lambda transaction: transaction.executions.set_notes(execution.id, worker, notes))
 
 
 def unmark_started(store, execution, worker="worker"):
-    """Report that the program has not started after all."""
+    """Report that the program did not start after all."""
     store.run(lambda transaction: transaction.executions.unmark_started(execution.id, worker))
 
 
 def renew(store, *executions, worker="worker", lease_s=30.0):
-    """Extend leases; return the ids of the executions that are still held."""
+    """Renew leases; return the ids of the executions that the worker still holds."""
     ids = [execution.id for execution in executions]
     return store.run(lambda transaction: transaction.executions.renew(worker, ids, lease_s))
 
 
 def delegate(store, execution, worker="worker", lease_s=30.0):
-    """Hand the execution over to an engine."""
+    """Delegate the execution to an engine."""
     return store.run(
         lambda transaction: transaction.executions.delegate(execution.id, worker, "engine:x", lease_s)
     )
 
 
 def await_storage(store, execution, holder="log-spool:worker", lease_s=600.0):
-    """Keep the execution's result until its log is stored."""
+    """Spool the execution's result until its log is stored."""
     return store.run(lambda transaction: transaction.executions.await_storage(execution.id, holder, lease_s))
 
 
 def awaiting_storage(store):
-    """Count the executions whose results are kept."""
+    """Count the executions with spooled results."""
     return store.run(lambda transaction: transaction.executions.awaiting_storage())
 
 
@@ -85,19 +85,19 @@ def end_execution(store, execution, result, now=LATER):
 
 
 def expire_lease(store, execution, now=LATER):
-    """End the execution if its lease has run out."""
+    """End the execution if its lease has expired."""
     return store.run(lambda transaction: transaction.executions.expire_lease(execution.id, now))
 
 
 def orphaned(store, limit=10):
-    """Return the ids of the executions whose lease has run out."""
+    """Return the ids of the executions with expired leases."""
     return [
         execution.id for execution in store.run(lambda transaction: transaction.executions.orphaned(limit))
     ]
 
 
 def waiting(store, longer_than_s=0.0, limit=10, languages=None):
-    """Return the ids of the executions that wait."""
+    """Return the ids of the waiting executions."""
     return list(
         store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit, languages))
     )

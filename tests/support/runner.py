@@ -1,8 +1,8 @@
-"""The runner services that exist, and the ways in which they fail, on a free port of 127.0.0.1.
+"""A fake of the existing runner services and of their failures, on a free port of 127.0.0.1.
 
-As a program it is the runner fleet of a try-out:
+As a program, it is a runner fleet for trying the service out:
 `python -m tests.support.runner --port 9000 --code PLACE --logs PLACE`,
-where a place is a directory or the URL of a bucket, whose credentials boto3 finds.
+where a place is a directory or the URL of a bucket; boto3 finds the bucket's credentials.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Ran:
 
 @dataclass
 class Exchange:
-    """One request, and the connection that its answer goes to."""
+    """One request, and the connection for its response."""
 
     runner: "FakeRunner"
     writer: asyncio.StreamWriter
@@ -67,12 +67,12 @@ class Exchange:
     async def reply(
         self, status: int, body: bytes | str, content_type: str = "application/json", **headers: str
     ) -> None:
-        """Send an answer whole."""
+        """Send a complete response."""
         data = body.encode() if isinstance(body, str) else body
         await self.send(head(status, content_type, len(data), **headers) + data)
 
     async def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         self.writer.write(data)
         await self.writer.drain()
 
@@ -87,13 +87,13 @@ Behaviour = Callable[[Exchange], Awaitable[None]]
 
 
 def head(status: int, content_type: str, length: int, **headers: str) -> bytes:
-    """Build the head of an answer."""
+    """Build the head of a response."""
     lines = [f"HTTP/1.1 {status} Some Reason", f"Content-Type: {content_type}", f"Content-Length: {length}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-# What the runners answer when a program has ended.
+# The runners' responses when a program has ended.
 
 
 def python_form(ran: Ran) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def runs(
     dump: Callable[[Any], str] = json.dumps,
     **fields: Any,
 ) -> Behaviour:
-    """Run the program and answer; by default in the form of its language's runner. Fields override."""
+    """Run the program and respond, by default in the form of its language's runner. `fields` override it."""
 
     async def behave(exchange: Exchange) -> None:
         try:
@@ -150,12 +150,12 @@ def runs(
 
 
 def literal() -> Behaviour:
-    """Answer with a Python literal, as the oldest runners do."""
+    """Respond with a Python literal, as the oldest runners do."""
     return runs(python_form, repr)
 
 
 def python_runner(limit_s: float) -> Behaviour:
-    """Run Python programs with the calls of the existing runner, whose errors are its answers."""
+    """Run Python programs as the existing runner does, whose errors are its responses."""
 
     async def behave(exchange: Exchange) -> None:
         runner = exchange.runner
@@ -181,7 +181,7 @@ def python_runner(limit_s: float) -> Behaviour:
 
 
 def cuts_output(at_bytes: int = 1 << 20) -> Behaviour:
-    """Run the program and answer as the Node runner does, with no more of its output than that."""
+    """Run the program and respond as the Node runner does, with its output cut at a size."""
 
     async def behave(exchange: Exchange) -> None:
         ran = await exchange.runner.run_program(exchange)
@@ -191,11 +191,11 @@ def cuts_output(at_bytes: int = 1 << 20) -> Behaviour:
     return behave
 
 
-# What they answer otherwise, and how they fail.
+# Other responses, and failures.
 
 
 def replies(status: int, body: bytes | str, content_type: str = "text/plain", **headers: str) -> Behaviour:
-    """Answer with that, without running anything."""
+    """Send this response without running anything."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.reply(status, body, content_type, **headers)
@@ -204,7 +204,7 @@ def replies(status: int, body: bytes | str, content_type: str = "text/plain", **
 
 
 def in_turn(*behaviours: Behaviour) -> Behaviour:
-    """Behave differently each time, and in the last way from then on."""
+    """Behave differently for each request; repeat the last behavior."""
     left = list(behaviours)
 
     async def behave(exchange: Exchange) -> None:
@@ -214,12 +214,12 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
 
 
 async def hang(_: Exchange) -> None:
-    """Never answer."""
+    """Never respond."""
     await asyncio.Event().wait()
 
 
 def drip(data: bytes, every_s: float) -> Behaviour:
-    """Answer one byte at a time: the body, or the headers as well if the data has them."""
+    """Respond one byte at a time: with the body, or with the headers too if the data contains them."""
 
     async def behave(exchange: Exchange) -> None:
         if not data.startswith(b"HTTP/"):
@@ -232,7 +232,7 @@ def drip(data: bytes, every_s: float) -> Behaviour:
 
 
 def pours(mebibytes: int) -> Behaviour:
-    """Answer with a JSON text that goes on for that long."""
+    """Respond with a JSON text of this size."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.send(head(200, "application/json", mebibytes << 20))
@@ -245,32 +245,33 @@ def pours(mebibytes: int) -> Behaviour:
 
 
 async def reset_in_the_middle(exchange: Exchange) -> None:
-    """End the connection when half of the answer is sent."""
+    """Reset the connection after half of the response."""
     await exchange.send(head(200, "application/json", 1_000) + b'{"stdout": "half of')
     exchange.reset()
 
 
 async def reset_at_once(exchange: Exchange) -> None:
-    """End the connection when the request has come."""
+    """Reset the connection after the request."""
     exchange.reset()
 
 
 @dataclass
 class FakeRunner:
-    """Runners behind one address, on a thread of their own.
+    """Runners behind one address, on a separate thread.
 
     Attributes:
-        behaviour: The answer to a request to run; may be switched at any time.
-        fetch_code: Returns the source of a key, or raises LookupError; None means that nothing is really run.
-        keep_log: Takes log objects by key; None means that the runner writes none.
-        only: The language that it runs at an address of its own, `/run`; empty where the path names it.
-        health: The status that its `/health` answers with.
-        gateway: The status that a gateway before it answers everything with; 0 while it is reached.
-        can_cancel: Whether it knows `POST /cancel/{job_id}`.
+        behaviour: Responds to requests to run a program; may be replaced at any time.
+        fetch_code: Returns the source code for a key, or raises LookupError; None means that no program is
+            run.
+        keep_log: Stores log objects by key; None means that the runner writes none.
+        only: The language of a runner with its own address, `/run`; empty if the path names the language.
+        health: The status code of its `/health`.
+        gateway: The status code with which a gateway responds to everything; 0 for no gateway.
+        can_cancel: Whether it supports `POST /cancel/{job_id}`.
         tls: Its certificate; None means plain HTTP.
         requests: The latest requests, in order.
-        connections: How many connections were made to it.
-        programs: Processes of running programs, by the ids of their jobs.
+        connections: The number of connections made to it.
+        programs: The processes of running programs, by the ids of their jobs.
     """
 
     behaviour: Behaviour = field(default_factory=runs)
@@ -303,12 +304,12 @@ class FakeRunner:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def asked(self, path_part: str) -> list[Exchange]:
-        """Return the requests whose path has that part."""
+        """Return the requests whose path contains a part."""
         return [request for request in self.requests if path_part in request.path]
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Refuse connections until the context ends, as if the machine's process had been killed."""
+        """Refuse connections during the context, as if the runner's process had been killed."""
         self._loop.run(self.close())
         try:
             yield
@@ -327,14 +328,14 @@ class FakeRunner:
         self._server.close()
 
     async def run_program(self, exchange: Exchange) -> Ran:
-        """Run the program of a request to its end."""
+        """Run the program of a request."""
         if self.fetch_code is None:
             return Ran(stdout=f"ran {exchange.params['code_key']}\n")
         with tempfile.TemporaryDirectory(prefix="runner-") as directory:
             return await self._run_file(self.fetch(exchange.params["code_key"], directory), exchange)
 
     def fetch(self, code_key: str, directory: str) -> Path:
-        """Write the source of a key into a directory; return the file."""
+        """Write the source code for a key into a directory; return the file."""
         file = Path(directory, Path(code_key).name)
         file.write_bytes(self.fetch_code(code_key))
         return file
@@ -364,7 +365,7 @@ class FakeRunner:
         )
 
     def write_log(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        """Write the log object of an answer; return the field that names it."""
+        """Write the log object for a response; return the field that names it."""
         if self.keep_log is None:
             return {}
         key = f"logs/{uuid4()}.json"
@@ -373,7 +374,7 @@ class FakeRunner:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        # Who waits for ever for a client that has left is known to nobody else.
+        # Keeps a reference: nothing else refers to a task that waits forever for a client that has left.
         self._serving.add(asyncio.current_task())
         try:
             while True:
@@ -419,7 +420,7 @@ async def _main(arguments: argparse.Namespace) -> None:
         port=arguments.port,
     )
     await runner.listen()
-    print(f"runners for {', '.join(COMMANDS)} on {runner.url}", flush=True)  # noqa: T201 - its user reads it
+    print(f"runners for {', '.join(COMMANDS)} on {runner.url}", flush=True)  # noqa: T201 - for the user
     await asyncio.Event().wait()
 
 

@@ -1,6 +1,6 @@
-"""A small and fast S3, in memory, for loads that moto is too slow for and failures that no real one shows.
+"""A small, fast S3 in memory, for loads that are too much for moto and failures that no real server shows.
 
-It knows single puts, gets, deletes and the list of no objects, and asks for no credentials. As a program:
+It supports single puts, gets, deletes and an empty list, and requires no credentials. As a program:
 `python -m tests.support.s3_stub --port 9001`.
 """
 
@@ -19,12 +19,12 @@ _EMPTY_LIST = b"<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTr
 
 
 class S3Stub:
-    """Keeps objects by their path, which is `/bucket/key`. As a context it has a thread of its own.
+    """Stores objects by their path, which is `/bucket/key`. As a context, it runs on a separate thread.
 
     Attributes:
         objects: The stored objects, by bucket and key.
-        failing: Paths that begin like one of these are answered with 500.
-        failures: How many requests were answered with 500.
+        failing: Prefixes of paths for which it responds with 500.
+        failures: The number of responses with 500.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -44,7 +44,7 @@ class S3Stub:
 
     @property
     def url(self) -> str:
-        """The endpoint's address."""
+        """The endpoint's URL."""
         return f"http://127.0.0.1:{self.port}"
 
     async def listen(self) -> None:

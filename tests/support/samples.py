@@ -1,4 +1,4 @@
-"""Projects, jobs and executions as tests want them, stored the way that use cases do it."""
+"""Projects, jobs and executions for tests, stored as use cases store them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ LATER = NOW + timedelta(seconds=5)
 
 
 def a_spec(**changes) -> JobSpec:
-    """Return a program to run."""
+    """Return the specification of a program."""
     return replace(
         JobSpec(
             code_key=ObjectKey("demo/main.py"),
@@ -54,7 +54,7 @@ def an_api_key(**changes) -> ApiKey:
 
 
 def a_webhook(**changes) -> Webhook:
-    """Return a webhook of the tenant `acme`, which is not stored."""
+    """Return an unstored webhook of the tenant `acme`."""
     webhook = Webhook(
         id=WebhookId(uuid4()),
         tenant=TenantName("acme"),
@@ -69,7 +69,7 @@ def a_webhook(**changes) -> Webhook:
 
 
 def a_delivery(**changes) -> Delivery:
-    """Return a delivery of the tenant `acme` about a job, which is not stored."""
+    """Return an unstored delivery of the tenant `acme` about a job."""
     delivery = Delivery(
         id=DeliveryId(uuid4()),
         tenant=TenantName("acme"),
@@ -84,7 +84,7 @@ def a_delivery(**changes) -> Delivery:
 
 
 def a_session(**changes) -> Session:
-    """Return the session of a member of the tenant `acme`, which is not stored."""
+    """Return an unstored session of a member of the tenant `acme`."""
     return replace(
         Session(
             id=SessionId(uuid4()),
@@ -103,12 +103,12 @@ def a_session(**changes) -> Session:
 
 
 def new_execution_id() -> ExecutionId:
-    """Return an id that no execution has."""
+    """Return a new execution id."""
     return ExecutionId(uuid4())
 
 
 def an_audit_entry(number: int, **changes) -> AuditEntry:
-    """Return an entry whose id has this number."""
+    """Return an audit entry whose id is this number."""
     entry = AuditEntry(
         id=AuditEntryId(UUID(int=number)),
         at=NOW,
@@ -128,7 +128,7 @@ def a_project(store: Store, name: str = "demo", caller: Caller = ANONYMOUS) -> P
 
 
 def the_project(project_id: int) -> Project:
-    """Return a project of an id that is stored, or is not meant to be."""
+    """Return a project with an id, stored or not."""
     return Project(
         id=ProjectId(project_id),
         tenant=DEFAULT_TENANT,
@@ -158,7 +158,7 @@ def a_running_job(
     trace: TraceContext | None = None,
     **spec,
 ) -> tuple[Job, Execution]:
-    """Store a RUNNING job and the execution that waits, or is delayed."""
+    """Store a RUNNING job with an execution that waits, or is delayed."""
     pending = a_job(store, now=now, **spec)
     job, execution, _events = pending.start(new_execution_id(), stdin, now, trace=trace)
 
@@ -171,7 +171,7 @@ def a_running_job(
 
 
 def a_claimed_job(store: Store, worker: str = "worker", lease_s: float = 30) -> tuple[Job, Execution]:
-    """Store a RUNNING job whose execution a worker holds. It must be the only one that waits."""
+    """Store a RUNNING job whose execution a worker has claimed. No other execution may be waiting."""
     job, _execution = a_running_job(store)
     (claimed,) = store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s))
     assert claimed.job_id == job.id
@@ -179,7 +179,7 @@ def a_claimed_job(store: Store, worker: str = "worker", lease_s: float = 30) -> 
 
 
 def cancel(store: Store, job: Job, now: datetime = LATER) -> Job:
-    """Cancel a job, as its owner would."""
+    """Cancel a job, as its owner does."""
     after, _events = job.cancel(now)
     store.run(lambda transaction: transaction.jobs.replace(job, after))
     return after

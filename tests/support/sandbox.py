@@ -17,7 +17,7 @@ CGROUPS_REQUIRED = "SERVICE_SERVER_TEST_CGROUPS_REQUIRED"
 
 @contextmanager
 def isolated_engine(directory: Path, hidden: Sequence[Path] = ()) -> Iterator[EngineUnderTest]:
-    """Run an engine that isolates programs; it starts none ahead of their jobs."""
+    """Run an engine that isolates programs, without a warm pool."""
     with running_engine(directory / "work", hidden=hidden) as kit:
         yield kit
 
@@ -41,25 +41,25 @@ def running_engine(
 
 
 def require_cgroups(engine: LocalEngine) -> None:
-    """Fail where an isolating engine has no control groups on a machine that is prepared for them."""
+    """Fail if an isolating engine has no control groups on a host that is prepared for them."""
     isolation = engine.sandbox.isolation
     if os.environ.get(CGROUPS_REQUIRED) == "true" and isolation.is_isolated:
         assert has_cgroups(engine), isolation.control_groups
 
 
 def has_cgroups(engine: LocalEngine) -> bool:
-    """Return whether an engine counts processes: without control groups, a program just may not fork."""
+    """Return whether an engine counts processes; without control groups, programs may not fork."""
     return engine.sandbox.isolation.cgroups is not None
 
 
 def require_sight_of(pid: int) -> None:
-    """Skip the test where the kernel shows this user nothing of a process that has user ids of its own."""
+    """Skip the test if this user may not inspect a process that has other user ids."""
     if not os.access(f"/proc/{pid}/fd", os.R_OK):
         pytest.skip("only root can look into a process that has subordinate user ids")
 
 
 def require_bubblewrap() -> None:
-    """Skip the test on a machine without bubblewrap, but never where everything has to be tested."""
+    """Skip the test on a host without bubblewrap, but fail it in CI."""
     if shutil.which("bwrap") is None:
         message = "bubblewrap is not installed: apt-get install bubblewrap"
         if os.environ.get("CI") == "true":
@@ -68,6 +68,6 @@ def require_bubblewrap() -> None:
 
 
 def version_of(kit: EngineUnderTest, language: str) -> str | None:
-    """Return the version of a language's compiler or interpreter; None until it has answered."""
+    """Return the version of a language's compiler or interpreter; None until it is known."""
     support = {each.language.name: each for each in kit.engine.languages()}
     return support[language].version

@@ -30,12 +30,12 @@ def echo(request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport
 
 
 def take_over(_request: ExecutionRequest, observer: ExecutionObserver) -> None:
-    """Start, and leave the report of the end for later."""
+    """Start, and report the end later."""
     observer.started()
 
 
 def cancelled_report() -> EngineReport:
-    """Return an engine's report of a program that it stopped on request."""
+    """Return an engine's report for a program that it stopped on request."""
     return EngineReport(ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED))
 
 
@@ -48,7 +48,7 @@ def echo_case(given: CaseInput) -> EngineReport:
 
 
 class ScriptedProgram(BuiltProgram):
-    """A program that follows the script of its engine for each case."""
+    """A program that follows its engine's script for each case."""
 
     def __init__(self, engine: "ScriptedEngine", request: ExecutionRequest, tree: bytes | None) -> None:
         self.tree = tree
@@ -66,23 +66,23 @@ class ScriptedProgram(BuiltProgram):
 
 
 class ScriptedEngine(ExecutionEngine):
-    """Follows a test's script, right or wrong, and records its calls.
+    """Follows a test's script, correct or not, and records its calls.
 
     Attributes:
         program: The script of an execution.
         requests: The requests to run, in order.
-        cancelled: The executions to be stopped, in order.
-        detached: The executions to be stopped here and nowhere else, in order.
+        cancelled: The executions to stop, in order.
+        detached: The executions to stop only in this process, in order.
         builds: The requests to build, in order, each with the files of an earlier build.
-        built: What a build leaves; a report, if it fails.
+        built: The files of a build, or a report if the build fails.
         build_key: Returns the key of a build.
         case: The script of a case.
         inputs: The inputs of the cases that were run, in order.
-        closed: The programs that were forgotten, in order.
+        closed: The requests of the programs that were closed, in order.
         is_quick: Whether it starts programs at once.
-        paused: The languages that it cannot start programs in.
-        lacking: The queues of runtimes that are not on this machine.
-        unavailable: Why a language is unavailable, by its name.
+        paused: The languages in which it cannot start programs.
+        lacking: The queues of runtimes that this host lacks.
+        unavailable: The reasons for which languages are unavailable, by the languages' names.
     """
 
     def __init__(self, program: Program = echo) -> None:
@@ -159,4 +159,4 @@ class ScriptedEngine(ExecutionEngine):
         return f"the runtime {spec.queue} is not on this machine" if spec.queue in self.lacking else None
 
     def check(self) -> None:
-        """Functions can always be called."""
+        """Succeed, because functions can always be called."""

@@ -1,4 +1,4 @@
-"""An HTTP server with scripted answers, for the faults that a real one does not show on demand."""
+"""An HTTP server with scripted responses, for faults that a real server does not show on demand."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: its length may be claimed to be another, and it may never come."""
+    """One response. Its declared length may be wrong, and it may never be sent."""
 
     status: int = 200
     body: bytes = b""
@@ -19,7 +19,7 @@ class Answer:
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """Gives its answers in turn, and the last one for ever."""
+    """Sends its responses in turn, then repeats the last one."""
 
     daemon_threads = True
 
@@ -41,7 +41,7 @@ class ScriptedServer(ThreadingHTTPServer):
 
 @contextmanager
 def scripted_server(*answers: Answer) -> Iterator[ScriptedServer]:
-    """Serve on a thread until the block ends."""
+    """Serve on a thread until the context ends."""
     with ScriptedServer(answers) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

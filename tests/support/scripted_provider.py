@@ -1,4 +1,4 @@
-"""An identity provider whose answers a test can falsify, on a thread; its tokens are signed by joserfc."""
+"""An identity provider on a thread, whose responses tests can falsify; joserfc signs its tokens."""
 
 import hmac
 import json
@@ -22,17 +22,17 @@ CLIENT_ID, CLIENT_SECRET = "dashboard", "a client's secret"
 
 @dataclass
 class ScriptedProvider:
-    """Issues codes and tokens as a provider does, with a test's changes.
+    """Issues codes and tokens like a real provider, with a test's changes.
 
     Attributes:
         user: The claims of the user who signs in.
-        description: Changes of the description.
-        token_claims: Changes of the claims of identity tokens; None leaves a claim out.
-        token_header: The same of their headers.
+        description: Changes to the provider's metadata.
+        token_claims: Changes to the claims of ID tokens; None omits a claim.
+        token_header: Changes to the headers of ID tokens.
         signing_key: The key of the signatures.
-        published: The keys that the provider names.
-        status: The status of every answer.
-        requests: The paths that were asked for.
+        published: The keys in the provider's key set.
+        status: The status code of every response.
+        requests: The requested paths.
     """
 
     address: str
@@ -48,19 +48,19 @@ class ScriptedProvider:
     codes: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def rotate(self) -> None:
-        """Sign with a new key, which is published in place of the old one."""
+        """Sign with a new key, and publish it instead of the old one."""
         self.signing_key = new_key()
         self.published = [self.signing_key]
 
     def authorize(self, asked: Mapping[str, str]) -> str:
-        """Sign the user in, and return the address that it is sent back to."""
+        """Sign the user in, and return the URL to which the user is redirected."""
         code = sha256(repr(sorted(asked.items())).encode()).hexdigest()
         self.codes[code] = asked
         given = {"code": code, "state": asked["state"], **self.answer}
         return f"{asked['redirect_uri']}?{urlencode(given)}"
 
     def id_token(self, asked: Mapping[str, str]) -> str:
-        """Return an identity token for a sign-in."""
+        """Return an ID token for a sign-in."""
         now = int(time.time())
         claims = {
             "iss": self.address,
@@ -78,14 +78,14 @@ class ScriptedProvider:
         return jwt.encode(header, claims, self.signing_key, [header["alg"]])
 
     def _forged(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-        """Return a token with no signature, or with one whose secret is the public key."""
+        """Return a token without a signature, or signed with the public key as the secret."""
         signed = b".".join(urlsafe_b64encode(json.dumps(part).encode()) for part in (header, claims))
         secret = self.signing_key.as_pem(private=False)
         signature = b"" if header["alg"] == "none" else hmac.new(secret, signed, sha256).digest()
         return b".".join([signed, urlsafe_b64encode(signature)]).decode()
 
     def answer_to(self, method: str, path: str, form: Mapping[str, str]) -> Mapping[str, Any]:
-        """Return the JSON of an answer."""
+        """Return the JSON of a response."""
         self.requests.append(f"{method} {path}")
         if path == "/.well-known/openid-configuration":
             return {
@@ -108,7 +108,7 @@ class ScriptedProvider:
 
 
 def new_key() -> RSAKey:
-    """Return a key of the provider, named by its thumbprint."""
+    """Return a key for the provider, named by its thumbprint."""
     key = RSAKey.generate_key(2048)
     key.ensure_kid()
     return key
@@ -116,7 +116,7 @@ def new_key() -> RSAKey:
 
 @contextmanager
 def scripted_provider() -> Iterator[ScriptedProvider]:
-    """Serve a provider until the block ends."""
+    """Serve a provider until the context ends."""
     key = new_key()
 
     class Handler(BaseHTTPRequestHandler):
@@ -143,7 +143,7 @@ def scripted_provider() -> Iterator[ScriptedProvider]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by the base class
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

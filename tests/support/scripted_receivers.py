@@ -1,4 +1,4 @@
-"""Receivers of webhooks in memory, with scripted answers."""
+"""In-memory receivers of webhooks, with scripted responses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from application.ports.webhook_sender import PostFailed, ReceiverAnswer, Webhook
 
 @dataclass(frozen=True)
 class Received:
-    """A post as it came."""
+    """A received request."""
 
     url: str
     headers: dict[str, str]
@@ -18,14 +18,14 @@ class Received:
 
 @dataclass
 class ScriptedReceivers(WebhookSender):
-    """Answers each post by a function of it: with a status, or with an error's text."""
+    """Responds to each request as a function chooses: with a status code, or an error's text."""
 
     answer: Callable[[Received], int | str] = lambda _post: 200
     posts: list[Received] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
     def post(self, url, headers, body):
-        """Keep a post, and answer it."""
+        """Store a request, and respond to it."""
         received = Received(url.value, dict(headers), body)
         with self.lock:
             self.posts.append(received)

@@ -1,4 +1,4 @@
-"""Servers for a whole test run, started when a test first asks for one."""
+"""Servers for a whole test run, started when a test first needs them."""
 
 import os
 
@@ -26,7 +26,7 @@ def mariadb(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mysql(tmp_path_factory):
-    """A private server of Oracle's MySQL, which Debian has in its development release only."""
+    """A private server of Oracle's MySQL, which only Debian's development release has."""
     command = mysql_support.find_server()
     if command is None:
         pytest.skip(mysql_support.MISSING)

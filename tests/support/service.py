@@ -1,4 +1,4 @@
-"""The program `service-server` in processes of its own."""
+"""The program `service-server` in separate processes."""
 
 import os
 import re
@@ -31,7 +31,7 @@ _OURS = ("SERVICE_SERVER_", "SERVER_", "AWS_", "EXECUTION_ENGINE_", "OTEL_", "EN
 
 
 def environment(data_dir: Path, **settings: object) -> dict[str, str]:
-    """Return this process's environment with these settings and no others."""
+    """Return this process's environment with only these settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     chosen = {name: str(value) for name, value in settings.items()}
     return {**inherited, "SERVICE_SERVER_DATA_DIR": str(data_dir), **chosen}
@@ -40,7 +40,7 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
 def run(
     *arguments: str, env: Mapping[str, str], stdin: bytes | None = None, timeout_s: float = PATIENCE_S
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the program to its end."""
+    """Run the program, and wait for its end."""
     with TemporaryFile() as source, TemporaryFile() as output, TemporaryFile() as errors:
         source.write(stdin or b"")
         source.seek(0)
@@ -58,7 +58,7 @@ def run(
 
 
 def start(*arguments: str, env: Mapping[str, str]) -> "PipedProcess | subprocess.Popen[bytes]":
-    """Start the program with pipes from its output."""
+    """Start the program with pipes for its output."""
     command = [PROGRAM, *arguments]
     if _IS_TEST:
         return PipedProcess(command, env)
@@ -138,7 +138,7 @@ class PipedProcess:
 def _start(
     command: Sequence[str], env: Mapping[str, str], directory: Path, streams: Sequence[int]
 ) -> StartedProcess | subprocess.Popen[bytes]:
-    """Start the program with its streams: for tests by a fork, for benchmarks as its users do."""
+    """Start the program with its streams: by a fork in tests, and as its users do in benchmarks."""
     if _IS_TEST:
         return prepared_program.start(command, env, directory, streams)
     stdin, stdout, stderr = streams
@@ -146,11 +146,11 @@ def _start(
 
 
 class ServiceProcess:
-    """One process of the service, by its command line and environment alone, started again at will.
+    """One process of the service, with only its command line and environment, which can be started again.
 
     Args:
         arguments: The arguments of `service-server`.
-        is_ready: Whether the process does its work by now.
+        is_ready: Returns whether the process is working.
     """
 
     def __init__(
@@ -178,11 +178,11 @@ class ServiceProcess:
 
     @property
     def output(self) -> str:
-        """Its output since its last start."""
+        """The process's output since its last start."""
         return self._log.read_bytes()[self._log_begin :].decode(errors="replace")
 
     def launch(self) -> None:
-        """Start it without waiting for it."""
+        """Start the process without waiting for it."""
         with self._log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
             self._log_begin = log.tell()
             streams = [stream.fileno() for stream in (nothing, log, log)]
@@ -202,13 +202,13 @@ class ServiceProcess:
         self.wait_until_ready()
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """Kill the process, as a power failure would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def terminate(self) -> None:
-        """Ask it to end, as every process manager does."""
+        """Ask the process to stop, as a process manager does."""
         self.send(signal.SIGTERM)
 
     def freeze(self) -> None:
@@ -218,12 +218,12 @@ class ServiceProcess:
         self.send(signal.SIGCONT)
 
     def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """Return its exit code when it has ended."""
+        """Wait for the process to end, and return its exit code."""
         assert self._process is not None
         return self._process.wait(timeout_s)
 
     def stop(self) -> None:
-        """End it in good order if it goes, and anyhow."""
+        """Stop the process cleanly, or kill it if it does not stop."""
         if not self.is_alive:
             return
         self.thaw()
@@ -234,13 +234,13 @@ class ServiceProcess:
             self.kill()
 
     def send(self, number: int) -> None:
-        """Send it a signal, if it is alive."""
+        """Send the process a signal, if it is alive."""
         if self.is_alive:
             os.kill(self.pid, number)
 
 
 def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
-    """Return whether an API answers at an address."""
+    """Return a check whether an API responds at a URL."""
 
     def ask(_process: ServiceProcess) -> bool:
         try:
@@ -252,12 +252,12 @@ def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
 
 
 def is_ready(url: str) -> bool:
-    """Return whether an API at an address reaches all that it depends on."""
+    """Return whether the API at a URL reaches all of its dependencies."""
     return httpx.get(f"{url}/health/ready", verify=NO_TLS, timeout=30).json()["status"] == "ready"
 
 
 def says(text: str) -> Callable[[ServiceProcess], bool]:
-    """Return whether a process has written a text."""
+    """Return a check whether a process has written a text."""
     return lambda process: text in process.output
 
 
@@ -283,7 +283,7 @@ class Server:
         return self._json("POST", f"/api/execute/{job_id}?wait={wait_s}", json=body)
 
     def job(self, job_id: str, wait_s: float = 0) -> dict[str, Any]:
-        """Return a job, once it has ended or the time is over."""
+        """Return a job, once it has ended or the time has passed."""
         self._json("GET", f"/api/jobs/{job_id}/status?wait={wait_s}")
         return self._json("GET", f"/api/jobs/{job_id}")
 
@@ -295,7 +295,7 @@ class Server:
 
     @property
     def output(self) -> str:
-        """Its log and its other output."""
+        """The server's log and other output."""
         return self.process.output
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -306,7 +306,7 @@ class Server:
 
 @contextmanager
 def served(env: Mapping[str, str], port: int = 0) -> Iterator[Server]:
-    """Serve on a port, a free one if none is given; kill the server in the end."""
+    """Serve on a port, by default a free one; kill the server at the end."""
     if _IS_TEST:
         make_tables(Path(env["SERVICE_SERVER_DATA_DIR"]))
     with TemporaryDirectory(prefix="service-server-log-") as directory:
@@ -320,5 +320,5 @@ def served(env: Mapping[str, str], port: int = 0) -> Iterator[Server]:
 
 
 def children(pid: int) -> list[psutil.Process]:
-    """Return the processes that a process has started."""
+    """Return the child processes of a process."""
     return psutil.Process(pid).children()

@@ -1,4 +1,4 @@
-"""File systems of a test's own, small enough to be filled."""
+"""Private file systems for tests, small enough to be filled."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 @contextmanager
 def small_disk(directory: Path, options: str = "size=24m") -> Iterator[Path]:
-    """Mount a file system in memory on a directory, which only root may."""
+    """Mount an in-memory file system on a directory. Only root may do this."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a file system")
     directory.mkdir()
@@ -23,7 +23,7 @@ def small_disk(directory: Path, options: str = "size=24m") -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Leave no room on a disk; return the file to be removed again."""
+    """Fill a disk; return the file whose removal frees it again."""
     filler = disk / "filler"
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:

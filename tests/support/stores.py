@@ -1,4 +1,4 @@
-"""Each adapter that keeps things, with a test's means to inspect it and to move its time."""
+"""All persistence adapters, with the means to inspect them and to advance their time."""
 
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ from tests.support.memory.message_relay import MemoryMessageRelay
 from tests.support.memory.operation_queries import MemoryOperationQueries
 from tests.support.memory.unit_of_work import MemoryUnitOfWork
 
-# For statements that a busy machine takes long for.
+# For statements that take long on a busy host.
 PATIENT = DatabaseOptions(
     pool_size=16,
     pool_timeout_s=60,
@@ -42,7 +42,7 @@ PATIENT = DatabaseOptions(
     idle_transaction_s=300,
     idle_connection_s=300,
 )
-# All that the database's time is written to.
+# All columns that contain the database's time.
 _TIMES = (
     executions.c.waiting_since,
     executions.c.leased_at,
@@ -56,8 +56,8 @@ _TIMES = (
     purges.c.taken_at,
     webhook_deliveries.c.due_at,
 )
-# The rows of each table that tests add, and whether there are any: most tables have none, and a statement
-# that deletes none costs as much as one that does.
+# The rows of each table that tests add, and whether there are any. Most tables have none, and deleting none
+# costs as much as deleting some.
 _ROWS = {
     table: tenants.c.tenant != DEFAULT_TENANT.value if table is tenants else sa.true()
     for table in reversed(metadata.sorted_tables)
@@ -69,7 +69,7 @@ class Store(ABC):
     """A unit of work and queries on the same data.
 
     Attributes:
-        relay: The messages offered to it after commits.
+        relay: Records the messages that are offered after commits.
     """
 
     unit_of_work: UnitOfWork
@@ -85,19 +85,19 @@ class Store(ABC):
 
     @abstractmethod
     def another(self) -> UnitOfWork:
-        """Return a unit of work as another process would have it."""
+        """Return a unit of work as in another process."""
 
     @abstractmethod
     def pass_time(self, seconds: float) -> None:
-        """Have the database's time move on."""
+        """Advance the database's time."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of connections."""
+        """Release connections."""
 
 
 class MemoryStore(Store):
-    """Dictionaries, with a time that moves on by a microsecond whenever it is asked."""
+    """Dictionaries, and a clock that advances by a microsecond whenever it is read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,11 +113,11 @@ class MemoryStore(Store):
         return MemoryUnitOfWork(self._database, self.relay)
 
     def pass_time(self, seconds: float) -> None:
-        """Move the time on."""
+        """Advance the time."""
         self._now += timedelta(seconds=seconds)
 
     def close(self) -> None:
-        """Do nothing: there are no connections."""
+        """Do nothing, because there are no connections."""
 
     def _tick(self) -> datetime:
         self._now += timedelta(microseconds=1)
@@ -125,10 +125,10 @@ class MemoryStore(Store):
 
 
 class SqlStore(Store):
-    """A database whose tables are made already.
+    """A database with existing tables.
 
     Args:
-        engine: One for the same URL that has served tests before and has compiled their statements.
+        engine: An engine for the same URL that earlier tests used, and that has compiled their statements.
     """
 
     def __init__(
@@ -145,13 +145,13 @@ class SqlStore(Store):
         self.operations = SqlOperationQueries(self.engine)
 
     def another(self) -> UnitOfWork:
-        """Return a unit of work with connections of its own."""
+        """Return a unit of work with separate connections."""
         engine = self._new_engine()
         self._others.append(engine)
         return SqlUnitOfWork(engine, self.relay)
 
     def pass_time(self, seconds: float) -> None:
-        """Move back all that the database's time was written to."""
+        """Move all stored times of the database back."""
         with self.engine.begin() as connection:
             for column in _TIMES:
                 key = next(iter(column.table.primary_key))
@@ -161,11 +161,11 @@ class SqlStore(Store):
                         connection.execute(sa.update(column.table).where(key == row_id).values(earlier))
 
     def empty(self) -> None:
-        """Remove every row, but the default tenant's."""
+        """Delete all rows except the default tenant's."""
         empty(self.engine)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         for engine in (self.engine, *self._others):
             engine.dispose()
 
@@ -174,7 +174,7 @@ class SqlStore(Store):
 
 
 def empty(engine: sa.Engine) -> None:
-    """Remove every row of a database, but the default tenant's."""
+    """Delete all rows of a database except the default tenant's."""
     with engine.begin() as connection:
         found = connection.execute(_HAS_ROWS).one()
         for (table, of_tests), is_found in zip(_ROWS.items(), found, strict=True):

@@ -1,4 +1,4 @@
-"""Many readers of event streams at once, on one thread."""
+"""Many concurrent readers of event streams, on one thread."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def open_streams(url: str, paths: Sequence[str]) -> Iterator["Streams"]:
 
 
 class Streams:
-    """Connections of which each reads one stream."""
+    """Connections, each of which reads one stream."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -32,11 +32,11 @@ class Streams:
 
     @property
     def open_number(self) -> int:
-        """How many have not ended."""
+        """The number of streams that have not ended."""
         return sum(not reader.done() for reader in self._readers)
 
     async def open(self, paths: Sequence[str]) -> None:
-        """Open every stream, each past the head of its answer."""
+        """Open all streams, and read the head of each response."""
         for path in paths:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -45,7 +45,7 @@ class Streams:
             self._readers.append(asyncio.create_task(self._read(reader, writer)))
 
     async def close(self) -> None:
-        """Go away from every stream."""
+        """Leave all streams."""
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)

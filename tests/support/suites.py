@@ -1,4 +1,4 @@
-"""The units of the tests, directories and modules, that a few processes run beside each other."""
+"""The units of the test suite, which are directories or modules that several processes run in parallel."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -6,15 +6,15 @@ from pathlib import PurePosixPath
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Of these directories each module is a unit: its tests share no servers with those of other modules.
+# Each module of these directories is a unit, because its tests share no servers with other modules.
 _BY_MODULE = ("tests/architecture", "tests/conformance", "tests/e2e", "tests/integration/local_engine")
-# So are these modules, which have clusters of their own.
+# Modules that are units because they have their own clusters.
 _APART = (
     *("tests/chaos/test_drain.py", "tests/chaos/test_races.py", "tests/chaos/test_standard_settings.py"),
     "tests/http/test_same_answers.py",
 )
-# Units that take long begin, so that all processes end at about the same time. Others follow them, and those
-# of the unit tests come last, of which each takes seconds.
+# Long units start first, so that all processes end at about the same time. The units of _LAST, which take
+# seconds, start last.
 _FIRST = (
     *("tests/http", "tests/chaos", "tests/browser", "tests/contract", "tests/contract/persistence"),
     *("tests/chaos/test_races.py", "tests/chaos/test_standard_settings.py", "tests/chaos/test_drain.py"),
@@ -32,14 +32,14 @@ class SuiteScheduling(LoadScopeScheduling):
 
 
 def unit_of(nodeid: str) -> str:
-    """Name the unit that a test is of."""
+    """Return the name of a test's unit."""
     module = nodeid.partition("::")[0]
     directory = str(PurePosixPath(module).parent)
     return module if directory in _BY_MODULE or module in _APART else directory
 
 
 def longest_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Return tests in the order in which their units are to be handed out."""
+    """Return tests in the order in which their units are distributed."""
     return sorted(items, key=lambda item: _rank(unit_of(item.nodeid)))
 
 

@@ -1,4 +1,4 @@
-"""An S3 server that checks signatures and the expiry of presigned addresses, as moto's does not."""
+"""An S3 server that checks signatures and the expiry of presigned URLs, which moto's does not."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ SECRET_ACCESS_KEY = "testing"
 
 @contextmanager
 def swift_server() -> Iterator[str]:
-    """Run OpenStack Swift in a process of its own; give the address of its S3 API."""
+    """Run OpenStack Swift in a separate process; yield the URL of its S3 API."""
     with (
         tempfile.TemporaryDirectory() as directory,
         server_process("tests.support.swift_process", directory) as address,

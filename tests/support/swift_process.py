@@ -1,4 +1,4 @@
-"""OpenStack Swift with its S3 API, all of it in this one process. Given: a directory of its own."""
+"""Runs OpenStack Swift with its S3 API in this process. Its argument is an empty directory."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ use = egg:swift#s3api
 
 
 def main(directory: Path) -> None:
-    """Serve until the process is ended; print the port once it listens."""
+    """Serve until the process is killed; print the port once the server listens."""
     utils.monkey_patch()
     (directory / "swift.conf").write_text(_SWIFT_CONF)
     utils.set_swift_dir(str(directory))

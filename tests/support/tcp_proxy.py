@@ -1,4 +1,4 @@
-"""A TCP proxy that gives a test the network's failures: latency, resets, black holes, a closed port."""
+"""A TCP proxy that simulates network failures: latency, resets, black holes, a closed port."""
 
 import asyncio
 import socket
@@ -12,27 +12,27 @@ from typing import Self
 from tests.support.loop_thread import LoopThread
 
 PIECE_BYTES = 64 << 10
-# SO_LINGER on, for no time: closing sends RST.
+# SO_LINGER with a timeout of zero: closing sends RST.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Traffic(Enum):
-    """The treatment of bytes."""
+    """The treatment of traffic."""
 
     PASSES = auto()
-    STALLS = auto()  # a black hole: connections are made and stay, and nothing goes through until it passes
-    IS_RESET = auto()  # every connection ends with RST at once
+    STALLS = auto()  # a black hole: connections are accepted and stay open, but no data passes
+    IS_RESET = auto()  # every connection is reset at once
 
 
 class TcpProxy:
-    """Forwards connections to 127.0.0.1:`target_port`, on a thread of its own.
+    """Forwards connections to 127.0.0.1:`target_port`, on a separate thread.
 
-    Its treatment of them is switched at run time with `traffic`, `latency_s`, `reset`, `reset_at`,
-    `close_port` and `open_port`, from any thread.
+    `traffic`, `latency_s`, `reset`, `reset_at`, `close_port` and `open_port` change its treatment of
+    connections at run time, from any thread.
 
     Attributes:
-        port: The port of 127.0.0.1 that it listens on.
-        latency_s: How long each piece of data is held, in either direction, in seconds.
+        port: The port of 127.0.0.1 on which it listens.
+        latency_s: The delay of each piece of data, in either direction, in seconds.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -54,14 +54,14 @@ class TcpProxy:
         self.close()
 
     def close(self) -> None:
-        """End every connection and stop listening."""
+        """Reset all connections and stop listening."""
         self.close_port()
         self.reset()
         self._loop.close()
 
     @property
     def traffic(self) -> Traffic:
-        """The present treatment of bytes."""
+        """The current treatment of traffic."""
         return self._traffic
 
     @traffic.setter
@@ -69,19 +69,19 @@ class TcpProxy:
         self._loop.run(self._switch(traffic))
 
     def reset(self) -> None:
-        """End every present connection with RST."""
+        """Reset all current connections."""
         self._loop.run(self._reset())
 
     def reset_at(self, request: bytes, *, is_delivered: bool) -> None:
-        """End a connection with RST at the next piece with this request, or in the place of its answer."""
+        """Reset a connection at the next piece with this request, or instead of its response."""
         self._resets.append((request, is_delivered))
 
     def close_port(self) -> None:
-        """Refuse new connections; the present ones stay."""
+        """Refuse new connections; current ones stay open."""
         self._loop.run(self._close_port())
 
     def open_port(self) -> None:
-        """Listen, on the same port as before."""
+        """Listen on the same port as before."""
         self._loop.run(self._open_port())
 
     async def _switch(self, traffic: Traffic) -> None:
@@ -148,7 +148,7 @@ class TcpProxy:
                 await self._may_pass.wait()
                 writer.write(piece)
                 await writer.drain()
-        with suppress(OSError, RuntimeError):  # the other side is gone already
+        with suppress(OSError, RuntimeError):  # the other side has closed already
             writer.write_eof()
 
 

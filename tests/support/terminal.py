@@ -1,4 +1,4 @@
-"""The program on a terminal: a pseudo-terminal of a size."""
+"""The program on a pseudo-terminal of a given size."""
 
 import fcntl
 import os
@@ -18,32 +18,32 @@ _READ_BYTES = 1 << 16
 
 @dataclass
 class Terminal:
-    """A terminal, its program, and all that it has shown."""
+    """A terminal, its program, and everything that it has shown."""
 
     fd: int
     process: subprocess.Popen[bytes]
     shown: str = ""
 
     def read_until(self, text: str) -> str:
-        """Read until a text is shown; return all that is."""
+        """Read until a text is shown; return everything shown so far."""
         while text not in self.shown:
             assert self._read(), f"the program has ended: {self.shown}"
         return self.shown
 
     def read_all(self) -> str:
-        """Read until the program has ended; return all that it has shown."""
+        """Read until the program has ended; return everything shown."""
         while self._read():
             pass
         return self.shown
 
     def type(self, text: str) -> None:
-        """Press keys."""
+        """Send key presses."""
         os.write(self.fd, text.encode())
 
     def _read(self) -> bool:
         try:
             data = os.read(self.fd, _READ_BYTES)
-        except OSError:  # EIO: the other side is closed
+        except OSError:  # EIO: the program has closed its side
             return False
         self.shown += data.decode(errors="replace").replace("\r\n", "\n")
         return bool(data)
@@ -51,7 +51,7 @@ class Terminal:
 
 @contextmanager
 def on_terminal(*arguments: str, env: Mapping[str, str], columns: int = 80) -> Iterator[Terminal]:
-    """Start the program on a terminal of so many columns."""
+    """Start the program on a terminal with this number of columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     given = {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES"}}

@@ -5,7 +5,7 @@ _READY_WITHIN_S = 90
 
 
 class WarmEngine(LocalEngine):
-    """Waits for a ready interpreter: no program starts cold only because the last one has taken it."""
+    """Waits for a prewarmed interpreter, so that no program starts cold because the last one used it up."""
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
         assert self.wait_until_warm(_READY_WITHIN_S)
