@@ -1,4 +1,4 @@
-"""Sandboxes that are started ahead of their jobs: one mechanism for interpreters and for compilers."""
+"""Pools of prewarmed sandboxes: one mechanism for interpreters and compilers."""
 
 import logging
 import math
@@ -17,9 +17,10 @@ from application.ports.execution_engine import WarmStarts
 from domain.catalogue.text import Text, text
 
 _RETRY_AFTER_S = 5
-# On a busy machine, a job that has begun is alone for so long: most are short.
+# On a busy machine, no sandbox is started for this long after a job has begun: most jobs end sooner.
 _LULL_S = 0.02
-# On any other, starting one gets in the way of the job that took its predecessor, most of which are shorter.
+# On an idle machine, a replacement starts after this delay, to stay out of the way of the job that took its
+# predecessor: most jobs end sooner.
 _HEAD_START_S = 0.01
 _IDLE_MARGIN_S = 0.01
 
@@ -27,11 +28,11 @@ _log = logging.getLogger("service_server.local_engine")
 
 
 class Prewarmed:
-    """A sandbox that waits for its job, and serves one or none.
+    """A sandbox that waits for a job, and serves at most one.
 
     Args:
-        connection: Our ends of its run.
-        resources: All that it holds, released when it is closed.
+        connection: The connection to its run.
+        resources: The resources that `close` releases.
     """
 
     def __init__(self, connection: Connection, resources: ExitStack) -> None:
@@ -39,11 +40,11 @@ class Prewarmed:
         self._resources = resources.pop_all()
 
     def is_waiting(self) -> bool:
-        """Whether nothing has happened to it since it became ready."""
+        """Whether the sandbox still waits: no event has arrived since it became ready."""
         return self.connection.is_quiet()
 
     def close(self) -> None:
-        """Kill the processes that are left in it."""
+        """Kill the remaining processes in the sandbox."""
         self._resources.close()
 
 
@@ -51,12 +52,12 @@ P = TypeVar("P", bound=Prewarmed)
 
 
 class PrewarmRecipe(ABC, Generic[P]):
-    """A kind of sandbox that can be started ahead of its job.
+    """Makes prewarmed sandboxes of one kind.
 
     Attributes:
-        title: Its name in the log.
-        idle_s: Seconds for which they are kept ready after the last job of their kind. Where that is not for
-            ever, none are before the first one.
+        title: The name of the kind in the log.
+        idle_s: Seconds for which sandboxes are kept ready after the last job of their kind. If this is
+            finite, none are made before the first job.
     """
 
     title: str
@@ -64,24 +65,24 @@ class PrewarmRecipe(ABC, Generic[P]):
 
     @abstractmethod
     def prepare(self) -> P | None:
-        """Start one and wait until it is ready; None if it is too early for that.
+        """Start a sandbox and wait until it is ready; return None if it cannot be started yet.
 
         Raises:
-            OSError: It did not become ready.
+            OSError: The sandbox did not become ready.
         """
 
     @abstractmethod
     def serves(self, program: Program) -> bool:
-        """Whether a program runs in one as it would in a fresh sandbox."""
+        """Whether a program runs in a prewarmed sandbox in the same way as in a fresh one."""
 
 
 class WarmPool(Generic[P]):
-    """Keeps a number of sandboxes ready, and replaces each that is taken.
+    """Keeps a number of prewarmed sandboxes ready, and replaces each one that is taken.
 
     Args:
-        recipe: Starts one.
-        size: The number of ready sandboxes.
-        is_busy: Whether starting one would take a processor from programs.
+        recipe: Makes the sandboxes.
+        size: The number of sandboxes to keep ready.
+        is_busy: Returns whether starting a sandbox would take a processor from programs.
     """
 
     def __init__(self, recipe: PrewarmRecipe[P], size: int, is_busy: Callable[[], bool]) -> None:
@@ -99,22 +100,22 @@ class WarmPool(Generic[P]):
 
     @property
     def trouble(self) -> Text | None:
-        """The cause, if the last attempt to start one failed."""
+        """Why the last attempt to start a sandbox failed; None if it succeeded."""
         return self._trouble
 
     @property
     def starts(self) -> WarmStarts:
-        """The number of programs that were given one, and that would have been."""
+        """The statistics of the pool."""
         with self._changed:
             return WarmStarts(self._hits, self._misses, len(self._ready))
 
     @property
     def is_idle(self) -> bool:
-        """Whether there has been no job of this kind for so long that none are kept ready."""
+        """Whether the last job of this kind was so long ago that no sandboxes are kept ready."""
         return time.monotonic() - self._last_wanted > self._recipe.idle_s
 
     def get(self, program: Program) -> P | None:
-        """Take a sandbox for a program, which the caller closes; None if there is none that serves it."""
+        """Take a sandbox for a program; None if no sandbox serves it. The caller closes the sandbox."""
         self._last_job = time.monotonic()
         if not self._recipe.serves(program):
             return None
@@ -130,12 +131,12 @@ class WarmPool(Generic[P]):
         return None
 
     def wait_until_full(self, timeout_s: float) -> bool:
-        """Wait until all are ready; return whether they are."""
+        """Wait until all sandboxes are ready; return whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._ready) >= self._size, timeout_s)
 
     def close(self) -> None:
-        """End all that wait."""
+        """Stop the pool and close its sandboxes."""
         self._thread.stop()
         while (waiting := self._take()) is not None:
             waiting.close()
@@ -161,7 +162,7 @@ class WarmPool(Generic[P]):
         except OSError as error:
             self._pause(text("engine.warm_not_ready", error=str(error.strerror or error)))
             return
-        except Exception as error:  # noqa: BLE001 - there is no other thread to fill the pool
+        except Exception as error:  # noqa: BLE001 - no other thread fills the pool
             _log.exception("%s could not be started ahead", self._recipe.title)
             self._pause(text("engine.warm_not_started", error=type(error).__name__))
             return
@@ -176,7 +177,7 @@ class WarmPool(Generic[P]):
                 self._changed.notify_all()
 
     def _wait_for_room(self) -> bool:
-        """Wait until one is missing and may be started; return False if none is wanted any more."""
+        """Wait until a sandbox is missing and may be started; return False if the pool was stopped."""
         with self._changed:
             while not self._thread.is_stopping and (pause_s := self._pause_s()) != 0:
                 while self._ready and self.is_idle:
@@ -185,7 +186,7 @@ class WarmPool(Generic[P]):
             return not self._thread.is_stopping
 
     def _pause_s(self) -> float | None:
-        """Return the seconds to the next check; None if there is no need for one, 0 if one may be started."""
+        """Return the seconds until the next check; 0 to start a sandbox now, None to wait for a change."""
         now = time.monotonic()
         if self.is_idle:
             return None

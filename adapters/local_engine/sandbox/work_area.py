@@ -1,4 +1,4 @@
-"""The private directories of programs, and the removal of the ones that a killed engine left."""
+"""The private directories of programs, and the removal of directories that a killed engine left behind."""
 
 import logging
 import os
@@ -14,10 +14,10 @@ _PREFIX = "engine-"
 
 
 class WorkArea:
-    """Makes private directories for programs, in a directory of this engine's own.
+    """Makes private directories for programs in the engine's own directory.
 
-    The lock on an engine's own directory lasts as long as its process. The directory of
-    a killed one is removed by the next one to open.
+    An engine locks its directory as long as its process lives. The next engine that opens removes the
+    directories of killed engines.
     """
 
     def __init__(self, shared: Path) -> None:
@@ -32,7 +32,7 @@ class WorkArea:
         return self._shared / self._name
 
     def open(self) -> None:
-        """Make the engine's own directory and remove the directories of engines that are gone.
+        """Make the engine's own directory and remove the directories of engines that have ended.
 
         Raises:
             OSError: The shared directory cannot be written to.
@@ -41,7 +41,7 @@ class WorkArea:
         self._parent = os.open(self._shared, os.O_RDONLY | os.O_DIRECTORY)
         os.mkdir(self._name, mode=0o700, dir_fd=self._parent)
         self._own = lock_directory(self._name, parent=self._parent)
-        for name in os.listdir(self._parent):  # noqa: PTH208 - a path has no listing by descriptor
+        for name in os.listdir(self._parent):  # noqa: PTH208 - pathlib cannot list a descriptor
             if name.startswith(_PREFIX) and name != self._name:
                 self._sweep(name)
 
@@ -56,7 +56,7 @@ class WorkArea:
 
     @contextmanager
     def directory(self) -> Iterator[Path]:
-        """Make a fresh directory that no other user may look into, for as long as the context lasts."""
+        """Make a new directory that no other user can access, and remove it when the context ends."""
         name = secrets.token_hex(16)
         os.mkdir(name, mode=0o700, dir_fd=self._own)
         try:

@@ -1,9 +1,10 @@
-"""Holds a Python interpreter at the end of its start, in its sandbox, until there is a job for it.
+"""The preload hook of Python, which holds a prewarmed interpreter in its sandbox until it gets a job.
 
-Python imports a module of this name when it is otherwise ready, and before it looks for the program. After
-that it goes on by itself: it finds the program where it would have been from the start.
+Python imports a module of this name at the end of its start, before it opens the program. When the hook
+returns, Python continues and finds the program in its usual place.
 
-For any Python that the machine has: the standard library only, and nothing new.
+The hook must work with every Python on the machine, so it uses only long-established parts of the standard
+library.
 """
 
 import gc
@@ -12,22 +13,22 @@ import sys
 
 
 def hold(status: int, start: int, job: int, program: str) -> None:
-    """Wait for a job, and leave no trace of having waited.
+    """Wait for a job, and leave no trace of the wait.
 
-    What can be done before the job comes is done by then.
+    Everything that does not depend on the job is done before it arrives.
 
     Args:
         status: The descriptor of the status pipe.
-        start: The descriptor of the start pipe, which brings a line once the limits of the job are in force.
-        job: The descriptor of a file with the job: the number of its arguments, the arguments, each ended by
-            a NUL, and its code. It is not read before that.
-        program: The file that the code is written to.
+        start: The descriptor of the start pipe, on which a line arrives once the job's limits are in force.
+        job: The descriptor of a file with the job: the number of arguments and the arguments, each terminated
+            by NUL, then the code. The file is read after the start.
+        program: The file to write the code to.
     """
     _forget()
     try:
-        __import__(__name__)  # the one that the machine has, or an error as if this one had never been there
+        __import__(__name__)  # the machine's own module, or the same error as without this hook
     finally:
-        gc.freeze()  # as etc/hooks/python/sitecustomize.py does
+        gc.freeze()  # as in etc/hooks/python/sitecustomize.py
         try:
             os.write(status, b'{"status":"waiting"}\n')
             if not os.read(start, 1):
@@ -36,7 +37,7 @@ def hold(status: int, start: int, job: int, program: str) -> None:
             _take(job, program)
             os.close(status)
             os.close(start)
-        except BaseException:  # Python would go on without the job
+        except BaseException:  # otherwise, Python would continue without the job
             sys.excepthook(*sys.exc_info())
             os._exit(1)
 
@@ -53,9 +54,9 @@ def _take(job: int, program: str) -> None:
 
 
 def _forget() -> None:
-    """Remove the traces of the wait: files, modules, the path to them and its variable.
+    """Remove the traces of the hook: its files, its modules, its path and the environment variable.
 
-    Each line of output is handed on when it is written, as in an interpreter that did not wait.
+    Also make stdout line-buffered, as in an interpreter that was not prewarmed.
     """
     here = os.path.dirname(__file__)
     for directory, _, names in os.walk(here, topdown=False):

@@ -1,1 +1,1 @@
-"""The small process that owns every program. It imports the standard library and this package only."""
+"""The supervisor, the small process that owns every program. It imports nothing but the standard library."""

@@ -1,8 +1,8 @@
-"""The mounts of programs: a root file system of which no two programs at once share a file.
+"""The mounts of programs: a root filesystem in which no two concurrent programs share a file.
 
-A lock on a file holds for all processes that have it open, by whichever mount. So the directories of the
-machine are seen through overlays, whose files are a program's own. Devices are nodes in one of these; where
-they cannot be made, they are the machine's, and cannot be changed.
+A lock on a file applies to all processes that have the file open, through any mount. So programs see the
+directories of the machine through overlays, which give each program its own files. Devices are nodes in an
+overlay. If nodes cannot be made, programs see the machine's devices read-only.
 """
 
 import os
@@ -30,9 +30,9 @@ from adapters.local_engine.sandbox.supervisor.kernel import (
 )
 from adapters.local_engine.sandbox.supervisor.protocol import BOX, NOTHING, VIEW, Rootfs
 
-# How long an overlay is used for new programs: it may keep showing a file that was replaced below it.
+# How long an overlay is used for new programs, as it may keep showing a file that was replaced below it.
 _FRESH_S = 60.0
-# Spaces and the like, in octal digits (proc_pid_mountinfo(5)).
+# Escaped characters, such as spaces, in octal digits (proc_pid_mountinfo(5)).
 _ESCAPED = re.compile(r"\\(\d{3})")
 
 
@@ -41,9 +41,9 @@ class BoxMounts:
     """A mount namespace for one program at a time.
 
     Attributes:
-        namespace: Its descriptor.
-        rootfs: The root file system that is in it.
-        made_at: On the monotonic clock.
+        namespace: The descriptor of the namespace.
+        rootfs: The root filesystem in the namespace.
+        made_at: The time of its creation on the monotonic clock.
     """
 
     namespace: int
@@ -52,7 +52,7 @@ class BoxMounts:
 
 
 class BoxMountsPool:
-    """Makes mount namespaces, and keeps them for later programs."""
+    """Makes mount namespaces and keeps them for later programs."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ class BoxMountsPool:
         self._idle: list[BoxMounts] = []
 
     def prepare(self, rootfs: Rootfs) -> None:
-        """Make a root file system, if it is another than that of the program before."""
+        """Make a root filesystem, unless it is the one made last."""
         if rootfs == self._rootfs:
             return
         base = rootfs_maker.make(rootfs)
@@ -72,10 +72,10 @@ class BoxMountsPool:
         _make_device_nodes()
 
     def take(self, rootfs: Rootfs) -> BoxMounts:
-        """Return a namespace that no program is in. The caller may be in another one than before.
+        """Return a namespace without a program. May move the caller to another namespace.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: The namespace cannot be made.
         """
         while self._idle:
             mounts = self._idle.pop()
@@ -89,7 +89,7 @@ class BoxMountsPool:
         return BoxMounts(namespace, rootfs, self._clock())
 
     def give_back(self, mounts: BoxMounts) -> None:
-        """Take a namespace back whose last program is gone."""
+        """Take back a namespace after its program has ended."""
         if self._is_usable(mounts):
             self._idle.append(mounts)
         else:
@@ -100,7 +100,7 @@ class BoxMountsPool:
 
 
 def _mount_box() -> None:
-    """Mount what a program sees, in a mount namespace of its own."""
+    """Mount the files that a program sees, in its own mount namespace."""
     if not _overlay(VIEW, BOX, MS_NOSUID):
         mount(VIEW, BOX, None, MS_BIND | MS_REC)
     for point, kind in _mounts_below(VIEW).items():
@@ -114,8 +114,8 @@ def _mount_box() -> None:
 
 
 def _overlay(source: str, target: str, flags: int) -> bool:
-    """Show a directory with files of their own; return False where the kernel refuses."""
-    if not {":", ",", "\\"}.isdisjoint(source):  # which separate the mount's options
+    """Mount an overlay of a directory, with its own files; return False if that is not possible."""
+    if not {":", ",", "\\"}.isdisjoint(source):  # these are special in mount options
         return False
     try:
         mount("overlay", target, "overlay", flags | MS_RDONLY, f"lowerdir={NOTHING}:{source}")
@@ -125,7 +125,7 @@ def _overlay(source: str, target: str, flags: int) -> bool:
 
 
 def _make_device_nodes() -> None:
-    """Put nodes in the place of the machine's devices, unless the kernel lets none be made."""
+    """Replace the machine's devices by new nodes, if the kernel allows that."""
     devices = {path: os.stat(path) for path in _mounts_below(f"{VIEW}/dev")}
     mount(None, "/", None, MS_REMOUNT | MS_BIND | MS_NOSUID)
     try:
@@ -136,19 +136,19 @@ def _make_device_nodes() -> None:
             unmount(path)
             os.rename(new, path)
     except PermissionError:
-        pass  # an ordinary user has none, nor root in some containers
+        pass  # ordinary users cannot make nodes, nor can root in some containers
     finally:
         mount(None, "/", None, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_RDONLY)
 
 
 def _make_unchangeable(path: str) -> None:
-    """Keep the times of a device, which all may write to, from being set."""
+    """Keep programs from setting the timestamps of a device, which all users may write to."""
     with suppress(OSError):
         mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | os.statvfs(path).f_flag & 0xF)
 
 
 def _mounts_below(directory: str) -> Mapping[str, str]:
-    """Return the kinds of the file systems that are mounted below a directory, parents first."""
+    """Return the mount points below a directory with their file system types, parents first."""
     found = {}
     for line in read("/proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")

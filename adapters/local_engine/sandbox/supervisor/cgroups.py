@@ -1,4 +1,4 @@
-"""A control group for each run: memory and processes of the whole tree, counted by the kernel."""
+"""The control group of a run, in which the kernel counts the memory and processes of the whole tree."""
 
 import contextlib
 import os
@@ -13,17 +13,17 @@ from adapters.local_engine.sandbox.supervisor.kernel import read, write
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of the files of one version of cgroups.
+    """The names of the files in one version of cgroups.
 
     Attributes:
-        memory_usage: Its present size.
-        sockets_limit: The limit of the memory of sockets, where the limit of memory leaves that out. The
-            kernel leaves each socket a packet all the same, so usage can be many times that.
-        sockets_usage: Its present size.
+        memory_usage: The current memory usage.
+        sockets_limit: The limit of socket memory, where the memory limit does not include that. Each socket
+            may exceed the limit by a packet, so usage can be many times as high.
+        sockets_usage: The current usage of socket memory.
         no_swap: The limit of memory and swap, or of swap alone; not every kernel has it.
-        entrance: Where a process writes 0 to move there. With `tasks`, which moves one thread, the kernel
-            does not wait until no processor is forking, which takes it 10 ms.
-        cpu_usage: The processor time of all processes that ever were in the group.
+        entrance: The file to which a process writes 0 to enter the group. `tasks` moves a single thread,
+            which spares the kernel 10 ms of waiting until no processor is forking.
+        cpu_usage: The processor time of all current and former processes of the group.
         cpu_per_s: The number of its units in a second.
     """
 
@@ -41,17 +41,17 @@ class Names:
 
 
 UNIFIED = 2
-# The memory of a run's sockets from which on the kernel keeps their buffers small. All processes of the
-# machine share an allowance (tcp_mem of tcp(7), udp_mem of udp(7)).
+# Above this socket memory of a run, the kernel keeps the buffers small. All processes of the machine share a
+# budget (tcp_mem of tcp(7), udp_mem of udp(7)).
 _SOCKETS_BYTES = 16 << 20
 _ACTIVITIES = ("active", "inactive")
-# Version 2 has it from Linux 5.14 on.
+# Available in version 2 from Linux 5.14 on.
 _KILL = "cgroup.kill"
-# The share that all programs together have of each processor, beside one thread of the service with 1.0: the
-# service comes first. For a moment they have more of it while one of them is ended.
+# The share of each processor for all programs together, where a thread of the service has 1.0: the service
+# has precedence. The share is raised briefly while a program is killed.
 _SHARE_OF_PROGRAMS = 0.5
 _SHARE_OF_ENDING = 4.0
-# The unit of shares, that of one thread or group, and the largest number of them.
+# By version: the file of shares, the shares of one thread or group, and the largest value.
 _SHARES = {1: ("cpu.shares", 1024, 262_144), UNIFIED: ("cpu.weight", 100, 10_000)}
 _EMPTY_WITHIN_S = 2.0
 _RETRY_S = 0.002
@@ -89,15 +89,15 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupPlan:
-    """The directories in which the cgroups of runs are made.
+    """The parent directories of the cgroups of runs.
 
     Attributes:
         version: 1 or 2.
-        memory: Our directory of the memory controller.
-        pids: Our directory of the pids controller: with version 2 the same one.
-        cpu: Our directory in which processor time is counted; None if it is not.
-        shares: Our directory in which each group has the same share of the processors, however many
-            processes are in it; None if processes alone have shares.
+        memory: The directory for the memory controller.
+        pids: The directory for the pids controller; the same one with version 2.
+        cpu: The directory where processor time is counted; None if it is not counted.
+        shares: The directory where each group gets an equal share of the processors, regardless of its number
+            of processes; None if shares are per process.
     """
 
     version: int
@@ -108,13 +108,13 @@ class CgroupPlan:
 
     @property
     def directories(self) -> tuple[str, ...]:
-        """The directories, each once."""
+        """The directories, without duplicates."""
         every = (self.memory, self.pids, self.cpu, self.shares)
         return tuple(dict.fromkeys(directory for directory in every if directory is not None))
 
 
 def limit_shares(version: int, directory: str, share: float = _SHARE_OF_PROGRAMS) -> None:
-    """Set the share that all groups in a directory have together of each processor on which they run.
+    """Set the share of each processor for all groups in a directory together.
 
     Raises:
         OSError: The kernel refuses.
@@ -125,10 +125,10 @@ def limit_shares(version: int, directory: str, share: float = _SHARE_OF_PROGRAMS
 
 
 def end(group: str) -> None:
-    """Kill every process in a group, and the ones that they start meanwhile, and remove the group.
+    """Kill every process in a group, including new ones, and remove the group.
 
     Raises:
-        OSError: It cannot be removed; so it is if processes are left after all.
+        OSError: The group cannot be removed, for instance because it still has processes.
     """
     until = time.monotonic() + _EMPTY_WITHIN_S
     while (present := _present(group)) and time.monotonic() < until:
@@ -139,18 +139,18 @@ def end(group: str) -> None:
 
 
 def _present(group: str) -> list[int]:
-    """Return the processes of a group that we can see; the kernel lists the others as 0."""
+    """Return the visible processes of a group; the kernel lists the others as 0."""
     try:
         return [pid for pid in map(int, read(f"{group}/cgroup.procs").split()) if pid > 0]
     except FileNotFoundError:
-        return []  # the group is gone
+        return []  # the group was removed
 
 
 class Cgroup:
     """The control group of one run.
 
     Attributes:
-        counts_sockets_apart: Whether the memory of sockets is not a part of the limited memory.
+        counts_sockets_apart: Whether socket memory is not included in the memory limit.
     """
 
     def __init__(self, plan: CgroupPlan, name: str, memory_bytes: int, processes: int) -> None:
@@ -166,7 +166,7 @@ class Cgroup:
             for directory in self._directories:
                 os.mkdir(directory)
             self.counts_sockets_apart = self._limit_sockets()
-            self._set_memory(memory_bytes)  # a new group has no limit yet: the one of swap comes last
+            self._set_memory(memory_bytes)  # a new group has no memory limit, so the swap limit comes second
             self.limit_processes(processes)
         except OSError:
             self.remove()
@@ -174,7 +174,7 @@ class Cgroup:
 
     @property
     def entrances(self) -> list[str]:
-        """The files that a process with one thread has to write 0 to."""
+        """The files to which a single-threaded process writes 0 to enter the group."""
         return [f"{directory}/{self._names.entrance}" for directory in self._directories]
 
     @property
@@ -183,17 +183,18 @@ class Cgroup:
         return self._cpu is not None
 
     def cpu_s(self) -> float:
-        """Return the processor time of all processes so far, also of ended ones, in seconds."""
+        """Return the processor time of all processes, including ended ones, in seconds."""
         if self._cpu is None:
             return 0.0
-        # With version 2 a line of several: "usage_usec 123".
+        # In version 2, this is the first of several lines: "usage_usec 123".
         used = int(read(f"{self._cpu}/{self._names.cpu_usage}").removeprefix("usage_usec").split()[0])
         return used / self._names.cpu_per_s
 
     def watch_memory(self) -> int | None:
-        """Have the whole group end when it runs out of memory, and not only its largest process.
+        """Have the whole group killed when it runs out of memory, instead of only its largest process.
 
-        Version 2 does that by itself. Version 1 returns a descriptor that is ready when it happens.
+        With version 2, the kernel does that. With version 1, return a descriptor that becomes readable when
+        the group runs out of memory.
         """
         if self._version == UNIFIED:
             write(f"{self._memory}/memory.oom.group", "1")
@@ -210,12 +211,12 @@ class Cgroup:
         return notice
 
     def limit_memory(self, size: int) -> None:
-        """Set the limit of memory, and allow no swap beside it.
+        """Set the memory limit, and allow no swap.
 
         Raises:
-            OSError: More is in use.
+            OSError: More memory is in use.
         """
-        self._limit_swap(size)  # never the smaller one: first if both rise, last if both fall
+        self._limit_swap(size)  # never below the memory limit: raised before it, lowered after it
         self._set_memory(size)
 
     def _set_memory(self, size: int) -> None:
@@ -224,26 +225,26 @@ class Cgroup:
         self._limit_swap(size)
 
     def has_too_large_sockets(self) -> bool:
-        """Whether the memory of sockets, counted apart, and all other memory together exceed the limit.
+        """Whether socket memory, if it is counted apart, and all other memory together exceed the limit.
 
-        Files that programs have read are in memory as long as there is room, and do not count.
+        The page cache of files does not count, as the kernel frees it when memory is needed.
         """
         sockets = int(read(f"{self._memory}/{self._names.sockets_usage}"))
         return sockets > _SOCKETS_BYTES and sockets + self._used_bytes() > self._memory_bytes
 
     def present_kb(self) -> int:
-        """Return the memory of all processes now, without files that programs have read.
+        """Return the current memory of all processes, without the page cache of files.
 
         Raises:
-            OSError: The kernel has no such figure.
+            OSError: The kernel does not report it.
         """
         return max(self._used_bytes(), 0) >> 10
 
     def present_processes(self) -> int:
-        """Return the number of processes and threads now.
+        """Return the current number of processes and threads.
 
         Raises:
-            OSError: The kernel has no such figure.
+            OSError: The kernel does not report it.
         """
         return int(read(f"{self._pids}/pids.current"))
 
@@ -257,9 +258,9 @@ class Cgroup:
         write(f"{self._pids}/pids.max", str(number))
 
     def kill(self) -> None:
-        """Kill every process of the group, if the kernel can do that, and have them all end quickly.
+        """Kill every process of the group, if the kernel can do that, and make them end quickly.
 
-        To end takes processor time, of which the others may have a larger share.
+        Killed processes need processor time to end, so the group gets a larger share.
         """
         with contextlib.suppress(OSError):
             if self._shares is not None:
@@ -271,22 +272,22 @@ class Cgroup:
                 write(f"{self._pids}/{_KILL}", "1")
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel had to kill one of the processes for memory."""
+        """Whether the kernel killed a process because the group ran out of memory."""
         return self._count(f"{self._memory}/{self._names.memory_events}", "oom_kill") > 0
 
     def ran_out_of_processes(self) -> bool:
-        """Whether a process could not start another because of the limit."""
+        """Whether a process could not start another one because of the limit."""
         return self._count(f"{self._pids}/pids.events", "max") > 0
 
     def peak_kb(self) -> int:
-        """Return the largest memory of all processes together, files in memory included."""
+        """Return the peak memory of all processes together, including files in memory."""
         try:
             return int(read(f"{self._memory}/{self._names.memory_peak}")) >> 10
-        except OSError:  # version 2 has it from Linux 5.19 on
+        except OSError:  # available in version 2 from Linux 5.19 on
             return self._memory_bytes >> 10 if self.ran_out_of_memory() else 0
 
     def remove(self) -> bool:
-        """Remove the group; return whether that worked, which it does once its processes are reaped."""
+        """Remove the group; return False if it still has processes that are not reaped."""
         self._end_hurry()
         for directory in self._directories:
             try:
@@ -298,23 +299,23 @@ class Cgroup:
         return True
 
     def _limit_sockets(self) -> bool:
-        """Have the kernel count the memory of sockets, if it does so apart from other memory."""
+        """Have the kernel count and limit socket memory, if it is counted apart; return whether it is."""
         if self._names.sockets_limit is None:
             return False
         try:
             write(f"{self._memory}/{self._names.sockets_limit}", str(_SOCKETS_BYTES))
-        except OSError:  # kernels that do not account for it have no such file
+        except OSError:  # missing in kernels that do not account for socket memory
             return False
         return True
 
     def _end_hurry(self) -> None:
         if self._is_hurried and self._shares is not None:
             self._is_hurried = False
-            with contextlib.suppress(OSError):  # the engine is gone, and its directory with it
+            with contextlib.suppress(OSError):  # the engine has ended and removed its directory
                 limit_shares(self._version, os.path.dirname(self._shares))
 
     def _limit_swap(self, memory: int) -> None:
-        with contextlib.suppress(OSError):  # kernels that do not account for swap have no such file
+        with contextlib.suppress(OSError):  # missing in kernels that do not account for swap
             swap = memory if self._names.swap_includes_memory else 0
             write(f"{self._memory}/{self._names.no_swap}", str(swap))
 

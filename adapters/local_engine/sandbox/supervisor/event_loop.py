@@ -1,4 +1,4 @@
-"""An event loop of descriptors and one deadline."""
+"""An event loop for descriptors, with one deadline."""
 
 import math
 import os
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class EventLoop:
-    """Calls back when a descriptor is ready to be read or its other end is closed.
+    """Calls back when a descriptor is readable or its other end is closed.
 
-    It polls, for there is a quota of epoll(7) for each user, which programs of an ordinary user share.
+    Uses poll(2), because epoll(7) has a quota per user, which the service may share with programs.
     """
 
     def __init__(self) -> None:
@@ -22,23 +22,23 @@ class EventLoop:
         self._actions[descriptor] = action
 
     def remove(self, descriptor: int) -> None:
-        """Forget a descriptor; one that is not watched is no error."""
+        """Stop watching a descriptor. Does nothing if it is not watched."""
         if self._actions.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
 
     def close(self, descriptor: int) -> None:
-        """Forget a descriptor and close it."""
+        """Stop watching a descriptor and close it."""
         self.remove(descriptor)
         os.close(descriptor)
 
     def wait(self, timeout_s: float | None) -> None:
-        """Wait until something is ready or the time is over, and call the actions of ready descriptors.
+        """Wait until a descriptor is ready or the timeout has passed; call the actions of ready descriptors.
 
-        Actions of the same time are called in the order in which they were added.
+        The actions are called in the order in which they were added.
         """
         timeout_ms = None if timeout_s is None else math.ceil(1000 * timeout_s)
         ready = {descriptor for descriptor, _ in self._poll.poll(timeout_ms)}
         for descriptor, action in [item for item in self._actions.items() if item[0] in ready]:
-            # An earlier action may have closed it, and another descriptor may have its number by now.
+            # An earlier action may have closed this descriptor, and a new one may have its number.
             if self._actions.get(descriptor) is action:
                 action()

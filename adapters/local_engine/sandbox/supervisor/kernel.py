@@ -1,4 +1,4 @@
-"""The kernel's interface: calls that Python has from 3.12 on or never, and files of /proc and cgroups."""
+"""System calls that Python has only from 3.12 on or not at all, and access to files of /proc and cgroups."""
 
 import array
 import ctypes
@@ -31,53 +31,53 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def setns(descriptor: int, kind: int) -> None:
-    """Move this process into a namespace.
+    """Move this process to a namespace.
 
     Raises:
-        OSError: The kernel refuses; so do all of these.
+        OSError: The kernel refuses. The other calls raise this, too.
     """
     _check(_libc.setns(descriptor, kind))
 
 
 def unshare(kinds: int) -> None:
-    """Give this process namespaces of its own, which begin as copies."""
+    """Move this process to new namespaces, which start as copies."""
     _check(_libc.unshare(kinds))
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    """Make a new mount, or change one."""
+    """Make or change a mount."""
     texts = [None if text is None else text.encode() for text in (source, target, kind, options)]
     _check(_libc.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]))
 
 
 def unmount(target: str) -> None:
-    """Take a mount away."""
+    """Remove a mount."""
     _check(_libc.umount2(target.encode(), _MNT_DETACH))
 
 
 def make_mounts_private() -> None:
-    """Have no mount that is made elsewhere appear in this process's namespace, nor the other way round."""
+    """Stop the propagation of mounts between this process's namespace and others."""
     mount(None, "/", None, MS_REC | MS_PRIVATE)
 
 
 def forbid_core_dumps() -> None:
-    """Keep the kernel from handing dumps of this process and its descendants to a program of root's.
+    """Keep the kernel from passing core dumps of this process and its descendants to a program of root.
 
-    A limit of 1 is the one at which it does not run a piped kernel.core_pattern; at 0 it does (core(5)).
+    With a limit of 1, the kernel does not run a piped kernel.core_pattern; with 0 it does (core(5)).
     """
-    with suppress(ValueError, OSError):  # a hard limit of 0 stays with an ordinary user
+    with suppress(ValueError, OSError):  # an ordinary user cannot raise a hard limit of 0
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every descendant that loses its own."""
+    """Make this process the parent of every descendant that loses its parent."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def end_with_parent(parent: int) -> None:
-    """Have this process killed at the end of its parent, also if that has ended meanwhile.
+    """Have this process killed when its parent ends, or at once if the parent has ended already.
 
-    It holds until the process has other user ids.
+    This applies until the process changes its user ids.
     """
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
     if os.getppid() != parent:
@@ -85,7 +85,7 @@ def end_with_parent(parent: int) -> None:
 
 
 def pipe(reader_owner: ExitStack, writer_owner: ExitStack) -> tuple[int, int]:
-    """Make a pipe, and return its reader and its writer, each of which its owner closes."""
+    """Make a pipe; return its reader and its writer, each of which is closed by its owner."""
     reader, writer = os.pipe()
     reader_owner.callback(os.close, reader)
     writer_owner.callback(os.close, writer)
@@ -93,17 +93,17 @@ def pipe(reader_owner: ExitStack, writer_owner: ExitStack) -> tuple[int, int]:
 
 
 def receive(control: socket.socket, size: int, most: int) -> tuple[bytes, list[int], bool]:
-    """Receive a message and its descriptors, closed at exec from the start.
+    """Receive a message with descriptors, which are close-on-exec from the start.
 
-    socket.recv_fds drops the flag (CPython 3.11).
+    socket.recv_fds ignores that flag (CPython 3.11).
 
     Args:
-        control: A socket of the local machine.
-        size: The bytes of the longest message.
-        most: Descriptors of one message.
+        control: A Unix socket.
+        size: The size of a message, at most.
+        most: The number of descriptors in a message, at most.
 
     Returns:
-        The message, empty at the end; the descriptors; and whether this process had room for all of them.
+        The message, empty at the end of the stream; the descriptors; and whether all of them were received.
     """
     descriptors = array.array("i")
     space = socket.CMSG_SPACE(most * descriptors.itemsize)
@@ -114,10 +114,10 @@ def receive(control: socket.socket, size: int, most: int) -> tuple[bytes, list[i
 
 
 def read(path: str) -> str:
-    """Return all of a file.
+    """Return the content of a file.
 
     Raises:
-        OSError: It is not there, or not for us.
+        OSError: The file does not exist or cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -130,7 +130,7 @@ def read(path: str) -> str:
 
 
 def write(path: str, text: str) -> None:
-    """Write to a file, at once.
+    """Write to a file in a single call.
 
     Raises:
         OSError: The kernel refuses.

@@ -1,4 +1,4 @@
-"""The supervisor's main loop. It is started with `python -I -S`, one descriptor and an empty environment."""
+"""The supervisor's main loop, started by `python -I -S` with one descriptor and an empty environment."""
 
 import contextlib
 import errno
@@ -33,12 +33,12 @@ from adapters.local_engine.sandbox.supervisor.run import Run
 from adapters.local_engine.sandbox.supervisor.scheduling import take_precedence
 from adapters.local_engine.sandbox.supervisor.spawner import Spawner
 
-# The kernel lets go of a cgroup a moment after its last process was reaped.
+# The kernel allows the removal of a cgroup shortly after its last process was reaped.
 _CGROUP_RETRY_S = 0.02
 
 
 class Supervisor:
-    """Starts a run for every request and ends with all of them when its engine does."""
+    """Starts a run for every request. When the engine ends, it ends all runs and itself."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -50,7 +50,7 @@ class Supervisor:
         self._events.add(control.fileno(), self._take_request)
 
     def serve(self) -> None:
-        """Work until the engine is gone and every run has ended."""
+        """Serve requests until the engine and every run have ended."""
         adopt_orphans()
         take_precedence()
         os.umask(0o077)
@@ -59,7 +59,7 @@ class Supervisor:
         while self._is_open or self._runs or self._old_cgroups:
             self._events.wait(self._seconds_to_next_look())
             self._old_cgroups[:] = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
-            if self._runs:  # one at a time: what the others' descriptors bring does not wait for all of them
+            if self._runs:  # only one at a time, so that events of descriptors do not wait for all of them
                 min(self._runs, key=lambda run: run.next_look).look(time.monotonic())
 
     def _seconds_to_next_look(self) -> float | None:
@@ -74,11 +74,11 @@ class Supervisor:
         except EOFError:
             self._engine_is_gone()
             return
-        except OSError:  # there is no descriptor left: the control socket is closed, which the engine notices
+        except OSError:  # no descriptors are left: the engine notices that the control socket is closed
             return
         request = SpawnRequest.decode(message)
         try:
-            name = f"run-{os.urandom(8).hex()}"  # the program may see it: it tells nothing
+            name = f"run-{os.urandom(8).hex()}"  # random, because the program may see it
             run = Run(
                 name,
                 request,
@@ -89,9 +89,9 @@ class Supervisor:
                 self._old_cgroups.append,
             )
             self._runs.append(run)
-        except OSError as error:  # there is no process, descriptor or memory left
+        except OSError as error:  # no process, descriptor or memory is left
             _refuse(descriptors, reason_of(error))
-        except ValueError:  # of it alone: the others' programs end with this process
+        except ValueError:  # must not end this process, with which all other programs would end
             _refuse(descriptors, "its command line or environment has what no process can have")
 
     def _engine_is_gone(self) -> None:
@@ -101,10 +101,10 @@ class Supervisor:
             run.kill()
 
     def _on_quiet(self, run: Run) -> None:
-        """End a run whose processes are gone, once no process is left that could be one of its own.
+        """Finish a run whose processes have ended, once no process is left that could belong to it.
 
-        A process that left both its parent and its session may belong to any run; it ends with the first
-        run that does, so that none outlives its own.
+        A process that left both its parent and its session may belong to any run. It is killed with the first
+        run that ends, so that no process outlives its run.
         """
         if run.reap_orphans(self._orphans()) and run.own_directory():
             self._runs.remove(run)
@@ -117,9 +117,9 @@ class Supervisor:
 
 
 def _refuse(descriptors: list[int], reason: str) -> None:
-    """Report at the control socket, the first descriptor, why the request was not carried out."""
+    """Report a refused request on its control socket, which is the first descriptor."""
     event = RunEvent(status=Status.ENDED, was_ready=False, error=reason)
-    with contextlib.suppress(OSError):  # it does not listen any more
+    with contextlib.suppress(OSError):  # the engine has closed the socket
         os.write(descriptors[0], event.encode())
     for descriptor in descriptors:
         os.close(descriptor)
@@ -129,8 +129,8 @@ def _receive_request(control: socket.socket) -> tuple[bytes, list[int]]:
     """Receive a request and the descriptors of its run, the control socket first.
 
     Raises:
-        EOFError: There are no more messages.
-        OSError: There is no room for as many descriptors.
+        EOFError: The engine has closed the socket.
+        OSError: This process has no room for the descriptors.
     """
     message, descriptors, is_whole = receive(control, MAX_REQUEST_BYTES, MAX_DESCRIPTORS)
     if not message:
@@ -146,11 +146,11 @@ def _receive_request(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _enter_user_namespace(control: socket.socket, maxima: Mapping[str, int]) -> None:
-    """Make a namespace of user ids, in which this process is root once the engine has put ids there."""
+    """Enter a new user namespace, in which this process is root once the engine has mapped the ids."""
 
     def map_ids() -> None:
         control.send(b"\0")
-        if not control.recv(1):  # it is gone, or could not
+        if not control.recv(1):  # the engine has ended, or could not map the ids
             sys.exit()
 
     own_namespaces(map_ids)
@@ -160,14 +160,14 @@ def _enter_user_namespace(control: socket.socket, maxima: Mapping[str, int]) -> 
 def main() -> None:
     """Serve the socket whose descriptor is the last argument.
 
-    The third argument, if there is one before it, are the maxima of a namespace of user ids of its own.
+    If there is another argument after the first two, it has the quotas of a new user namespace.
     """
     *maxima, descriptor = sys.argv[3:]
     control = socket.socket(fileno=int(descriptor))
-    control.set_inheritable(False)  # a program that held it could give orders
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no process can be waited for
+    control.set_inheritable(False)  # a program that inherited the socket could send requests
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it is ignored, processes cannot be waited for
     forbid_core_dumps()
     for text in maxima:
         _enter_user_namespace(control, json.loads(text))
-    gc.freeze()  # what is here for good is shared with every new process, until it is looked at
+    gc.freeze()  # keeps long-lived objects in memory pages that forks share
     Supervisor(control).serve()

@@ -1,21 +1,22 @@
-"""The ownership of files that a program leaves, where the service is not root and could not read them."""
+"""The transfer of a program's files to the service's user, which could not read them unless it is root."""
 
 import os
 
-# As far below a directory as files are collected, and no further: a descriptor is open for each level.
+# The depth to which files are collected. A descriptor is open for each level.
 DEPTH = 32
 
 
 def start_owning(directory: int) -> int:
-    """Start a process that makes this one's user the owner of a directory and of all that is in it.
+    """Start a process that makes this process's user the owner of a directory and its content.
 
-    No process of the program may be left. The supervisor, which is root of all users here, goes on meanwhile.
+    The program must have no processes left. The supervisor, which is root in this user namespace, does not
+    wait for the process.
 
     Returns:
-        The process's id.
+        The id of the process.
 
     Raises:
-        OSError: There is no process to be had.
+        OSError: The process cannot be started.
     """
     pid = os.fork()
     if pid == 0:

@@ -1,7 +1,7 @@
-"""Files of a program's directory, packed in one file in memory for any number of sandboxes.
+"""Packed files: the files of a program's directory in one file in memory, for any number of sandboxes.
 
-It is a row of records, so that it can be written and read piece by piece, and extended by writing more of
-them: a kind, the length of a path, the size of a content, the path, the content.
+The file is a sequence of records, so it can be written and read in pieces and extended by appending records.
+A record has the kind, the length of the path, the size of the content, the path and the content.
 """
 
 import errno
@@ -15,7 +15,7 @@ _KINDS = _FILE, _EXECUTABLE, _DIRECTORY = range(3)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_MODE, _EXECUTABLE_MODE, _DIRECTORY_MODE = 0o644, 0o755, 0o755
 LONGEST_PATH = 16 << 10
-# What is unpacked within two milliseconds: about as long as it takes to fork a process for it.
+# Files below these limits are unpacked within two milliseconds, about as long as forking a process takes.
 _FEW_BYTES = 1 << 20
 _FEW_NAMES = 32
 
@@ -25,7 +25,7 @@ class PackedFile:
     """A file of a program's directory.
 
     Attributes:
-        path: Relative, with `/` between its names, none of which is empty, `.` or `..`.
+        path: A relative path of names separated by `/`, none of which is empty, `.` or `..`.
     """
 
     path: str
@@ -60,7 +60,7 @@ def directory_record(path: str) -> bytes:
 
 
 def file_header(path: str, size: int, *, is_executable: bool) -> bytes:
-    """Return the beginning of the record of a file, which its content follows.
+    """Return the header of a file's record, to be followed by the content.
 
     Raises:
         ValueError: The path leads out of the directory.
@@ -69,7 +69,7 @@ def file_header(path: str, size: int, *, is_executable: bool) -> bytes:
 
 
 def are_few(packed: int) -> bool:
-    """Whether packed files are so few and small that unpacking them takes no noticeable time.
+    """Whether there are so few and small packed files that unpacking them takes no noticeable time.
 
     Args:
         packed: A descriptor of packed files. Its offset does not matter.
@@ -88,15 +88,15 @@ def are_few(packed: int) -> bool:
 
 
 def unpack(packed: int, directory: str, owner: int | None = None) -> None:
-    """Fill an empty directory that no other process can reach yet.
+    """Unpack files to an empty directory that no other process can access yet.
 
     Args:
         packed: A descriptor of packed files. Its offset does not matter.
         directory: The path of the directory.
-        owner: The user and group id of all; None for the present ones.
+        owner: The user and group id of the files; None for those of this process.
 
     Raises:
-        OSError: There is no room for them, or a record is damaged.
+        OSError: There is no room for the files, or a record is damaged.
     """
     made = {""}
     for record in _records(packed):

@@ -1,7 +1,7 @@
-"""The user, mounts and directory of the supervisor while it starts a program, which inherits them.
+"""The privilege switch: the supervisor takes on a program's user, mounts and directory while it starts it.
 
-A fork of Python that becomes a program copies memory page by page, which takes longer than all that it does
-before. posix_spawn(3) copies nothing. It knows nothing of users and mounts either.
+The program inherits them. A fork of Python would copy memory page by page, which takes longer than everything
+else before the program. posix_spawn(3) copies nothing, but it cannot set users and mounts.
 """
 
 import os
@@ -26,7 +26,7 @@ from adapters.local_engine.sandbox.supervisor.kernel import (
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnRequest, Tmpfs
 
 _ROOT = 0
-# What is counted for each user, and the part up to which programs may have more; the service keeps the rest.
+# Limits that the kernel counts per user, and the share of them for programs. The service keeps the rest.
 _LIMITS_OF_USER = (resource.RLIMIT_NPROC, resource.RLIMIT_SIGPENDING)
 _PROGRAMS_PART = 0.75
 _LOST = 1
@@ -36,15 +36,16 @@ ALL_USERS = 1 << 16
 # The directories of a tmpfs, with the modes of a home directory and of /dev/shm elsewhere.
 HOME_DIRECTORY = "box"
 _DIRECTORIES = {HOME_DIRECTORY: 0o755, "shm": 0o1777}
-# Where the machine runs out of memory, programs are the first to end (proc_pid_oom_score_adj(5)).
+# When the machine runs out of memory, programs are killed first (proc_pid_oom_score_adj(5)).
 _OOM_SCORE = "/proc/self/oom_score_adj"
 _PROGRAMS_OOM_SCORE = b"1000"
 
 
 def has_privileges() -> bool:
-    """Whether this process is root and may run each program as a user of its own.
+    """Whether this process is root and may run each program as its own user.
 
-    Root of a container may have neither the capabilities nor the user ids, and isolates as an ordinary user.
+    In a container, root may lack the capabilities or the user ids. Then it isolates programs like an ordinary
+    user.
     """
     if os.geteuid() != _ROOT:
         return False
@@ -58,10 +59,10 @@ def has_privileges() -> bool:
 
 
 def uncover_processes() -> None:
-    """Mount a new /proc in this mount namespace if parts of the present one are covered.
+    """Mount a new /proc in this mount namespace if parts of the current one are covered.
 
-    The kernel gives a user namespace a /proc of its own where it finds one that is not. Root may mount it
-    whatever there is; for all others the kernel decides, and their sandboxes show it.
+    The kernel allows a user namespace its own /proc only if an uncovered one is mounted. Root may mount a new
+    /proc in any case. For all others, the kernel decides, and the start of their sandboxes may fail.
     """
     if any(line.split()[4].startswith("/proc/") for line in read("/proc/self/mountinfo").splitlines()):
         with suppress(OSError):
@@ -69,32 +70,33 @@ def uncover_processes() -> None:
 
 
 class PrivilegeSwitch:
-    """Switches the supervisor to a program's privileges for a moment; there must be no second thread."""
+    """Switches the supervisor to a program's privileges and back. The process must have a single thread."""
 
     def __init__(self) -> None:
         self._home: int | None = None
         self._rootfs: Rootfs | None = None
         self._pool = BoxMountsPool()
         self._own_oom_score = read(_OOM_SCORE).encode()
-        # Open all the time: there may be no descriptor left when the supervisor's own score has to return.
+        # Kept open, because there may be no descriptor left when the supervisor's own score is restored.
         self._oom_score = os.open(_OOM_SCORE, os.O_WRONLY | os.O_CLOEXEC)
 
     @contextmanager
     def of(self, request: SpawnRequest, user: int | None, mounts: BoxMounts | None) -> Iterator[int | None]:
-        """Switch to a program's privileges for as long as the context lasts.
+        """Switch to a program's privileges while the context lasts.
 
-        Root keeps its effective user, which does not outlast an exec that resets it to the real one.
+        Root keeps its effective user id, which the program's exec resets to the real one.
 
         Args:
             request: The program.
-            user: The user and group id to become; None to stay the supervisor's.
-            mounts: Its mounts; None for the supervisor's.
+            user: The user and group id to switch to; None for the supervisor's.
+            mounts: The mounts of the program; None for the supervisor's.
 
         Yields:
-            The descriptor of its directory, if that is kept. It is the caller's, unless there is an error.
+            The descriptor of the program's directory, if that is kept. The caller closes it, unless there is
+            an error.
 
         Raises:
-            OSError: The kernel refuses; the supervisor is as before.
+            OSError: The kernel refuses; the supervisor is unchanged.
         """
         directory = None
         try:
@@ -120,7 +122,7 @@ class PrivilegeSwitch:
             self._return(user)
 
     def _return(self, user: int | None) -> None:
-        """Restore the supervisor's privileges; if that fails, exit, which ends every program."""
+        """Restore the supervisor's privileges. If that fails, exit, which ends every program."""
         try:
             if user is not None:
                 _be_root()
@@ -132,10 +134,10 @@ class PrivilegeSwitch:
             os._exit(_LOST)
 
     def take_mounts(self, rootfs: Rootfs) -> BoxMounts:
-        """Return mounts for a program, once there is a way back to our own.
+        """Return mounts for a program, after opening the supervisor's own namespace to return to.
 
         Raises:
-            OSError: They cannot be made; the supervisor is as it was before.
+            OSError: The mounts cannot be made; the supervisor is unchanged.
         """
         if self._home is None:
             if not has_privileges():
@@ -143,7 +145,7 @@ class PrivilegeSwitch:
             self._home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         try:
             if rootfs != self._rootfs:
-                # Later mounts of the machine would appear in it, for all programs to write to.
+                # Without this, later mounts of the machine would appear in it, writable for all programs.
                 unshare(CLONE_NEWNS)
                 make_mounts_private()
                 uncover_processes()
@@ -154,12 +156,12 @@ class PrivilegeSwitch:
             self._return(None)
 
     def give_back(self, mounts: BoxMounts) -> None:
-        """Take mounts back whose last program is gone."""
+        """Take back mounts after their program has ended."""
         self._pool.give_back(mounts)
 
 
 def limit(pids: Iterable[int], rlimits: Mapping[str, Sequence[int]], user: int | None) -> None:
-    """Put limits in force for processes of a user: with its ids, which takes no capability.
+    """Set the limits of a user's processes, with the ids of that user, which requires no capability.
 
     Raises:
         OSError: The kernel refuses, or a process has ended.
@@ -177,7 +179,7 @@ def limit(pids: Iterable[int], rlimits: Mapping[str, Sequence[int]], user: int |
 
 
 def _be_root() -> None:
-    """Restore the supervisor's ids; if that fails, exit, which ends every program."""
+    """Restore the supervisor's ids. If that fails, exit, which ends every program."""
     try:
         os.setresuid(_ROOT, _ROOT, _ROOT)
         os.setresgid(_ROOT, _ROOT, _ROOT)
@@ -186,7 +188,7 @@ def _be_root() -> None:
 
 
 def _mount(tmpfs: Tmpfs, user: int | None) -> None:
-    """Mount a file system of a fixed size with the directories of a sandbox, in our mount namespace."""
+    """Mount a tmpfs of fixed size with the directories of a sandbox, in our mount namespace."""
     owner, group = (os.getuid(), os.getgid()) if user is None else (user, user)
     options = (
         f"size={tmpfs.size_mb}m,nr_inodes={tmpfs.files + len(_DIRECTORIES) + 1},mode=1777,"
@@ -201,12 +203,12 @@ def _mount(tmpfs: Tmpfs, user: int | None) -> None:
 
 
 def own_namespaces(map_ids: Callable[[], None]) -> None:
-    """Leave the namespaces of the machine for our own, where an ordinary user may mount.
+    """Move to new user and mount namespaces, where an ordinary user may mount.
 
-    The kernel holds all that is in a namespace to the limits of its maker, of what the user has in all.
+    The kernel holds all processes in the namespace together to the limits of its maker.
 
     Args:
-        map_ids: Puts user ids in the namespace of users, once that is there.
+        map_ids: Maps user ids in the new user namespace.
     """
     for limit_of_user in _LIMITS_OF_USER:
         soft, hard = resource.getrlimit(limit_of_user)
@@ -226,6 +228,6 @@ def _map_own_ids(user: int, group: int) -> None:
 
 
 def lower_maxima(maxima: Mapping[str, int]) -> None:
-    """Set the most of some things that each user of our namespace may have (namespaces(7))."""
+    """Set the quotas of each user in our namespace (namespaces(7))."""
     for name, most in maxima.items():
         write(f"/proc/sys/user/{name}", str(most))

@@ -1,7 +1,7 @@
-"""The steps by which the kernel isolates a program, tried one by one: a process that reports how far it came.
+"""A process that tries the steps of isolation one by one and reports how far it gets.
 
-It writes the name of each step before it takes it, and the error's number after the one that fails. A step
-whose name is the last word killed the process, as filters of system calls do.
+It writes the name of each step before the step, and after a failure the error number. If the output ends with
+the name of a step, that step killed the process, as seccomp filters do.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ from functools import partial
 from adapters.local_engine.sandbox.supervisor import kernel
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges, uncover_processes
 
-# Any user that is not root: the limits of the kernel are not for root.
+# Any user other than root, to whom the kernel's limits do not apply.
 _USER = 60_578
 # linux/prctl.h, linux/sockios.h, linux/if.h
 _PR_SET_DUMPABLE = 4
@@ -29,8 +29,8 @@ _NAMESPACES: Mapping[str, int] = {
     "uts": 0x04000000,
     "cgroup": 0x02000000,
 }
-# Where bubblewrap puts a sandbox together.
-_PLACE = "/tmp"  # noqa: S108 - its own file system, in a mount namespace of its own
+# The directory where bubblewrap makes a sandbox.
+_PLACE = "/tmp"  # noqa: S108 - a tmpfs in a private mount namespace
 _STDOUT = 1
 DONE = "done"
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -48,7 +48,7 @@ def _leave_root() -> None:
         os.setgroups([])
         os.setresgid(_USER, _USER, _USER)
         os.setresuid(_USER, _USER, _USER)
-        _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its files of /proc would be root's
+        _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # otherwise, root would own its files in /proc
 
 
 def _map_ids(maps: Mapping[str, str]) -> None:
@@ -61,7 +61,7 @@ def _mount_tmpfs() -> None:
 
 
 def _mount_proc() -> None:
-    """Mount a file system of processes, as the first process of the namespace that was made."""
+    """Mount /proc, as the first process of the new process namespace."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -112,7 +112,7 @@ def _steps() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def main() -> None:
-    """Take the steps, and write about them to stdout."""
+    """Take the steps, and report them on stdout."""
     for name, step in _steps():
         os.write(_STDOUT, f"{name}\n".encode())
         try:

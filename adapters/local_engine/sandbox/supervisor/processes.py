@@ -1,4 +1,4 @@
-"""Processes as Linux has them: parents, children, sessions and usage."""
+"""Linux processes: children, sessions, signals and usage."""
 
 import contextlib
 import fcntl
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 from adapters.local_engine.sandbox.supervisor.kernel import end_with_parent, read
 
-# Signals that Python ignores, or that the service's parent had it ignore: exec would pass that on.
+# Signals that Python or the service's parent has set to be ignored, which a program would inherit.
 IGNORED_SIGNALS = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
-# The exit code of a child that came to no command.
+# The exit code of a child that could not execute its command.
 _FAILED = 127
 
 
 @dataclass(slots=True)
 class Usage:
-    """The usage of processes: times add up, the largest memory counts."""
+    """The usage of processes: the sum of their times, and the largest memory."""
 
     cpu_s: float = 0.0
     memory_kb: int = 0
 
     def add(self, cpu_s: float, memory_kb: int) -> None:
-        """Count another process."""
+        """Add the usage of a process."""
         self.cpu_s += cpu_s
         self.memory_kb = max(self.memory_kb, memory_kb)
 
@@ -32,12 +32,12 @@ class Usage:
 def spawn(
     argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int], path: str | None = None
 ) -> int:
-    """Start a child in a session of its own, and return its id.
+    """Start a child in its own session; return its id.
 
     Args:
-        argv: Its command line; the first is an absolute path, if `path` is none.
-        env: Its whole environment.
-        descriptors: Our descriptors that it inherits, by the numbers that they have there.
+        argv: The command line, whose first word is an absolute path unless `path` is given.
+        env: The whole environment.
+        descriptors: Our descriptors that the child inherits, by their numbers in the child.
         path: The executable.
     """
     with ExitStack() as copies:
@@ -66,16 +66,16 @@ def spawn_after(
     descriptors: Mapping[int, int],
     path: str,
 ) -> int:
-    """Start a child as `spawn` does, which takes a step that may last before it becomes the command.
+    """Start a child like `spawn`, which executes a step that may take long, and then the command.
 
-    It has the privileges and the namespaces of this moment, and ends with this process.
+    The child has the current privileges and namespaces, and ends with this process.
 
     Args:
         step: The step.
-        on_error: Called in the child with the error of the step or of the command, before it ends.
-        argv: Its command line.
-        env: Its whole environment.
-        descriptors: Our descriptors that it inherits, by the numbers that they have there.
+        on_error: Called in the child with an error of the step or the command, before the child ends.
+        argv: The command line.
+        env: The whole environment.
+        descriptors: Our descriptors that the child inherits, by their numbers in the child.
         path: The executable.
     """
     parent = os.getpid()
@@ -94,7 +94,7 @@ def spawn_after(
 
 
 def _become(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int], path: str) -> None:
-    """Execute a command in this process, as `spawn` does in a new one."""
+    """Execute a command in this process in the same way as `spawn` does in a new one."""
     user, group = os.getuid(), os.getgid()
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)
@@ -111,12 +111,12 @@ def _become(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[in
 
 
 def children() -> set[int]:
-    """Return the ids of this process's children, dead ones that wait to be reaped included."""
+    """Return the ids of this process's children, including zombies."""
     return {int(pid) for pid in read(f"/proc/self/task/{os.getpid()}/children").split()}
 
 
 def session_of(pid: int) -> int | None:
-    """Return the session that a process is in; None if it is gone."""
+    """Return the session of a process; None if the process has ended."""
     try:
         return os.getsid(pid)
     except ProcessLookupError:
@@ -124,22 +124,22 @@ def session_of(pid: int) -> int | None:
 
 
 def kill(pid: int) -> None:
-    """Kill a process that may be gone."""
+    """Kill a process. Does nothing if it has ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
 def eldest_child(pid: int) -> int | None:
-    """Return the first child of a process that has not been reaped; None if there is none."""
+    """Return the first child of a process, possibly a zombie; None if there is none."""
     try:
         children, _, _ = read(f"/proc/{pid}/task/{pid}/children").partition(" ")
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return None
     return int(children) if children else None
 
 
 def kill_child(parent: int) -> bool:
-    """Kill the first child of a process, and its group at the same moment; return whether it has one."""
+    """Kill the first child of a process together with the child's group; return whether there was a child."""
     child = eldest_child(parent)
     if child is None:
         return False
@@ -148,10 +148,10 @@ def kill_child(parent: int) -> bool:
     except OSError:
         return False
     try:
-        # It had not been reaped when it was opened, so that the id was not another process's by then.
+        # Still the same child: so it had not been reaped, and its id not reused, when the pidfd was opened.
         if eldest_child(parent) != child:
             return False
-        with contextlib.suppress(ProcessLookupError):  # it may have gone to another group
+        with contextlib.suppress(ProcessLookupError):  # the child may have moved to another group
             os.killpg(child, signal.SIGKILL)
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     except ProcessLookupError:
@@ -162,9 +162,9 @@ def kill_child(parent: int) -> bool:
 
 
 def kill_group(leader: int) -> None:
-    """Kill a process group. Its leader must not have been reaped, or the number may be someone else's.
+    """Kill a process group. The leader must not have been reaped, because its id may then be reused.
 
-    A leader that was forked a moment ago has no group yet, and is killed by itself.
+    A leader that has just been forked has no group yet, so it is also killed on its own.
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
@@ -178,7 +178,7 @@ def end(pid: int) -> None:
 
 
 def reap(pid: int, usage: Usage) -> int:
-    """Wait for a child, count its usage and that of its own reaped children; return its status."""
+    """Wait for a child; add the usage of the child and of its reaped children; return its status."""
     _, status, used = os.wait4(pid, 0)
     usage.add(used.ru_utime + used.ru_stime, used.ru_maxrss)
     return status

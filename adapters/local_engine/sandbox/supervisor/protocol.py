@@ -1,23 +1,23 @@
 """The messages of a sandbox.
 
-From the engine to the supervisor, in datagrams of Unix sockets: a `SpawnRequest` at the supervisor's own
-socket, or a byte and the request in a file if it is long, with the run's control socket and the program's
-descriptors; then, at the control socket, `STOP`,
-`START`, or the `ResourceLimits` of a job, which start an interpreter that waits for one, and move the
-deadline of a compiler that does. From the supervisor to the engine, at the control socket: `RunEvent`s.
+The engine sends datagrams on Unix sockets to the supervisor. The first is a `SpawnRequest` on the
+supervisor's own socket, with the run's control socket and the program's descriptors; a long request is sent
+in a file, with a single byte as the datagram. On the control socket follow `STOP`, `START` or the
+`ResourceLimits` of a job, which start a waiting interpreter, and move the deadline of a waiting compiler. The
+supervisor sends `RunEvent`s on the control socket.
 
-From the processes of a run to the supervisor, as lines of JSON in the status pipe:
+The processes of a run send lines of JSON to the supervisor through the status pipe:
 
-    {"status":"unpacked","cpu_s":0.5}     a child of the supervisor's that unpacks files: the time that took
-    {"status":"failed","error":"..."}     the same: it cannot unpack them, or not become the sandbox's maker
-    {"status":"building"}                 the launch script: the compiler begins
-    {"status":"built"}                    the launch script: the compiler has ended well
+    {"status":"unpacked","cpu_s":0.5}     the supervisor's child that unpacks files: the time that it took
+    {"status":"failed","error":"..."}     the same: it could not unpack files, or could not execute bubblewrap
+    {"status":"building"}                 the launch script: the compiler starts
+    {"status":"built"}                    the launch script: the compiler has succeeded
     {"status":"waiting"}                  a preload hook: the interpreter waits for a job
-    {"status":"ready"}                    either of them: limits are in force, and only the start is missing
+    {"status":"ready"}                    any of the two: limits are in force, and only the start is missing
     {"status":"ended","wait4":"00..."}    the reaper: the program's status and struct rusage, in hexadecimal
 
-From the supervisor to the launch script or the preload hook: a line in the start pipe starts the program. A
-preload hook gets it when the limits of its job are in force.
+The supervisor sends a line through the start pipe to the launch script or the preload hook, which then starts
+the program. The limits of a preload hook's job are in force by then.
 """
 
 import json
@@ -29,28 +29,29 @@ from typing import Self
 
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 
-# The status pipe, of the launch script and the reaper. No program can write to it.
+# The status pipe of the launch script and the reaper. No program can write to it.
 STATUS_DESCRIPTOR = 3
-# The entrances of the program's control groups, in which a shell writes 0 to join them.
+# The entrances of the program's control groups: the shell writes 0 to them to join the groups.
 ENTRANCE_DESCRIPTORS = (4, 5, 6)
 START_DESCRIPTOR = 7
-# Of a start by a plan: the plan, and the entrances of all control groups.
+# For a start by a launch plan: the plan, and the entrances of all control groups.
 PLAN_DESCRIPTOR = 4
 PLAN_ENTRANCES = (5, 6, 7, 8)
-# The size of a map of user ids, and of the name before the two of them, in the first argument of the reaper.
+# The first argument of the reaper is a name followed by two id maps: the size of a map, and of the name.
 MAP_BYTES = 32
 PLANNED_NAME_BYTES = 16
 # The status pipe of a preload hook.
 HOOK_STATUS_DESCRIPTOR = 8
-# Packed files of the program's directory, which the supervisor takes, and no program inherits.
+# The packed files of the program's directory, for the supervisor alone. No program inherits them.
 FILES_DESCRIPTOR = 14
 MAX_DESCRIPTORS = 16
-# In the mount namespace of a root file system: that, an empty directory, and the place of a program's mounts.
+# In the mount namespace of a root filesystem: the root filesystem itself, an empty directory, and the mount
+# point of a program's mounts.
 VIEW, NOTHING, BOX = "/view", "/nothing", "/box"
 # The user and group id that every program has in its sandbox.
 USER = 1000
 MAX_MESSAGE_BYTES = 4096
-# A longer request comes in a file, the first of the descriptors, and the message is IN_FILE.
+# A longer request is sent in a file, whose descriptor comes first, and the message is IN_FILE.
 MAX_REQUEST_BYTES = 32_768
 IN_FILE = b"\0"
 STOP, START = b"\0", b"\1"
@@ -59,8 +60,8 @@ STOP, START = b"\0", b"\1"
 class Status(StrEnum):
     """The steps of a run, in this order.
 
-    After `READY` nothing happens before `START`: not one instruction of the program. Where `START` has come
-    before, the program starts at once. `USAGE` alone comes again and again, and never from the status pipe.
+    After `READY`, no instruction of the program runs before `START`. If `START` came earlier, the program
+    starts at once. Only `USAGE` may be repeated, and it never comes from the status pipe.
     """
 
     UNPACKED = "unpacked"
@@ -74,7 +75,7 @@ class Status(StrEnum):
 
     @property
     def line(self) -> str:
-        """The message."""
+        """The line of JSON without other members."""
         return f'{{"status":"{self.value}"}}'
 
 
@@ -82,7 +83,7 @@ class _Message:
     __slots__ = ()
 
     def encode(self) -> bytes:
-        """Return the message."""
+        """Encode the message."""
         return json.dumps(self, default=_fields).encode()
 
 
@@ -91,7 +92,7 @@ class Tmpfs:
     """A file system in memory for one program.
 
     Attributes:
-        directory: Its mount point in the root file system.
+        directory: The mount point in the root filesystem.
     """
 
     directory: str
@@ -101,11 +102,11 @@ class Tmpfs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRange:
-    """User and group ids for programs, each of which one program on the machine may have at a time.
+    """User and group ids for programs. Only one program on the machine may have an id at a time.
 
     Attributes:
-        first: The lowest one.
-        lock: The path of the file by whose locks the supervisors of the machine share them.
+        first: The lowest id.
+        lock: The path of the file whose locks coordinate the supervisors of the machine.
     """
 
     first: int
@@ -115,12 +116,12 @@ class UserRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rootfs:
-    """The root file system of programs.
+    """The root filesystem of programs.
 
     Attributes:
-        argv: The command line that puts it together and becomes a program in it, which writes its process id
-            and waits.
-        files: The files that it reads, at the descriptors from 3 on.
+        argv: The command line that makes the root filesystem and becomes a program in it, which writes its
+            process id and waits.
+        files: The files that the command line reads, at descriptors from 3 on.
         fingerprint: Differs when the same command line would show other files.
     """
 
@@ -134,12 +135,12 @@ class ResourceLimits(_Message):
     """The limits of a program, or of its build.
 
     Attributes:
-        timeout_ms: Wall time.
-        cpu_time_ms: Processor time of the whole tree.
-        memory_mb: Memory of the whole tree.
-        processes: The most processes at once, if there is a cgroup.
-        rlimits: Soft and hard limits by the names that setrlimit(2) gives them, without RLIMIT_: ones that no
-            shell sets and, for a prewarmed program, all.
+        timeout_ms: The wall time.
+        cpu_time_ms: The processor time of the whole tree.
+        memory_mb: The memory of the whole tree.
+        processes: The number of processes at once, if there is a cgroup.
+        rlimits: Soft and hard limits by their names in setrlimit(2) without RLIMIT_: the ones that no shell
+            can set and, for a prewarmed program, all.
     """
 
     timeout_ms: int
@@ -150,7 +151,7 @@ class ResourceLimits(_Message):
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read a message."""
+        """Decode a message."""
         return cls(**json.loads(data))
 
 
@@ -159,22 +160,22 @@ class SpawnRequest(_Message):
     """A program to start, and its isolation.
 
     Attributes:
-        argv: The whole command line; the first is an absolute path. It joins the control groups, limits
-            itself, reports its status, and starts the program when START_DESCRIPTOR brings a line.
+        argv: The whole command line, whose first word is an absolute path. It joins the control groups, sets
+            its limits, reports its status, and starts the program when a line arrives at START_DESCRIPTOR.
         env: The whole environment.
-        directory: Its working directory.
+        directory: The working directory.
         limits: The limits of the program.
-        build_limits: The limits of the build that `argv` begins with; None if there is none.
-        descriptors: The numbers at which the program inherits the further descriptors that were sent.
-        users: The ids of which the program gets one; None for the supervisor's own.
+        build_limits: The limits of the build that `argv` begins with; None without a build.
+        descriptors: The numbers at which the program inherits the additional descriptors.
+        users: The ids of which the program gets one; None for the supervisor's id.
         cgroup: The place for a control group of the run; None to sample the memory of its tree.
-        rootfs: None for the supervisor's own.
-        tmpfs: A file system of the program's own in the root file system.
-        is_prewarmed: Whether it waits for a job and its limits. Until then it has no deadline.
-        is_planned: Whether `argv` is the reaper alone, which makes the sandbox by the plan at
-            PLAN_DESCRIPTOR, with all limits, and starts the program at once, without an event.
-        keeps_directory: Whether its last event brings the descriptor of its directory, for the files in it.
-        owns_directory: Whether the supervisor's user is the owner of these files by then, instead of its own.
+        rootfs: The root filesystem; None for the supervisor's.
+        tmpfs: The program's own file system in the root filesystem.
+        is_prewarmed: Whether the program waits for a job and its limits, without a deadline.
+        is_planned: Whether `argv` is only the reaper, which makes the sandbox with all limits by the plan at
+            PLAN_DESCRIPTOR, and starts the program at once, without an event.
+        keeps_directory: Whether the last event has the descriptor of the program's directory.
+        owns_directory: Whether the supervisor's user becomes the owner of the files in that directory.
         reports_usage: Whether `USAGE` is sent once a second while the program runs.
     """
 
@@ -195,13 +196,13 @@ class SpawnRequest(_Message):
     reports_usage: bool = False
 
     def encode(self) -> bytes:
-        """Return the message: a line, and a second one, of the root file system, which is mostly the same."""
+        """Encode the message as two lines. The second has the root filesystem, which seldom changes."""
         fields = {**_fields(self), "rootfs": None}
         return json.dumps(fields, default=_fields).encode() + b"\n" + _encoded(self.rootfs)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read a message."""
+        """Decode a message."""
         line, _, rootfs = data.partition(b"\n")
         fields = json.loads(line)
         fields["limits"] = ResourceLimits(**fields["limits"])
@@ -218,21 +219,21 @@ class RunEvent(_Message):
     """An event of a run.
 
     Attributes:
-        status: `WAITING`, `READY`, `USAGE` of a program that runs or, for the last one, `ENDED`.
-        was_ready: Whether the program was ready to start: else the build failed, or the sandbox.
-        in_build: Whether the build had begun, and had not ended well.
-        limit: The limit that was hit, by its name in `Limits`, as far as the supervisor knows; during a build
-            with `build_` before it.
-        wall_ms: How long the program ran, from its start to the end of its first process; or the build, if it
-            came no further.
-        cpu_ms: Processor time of all its processes, or of the build's.
-        waited_ms: How much of its time some task of this machine waited for a processor; None if the kernel
-            does not account for that.
+        status: `WAITING`, `READY`, `USAGE` while the program runs or, in the last event, `ENDED`.
+        was_ready: Whether the program was ready to start. If not, the build or the sandbox failed.
+        in_build: Whether the build was started but did not succeed.
+        limit: The name in `Limits` of the limit that was exceeded, if the supervisor knows it, with the
+            prefix `build_` during a build.
+        wall_ms: The time from the start of the program to the end of its first process; or the time of the
+            build, if that did not succeed.
+        cpu_ms: The processor time of all processes of the program, or of the build.
+        waited_ms: The part of the run in which some task of the machine waited for a processor; None if the
+            kernel does not account for that.
         memory_kb: The largest resident set of the program, or of a process that it waited for.
-        tree_memory_kb: The largest memory of all of them together, while it runs the present one; 0 if that
+        tree_memory_kb: The peak memory of all processes together, or in `USAGE` the current memory; 0 if it
             is not known.
-        processes: The number of its processes and threads, while it runs; None if that is not known.
-        error: The cause, if it could not be started, or followed to its end.
+        processes: In `USAGE`, the number of processes and threads; None if it is not known.
+        error: The cause, if the program could not be started or followed to its end.
     """
 
     status: Status
@@ -251,7 +252,7 @@ class RunEvent(_Message):
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read a message."""
+        """Decode a message."""
         fields = json.loads(data)
         return cls(**fields | {"status": Status(fields["status"])})
 
@@ -275,5 +276,5 @@ def _decoded(line: bytes) -> Rootfs | None:
 
 
 def _fields(message: object) -> Mapping[str, object]:
-    """Return the fields of a dataclass with slots as they are; `asdict` would copy all that is in them."""
+    """Return the fields of a dataclass with slots; `asdict` would copy their values."""
     return {name: getattr(message, name) for name in message.__slots__}  # type: ignore[attr-defined]

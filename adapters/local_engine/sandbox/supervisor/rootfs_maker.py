@@ -1,4 +1,4 @@
-"""The maker of a root file system: a process that puts it together in a mount namespace of its own."""
+"""The maker of a root filesystem: a process that makes it in its own mount namespace."""
 
 import os
 import select
@@ -13,10 +13,10 @@ _LONGEST = 4096
 
 
 def make(rootfs: Rootfs) -> int:
-    """Make a root file system, and return a descriptor of its mount namespace.
+    """Make a root filesystem; return a descriptor of its mount namespace.
 
     Raises:
-        OSError: It cannot be made; the error has its maker's message.
+        OSError: The root filesystem cannot be made; the error has the message of the maker.
     """
     with ExitStack() as stack:
         maker, output = _start(rootfs)
@@ -30,7 +30,7 @@ def make(rootfs: Rootfs) -> int:
 
 
 def _start(rootfs: Rootfs) -> tuple[int, int]:
-    """Start the maker of a root file system; return its process id and the pipe of its output."""
+    """Start the maker of a root filesystem; return its process id and the pipe of its output."""
     with ExitStack() as theirs, ExitStack() as on_failure:
         files = []
         for name in (os.devnull, *rootfs.files):

@@ -1,4 +1,4 @@
-"""One run: from a spawn request to the end of its last process."""
+"""A run, from its spawn request to the end of its last process."""
 
 import contextlib
 import errno
@@ -37,29 +37,30 @@ from adapters.local_engine.sandbox.supervisor.usage_sampler import TreeCpu, Usag
 _NEVER = float("inf")
 _INT = struct.Struct("i")
 _MIB = 1 << 20
-# That of a machine that is far too busy: the program's own time has not begun.
+# The time for making a sandbox, generous for busy machines. The program's own time has not started yet.
 _READY_WITHIN_S = 30.0
 _RETRY_S = 0.02
 _SOCKETS_INTERVAL_S = 0.05
 _USAGE_INTERVAL_S = 1.0
-# How long a reaper may take to end a program's processes and to wait for them.
+# How long a reaper may take to kill a program's processes and to wait for them.
 _END_WITHIN_S = 0.5
 
 
 class Run:
-    """A program that was started, its deadlines, and the engine that waits for its events.
+    """A program that was started, with its deadlines and its connection to the engine.
 
-    The control socket that came with the request takes the events, and brings a prewarmed program the limits
-    of its job. A program that is ready waits for the engine's command to start. It is killed when the engine
-    sends the command to stop, or closes the socket.
+    Events are sent to the engine on the control socket that came with the request. On the same socket, the
+    engine sends the limits of a job for a prewarmed program, or the command that starts a program that is
+    ready. The program is killed when the engine sends the command to stop, or closes the socket.
 
     Attributes:
-        pid: The first process: the leader of its own session and process group.
+        pid: The first process, which leads its own session and process group.
         is_live: Whether the first process has not been reaped.
-        orphans: Processes that it left behind, or that own its files, and that are about to end.
+        orphans: Processes that are about to end: the orphans of the first process, and the one that takes
+            ownership of its files.
 
     Raises:
-        OSError: It cannot be started. Its processes are killed, and its cgroup is discarded. The
+        OSError: The program cannot be started. Its processes are killed and its cgroup is discarded. The
             descriptors are still open.
     """
 
@@ -115,7 +116,7 @@ class Run:
             self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
-        if not request.is_planned:  # a plan does so itself: the program may run already
+        if not request.is_planned:  # a launch plan does this itself, and the program may run already
             self._give_way()
         if request.build_limits is not None:
             self._next_sample = self._sample(request.build_limits.cpu_time_ms)
@@ -128,7 +129,7 @@ class Run:
         return min(self._deadline, self._next_sample, self._next_usage)
 
     def look(self, now: float) -> None:
-        """End the run if it has exceeded a limit, or go on with an end that failed."""
+        """Kill the run if it has exceeded a limit, or retry the rest of its end."""
         self._attempt(partial(self._look, now))
 
     def _look(self, now: float) -> None:
@@ -150,11 +151,11 @@ class Run:
                 self._next_sample = now + self._seconds_to_next_sample(self._sampler)
         elif self._next_usage <= now:
             self._next_usage = now + _USAGE_INTERVAL_S
-            with contextlib.suppress(OSError):  # it is looked at again in a second
+            with contextlib.suppress(OSError):  # retried in a second
                 self._report_usage(now)
 
     def _report_usage(self, now: float) -> None:
-        """Send the usage of the program now, unless the engine has not taken the last message yet."""
+        """Send the current usage of the program, unless the engine has not read the last message yet."""
         if self._sampler is None or _has_unread(self._control_socket):
             return
         self._sampler.read_cpu()
@@ -165,24 +166,25 @@ class Run:
                 wall_ms=round((now - self._started) * 1000),
                 cpu_ms=round(self._sampler.last_cpu_s * 1000),
                 tree_memory_kb=self._sampler.present_kb if group is None else group.present_kb(),
-                # One of the group is the reaper.
+                # One process of the group is the reaper.
                 processes=None if group is None else max(group.present_processes() - 1, 0),
             )
         )
 
     def kill(self) -> None:
-        """Kill the program, or what there is instead; the rest follows when that is gone.
+        """Kill the program or, before its start, the processes that prepare it.
 
-        Where the program has a reaper, that ends the others and waits for them, so that their usage is known.
-        Else processes end with their namespace, without a parent to wait for them, so usage is read before.
-        It is read once, however often the engine sends the command to stop: later there is less to read.
+        If the program has a reaper, the reaper kills the other processes and waits for them, so that their
+        usage is known. Otherwise, the processes end with their namespace, without a parent that waits for
+        them, so their usage is read before. It is read only once, even if the engine sends the command to
+        stop repeatedly, because later there is less to read.
         """
         self._next_sample = self._next_usage = _NEVER
         if not self.is_live or self._is_killed:
             return
         self._is_killed = True
         if self._sampler is not None:
-            with contextlib.suppress(OSError):  # it ends all the same
+            with contextlib.suppress(OSError):  # the program is killed in any case
                 self._sampler.read_cpu()
         if self._kill_program():
             self._deadline = time.monotonic() + _END_WITHIN_S
@@ -190,14 +192,14 @@ class Run:
             self._kill_all()
 
     def _kill_program(self) -> bool:
-        """Kill the child of the sandbox's first process, which is its reaper; return whether there is one."""
+        """Kill the child of the sandbox's first process, the reaper; return whether there is a child."""
         if self._request.rootfs is None:
             return False
         first = processes.eldest_child(self.pid)
         return first is not None and processes.kill_child(first)
 
     def _kill_all(self) -> None:
-        """Kill the first process, its group, and with it all of its namespace."""
+        """Kill the first process and its group, and thereby every process of its namespace."""
         self._deadline = _NEVER
         if self._sampler is not None:
             with contextlib.suppress(OSError):
@@ -210,7 +212,7 @@ class Run:
         """Kill the orphans of the first process; return whether none are left.
 
         Raises:
-            OSError: There is no descriptor left to follow it with.
+            OSError: No descriptor is left to watch an orphan with.
         """
         for pid in orphans:
             processes.kill(pid)
@@ -220,10 +222,10 @@ class Run:
         return not self.orphans
 
     def own_directory(self) -> bool:
-        """Make the supervisor's user the owner of the files that the program leaves; return whether it is.
+        """Make the supervisor's user the owner of the program's files; return whether that is done.
 
         Raises:
-            OSError: There is no process or descriptor left for that.
+            OSError: No process or descriptor is left for that.
         """
         if self._is_owned or self._directory is None or not self._was_ready:
             return True
@@ -240,7 +242,7 @@ class Run:
         return False
 
     def finish(self) -> None:
-        """Report the end, close the control socket, and discard the cgroup."""
+        """Report the end of the run, close the control socket, and discard the cgroup."""
         try:
             event = self._ended()
         except OSError as error:
@@ -262,7 +264,7 @@ class Run:
         tree_memory_kb = self._tree_memory_kb()
         memory_kb = self._memory_kb()
         if memory_kb == 0 and limit == "memory_mb":
-            # With version 2 the kernel ends all processes at once, before one of them can be looked at.
+            # With version 2, the kernel kills all processes at once, before the memory of one can be read.
             memory_kb = tree_memory_kb
         return RunEvent(
             status=Status.ENDED,
@@ -280,10 +282,11 @@ class Run:
         )
 
     def _memory_kb(self) -> int:
-        """Return the program's peak: from its reaper, or, if that was killed with it, from the last look.
+        """Return the program's peak memory: from its reaper or, if that was killed too, from the last sample.
 
-        The usage of the first process by wait4(2) includes the supervisor that it was made from, a build, and
-        the unpacking of files: it is the program's only if it is more than that.
+        The peak of the first process by wait4(2) includes the supervisor from which it was made, a build, and
+        the unpacking of files. So it counts for the program only if there was no build and no unpacking, and
+        if it exceeds the supervisor's.
         """
         if self._status_pipe.end is not None:
             return self._status_pipe.end.memory_kb
@@ -295,7 +298,7 @@ class Run:
         return max(seen_kb, self._usage.memory_kb)
 
     def _detach(self) -> None:
-        """Close the control socket. The engine's last message, unread, would undo the last event."""
+        """Read and close the control socket. An unread message would make the close drop the last event."""
         self._events.remove(self._control_socket)
         with socket.socket(fileno=self._control_socket) as control_socket, contextlib.suppress(OSError):
             control_socket.shutdown(socket.SHUT_RD)
@@ -323,7 +326,7 @@ class Run:
         return notice
 
     def _follow(self, spawned: Spawned, on_failure: ExitStack) -> None:
-        # In the order of what they mean: an end is looked at after what came before it.
+        # In this order, the status that was written before an end is read before the end.
         actions: dict[int, Callable[[], None]] = {
             spawned.status_pipe: self._status_spoke,
             spawned.process: partial(self._first_process_ended, spawned.process),
@@ -339,9 +342,9 @@ class Run:
         self._events.add(descriptor, partial(self._attempt, action))
 
     def _attempt(self, action: Callable[[], None]) -> None:
-        """Run an action whose failure ends this run and no other one.
+        """Run an action whose failure kills this run and no other.
 
-        Of a program that has ended nothing is lost: its orphans are looked for again.
+        If the program has ended already, nothing is lost: the rest of its end is retried.
         """
         try:
             action()
@@ -366,16 +369,17 @@ class Run:
             self._events.remove(self._status_pipe.descriptor)
 
     def _unpacked(self, cpu_s: float) -> None:
-        """Leave out the time of unpacking, where the time of the first process counts as the program's."""
+        """Exclude the time of unpacking, if the time of the first process counts as the program's."""
         if not self._counts_cpu:
             self._cpu_before_s = cpu_s
             if self._sampler is not None:
                 self._sampler.cpu_at_start_s = cpu_s
 
     def _give_way(self) -> None:
-        """Lower the priority of all processes that there are, where no control group shares the processors.
+        """Lower the priority of all existing processes, unless a control group shares the processors.
 
-        A process that is being forked at this moment is missed. None is while the program waits to start.
+        A process that is being forked at this moment is missed, but no process forks while the program waits
+        for its start.
         """
         if self._request.cgroup is None or self._request.cgroup.shares is None:
             give_way(self.pid)
@@ -399,7 +403,7 @@ class Run:
             self._cgroup.limit_processes(self._limits.processes)
             try:
                 self._cgroup.limit_memory(self._limits.memory_mb * _MIB)
-            except OSError:  # it has more already, and the kernel leaves the build's limit in force
+            except OSError:  # more memory is in use, and the kernel keeps the build's limit
                 self._exceed("memory_mb")
 
     def _control_socket_spoke(self) -> None:
@@ -416,9 +420,9 @@ class Run:
             self._events.remove(self._control_socket)
 
     def _start_job(self, limits: ResourceLimits) -> None:
-        """Put the limits of a job in force for a prewarmed program, and let it start with them.
+        """Set the limits of a job for a prewarmed program, and start it.
 
-        For a program that has started and waited for work, they move its deadline.
+        If the program was started before and waits for work, only move its deadline.
         """
         if not self._request.is_prewarmed:
             self._deadline = time.monotonic() + limits.timeout_ms / 1000
@@ -430,7 +434,7 @@ class Run:
             limit(self._inside, limits.rlimits, self._user)
             if self._start_pipe is not None:
                 os.write(self._start_pipe, b"\n")
-        except OSError:  # it has ended, or is itself too large already
+        except OSError:  # it has ended, or exceeds the limits already
             self.kill()
 
     def _limit_group(self, limits: ResourceLimits) -> None:
@@ -441,7 +445,7 @@ class Run:
             self._cgroup.limit_processes(limits.processes)
 
     def _ready(self) -> None:
-        """Report that the program is ready; START has come already or may take any time."""
+        """Report that the program is ready. START has come already, or may take any time to come."""
         self._was_ready = True
         self._started = time.monotonic()
         self._deadline = _NEVER
@@ -458,10 +462,10 @@ class Run:
     def _start(self) -> None:
         self._started = time.monotonic()
         self._waited_before_s = waited_s()
-        if self._start_pipe is not None and not self._request.is_prewarmed:  # which starts with its limits
+        if self._start_pipe is not None and not self._request.is_prewarmed:  # starts with its limits
             try:
                 os.write(self._start_pipe, b"\n")
-            except OSError:  # it has ended
+            except OSError:  # the launch script has ended
                 self.kill()
         memory_kb = self._limits.memory_mb << 10 if self._cgroup is None else None
         next_sample = self._sample(self._limits.cpu_time_ms, memory_kb)
@@ -471,7 +475,7 @@ class Run:
             self._next_usage = self._started + (_USAGE_INTERVAL_S if self._request.reports_usage else _NEVER)
 
     def _sample(self, cpu_time_ms: int, memory_kb: int | None = None) -> float:
-        """Begin to measure the build or the program; return the time of the first sample."""
+        """Start to sample the build or the program; return the time of the first sample."""
         self._sampler = UsageSampler(
             self.pid, self._tree_cpu_s, cpu_time_ms / 1000, memory_kb, self._cpu_before_s
         )
@@ -519,12 +523,12 @@ class Run:
 
     def _tell(self, event: RunEvent, directory: int | None = None) -> None:
         message = event.encode()
-        with contextlib.suppress(OSError):  # the other end is closed: the run is being killed anyway
+        with contextlib.suppress(OSError):  # the engine has closed the socket, so the run is being killed
             if directory is None or not self._send_with(message, directory):
                 os.write(self._control_socket, message)
 
     def _send_with(self, message: bytes, directory: int) -> bool:
-        """Send a message with a descriptor; return False if too many of the user's are on their way."""
+        """Send a message with a descriptor; return False if the user has too many descriptors in flight."""
         control_socket = socket.socket(fileno=self._control_socket)
         try:
             socket.send_fds(control_socket, [message], [directory])
@@ -555,13 +559,13 @@ class Run:
         return max(self._usage.cpu_s - self._sampler.cpu_at_start_s, self._sampler.last_cpu_s, 0.0)
 
     def _tree_memory_kb(self) -> int:
-        if self._cgroup is not None:  # a build before may have had more than the program ever may
+        if self._cgroup is not None:  # an earlier build may have used more than the program's limit
             build = self._request.build_limits if self._is_building else None
             return min(self._cgroup.peak_kb(), (build or self._limits).memory_mb << 10)
         return self._sampler.peak_kb if self._sampler else 0
 
 
 def _has_unread(control_socket: int) -> bool:
-    """Whether the other end has not read all that was sent: unix(7), SIOCOUTQ."""
+    """Whether the other end has not read all sent messages (SIOCOUTQ of unix(7))."""
     unread = fcntl.ioctl(control_socket, termios.TIOCOUTQ, bytes(_INT.size))
     return unread != bytes(_INT.size)

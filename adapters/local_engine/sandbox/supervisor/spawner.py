@@ -1,4 +1,4 @@
-"""The start of a run's first process, which fails without a trace."""
+"""The start of a run's first process. A failed start leaves nothing behind."""
 
 import json
 import os
@@ -30,21 +30,21 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
 from adapters.local_engine.sandbox.supervisor.scheduling import give_way
 from adapters.local_engine.sandbox.supervisor.user_ids import UserIds
 
-# What stands for the process that writes it, at the entrance of a control group.
+# Written to the entrance of a control group, this stands for the writing process.
 _MYSELF = "0"
 
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """A first process, and the descriptors by which it is followed.
+    """The first process of a run, and the descriptors to follow it with.
 
     Attributes:
-        process: Ready when the process has ended.
-        status_pipe: Does not block.
-        start_pipe: None for a program that starts at once.
-        user: Its user id; None for the supervisor's own.
-        mounts: Its mounts; None for the supervisor's own.
-        directory: The descriptor of its directory, if that is kept.
+        process: The pidfd, readable when the process has ended.
+        status_pipe: The status pipe, which does not block.
+        start_pipe: The start pipe; None for a program that starts at once.
+        user: The user id of the process; None for the supervisor's.
+        mounts: The mounts of the process; None for the supervisor's.
+        directory: The descriptor of the program's directory, if that is kept.
     """
 
     pid: int
@@ -56,7 +56,7 @@ class Spawned:
     directory: int | None = None
 
     def abandon(self) -> None:
-        """End the process and close everything."""
+        """Kill the process and close all descriptors."""
         processes.end(self.pid)
         for descriptor in (self.process, self.status_pipe, self.start_pipe, self.directory):
             if descriptor is not None:
@@ -64,7 +64,7 @@ class Spawned:
 
 
 class Spawner:
-    """Starts first processes. Each of them has to join the groups whose entrances it finds open."""
+    """Starts the first processes of runs. Each one joins the groups to whose entrances it has descriptors."""
 
     def __init__(self) -> None:
         self._privileges = PrivilegeSwitch()
@@ -75,11 +75,11 @@ class Spawner:
 
         Args:
             request: The program.
-            inherited: Descriptors that it inherits beside our own, by the numbers that they are to have.
-            entrances: The entrances of its control groups.
+            inherited: The request's descriptors that the process inherits, by their numbers in the process.
+            entrances: The entrances of the control groups.
 
         Raises:
-            OSError: It cannot be done, and nothing is left of it.
+            OSError: The process cannot be started. Nothing is left behind.
         """
         with ExitStack() as on_failure, ExitStack() as theirs:
             descriptors = dict(inherited)
@@ -96,7 +96,7 @@ class Spawner:
             user = self._lease_user(request, on_failure)
             mounts = self._take_mounts(request, on_failure)
             if user is not None:
-                for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
+                for stream in (1, 2):  # or programs could not open /dev/stdout and /dev/stderr
                     os.fchown(inherited[stream], user, user)
             privileges = self._privileges.of(request, user, mounts)
             with _inside(entrances[len(numbers) :]), privileges as directory:
@@ -109,7 +109,7 @@ class Spawner:
             return Spawned(pid, process, status, start, user, mounts, directory)
 
     def release(self, spawned: Spawned) -> None:
-        """Give back the user and the mounts of a run whose last process is gone."""
+        """Give back the user id and the mounts of a run whose last process has ended."""
         if spawned.mounts is not None:
             self._privileges.give_back(spawned.mounts)
         if self._users is not None and spawned.user is not None:
@@ -135,9 +135,10 @@ class Spawner:
 def _started(
     request: SpawnRequest, user: int | None, files: int | None, descriptors: Mapping[int, int]
 ) -> int:
-    """Start the first process, and put files into its directory before: many by a process of their own.
+    """Start the first process, after files are unpacked to its directory.
 
-    All programs wait for the supervisor. Where it has to fork, that copies its memory page by page.
+    Many files are unpacked in a fork, because all programs wait while the supervisor works. Few files are
+    unpacked by the supervisor, because a fork copies its memory page by page.
     """
     argv = _with_maps(request.argv, user) if request.is_planned else request.argv
     path = _path(request)
@@ -150,7 +151,7 @@ def _started(
     report = partial(_report, descriptors[STATUS_DESCRIPTOR])
 
     def unpack_all() -> None:
-        give_way(os.getpid())  # it is in no control group of the program's
+        give_way(os.getpid())  # this process is not in the program's control groups
         step()
         report(Status.UNPACKED, cpu_s=time.process_time())
 
@@ -169,12 +170,12 @@ def _report(status_pipe: int, status: Status, **more: object) -> None:
 
 
 def _path(request: SpawnRequest) -> str:
-    """Return the path of the executable where the supervisor sees it."""
+    """Return the path of the executable as the supervisor sees it."""
     return f"{VIEW}{request.argv[0]}" if request.is_planned else request.argv[0]
 
 
 def _with_maps(argv: Sequence[str], user: int | None) -> Sequence[str]:
-    """Return a command line with the maps of the program's user and group, in the form of uid_map."""
+    """Return the reaper's command line with the program's id maps, in the format of uid_map."""
     ids = (os.getuid(), os.getgid()) if user is None else (user, user)
     maps = "".join(f"{USER} {number} 1".ljust(MAP_BYTES) for number in ids)
     return [argv[0].ljust(PLANNED_NAME_BYTES) + maps]
@@ -182,9 +183,9 @@ def _with_maps(argv: Sequence[str], user: int | None) -> Sequence[str]:
 
 @contextmanager
 def _inside(entrances: Sequence[str]) -> Iterator[None]:
-    """Be in control groups for a moment: a shell has no more descriptors by which a child could join them.
+    """Join the control groups for which a shell has no descriptors left, so that a child inherits them.
 
-    The group of all programs is a directory of our own one.
+    The parent group of all programs is a child of the supervisor's own group.
     """
     homes = [f"{os.path.dirname(os.path.dirname(os.path.dirname(each)))}/tasks" for each in entrances]
     try:

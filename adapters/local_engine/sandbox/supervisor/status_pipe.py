@@ -1,4 +1,4 @@
-"""The supervisor's end of the status pipe; the protocol has its messages."""
+"""The supervisor's end of the status pipe. `protocol.py` lists the messages."""
 
 import json
 import os
@@ -10,18 +10,18 @@ from typing import Any
 from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, Status
 
 _ORDER = tuple(status for status in Status if status is not Status.USAGE)
-# The status and the struct rusage of wait4(2), of which ru_maxrss counts.
+# The status and the struct rusage of wait4(2), of which only ru_maxrss is used.
 _WAIT4 = struct.Struct("=i32xq104x")
 _NOT_OURS = (ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a program, as its parent saw it.
+    """The end of a program, as reported by its parent.
 
     Attributes:
-        status: As wait(2) has it.
-        memory_kb: The peak of its memory.
+        status: The status of wait(2).
+        memory_kb: The peak memory.
     """
 
     status: int
@@ -31,16 +31,17 @@ class End:
 class StatusPipe:
     """Reads the status of a run.
 
-    Each status comes once, in the order of `Status`. Some of a build may be missing, for a compiler can read
-    them. Anything else is of a program that found its way here: the pipe is over then.
+    Each status comes at most once, in the order of `Status`. Some may be missing during a build, because a
+    compiler can read the pipe. Any other message was written by a program that got access to the pipe, so the
+    pipe is not read any more.
 
     Attributes:
         descriptor: The pipe, which does not block.
         last: The last status; None if there was none.
-        is_over: Whether there is nothing more to read.
-        end: The reaper's report; None if there is none, or it was killed.
-        error: The cause why the program's files could not be unpacked.
-        unpacking_s: The processor time that it took to unpack them, before there was a program.
+        is_over: Whether nothing more is read.
+        end: The reaper's report; None if there is no reaper, or it was killed.
+        error: Why the program's files could not be unpacked.
+        unpacking_s: The processor time of unpacking the program's files.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -52,7 +53,7 @@ class StatusPipe:
         self.unpacking_s = 0.0
 
     def read(self) -> Iterator[Status]:
-        """Read the statuses that have come."""
+        """Read the statuses that have arrived."""
         lines = read_available(self.descriptor).splitlines()
         self.is_over = not lines
         for line in lines:
@@ -73,7 +74,7 @@ class StatusPipe:
             yield status
 
     def exit_code_and_signal(self, status: int) -> tuple[int | None, int | None]:
-        """Return how the program ended: by its reaper, or by the status of the run's first process."""
+        """Return how the program ended, as reported by its reaper or, without one, by the first process."""
         code = os.waitstatus_to_exitcode(status if self.end is None else self.end.status)
         return (code, None) if code >= 0 else (None, -code)
 
@@ -83,12 +84,12 @@ class StatusPipe:
             raise ValueError(status)
 
 
-def _end(message: Any) -> End:  # noqa: ANN401 - as it comes from a pipe
+def _end(message: Any) -> End:  # noqa: ANN401 - untrusted, from a pipe
     return End(*_WAIT4.unpack(bytes.fromhex(message["wait4"])))
 
 
 def read_available(descriptor: int) -> bytes:
-    """Return the bytes that wait; none if the other end is gone, or has written nothing."""
+    """Return the available bytes; none if the other end is closed or has written nothing."""
     try:
         return os.read(descriptor, MAX_MESSAGE_BYTES)
     except OSError:

@@ -1,4 +1,4 @@
-"""The usage of a tree of processes at this moment, from /proc."""
+"""Sampling of the current usage of a process tree, from /proc."""
 
 import os
 import time
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from adapters.local_engine.sandbox.supervisor.kernel import read
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-# The lowest bits of a process's clock, whose higher ones are its id, inverted: linux/posix-timers.h.
+# The lowest bits of a process's clock id. The higher bits are the inverted process id: linux/posix-timers.h.
 _CPU_CLOCK = 2
 _PROCESSORS = os.cpu_count() or 1
-# A tree that is larger is not looked at any further: what ends it is its other limits.
+# No more processes of a tree are sampled. A larger tree is ended by its other limits.
 _MOST_PROCESSES = 1024
 _SHORTEST_S = 0.01
 _MEMORY_INTERVAL_S = 0.05
-# The supervisor has other programs, and their deadlines, to look after: it looks at each for a short time,
-# and no more often than takes a tenth of a processor.
+# The supervisor has other programs and deadlines to watch. So it samples each program for a short time, and
+# pauses long enough to use at most a tenth of a processor.
 _LONGEST_LOOK_S = 0.003
 _PAUSE = 9
 _LONGEST_PAUSE_S = 0.25
@@ -24,7 +24,7 @@ _Process = tuple[int, int]
 
 
 def tree(root: int) -> Iterator[int]:
-    """Return the ids of a process and its descendants."""
+    """Yield the ids of a process and its descendants."""
     pending, seen = [root], 0
     while pending and seen < _MOST_PROCESSES:
         pid = pending.pop()
@@ -34,19 +34,19 @@ def tree(root: int) -> Iterator[int]:
             for thread in os.listdir(f"/proc/{pid}/task"):
                 pending.extend(map(int, read(f"/proc/{pid}/task/{thread}/children").split()))
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
 
 
 class TreeCpu:
     """The processor time of a tree.
 
-    The time of a process that has ended is counted at the parent that waited for it. If its parent ignores
-    the ends of its children, its time when it was last seen is kept.
+    The time of an ended process is included in the time of the parent that waited for it. If the parent
+    ignores the ends of its children, the last known time of the process is kept.
     """
 
     def __init__(self, root: int) -> None:
         self._root = root
-        # Of each process of the last whole look, by its id and when it began.
+        # The time of each process in the last complete scan, by its id and start time.
         self._own_s: dict[_Process, float] = {}
         self._waited_s = self._gone_s = self._most_s = 0.0
         self._pending: Iterator[int] | None = None
@@ -55,10 +55,10 @@ class TreeCpu:
         self._read_at = time.monotonic()
 
     def __call__(self) -> float:
-        """Return the processor time so far, in seconds; it never falls.
+        """Return the processor time so far, in seconds. It never decreases.
 
-        It looks at the tree for a moment, which is enough for most; a larger tree takes several calls. In
-        between it asks for the time of each process that it knows, which takes a microsecond.
+        Each call scans the tree for a short time, which suffices for most trees. A larger tree takes several
+        calls; in between, only the times of the known processes are read, which takes a microsecond each.
         """
         if not self._look():
             self._ask_again()
@@ -68,7 +68,7 @@ class TreeCpu:
         return self._most_s
 
     def _look(self) -> bool:
-        """Go on looking at the tree; return whether every process has been seen."""
+        """Continue the scan of the tree; return whether it is complete."""
         until = time.monotonic() + _LONGEST_LOOK_S
         if self._pending is None:
             self._pending, self._found_s, self._found_waited_s = tree(self._root), {}, 0.0
@@ -84,14 +84,14 @@ class TreeCpu:
         return True
 
     def _ask_again(self) -> None:
-        # A process that took the place of one that has ended may be another program's, and have any time.
+        # The id of an ended process may have been reused for a process of any program with any time.
         most_s = (time.monotonic() - self._read_at) * _PROCESSORS
         for (pid, began), own_s in self._own_s.items():
             self._own_s[pid, began] = min(max(own_s, _clock_s(pid)), own_s + most_s)
 
 
 def live_cpu_s(root: int) -> float:
-    """Return the processor time of the processes of a tree to the nanosecond, without reaped ones."""
+    """Return the processor time of a tree, without reaped processes, to the nanosecond."""
     return sum(map(_clock_s, tree(root)))
 
 
@@ -99,13 +99,14 @@ def _clock_s(pid: int) -> float:
     try:
         return time.clock_gettime(~pid << 3 | _CPU_CLOCK)
     except OSError:
-        return 0.0  # it has ended meanwhile
+        return 0.0  # the process has ended meanwhile
 
 
 def _cpu_times(pid: int) -> tuple[int, float, float]:
-    """Return when a process began, its own processor time, and that of its reaped children, in seconds."""
+    """Return a process's start time, its own processor time, and that of its reaped children, in seconds."""
     try:
-        # proc(5): fields 14 to 17 and 22, counted behind the name, which may have spaces and brackets in it.
+        # proc(5): fields 14 to 17 and 22, counted from the end of the name, which may contain spaces and
+        # brackets.
         fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except OSError:
         return 0, 0.0, 0.0
@@ -115,14 +116,14 @@ def _cpu_times(pid: int) -> tuple[int, float, float]:
 
 
 def memory_kb(root: int) -> Iterator[tuple[int, int]]:
-    """Return the processes of a tree, each with its memory; shared memory is counted once in the sum."""
+    """Yield the processes of a tree with their memory, whose sum counts shared memory once."""
     return ((pid, _figure_kb(pid, "smaps_rollup", "Pss:")) for pid in tree(root))
 
 
 def largest_kb(root: int) -> int:
-    """Return the largest memory that a process of a tree has had so far, of as many as there is time for.
+    """Return the largest peak memory of the processes of a tree, of as many as there is time for.
 
-    The kernel has that figure ready, however much the process has mapped.
+    The kernel keeps that figure, so the time to read it does not depend on the size of a process.
     """
     until = time.monotonic() + _LONGEST_LOOK_S
     largest = 0
@@ -139,19 +140,19 @@ def _figure_kb(pid: int, file: str, name: str) -> int:
             if line.startswith(name):
                 return int(line.split()[1])
     except OSError:
-        pass  # it has ended meanwhile, or was never ours to look at
+        pass  # the process has ended meanwhile, or may not be inspected
     return 0
 
 
 class UsageSampler:
-    """Samples a tree of processes, and finds the limit that it exceeds.
+    """Samples a process tree, and finds the limit that it exceeds.
 
     Args:
         root: The first process.
         cpu_s: Returns the processor time of the tree.
-        allowed_cpu_s: The processor time that it may use from now on.
-        allowed_memory_kb: The memory that it may use; None if something better than this sees to that.
-        cpu_at_start_s: The processor time that it has used before, and that does not count.
+        allowed_cpu_s: The processor time that the tree may use from now on.
+        allowed_memory_kb: The memory that the tree may use; None if a control group enforces that.
+        cpu_at_start_s: The processor time that the tree has used before, which does not count.
     """
 
     def __init__(
@@ -175,12 +176,12 @@ class UsageSampler:
         self._pause_s = 0.0
 
     def read(self) -> None:
-        """Sample for the last time, quickly: the processes end without a parent to reap them."""
+        """Take a last, quick sample of processes that end without a parent to reap them."""
         self.read_cpu()
         self.largest_kb = largest_kb(self._root)
 
     def exceeded(self) -> str | None:
-        """Return the name of the limit that is exceeded, if one is."""
+        """Return the name of the exceeded limit; None if none is exceeded."""
         began = time.monotonic()
         try:
             return self._exceeded()
@@ -196,7 +197,7 @@ class UsageSampler:
         return "cpu_time_ms" if self.last_cpu_s >= self._allowed_cpu_s else None
 
     def seconds_to_next_sample(self) -> float:
-        """Return the seconds for which processor time cannot exceed its limit, even with every processor."""
+        """Return the seconds in which the tree cannot exceed its processor time, even on all processors."""
         seconds = max(_SHORTEST_S, (self._allowed_cpu_s - self.last_cpu_s) / _PROCESSORS)
         if self._allowed_memory_kb is not None:
             seconds = min(seconds, _MEMORY_INTERVAL_S)
@@ -204,7 +205,7 @@ class UsageSampler:
 
     @property
     def present_kb(self) -> int:
-        """The memory of the processes at the last look; 0 where that is not sampled."""
+        """The memory of the tree in the last sample; 0 if memory is not sampled."""
         return sum(self._seen_kb.values())
 
     def read_cpu(self) -> None:
@@ -212,7 +213,7 @@ class UsageSampler:
         self.last_cpu_s = self._cpu_s() - self.cpu_at_start_s
 
     def _read_memory(self) -> None:
-        """Sample memory for a moment, which is enough for most trees; a larger one takes several calls."""
+        """Sample memory for a short time, which suffices for most trees; a larger one takes several calls."""
         until = time.monotonic() + _LONGEST_LOOK_S
         if self._figures is None:
             self._figures, self._seen_kb = memory_kb(self._root), {}
@@ -226,5 +227,5 @@ class UsageSampler:
             self.peak_kb = max(self.peak_kb, sum(map(self._present_kb, self._seen_kb)))
 
     def _present_kb(self, pid: int) -> int:
-        """Return the sampled memory of a process, 0 if it has ended: another one may have it by now."""
+        """Return the sampled memory of a process; 0 if it has ended, as another may use the memory by now."""
         return self._seen_kb[pid] if os.path.exists(f"/proc/{pid}") else 0

@@ -1,7 +1,7 @@
-"""User ids of programs: each is leased to one supervisor of the machine at a time.
+"""User ids of programs, each of which is leased to one supervisor of the machine at a time.
 
-The kernel counts many things for each user: processes, pending signals, inotify watches, pages of pipes,
-descriptors in flight. Two programs with one user could use up each other's.
+The kernel has quotas per user for processes, pending signals, inotify watches, pages of pipes and descriptors
+in flight. Two programs with the same user could exhaust each other's quotas.
 """
 
 import fcntl
@@ -11,16 +11,16 @@ from collections.abc import Callable
 
 from adapters.local_engine.sandbox.supervisor.protocol import UserRange
 
-# struct flock of linux/fcntl.h, of a 64-bit machine: l_type, l_whence, l_start, l_len, l_pid
+# struct flock of linux/fcntl.h on 64-bit machines: l_type, l_whence, l_start, l_len, l_pid
 _LOCK = struct.Struct("hhqqixxxx")
 
 
 class UserIds:
     """Leases the user ids of a range.
 
-    A lease is a lock on the byte of a file that has the number of the id. The kernel drops it at the
-    supervisor's end, of whichever kind. Programs of a killed supervisor may outlive it by a moment, so an id
-    that a process has is passed over.
+    A lease is a lock on the byte of a file whose offset is the id. The kernel drops the lock when the
+    supervisor ends for any reason. Programs of a killed supervisor may briefly outlive it, so ids that are in
+    use by processes are skipped.
     """
 
     def __init__(self, users: UserRange, has_process: Callable[[int], bool] | None = None) -> None:
@@ -33,7 +33,7 @@ class UserIds:
         """Return an id that no program on this machine has.
 
         Raises:
-            OSError: There is none left.
+            OSError: No id is left.
         """
         for user in self._range:
             if user not in self._leased and self._lock(user):
@@ -51,7 +51,7 @@ class UserIds:
     def _lock(self, user: int) -> bool:
         try:
             fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, user, 1, 0))
-        except (BlockingIOError, PermissionError):  # the two errors of fcntl(2) for a lock of another one
+        except (BlockingIOError, PermissionError):  # fcntl(2) reports another process's lock by either
             return False
         return True
 

@@ -1,7 +1,7 @@
-"""Has Python hand on each line of output when it is written, as it does at a terminal, and end sooner.
+"""The hook that makes Python flush each line of output, as at a terminal, and end sooner.
 
-Python imports a module of this name when it is otherwise ready. It leaves no trace, and the machine's own
-module of that name follows.
+Python imports a module of this name at the end of its start. The hook removes its traces, then imports the
+machine's own module of the same name.
 """
 
 import gc
@@ -17,4 +17,4 @@ if sys.stdout is not None:
 try:
     __import__(__name__)
 finally:
-    gc.freeze()  # Python's end, which is half of a small program's time, need not look at these objects
+    gc.freeze()  # skips these objects in Python's shutdown, half of the time of a small program
