@@ -103,15 +103,15 @@ class PipedProcess:
         return self._process.poll()
 
     def poll(self) -> int | None:
-        """Return the exit code of a process that has ended, None of one that runs."""
+        """Return the exit code of a process that has ended, or None if it is running."""
         return self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code when the process has ended."""
+        """Wait for the process to end, and return its exit code."""
         return self._process.wait(timeout)
 
     def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
-        """Return the rest of both outputs when the process has ended."""
+        """Wait for the process to end, and return the rest of both outputs."""
         with self.stdout, self.stderr, ThreadPoolExecutor(2) as readers:
             rests = [readers.submit(stream.read) for stream in (self.stdout, self.stderr)]
             try:
@@ -122,7 +122,7 @@ class PipedProcess:
             return rests[0].result(), rests[1].result()
 
     def send_signal(self, number: int) -> None:
-        """Send the process a signal, if it runs."""
+        """Send the process a signal, if it is running."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -131,7 +131,7 @@ class PipedProcess:
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         self._process.kill()
 
 

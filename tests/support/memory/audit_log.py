@@ -38,7 +38,7 @@ class MemoryAuditLog(AuditLog):
         return len(moved)
 
     def usage(self, tenant: TenantName, day: date) -> Usage:
-        """Add up all entries of the tenant."""
+        """Add up all entries of a tenant."""
         rows = [*(entry.row() for entry in self._journal.values()), *(linked.row for linked in self._ledger)]
         own = [row for row in rows if row.tenant == tenant.value]
         removed = sum((usage for key, usage in self._removed.items() if key[0] == tenant.value), NO_USAGE)
@@ -65,7 +65,7 @@ class MemoryAuditLog(AuditLog):
         return self._ledger[-1].link if self._ledger else self.start()
 
     def start(self) -> ChainLink:
-        """Return the link before the first entry."""
+        """Return the link that precedes the first entry."""
         return self._starts[-1] if self._starts else CHAIN_START
 
     def shorten(self, before: datetime, limit: int) -> ChainLink | None:
@@ -80,7 +80,7 @@ class MemoryAuditLog(AuditLog):
         return removed[-1].link
 
     def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:
-        """Return entries of the ledger in the order of their numbers."""
+        """Return entries of the ledger in the order of their sequence numbers."""
         later = (linked for linked in self._ledger if linked.link.sequence > after)
         of_tenant = (linked for linked in later if tenant is None or linked.row.tenant == tenant.value)
         return list(islice(of_tenant, limit))

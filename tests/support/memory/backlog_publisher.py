@@ -1,4 +1,4 @@
-"""The place from which workers are scaled, in memory."""
+"""The service that scales workers, in memory."""
 
 from datetime import datetime
 
@@ -8,11 +8,11 @@ from application.ports.operation_queries import Backlog
 
 
 class MemoryBacklogPublisher(BacklogPublisher):
-    """Keeps the backlogs that it is sent.
+    """Records the backlogs that are published.
 
     Attributes:
-        published: The backlogs, with the times at which they were sent.
-        error: Is raised, if there is one.
+        published: The backlogs, with the times at which they were published.
+        error: An error to raise instead, if there is one.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class MemoryBacklogPublisher(BacklogPublisher):
         self.error: DependencyUnavailable | None = None
 
     def publish(self, backlog: Backlog, now: datetime) -> bool:
-        """Keep a backlog."""
+        """Record a backlog."""
         if self.error is not None:
             raise self.error
         self.published.append((backlog, now))

@@ -21,16 +21,16 @@ class MemoryBatchRepository(BatchRepository):
         self._tables = tables
 
     def add(self, batch: Batch) -> None:
-        """Store a new batch; one that is stored already stays as it is."""
+        """Store a new batch. A batch that is already stored is unchanged."""
         self._tables.batches.setdefault(batch.id, batch)
 
     def get(self, caller: Caller, batch_id: BatchId) -> Batch | None:
-        """Return a batch, or None if the caller reaches none of that id."""
+        """Return a batch, or None if the caller reaches none with that id."""
         batch = self._tables.batches.get(batch_id)
         return batch if batch is not None and _is_reached(caller, batch) else None
 
     def get_of_any_tenant(self, batch_id: BatchId) -> Batch | None:
-        """Return a batch, or None if there is none of that id."""
+        """Return a batch, or None if there is none with that id."""
         return self._tables.batches.get(batch_id)
 
     def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:
@@ -50,11 +50,11 @@ class MemoryBatchRepository(BatchRepository):
         return found
 
     def counts(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobStatus, int]]:
-        """Return the numbers of jobs of some batches, by their status."""
+        """Return the number of jobs of some batches, by status."""
         return {batch_id: Counter(jobs.values()) for batch_id, jobs in self.jobs(batch_ids).items()}
 
     def begun(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[Phase, int]]:
-        """Return the numbers of jobs of some batches that are built or run now, by their phase."""
+        """Return the number of jobs of some batches that are being built or run now, by phase."""
         found: dict[BatchId, Counter[Phase]] = {}
         for batch_id, jobs in self.jobs(batch_ids).items():
             for job in (self._tables.jobs[job_id] for job_id in jobs):
@@ -67,7 +67,7 @@ class MemoryBatchRepository(BatchRepository):
         return found
 
     def mark_cancelled(self, batch_id: BatchId, now: datetime) -> None:
-        """Record that the cancellation of a batch was asked for."""
+        """Record that the cancellation of a batch was requested."""
         batch = self._tables.batches[batch_id]
         self._tables.batches[batch_id] = replace(batch, cancelled_at=batch.cancelled_at or now)
 
@@ -77,7 +77,7 @@ class MemoryBatchRepository(BatchRepository):
         return [job.id for job in jobs if job.batch_id == batch_id and not job.status.is_terminal][:limit]
 
     def complete(self, batch_id: BatchId, now: datetime) -> bool:
-        """Record that all jobs of a batch have ended, if that is so and not recorded."""
+        """Record that all jobs of a batch have ended, if they have and this is not recorded yet."""
         batch = self._tables.batches.get(batch_id)
         if batch is None or batch.completed_at is not None or self.unfinished(batch_id, 1):
             return False
@@ -90,7 +90,7 @@ class MemoryBatchRepository(BatchRepository):
         return [batch_id for batch_id in open_ones if not self.unfinished(batch_id, 1)][:limit]
 
     def being_cancelled(self, limit: int) -> Sequence[Batch]:
-        """Return batches whose cancellation was asked for, and that have not been completed."""
+        """Return batches whose cancellation was requested and that are not completed."""
         return [
             batch
             for batch in self._tables.batches.values()

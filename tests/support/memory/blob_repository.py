@@ -19,7 +19,7 @@ class MemoryBlobRepository(BlobRepository):
         self._now = now
 
     def announce(self, tenant: TenantName, blobs: Collection[BlobRef]) -> Announcement:
-        """Note blobs that are about to be stored and referred to."""
+        """Record blobs that are about to be stored and referred to."""
         missing, in_removal = set(), set()
         for blob in blobs:
             known = self._tables.blobs.get((tenant, blob.sha256))
@@ -40,7 +40,7 @@ class MemoryBlobRepository(BlobRepository):
         return Announcement(frozenset(missing), frozenset(in_removal))
 
     def refer(self, tenant: TenantName, owner: UUID, blobs: Collection[BlobRef]) -> int:
-        """Note that a new owner has blobs; return the bytes of the ones that nothing had before."""
+        """Record the blobs of a new owner; return the size of those that had no reference before."""
         added = 0
         for digest in {blob.sha256 for blob in blobs}:
             known = self._tables.blobs.get((tenant, digest))
@@ -52,7 +52,7 @@ class MemoryBlobRepository(BlobRepository):
         return added
 
     def release(self, owners: Collection[UUID]) -> None:
-        """Forget the references of owners that are removed in this transaction."""
+        """Remove the references of owners that are removed in this transaction."""
         theirs = {reference for reference in self._tables.blob_references if reference[2] in owners}
         self._tables.blob_references.difference_update(theirs)
         for tenant, digest, _owner in theirs:

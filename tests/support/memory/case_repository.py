@@ -24,7 +24,7 @@ class MemoryCaseRepository(CaseRepository):
     def open(
         self, job_id: JobId, range_id: UUID, total: int, run: CaseRun, builds: Collection[JobBuild] = ()
     ) -> bool:
-        """Note that a job's program is built; return False if that is noted already."""
+        """Record that a job's program is built; return False if that is already recorded."""
         if job_id in self._tables.case_runs:
             return False
         self._tables.case_runs[job_id] = run
@@ -35,7 +35,7 @@ class MemoryCaseRepository(CaseRepository):
         return True
 
     def find_build(self, tenant: TenantName, key: str) -> JobBuild | None:
-        """Return a build of a key that a job of the tenant has; None if none has."""
+        """Return a build with a key that a job of the tenant has; None if there is none."""
         for (job_id, of_key), build in self._tables.job_builds.items():
             if of_key == key and self._tables.jobs[job_id].tenant == tenant:
                 return build
@@ -46,7 +46,7 @@ class MemoryCaseRepository(CaseRepository):
         return self._tables.case_runs.get(job_id)
 
     def claim(self, job_id: JobId, range_id: UUID, limit: int, lease_s: float) -> CaseRange | None:
-        """Claim cases from the front of the first range that is free."""
+        """Claim cases from the beginning of the first free range."""
         free = [row for row in self._ranges.values() if row.range.job_id == job_id and self._is_free(row)]
         if not free or not self._is_running(job_id):
             return None
@@ -61,7 +61,7 @@ class MemoryCaseRepository(CaseRepository):
         return replace(claimed, done=frozenset(done & set(range(claimed.first, last + 1))))
 
     def offered(self, languages: Collection[str] | None, limit: int) -> Sequence[JobId]:
-        """Return RUNNING jobs with cases that may be claimed."""
+        """Return RUNNING jobs with cases that can be claimed."""
         claims, free = Counter[JobId](), set()
         for row in self._ranges.values():
             if self._is_free(row):
@@ -78,7 +78,7 @@ class MemoryCaseRepository(CaseRepository):
     def record(
         self, range_id: UUID, results: Sequence[CaseResult], *, is_done: bool, lease_s: float
     ) -> CaseRun | None:
-        """Keep results, if the claim stands."""
+        """Store results, if the claim is valid."""
         row = self._ranges.get(range_id)
         if row is None or not self._is_running(row.range.job_id):
             return None
@@ -92,13 +92,13 @@ class MemoryCaseRepository(CaseRepository):
         return self.get(row.range.job_id)
 
     def skip_after(self, job_id: JobId, index: int) -> None:
-        """Have the cases after an index skipped."""
+        """Skip the cases after an index."""
         run = self._tables.case_runs[job_id]
         if run.skip_after is None or run.skip_after > index:
             self._tables.case_runs[job_id] = replace(run, skip_after=index)
 
     def renew(self, range_ids: Collection[UUID], lease_s: float) -> set[UUID]:
-        """Extend the leases of claims; return the ones that stand."""
+        """Renew the leases of claims; return the claims that are valid."""
         rows = [self._ranges[one] for one in range_ids if one in self._ranges]
         kept = [row for row in rows if self._is_running(row.range.job_id)]
         for row in kept:
@@ -112,7 +112,7 @@ class MemoryCaseRepository(CaseRepository):
                 self._ranges[one] = StoredRange(range=self._ranges[one].range)
 
     def results(self, job_id: JobId) -> Sequence[CaseResult]:
-        """Return the results so far, by their indexes."""
+        """Return the results so far, by index."""
         found = [result for (job, _), result in self._tables.case_results.items() if job == job_id]
         return sorted(found, key=lambda result: result.index)
 

@@ -32,11 +32,11 @@ class MemoryCaseSetRepository(CaseSetRepository):
         return self._versions.get((project.id, reference.name, reference.version))
 
     def versions(self, project: Project, name: CaseSetName, limit: int) -> Sequence[CaseSetVersion]:
-        """Return the latest versions of a case set, the newest first."""
+        """Return the latest versions of a case set, newest first."""
         return sorted(self._of(project, name), key=lambda version: -version.number)[:limit]
 
     def latest(self, project: Project, after: CaseSetName | None, limit: int) -> Sequence[CaseSetVersion]:
-        """Return the latest version of each case set, by their names."""
+        """Return the latest version of each case set, by name."""
         names = {version.name for version in self._versions.values() if version.project_id == project.id}
         wanted = [name for name in sorted(names) if after is None or name > after][:limit]
         return [self.versions(project, name, 1)[0] for name in wanted]

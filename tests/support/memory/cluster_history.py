@@ -13,14 +13,14 @@ class MemoryClusterHistory(ClusterHistory):
         self._now = now
 
     def missing_minute(self, began_s: float = 0.0) -> datetime | None:
-        """Return the begin of the present minute, if it has no sample and began so many seconds ago."""
+        """Return the beginning of the current minute if it has no sample and is at least this old."""
         now = self._now()
         minute = now.replace(second=0, microsecond=0)
         is_too_soon = (now - minute).total_seconds() < began_s
         return None if is_too_soon or (60, minute) in self._rows else minute
 
     def add(self, minute: datetime, sample: ClusterSample, steps: Sequence[HistoryStep]) -> bool:
-        """Store the sample of a minute, and merge it into the rows of longer times."""
+        """Store the sample of a minute, and merge it into the rows of longer periods."""
         if (60, minute) in self._rows:
             return False
         for step in steps:
@@ -33,7 +33,7 @@ class MemoryClusterHistory(ClusterHistory):
         return True
 
     def read(self, step_s: int, since: datetime, until: datetime) -> Sequence[tuple[datetime, ClusterSample]]:
-        """Return the rows of a resolution that begin within a time, and their begins, ascending."""
+        """Return the rows of a resolution that begin within a period, ascending, with their beginnings."""
         return sorted(
             (begin, sample)
             for (row_step_s, begin), sample in self._rows.items()

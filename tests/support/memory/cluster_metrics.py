@@ -10,19 +10,19 @@ _MEMORY = "MemoryUtilization"
 
 
 class MemoryClusterMetrics(ClusterMetrics):
-    """Figures that were recorded by hand, averaged by period."""
+    """Manually recorded figures, averaged by period."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._values: list[tuple[str, str, datetime, float]] = []
 
     def record(self, cluster: str, timestamp: datetime, cpu: float | None, memory: float | None) -> None:
-        """Add the figures of a time, in percent; None for a missing one."""
+        """Add the figures at a time, in percent; None for a missing figure."""
         measured = ((_CPU, cpu), (_MEMORY, memory))
         self._values += [(cluster, name, timestamp, value) for name, value in measured if value is not None]
 
     def utilization(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
-        """Return the average of each period that the last minutes touch, ascending."""
+        """Return the average of each period within the last minutes, ascending."""
         now = self._clock.now()
         since = _period(now - timedelta(minutes=minutes), period_s)
         recorded = [value for value in self._values if value[0] == cluster and since <= value[2] <= now]
@@ -35,7 +35,7 @@ class MemoryClusterMetrics(ClusterMetrics):
         return [MetricPoint(period, average(_CPU, period), average(_MEMORY, period)) for period in periods]
 
     def metric_names(self, cluster: str) -> Sequence[str]:
-        """Return the names of the recorded clusters, sorted."""
+        """Return the names of a cluster's recorded metrics, sorted."""
         return sorted({name for recorded, name, _, _ in self._values if recorded == cluster})
 
 

@@ -43,7 +43,7 @@ class MemoryDashboardQueries(DashboardQueries):
         return State.of(job.status, phase_of(job.status, *times))
 
     def queue(self) -> QueueState:
-        """Return how long the queue is."""
+        """Return the length of the queue."""
         rows = self._database.tables.executions.values()
         waiting = [
             row.execution.requested_at for row in rows if row.execution.state is ExecutionState.WAITING
@@ -55,16 +55,16 @@ class MemoryDashboardQueries(DashboardQueries):
         )
 
     def claimed(self) -> int:
-        """Return how many executions of all tenants are claimed."""
+        """Return the number of claimed executions of all tenants."""
         return self.queue().claimed
 
     def waiting_tenants(self) -> Sequence[TenantName]:
-        """Return the tenants with waiting or delayed executions, or fifty of them."""
+        """Return at most fifty tenants with waiting or delayed executions."""
         waiting = self._queued(ExecutionState.WAITING, ExecutionState.DELAYED)
         return sorted({row.tenant for row, _job in waiting}, key=str)[:50]
 
     def waiting(self, tenant: TenantName, limit: int) -> Sequence[QueuedJob]:
-        """Return the jobs of a tenant that wait, in the order of claims, then delayed ones, up to a limit."""
+        """Return the waiting jobs of a tenant in claim order, then the delayed ones, up to a limit."""
         found = [
             self._shown(row, job)
             for state in (ExecutionState.WAITING, ExecutionState.DELAYED)
@@ -74,7 +74,7 @@ class MemoryDashboardQueries(DashboardQueries):
         return found[:limit]
 
     def running(self, tenant: TenantName | None, limit: int) -> Sequence[QueuedJob]:
-        """Return the jobs of a tenant that workers or engines have, or of all tenants, up to a limit."""
+        """Return the claimed jobs of a tenant, or of all tenants, up to a limit."""
         rows = self._queued(*LEASED)
         return [self._shown(row, job) for row, job in rows if tenant in {None, row.tenant}][:limit]
 
@@ -110,14 +110,14 @@ class MemoryDashboardQueries(DashboardQueries):
         )
 
     def executions_ahead(self, tenant: TenantName, execution: Execution) -> int:
-        """Return how many waiting executions of its tenant will be claimed before this waiting one."""
+        """Return the number of the tenant's waiting executions that will be claimed before this one."""
         rows = self._database.tables.executions.values()
         others = (row.execution for row in rows if row.tenant == tenant)
         waiting = (other for other in others if other.state is ExecutionState.WAITING)
         return _count(other for other in waiting if _turn(other) < _turn(execution))
 
     def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:
-        """Return the last jobs that ended between each two of the times."""
+        """Return the last jobs that ended between each two consecutive times."""
         newest = sorted(self._ended(), key=lambda job: job.ended_at, reverse=True)
         return [
             list(islice((job for job in newest if begin <= job.ended_at < end), limit))

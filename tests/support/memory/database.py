@@ -27,7 +27,7 @@ from domain.webhook import Delivery, DeliveryId, Webhook, WebhookId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedExecution:
-    """An execution and its place in the queue."""
+    """An execution and its position in the queue."""
 
     execution: Execution
     tenant: TenantName
@@ -40,7 +40,7 @@ class QueuedExecution:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message, when it came into the outbox, and when a sweep took it last."""
+    """A message, with the times at which it was added and at which a sweep last took it."""
 
     message: Message
     added_at: datetime
@@ -48,13 +48,13 @@ class StoredMessage:
 
     @property
     def in_hand_since(self) -> datetime:
-        """Since when somebody has been about to publish it."""
+        """The time since which a process may be publishing the message."""
         return self.taken_at or self.added_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRange:
-    """Cases that are still to run, and the lease of the thread that has them."""
+    """Cases that have yet to run, and the lease of the thread that claimed them."""
 
     range: CaseRange
     leased_at: datetime | None = None
@@ -63,7 +63,7 @@ class StoredRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPurge:
-    """A purge, and the process that works on it."""
+    """A purge, and the process that performs it."""
 
     purge: Purge
     is_emptied: bool = False
@@ -73,7 +73,7 @@ class StoredPurge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDeletion:
-    """An object to be deleted, and the purge that it is of."""
+    """An object to delete, and the purge that it belongs to."""
 
     deletion: PendingDeletion
     purge_id: UUID | None
@@ -82,7 +82,7 @@ class StoredDeletion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredBlob:
-    """A blob, whether it is counted, and since when it may have no reference."""
+    """A blob, whether it is counted, and since when it may have been unreferenced."""
 
     size: int
     is_stored: bool
@@ -91,7 +91,7 @@ class StoredBlob:
 
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
-    """A delivery to a webhook, and when it is due or its lease ends."""
+    """A delivery to a webhook, and the time when it is due or its lease ends."""
 
     delivery: Delivery
     due_at: datetime
@@ -99,7 +99,7 @@ class StoredDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All that is kept. Once a transaction has committed its tables, they are not changed any more."""
+    """All stored data. After a transaction has committed its tables, they never change."""
 
     projects: dict[ProjectId, Project] = field(default_factory=dict)
     last_ids: dict[str, int] = field(default_factory=dict)
@@ -129,13 +129,14 @@ class Tables:
     deliveries: dict[DeliveryId, StoredDelivery] = field(default_factory=dict)
     policies: dict[tuple[TenantName, ProjectId | None], Retention] = field(default_factory=dict)
     marks: dict[str, datetime | None] = field(default_factory=dict)
-    # The last entries that were removed from the ledger, the sums of all that were, and the first day kept.
+    # The last entries removed from the ledger, the sums of all removed entries, and the first day that is
+    # kept.
     ledger_starts: list[ChainLink] = field(default_factory=list)
     usage_removed: dict[tuple[str, str, int], Usage] = field(default_factory=dict)
     usage_since: dict[TenantName, date] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
-        """Return tables to be changed apart from these."""
+        """Return a copy that can be changed independently."""
         return Tables(
             projects=self.projects.copy(),
             last_ids=self.last_ids.copy(),
@@ -176,17 +177,17 @@ _CLOCK_WAS_SET = timedelta(minutes=1)
 
 
 def is_from_the_future(time: datetime, now: datetime) -> bool:
-    """Return whether a time was written before the database's clock was set back, by a minute or more."""
+    """Return whether a time was written before the database's clock was set back by a minute or more."""
     return time > now + _CLOCK_WAS_SET
 
 
 def is_older(time: datetime, seconds: float, now: datetime) -> bool:
-    """Return whether a time is so long ago."""
+    """Return whether a time is at least this long ago."""
     return time <= now - timedelta(seconds=seconds) or is_from_the_future(time, now)
 
 
 def is_reached(tables: Tables, caller: Caller, job: Job) -> bool:
-    """Return whether a job is the caller's tenant's, and of its project if it reaches one only."""
+    """Return whether a job belongs to the caller's tenant, and to the caller's project, if any."""
     is_purged = tables.projects[job.project_id].status is ProjectStatus.PURGED
     return not is_purged and job.tenant == caller.tenant.name and caller.reaches(job.project_id)
 
@@ -199,9 +200,9 @@ class MemoryDatabase:
     """The committed tables.
 
     Attributes:
-        now: The database's time, by which leases begin and end.
-        tables: The present state, replaced as a whole by each commit.
-        lock: Held by the one transaction that runs.
+        now: Returns the database's time, which decides leases.
+        tables: The current state; each commit replaces it.
+        lock: Held by the running transaction.
     """
 
     def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:

@@ -29,7 +29,7 @@ class MemoryDeliveryRepository(DeliveryRepository):
         return bool(self._due())
 
     def claim(self, wanted: DeliveryClaim) -> Sequence[Delivery]:
-        """Return deliveries that are due, and take them for a lease."""
+        """Return deliveries that are due, and lease them."""
         claimed: list[Delivery] = []
         of_receiver: Counter[str] = Counter()
         of_tenant: Counter[str] = Counter()
@@ -61,7 +61,7 @@ class MemoryDeliveryRepository(DeliveryRepository):
         return True
 
     def redeliver(self, delivery: Delivery) -> None:
-        """Store that a delivery is due at once."""
+        """Make a delivery due at once."""
         stored = self._deliveries[delivery.id].delivery
         self._store(replace(stored.again(), claims=stored.claims + 1), 0)
 
@@ -80,12 +80,12 @@ class MemoryDeliveryRepository(DeliveryRepository):
         return found[:limit]
 
     def get(self, caller: Caller, delivery_id: DeliveryId) -> Delivery | None:
-        """Return a delivery, or None if the caller reaches none of that id."""
+        """Return a delivery, or None if the caller reaches none with that id."""
         found = [one for one in self._newest_first() if one.id == delivery_id and _is_reached(caller, one)]
         return next(iter(found), None)
 
     def forget_of_any_tenant(self, before: datetime, limit: int) -> int:
-        """Remove deliveries that were settled before a time; return how many."""
+        """Remove deliveries that were settled before a time; return their number."""
         old = [
             stored.delivery.id
             for stored in self._deliveries.values()

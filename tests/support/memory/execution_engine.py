@@ -20,7 +20,7 @@ _CANCELLED = ExecutionResult(
 
 
 class MemoryRun:
-    """A program that only a script plays.
+    """A program that a script simulates.
 
     Attributes:
         request: The request of the run.
@@ -33,17 +33,17 @@ class MemoryRun:
         self._cancelled = Event()
 
     def start(self) -> None:
-        """Have the program started."""
+        """Start the program."""
         self._observer.started()
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Have the program write something."""
+        """Write output of the program."""
         chunk = OutputChunk(stream, len(self._written[stream]), data)
         self._written[stream] += data
         self._observer.output(chunk)
 
     def end(self, exit_code: int = 0) -> ExecutionResult:
-        """Have the program end by itself."""
+        """End the program by itself."""
         ended_well = exit_code == 0
         stdout, stderr = (Output.of(self._written[stream].decode("utf-8", "replace")) for stream in Stream)
         return ExecutionResult(
@@ -55,7 +55,7 @@ class MemoryRun:
         )
 
     def run_until_cancelled(self) -> ExecutionResult:
-        """Have the program run until somebody cancels it."""
+        """Run the program until it is cancelled."""
         self._cancelled.wait()
         return _CANCELLED
 
@@ -68,14 +68,14 @@ Script = Callable[[MemoryRun], ExecutionResult | None]
 
 
 def echo(run: MemoryRun) -> ExecutionResult:
-    """Play a program that writes its stdin to its stdout."""
+    """Simulate a program that writes its stdin to its stdout."""
     run.start()
     run.write(Stream.STDOUT, run.request.stdin.encode())
     return run.end()
 
 
 class MemoryExecutionEngine(ExecutionEngine):
-    """Plays every program by a script. One that returns None reports its end by itself.
+    """Simulates each program by a script. A script that returns None reports the end itself.
 
     Attributes:
         requests: All requests, in order.
@@ -93,7 +93,7 @@ class MemoryExecutionEngine(ExecutionEngine):
         return "memory"
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
-        """Play a program to its end."""
+        """Simulate a program until its end."""
         run = MemoryRun(request, observer)
         with self._lock:
             self.requests.append(request)
@@ -113,8 +113,8 @@ class MemoryExecutionEngine(ExecutionEngine):
             run.cancel()
 
     def languages(self) -> Sequence[LanguageSupport]:
-        """Return every language: a script speaks them all."""
+        """Return all languages, because a script can simulate each."""
         return [LanguageSupport(language, version=None) for language in LANGUAGES.values()]
 
     def check(self) -> None:
-        """Memory is always there."""
+        """Succeed, because memory is always available."""

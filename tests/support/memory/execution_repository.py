@@ -12,7 +12,7 @@ from domain.tenant import TenantName, TenantStatus
 from domain.values import ExecutionId, JobId
 from tests.support.memory.database import QueuedExecution, Tables, is_from_the_future, is_older
 
-# The program of a spooled execution has ended.
+# Spooled executions do not count, because their programs have ended.
 _RUNNING = LEASED - {ExecutionState.SPOOLED}
 
 
@@ -25,7 +25,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         self._now = now
 
     def add(self, job: Job, execution: Execution, delay_s: float = 0.0) -> None:
-        """Store a new execution, waiting or delayed; one that is stored already stays as it is."""
+        """Store a new execution, waiting or delayed. An execution that is already stored is unchanged."""
         if execution.job_id not in self._tables.jobs:
             raise LookupError(f"execution {execution.id} belongs to no job")
         now = self._now()
@@ -46,7 +46,7 @@ class MemoryExecutionRepository(ExecutionRepository):
             self.add(job, execution)
 
     def release(self, limit: int) -> Sequence[ExecutionId]:
-        """Have executions wait whose delay is over."""
+        """Release executions whose delay is over."""
         due = list(self._due())[:limit]
         for row in due:
             unleased = replace(row, leased_at=None, lease_expires_at=None, waiting_since=self._now())
@@ -58,7 +58,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         return any(self._due())
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
-        """Return an execution, or None if there is none of that id."""
+        """Return an execution, or None if there is none with that id."""
         row = self._rows.get(execution_id)
         return None if row is None else row.execution
 
@@ -72,7 +72,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         languages: Collection[str] | None = None,
         after: TenantName | None = None,
     ) -> Sequence[Execution]:
-        """Claim waiting executions, fairly between tenants; of each tenant the most urgent and the oldest."""
+        """Claim waiting executions, fairly between tenants; in each, the most urgent and oldest first."""
         waiting: dict[TenantName, list[QueuedExecution]] = {}
         for row in self._waiting(languages):
             waiting.setdefault(row.tenant, []).append(row)
@@ -92,14 +92,14 @@ class MemoryExecutionRepository(ExecutionRepository):
     def claim(
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
-        """Claim this execution, if it waits."""
+        """Claim this execution, if it is waiting."""
         row = self._open_to(ExecutionTrigger.CLAIM, execution_id)
         if row is None or not share(self._load(row.tenant), 1):
             return None
         return self._claim(row, worker, lease_s, starts)
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
-        """Extend the leases of a worker's executions; return the ones that it still holds."""
+        """Renew the leases of a worker's executions; return the ones that it still holds."""
         found = (self._held(ExecutionTrigger.RENEW, execution_id, worker) for execution_id in held)
         kept = [row for row in found if row is not None]
         for row in kept:
@@ -107,7 +107,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         return {row.execution.id for row in kept}
 
     def mark_started(self, execution_id: ExecutionId, worker: str) -> datetime | None:
-        """Record the start of the program; return its time, None if the worker does not hold it any more."""
+        """Record the start of the program; return its time, or None if the worker no longer holds it."""
         row = self._held(ExecutionTrigger.PROGRESS, execution_id, worker)
         if row is None:
             return None
@@ -116,33 +116,33 @@ class MemoryExecutionRepository(ExecutionRepository):
         return started_at
 
     def mark_building(self, execution_id: ExecutionId, worker: str) -> None:
-        """Record that the compiler has been started, if the worker still holds the execution."""
+        """Record that the compiler has started, if the worker still holds the execution."""
         row = self._held(ExecutionTrigger.PROGRESS, execution_id, worker)
         if row is not None:
             building_at = row.execution.not_before(self._now())
             self._change(row, ExecutionTrigger.PROGRESS, replace(row.execution, building_at=building_at))
 
     def set_notes(self, execution_id: ExecutionId, worker: str, notes: Sequence[Note]) -> None:
-        """Record the remarks from before the end, if the worker still holds the execution."""
+        """Record notes before the end, if the worker still holds the execution."""
         row = self._held(ExecutionTrigger.PROGRESS, execution_id, worker)
         if row is not None:
             self._change(row, ExecutionTrigger.PROGRESS, replace(row.execution, notes=tuple(notes)))
 
     def unmark_started(self, execution_id: ExecutionId, worker: str) -> None:
-        """Record that the program has not started after all, if the worker still holds the execution."""
+        """Record that the program did not start after all, if the worker still holds the execution."""
         row = self._held(ExecutionTrigger.PROGRESS, execution_id, worker)
         if row is not None:
             self._change(row, ExecutionTrigger.PROGRESS, replace(row.execution, started_at=None))
 
     def delegate(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
-        """Make the claim the engine's; return whether the worker still held it."""
+        """Transfer the claim to the engine; return whether the worker still held it."""
         row = self._held(ExecutionTrigger.DELEGATE, execution_id, worker)
         if row is not None:
             self._lease(row, ExecutionTrigger.DELEGATE, replace(row.execution, claimed_by=engine), lease_s)
         return row is not None
 
     def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
-        """Make the claim `holder`'s, with a lease of its own; return whether the execution was claimed."""
+        """Transfer the claim to `holder` with a new lease; return whether the execution was claimed."""
         row = self._open_to(ExecutionTrigger.AWAIT_STORAGE, execution_id)
         if row is None or not self._is_current(row.execution):
             return False
@@ -150,13 +150,13 @@ class MemoryExecutionRepository(ExecutionRepository):
         return True
 
     def awaiting_storage(self) -> int:
-        """Return how many executions have a result that is kept until their logs are stored."""
+        """Return the number of executions with spooled results."""
         return sum(row.execution.state is ExecutionState.SPOOLED for row in self._rows.values())
 
     def end(
         self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime, log_bytes: int = 0
     ) -> bool:
-        """Record the end, and the result if there is one; return False if they are recorded already."""
+        """Record the end, and the result if there is one; return False if they were already recorded."""
         trigger = ExecutionTrigger.END if result is None else ExecutionTrigger.COMPLETE
         row = self._open_to(trigger, execution_id)
         if row is not None:
@@ -168,7 +168,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         return row is not None and (result is None or row.execution.result is None)
 
     def expire_lease(self, execution_id: ExecutionId, now: datetime) -> bool:
-        """End a claimed execution whose lease has run out; return whether it was so."""
+        """End a claimed execution whose lease has expired; return whether it had."""
         row = self._open_to(ExecutionTrigger.EXPIRE, execution_id)
         if row is None or not self._is_overdue(row):
             return False
@@ -176,32 +176,32 @@ class MemoryExecutionRepository(ExecutionRepository):
         return True
 
     def orphaned(self, limit: int) -> Sequence[Execution]:
-        """Return claimed executions whose lease has run out, the oldest first."""
+        """Return claimed executions whose leases have expired, oldest first."""
         return _oldest(limit, (row for row in self._rows.values() if self._is_overdue(row)))
 
     def waiting(
         self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
     ) -> Mapping[ExecutionId, JobId]:
-        """Return executions that have waited longer than that, the oldest first, and their jobs."""
+        """Return executions that have waited longer than this, oldest first, with their jobs."""
         now = self._now()
         rows = (row for row in self._waiting(languages) if share(self._load(row.tenant), 1))
         found = _oldest(limit, (row for row in rows if is_older(row.waiting_since, longer_than_s, now)))
         return {execution.id: execution.job_id for execution in found}
 
     def count_running(self, tenant: TenantName) -> int:
-        """Return how many executions of a tenant run."""
+        """Return the number of running executions of a tenant."""
         rows = (row for row in self._rows.values() if row.tenant == tenant)
         return sum(row.execution.state in _RUNNING for row in rows)
 
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:
-        """Return how many executions of a tenant wait, up to a bound."""
+        """Return the number of waiting executions of a tenant, up to a limit."""
         owners = (self._tables.jobs[row.execution.job_id].tenant for row in self._waiting(None))
         return min(sum(owner == tenant for owner in owners), at_most)
 
     def defer(
         self, claimed: Execution, worker: str, within_s: float | None, queue: str | None = None
     ) -> bool:
-        """Put a claimed execution back in the queue, unless it was put back first longer ago than that."""
+        """Put a claimed execution back in the queue, unless it was first put back longer ago than this."""
         row, now = self._held(ExecutionTrigger.DEFER, claimed.id, worker), self._now()
         if row is None or row.execution.claimed_at != claimed.claimed_at:
             return False
@@ -225,7 +225,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         return True
 
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:
-        """Record that these languages' engine cannot start waiting executions; return how many were new."""
+        """Record that waiting executions in these languages are deferred; return the number of new ones."""
         new = [row for row in self._waiting(languages) if row.execution.deferred_since is None][:limit]
         for row in new:
             since = max(self._now(), row.execution.requested_at)
@@ -237,14 +237,14 @@ class MemoryExecutionRepository(ExecutionRepository):
     def deferred(
         self, languages: Collection[str], longer_than_s: float, limit: int
     ) -> Mapping[ExecutionId, JobId]:
-        """Return waiting executions in these languages that were deferred longer ago, and their jobs."""
+        """Return waiting executions in these languages that were deferred earlier, with their jobs."""
         latest = self._now() - timedelta(seconds=longer_than_s)
         waiting = [row.execution for row in self._waiting(languages)]
         found = [one for one in waiting if one.deferred_since is not None and one.deferred_since <= latest]
         return {execution.id: execution.job_id for execution in found[:limit]}
 
     def give_up(self, execution_id: ExecutionId, now: datetime) -> bool:
-        """End a waiting execution; return whether it was one."""
+        """End a waiting execution; return whether it was waiting."""
         row = self._open_to(ExecutionTrigger.GIVE_UP, execution_id)
         if row is not None:
             self._change(row, ExecutionTrigger.GIVE_UP, replace(row.execution, ended_at=now))
@@ -297,7 +297,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         self._rows[execution.id] = replace(row, execution=execution)
 
     def _open_to(self, trigger: ExecutionTrigger, execution_id: ExecutionId) -> QueuedExecution | None:
-        """Return the row of an execution in a state in which the trigger has an effect."""
+        """Return the row of an execution, if the trigger has an effect in its state."""
         row = self._rows.get(execution_id)
         return row if row is not None and (row.execution.state, trigger) in TRANSITIONS else None
 

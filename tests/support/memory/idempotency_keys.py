@@ -15,7 +15,7 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
         self._records = tables.idempotency_keys
 
     def add(self, tenant: TenantName, record: KeyRecord) -> bool:
-        """Store a record without an answer; return False if the tenant has one of the key already."""
+        """Store a record without an answer; return False if the tenant already has one for the key."""
         stored = replace(record, answer=None)
         return self._records.setdefault((tenant, record.request.key), stored) is stored
 
@@ -24,7 +24,7 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
         return self._records.get((tenant, key))
 
     def set_answer(self, tenant: TenantName, record: KeyRecord, answer: StoredAnswer) -> bool:
-        """Store the answer to the request that made a record; return False if that is another or answered."""
+        """Store the answer for a record; return False if the record was replaced, or has an answer."""
         if not self._is_there(tenant, record):
             return False
         found = self._records[tenant, record.request.key]
@@ -34,14 +34,14 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
         return True
 
     def remove(self, tenant: TenantName, record: KeyRecord) -> bool:
-        """Remove a record; return False if it is not there as it was read."""
+        """Remove a record; return False if it is no longer as it was read."""
         is_there = self._is_there(tenant, record)
         if is_there:
             del self._records[tenant, record.request.key]
         return is_there
 
     def forget(self, before: datetime, limit: int) -> int:
-        """Remove the records of requests that came before a time, so many at most; return how many."""
+        """Remove up to `limit` records of requests received before a time; return their number."""
         old = (key for key, record in self._records.items() if record.request.received_at < before)
         chosen = list(islice(old, limit))
         for key in chosen:

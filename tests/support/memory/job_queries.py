@@ -31,12 +31,12 @@ class MemoryJobQueries(JobQueries):
         self._database = database
 
     def status(self, caller: Caller, job_id: JobId) -> JobStatusView | None:
-        """Return the status of a job, or None if the caller reaches none of that id."""
+        """Return the status of a job, or None if the caller reaches none with that id."""
         details = self.details(caller, job_id)
         return None if details is None else details.status
 
     def details(self, caller: Caller, job_id: JobId) -> JobDetails | None:
-        """Return a job and its executions, or None if the caller reaches none of that id."""
+        """Return a job and its executions, or None if the caller reaches none with that id."""
         job = self._database.tables.jobs.get(job_id)
         return (
             None if job is None or not is_reached(self._database.tables, caller, job) else self._details(job)
@@ -45,14 +45,14 @@ class MemoryJobQueries(JobQueries):
     def tag_names(
         self, caller: Caller, project_id: ProjectId | None, prefix: str, limit: int
     ) -> Sequence[str]:
-        """Return names of tags that begin so."""
+        """Return names of tags with a prefix."""
         found = {name for name, _value in self._tags(caller, project_id) if name.startswith(prefix)}
         return sorted(found)[:limit]
 
     def tag_values(
         self, caller: Caller, project_id: ProjectId | None, name: str, prefix: str, limit: int
     ) -> Sequence[str]:
-        """Return values of the tags of a name that begin so."""
+        """Return values with a prefix of the tags with a name."""
         of_name = {value for other, value in self._tags(caller, project_id) if other == name}
         return sorted(value for value in of_name if value.startswith(prefix))[:limit]
 
@@ -62,7 +62,7 @@ class MemoryJobQueries(JobQueries):
                 yield from job.spec.tags.items()
 
     def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:
-        """Return the jobs whose executions have a log of that key."""
+        """Return the jobs whose executions have the log with a key."""
         tables = self._database.tables
         owners = [
             tables.jobs[row.execution.job_id]
@@ -91,7 +91,7 @@ class MemoryJobQueries(JobQueries):
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
-        """Return a token of the present states of some jobs."""
+        """Return the versions of some jobs' current states."""
         jobs = self._database.tables.jobs
         return {job_id: self._details(jobs[job_id]).version for job_id in job_ids if job_id in jobs}
 
@@ -102,7 +102,7 @@ class MemoryJobQueries(JobQueries):
         return FoundJobs([_view(tables, job) for job in jobs[: wanted.limit]])
 
     def count(self, caller: Caller, wanted: JobFilter, up_to: int) -> Count:
-        """Count the jobs that meet a filter."""
+        """Count the jobs that match a filter."""
         number = sum(1 for _job in _matching(self._database.tables, caller, replace(wanted, cursor=None)))
         return Count(min(number, up_to), is_exact=number <= up_to)
 

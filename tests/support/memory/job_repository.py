@@ -19,7 +19,7 @@ class MemoryJobRepository(JobRepository):
         self._tables = tables
 
     def add(self, job: Job) -> None:
-        """Store a new job; one that is stored already stays as it is."""
+        """Store a new job. A job that is already stored is unchanged."""
         if job.project_id not in self._tables.projects:
             raise LookupError(f"job {job.id} belongs to no project")
         self._tables.jobs.setdefault(job.id, job)
@@ -30,20 +30,20 @@ class MemoryJobRepository(JobRepository):
             self.add(job)
 
     def reruns(self, job_id: JobId, limit: int) -> Sequence[JobId]:
-        """Return the jobs that run a job again, the latest first."""
+        """Return the reruns of a job, latest first."""
         found = (job.id for job in self._tables.jobs.values() if job.spec.rerun_of == job_id)
         return sorted(found, reverse=True)[:limit]
 
     def get_of_any_tenant(self, job_id: JobId) -> Job | None:
-        """Return a job, or None if there is none of that id."""
+        """Return a job, or None if there is none with that id."""
         return self._tables.jobs.get(job_id)
 
     def get_all_of_any_tenant(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job]:
-        """Return jobs that are there by their ids."""
+        """Return existing jobs by their ids."""
         return {job_id: self._tables.jobs[job_id] for job_id in job_ids if job_id in self._tables.jobs}
 
     def get_with_project(self, caller: Caller, job_id: JobId) -> tuple[Job, Project] | None:
-        """Return a job and its project, or None if the caller reaches none of that id."""
+        """Return a job and its project, or None if the caller reaches none with that id."""
         job = self._tables.jobs.get(job_id)
         if job is None or not is_reached(self._tables, caller, job):
             return None
@@ -59,14 +59,14 @@ class MemoryJobRepository(JobRepository):
         return True
 
     def replace_tags(self, before: Job, after: Job) -> None:
-        """Store a job's new tags, if it is still as it was read."""
+        """Store a job's new tags, if the job is unchanged since it was read."""
         stored = self._tables.jobs.get(before.id)
         if stored is None or stored.updated_at != before.updated_at:
             raise ConcurrencyConflict(f"job {before.id} is no longer as it was")
         self._tables.jobs[before.id] = after
 
     def replace(self, before: Job, after: Job) -> None:
-        """Store a job's changes, if its status and its current execution still are as before."""
+        """Store a job's changes, if its status and its current execution are unchanged."""
         stored = self._tables.jobs.get(before.id)
         if stored is None or _fence(stored) != _fence(before):
             raise ConcurrencyConflict(f"job {before.id} is no longer as it was")

@@ -26,15 +26,15 @@ class MemoryKeyRepository(KeyRepository):
         self._keys[key.id] = key
 
     def get(self, caller: Caller, key_id: KeyId) -> ApiKey | None:
-        """Return a key, or None if the caller reaches none of that id."""
+        """Return a key, or None if the caller reaches none with that id."""
         return next((key for key in self.all(caller) if key.id == key_id), None)
 
     def all(self, caller: Caller) -> Sequence[ApiKey]:
-        """Return the keys that the caller reaches, the oldest first."""
+        """Return the keys that the caller reaches, oldest first."""
         return [key for key in self._in_order() if _is_reached(caller, key)]
 
     def administrators_of_any_tenant(self) -> Sequence[ApiKey]:
-        """Return the keys with the scope `admin`, the oldest first."""
+        """Return the keys with the scope `admin`, oldest first."""
         return [key for key in self._in_order() if Scope.ADMIN in key.scopes]
 
     def replace(self, before: ApiKey, after: ApiKey) -> None:
@@ -45,7 +45,7 @@ class MemoryKeyRepository(KeyRepository):
         self._keys[before.id] = replace(stored, expires_at=after.expires_at, revoked_at=after.revoked_at)
 
     def revoke_all(self, tenant: TenantName, now: datetime) -> int:
-        """Revoke every key of a tenant; return how many were not revoked before."""
+        """Revoke all keys of a tenant; return the number of newly revoked ones."""
         open_keys = [key for key in self._keys.values() if key.tenant == tenant and key.revoked_at is None]
         self._keys.update({key.id: key.revoke(now) for key in open_keys})
         return len(open_keys)

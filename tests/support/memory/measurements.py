@@ -8,7 +8,7 @@ from application.ports.measurements import Exposition, Measurements, Sample
 
 
 class MemoryMeasurements(Measurements):
-    """Metrics that a test looks at.
+    """Metrics for inspection by tests.
 
     Attributes:
         counted: The counters, by metric and labels.
@@ -31,11 +31,11 @@ class MemoryMeasurements(Measurements):
     def watch(self, read: Callable[[], Iterable[Sample]]) -> None:
         self._readers.append(read)
 
-    def expose(self, *, as_openmetrics: bool = False) -> Exposition:  # noqa: ARG002 - nothing is written
+    def expose(self, *, as_openmetrics: bool = False) -> Exposition:  # noqa: ARG002 - the content is empty
         return Exposition(b"", "text/plain")
 
     def read(self) -> dict[tuple[Metric, tuple[str, ...]], float]:
-        """Read the figures that are watched; of several processes, those of the one that was built first."""
+        """Read the watched figures. If several processes have a figure, the first one's is returned."""
         samples = [sample for read in reversed(self._readers) for sample in read()]
         return {(sample.metric, sample.labels): sample.value for sample in samples}
 

@@ -5,15 +5,15 @@ from application.ports.message_relay import MessageRelay
 
 
 class MemoryMessageRelay(MessageRelay):
-    """Keeps the messages that it is offered.
+    """Records the messages that are offered.
 
     Attributes:
-        offered: The messages, in the order they came.
+        offered: The messages, in order of arrival.
     """
 
     def __init__(self) -> None:
         self.offered: list[Message] = []
 
     def offer(self, messages: Sequence[Message]) -> None:
-        """Keep messages."""
+        """Record messages."""
         self.offered.extend(messages)

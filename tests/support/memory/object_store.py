@@ -8,10 +8,10 @@ from domain.values import ObjectKey
 
 
 class MemoryObjectStore(ObjectStore):
-    """Objects in a dictionary. Storing, reading and removing one are atomic.
+    """Objects in a dictionary. Storing, reading and removing an object are atomic.
 
     Attributes:
-        objects: Contents by the text of their keys.
+        objects: The contents, by the text of their keys.
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -20,7 +20,7 @@ class MemoryObjectStore(ObjectStore):
         self.stored_at: dict[str, datetime] = {}
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
-        """Store an object, once all of it is read."""
+        """Store an object, once its content is read completely."""
         self.objects[key.value] = content if isinstance(content, bytes) else content.read()
         self.stored_at[key.value] = self._now()
 
@@ -34,19 +34,19 @@ class MemoryObjectStore(ObjectStore):
         return content
 
     def delete(self, key: ObjectKey) -> None:
-        """Remove an object; one that does not exist is no error."""
+        """Delete an object. A missing object is no error."""
         self.objects.pop(key.value, None)
         self.stored_at.pop(key.value, None)
 
     def stored_before(self, before: datetime) -> Iterator[StoredObject]:
-        """Yield the objects from before a time."""
+        """Yield the objects stored before a time."""
         for key, content in list(self.objects.items()):
             if self.stored_at.get(key, before) < before:
                 yield StoredObject(ObjectKey(key), len(content))
 
     def url(self, key: ObjectKey) -> str:
-        """Return a name for the object: nothing outside the process can fetch it."""
+        """Return a name for the object, which cannot be fetched from outside the process."""
         return f"memory:{key}"
 
     def check(self) -> None:
-        """Do nothing: memory answers."""
+        """Do nothing, because memory is always available."""

@@ -17,7 +17,7 @@ class MemoryOperationQueries(OperationQueries):
         self._database = database
 
     def queue(self) -> Mapping[TenantClass, Backlog]:
-        """Return the executions that wait, by the class of their tenants."""
+        """Return the waiting executions, by the class of their tenants."""
         times: dict[TenantClass, list[datetime]] = {kind: [] for kind in TenantClass}
         for row in self._database.tables.executions.values():
             if row.execution.state is ExecutionState.WAITING:
@@ -26,7 +26,7 @@ class MemoryOperationQueries(OperationQueries):
 
     def _class_of(self, name: TenantName) -> TenantClass:
         tenant = self._database.tables.tenants.get(name)
-        if tenant is None:  # the one of all callers without a key
+        if tenant is None:  # the tenant of all callers without a key
             return TenantClass.READY
         if tenant.status is not TenantStatus.ACTIVE:
             return TenantClass.SUSPENDED
@@ -41,10 +41,10 @@ class MemoryOperationQueries(OperationQueries):
         return Backlog(len(kept), min((row.added_at for row in kept), default=None))
 
     def dead_deliveries(self) -> int:
-        """Return how many events were given up."""
+        """Return the number of events that were given up."""
         found = self._database.tables.deliveries.values()
         return min(sum(row.delivery.status is DeliveryStatus.FAILED for row in found), COUNTED_UP_TO + 1)
 
     def pending_deletions(self) -> int:
-        """Return how many objects are noted to be deleted."""
+        """Return the number of objects that have yet to be deleted."""
         return len(self._database.tables.deletions)

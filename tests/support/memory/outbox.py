@@ -21,14 +21,14 @@ class MemoryOutbox(Outbox):
         self.added: list[Message] = []
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Store messages that may not be lost, and remember all for the relay."""
+        """Store messages that must not be lost, and record all messages for the relay."""
         for message in messages:
             if not message.may_be_lost:
                 self._tables.outbox[message.id] = StoredMessage(message, self._now())
         self.added.extend(messages)
 
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
-        """Take messages that have been untouched for longer than that, the oldest first."""
+        """Take messages that were not taken for longer than this, oldest first."""
         now = self._now()
         outbox = self._tables.outbox.values()
         found = [stored for stored in outbox if is_older(stored.in_hand_since, longer_than_s, now)]
@@ -38,6 +38,6 @@ class MemoryOutbox(Outbox):
         return [stored.message for stored in found[:limit]]
 
     def remove(self, message_ids: Collection[MessageId]) -> None:
-        """Forget messages that were published."""
+        """Remove messages that were published."""
         for message_id in message_ids:
             self._tables.outbox.pop(message_id, None)

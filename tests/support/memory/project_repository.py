@@ -20,7 +20,7 @@ class MemoryProjectRepository(ProjectRepository):
         self._tables = tables
 
     def get(self, caller: Caller, reference: ProjectId | ProjectName) -> Project | None:
-        """Return the project of that id, or the one that has the name now."""
+        """Return the project with an id, or the one that currently has the name."""
         if isinstance(reference, ProjectName):
             return next((project for project in self.all(caller) if project.name == reference), None)
         project = self._tables.projects.get(reference)
@@ -29,7 +29,7 @@ class MemoryProjectRepository(ProjectRepository):
     def get_or_add(
         self, caller: Caller, name: ProjectName, description: str | None, now: datetime
     ) -> Project:
-        """Return the tenant's project that has the name, made now if there was none."""
+        """Return the tenant's project with a name; create it if there is none."""
         project = self.get(caller, name)
         if project is None and caller.project is not None:
             raise NotFound("project", name)
@@ -49,7 +49,7 @@ class MemoryProjectRepository(ProjectRepository):
         return project
 
     def replace(self, before: Project, after: Project) -> None:
-        """Store a project's changes, if its status still is as before."""
+        """Store a project's changes, if its status is unchanged."""
         stored = self._tables.projects.get(before.id)
         if stored is None or stored.status is not before.status:
             raise ConcurrencyConflict(f"project {before.id} is no longer {before.status}")
@@ -63,7 +63,7 @@ class MemoryProjectRepository(ProjectRepository):
         )
 
     def note_activity(self, project_id: ProjectId, now: datetime) -> None:
-        """Store that work is given to a project."""
+        """Record that a project gets new work."""
         project = self._tables.projects[project_id]
         self._tables.projects[project_id] = replace(project, active_at=max(project.active_at, now))
 
@@ -89,12 +89,12 @@ class MemoryProjectRepository(ProjectRepository):
         )
 
     def count(self, caller: Caller, up_to: int) -> Count:
-        """Count the projects that the caller reaches, up to a bound."""
+        """Count the projects that the caller reaches, up to a limit."""
         number = len(self.all(caller))
         return Count(min(number, up_to), is_exact=number <= up_to)
 
     def all(self, caller: Caller) -> Sequence[Project]:
-        """Return the projects that the caller reaches and that are not deleted, by their ids."""
+        """Return the projects that the caller reaches and that are not deleted, by id."""
         return [
             project
             for _id, project in sorted(self._tables.projects.items())

@@ -30,11 +30,11 @@ class MemoryPurgeRepository(PurgeRepository):
         self._blobs = MemoryBlobRepository(tables, now)
 
     def add(self, purge: Purge) -> None:
-        """Note that a project or a tenant is to be emptied."""
+        """Store a purge of a project or a tenant."""
         self._tables.purges.setdefault(purge.id, StoredPurge(purge=purge))
 
     def take(self, worker: str, idle_s: float) -> Purge | None:
-        """Return the oldest purge with jobs left, for this worker only."""
+        """Take the oldest purge that still has jobs, for this worker only."""
         now = self._now()
         for stored in sorted(self._tables.purges.values(), key=lambda stored: stored.purge.requested_at):
             is_free = stored.taken_by == worker or _is_idle(stored.taken_at, idle_s, now)
@@ -44,7 +44,7 @@ class MemoryPurgeRepository(PurgeRepository):
         return None
 
     def running_jobs(self, purge: Purge, limit: int) -> Sequence[JobId]:
-        """Return RUNNING jobs that a purge is to remove."""
+        """Return the RUNNING jobs of a purge."""
         return [job.id for job in self._jobs(purge) if job.status is JobStatus.RUNNING][:limit]
 
     def remove_jobs(self, purge: Purge, limit: int, case_limit: int | None = None) -> Removed:
@@ -69,7 +69,7 @@ class MemoryPurgeRepository(PurgeRepository):
         return self.remove_rows([job], None)
 
     def finish_next(self, requested_before: datetime) -> Purge | None:
-        """Remove a purge that has nothing left, with its projects."""
+        """Remove a purge that has nothing left to do, with its projects."""
         for stored in list(self._tables.purges.values()):
             purge = stored.purge
             has_objects = any(one.purge_id == purge.id for one in self._tables.deletions.values())
@@ -111,7 +111,7 @@ class MemoryPurgeRepository(PurgeRepository):
         return freed
 
     def remove_unused_blobs(self, idle_s: float, limit: int) -> UnusedBlobs:
-        """Remove blobs that nothing has referred to for so long."""
+        """Remove blobs that have been unreferenced for at least this long."""
         due = [
             key
             for key, blob in self._tables.blobs.items()
@@ -158,11 +158,11 @@ class MemoryPurgeRepository(PurgeRepository):
                 del self._tables.policies[tenant, project]
 
     def has_work(self) -> bool:
-        """Return whether there is a purge, or an object to be deleted."""
+        """Return whether there is a purge, or an object to delete."""
         return bool(self._tables.purges or self._tables.deletions)
 
     def take_deletions(self, idle_s: float, limit: int) -> Sequence[PendingDeletion]:
-        """Take the oldest deletions that no process took lately."""
+        """Take the oldest deletions that no process took recently."""
         now = self._now()
         named = {
             row.execution.result.log_key for row in self._tables.executions.values() if row.execution.result
@@ -177,12 +177,12 @@ class MemoryPurgeRepository(PurgeRepository):
         return found
 
     def forget_deletions(self, digests: Collection[str]) -> None:
-        """Remove the notes of objects that are deleted."""
+        """Remove the records of deleted objects."""
         for digest in digests:
             self._tables.deletions.pop(digest, None)
 
     def delete_object(self, store: StoreName, key: ObjectKey) -> None:
-        """Note the key of an object to be deleted that belongs to no job."""
+        """Record the key of an object to delete that belongs to no job."""
         self._add_deletions([(store, key)], None)
 
     def _jobs(self, purge: Purge) -> Sequence[Job]:
@@ -204,7 +204,7 @@ class MemoryPurgeRepository(PurgeRepository):
             del tables.case_ranges[row.range.id]
 
     def _remove_first_cases(self, ids: Collection[JobId], limit: int) -> int:
-        """Return how many results of cases jobs have, up to a limit; if it is reached, remove so many."""
+        """Count the jobs' case results, up to a limit; if the limit is reached, remove that many."""
         results = self._tables.case_results
         found = sorted(key for key in results if key[0] in ids)[:limit]
         if len(found) == limit:
@@ -215,7 +215,7 @@ class MemoryPurgeRepository(PurgeRepository):
     def remove_rows(
         self, jobs: Sequence[Job], purge_id: UUID | None = None, case_limit: int | None = None
     ) -> Removed:
-        """Remove jobs with all that they have, and note their objects; or so many results of their cases."""
+        """Remove jobs and record their objects, or remove only their case results if there are too many."""
         ids = {job.id for job in jobs}
         if not ids <= self._tables.jobs.keys():
             raise ConcurrencyConflict("a job was removed by another transaction")

@@ -12,8 +12,8 @@ class MemoryResultSpool(ResultSpool):
     """Results in a dictionary.
 
     Attributes:
-        max_bytes: How much of logs is kept at most.
-        kept: Results and their logs, by the texts of their executions' ids.
+        max_bytes: The maximum size of all logs.
+        kept: The results and their logs, by the text of their executions' ids.
     """
 
     def __init__(self, max_bytes: int = 1 << 20) -> None:
@@ -21,32 +21,32 @@ class MemoryResultSpool(ResultSpool):
         self.kept: dict[str, tuple[KeptResult, bytes]] = {}
 
     def is_full(self) -> bool:
-        """Whether the logs have reached their limit."""
+        """Whether the logs have reached the maximum size."""
         return self._used() >= self.max_bytes
 
     def keep(self, kept: KeptResult, log: IO[bytes]) -> None:
-        """Keep a result and its log."""
+        """Store a result and its log."""
         content = log.read()
         if self._used() + len(content) > self.max_bytes:
             raise StorageUnavailable("as much is kept as may be")
         self.kept[str(kept.execution_id)] = kept, content
 
     def names(self) -> Sequence[str]:
-        """Return the executions' ids."""
+        """Return the ids of the executions."""
         return list(self.kept)
 
     def executions(self) -> Collection[ExecutionId]:
-        """Return the executions whose results are kept."""
+        """Return the executions whose results are spooled."""
         return [kept.execution_id for kept, _log in self.kept.values()]
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[KeptResult, IO[bytes]] | None]:
-        """Give a result and its log; None if it is not kept."""
+        """Yield a result and its log, or None if there is none."""
         found = self.kept.get(name)
         yield None if found is None else (found[0], io.BytesIO(found[1]))
 
     def remove(self, name: str) -> None:
-        """Forget a result and its log."""
+        """Remove a result and its log."""
         self.kept.pop(name, None)
 
     def _used(self) -> int:

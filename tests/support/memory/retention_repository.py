@@ -32,7 +32,7 @@ class MemoryRetentionRepository(RetentionRepository):
     def policies(
         self, default: Retention, tenant: TenantName | None = None, project: ProjectId | None = None
     ) -> Policies:
-        """Return all policies, or those of a tenant and a project."""
+        """Return all policies, or the policies of a tenant and a project."""
         owners = {(tenant, None), (tenant, project)}
         stored = [item for item in self._tables.policies.items() if tenant is None or item[0] in owners]
         return Policies(
@@ -50,20 +50,20 @@ class MemoryRetentionRepository(RetentionRepository):
             del self._tables.marks[name]
 
     def projects(self, after: ProjectId, limit: int) -> Sequence[tuple[ProjectId, TenantName]]:
-        """Return projects by their ids."""
+        """Return projects by id."""
         found = sorted(project_id for project_id in self._tables.projects if project_id > after)[:limit]
         return [(project_id, self._tables.projects[project_id].tenant) for project_id in found]
 
     def with_jobs(
         self, projects: Collection[ProjectId], status: JobStatus, before: datetime
     ) -> Sequence[ProjectId]:
-        """Return the projects that have such jobs."""
+        """Return the projects with jobs of a status from before a time."""
         return [project for project in projects if self._old(project, status, before)]
 
     def walk_jobs(
         self, project: ProjectId, status: JobStatus, before: datetime, after: Place | None, limit: int
     ) -> WalkedJobs:
-        """Look at jobs, the oldest first."""
+        """Walk over jobs, oldest first."""
         old = [job for job in self._old(project, status, before) if after is None or _place(job) > after]
         walked = old[:limit]
         due = [job.id for job in walked if _is_due(job, before)]
@@ -84,18 +84,18 @@ class MemoryRetentionRepository(RetentionRepository):
         )
 
     def mark(self, name: str) -> datetime | None:
-        """Return how far a walk has come."""
+        """Return the position of a walk."""
         return self._tables.marks.setdefault(name, None)
 
     def set_mark(self, name: str, at: datetime) -> bool:
-        """Note how far a walk has come."""
+        """Store the position of a walk."""
         if name not in self._tables.marks:
             return False
         self._tables.marks[name] = at
         return True
 
     def take_turn(self, name: str, now: datetime, every_s: float) -> bool:
-        """Note that a thing is done now, unless it was done lately."""
+        """Record that a task is done now, unless it was done recently."""
         at = self.mark(name)
         is_due = at is None or at <= now - timedelta(seconds=every_s)
         return is_due and self.set_mark(name, now)
@@ -119,7 +119,7 @@ class MemoryRetentionRepository(RetentionRepository):
         return sorted(wanted, key=lambda one: one.place)[:limit]
 
     def remove_logs(self, ids: Sequence[ExecutionId]) -> int:
-        """Have executions name no log any more."""
+        """Remove the references to logs from executions."""
         freed = 0
         for execution_id in ids:
             row = self._tables.executions.get(execution_id)
@@ -133,7 +133,7 @@ class MemoryRetentionRepository(RetentionRepository):
         return freed
 
     def forget_usage(self, tenant: TenantName, before: datetime, limit: int) -> int:
-        """Remove sums of days; all of them at once."""
+        """Remove the sums of days; all of them at once."""
         del limit
         since = self._tables.usage_since.get(tenant, date.min)
         self._tables.usage_since[tenant] = max(since, before.date())

@@ -17,7 +17,7 @@ class MemorySessionRepository(SessionRepository):
         self._sessions = tables.sessions
 
     def add(self, session: Session) -> bool:
-        """Store a session, unless its sign-in has made one before."""
+        """Store a session, unless its sign-in has already created one."""
         made = {stored.sign_in for stored in self._sessions.values()} - {None}
         if session.sign_in in made:
             return False
@@ -25,7 +25,7 @@ class MemorySessionRepository(SessionRepository):
         return True
 
     def find(self, digest: str) -> Session | None:
-        """Return the session with the secret of that digest."""
+        """Return the session whose secret has a digest."""
         return next((session for session in self._sessions.values() if session.digest == digest), None)
 
     def get(self, caller: Caller, session_id: SessionId) -> Session | None:
@@ -34,7 +34,7 @@ class MemorySessionRepository(SessionRepository):
         return found if found is not None and _is_reached(caller, found) else None
 
     def latest(self, caller: Caller, limit: int) -> Sequence[Session]:
-        """Return the sessions that the caller reaches, the one that was seen last first."""
+        """Return the sessions that the caller reaches, most recently used first."""
         own = [session for session in self._sessions.values() if _is_reached(caller, session)]
         return sorted(own, key=lambda session: (session.seen_at, str(session.id)), reverse=True)[:limit]
 
@@ -48,11 +48,11 @@ class MemorySessionRepository(SessionRepository):
         return sorted(members, key=lambda member: member.last_seen_at, reverse=True)[:limit]
 
     def touch(self, session_id: SessionId, seen_at: datetime) -> None:
-        """Store when the visitor of a session did something last."""
+        """Store the time of a visitor's last activity."""
         self._sessions[session_id] = replace(self._sessions[session_id], seen_at=seen_at)
 
     def switch(self, session_id: SessionId, tenant: TenantName) -> None:
-        """Store the tenant whose things a session shows."""
+        """Store the tenant that a session shows."""
         self._sessions[session_id] = replace(self._sessions[session_id], tenant=tenant)
 
     def end(self, session_id: SessionId, now: datetime) -> None:
@@ -61,7 +61,7 @@ class MemorySessionRepository(SessionRepository):
             self._sessions[session_id] = replace(self._sessions[session_id], ended_at=now)
 
     def end_all(self, home: TenantName, principal: str, now: datetime) -> int:
-        """End every session of a principal."""
+        """End all sessions of a principal."""
         to_end = [
             session.id
             for session in self._sessions.values()

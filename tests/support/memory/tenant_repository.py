@@ -16,11 +16,11 @@ class MemoryTenantRepository(TenantRepository):
         self._tenants = tables.tenants
 
     def get(self, name: TenantName) -> Tenant | None:
-        """Return the tenant of that name, or None."""
+        """Return the tenant with a name, or None."""
         return self._tenants.get(name)
 
     def lock(self, name: TenantName) -> Tenant | None:
-        """Return the tenant of that name: one transaction runs at a time."""
+        """Return the tenant with a name. No lock is needed, because transactions run one at a time."""
         return self.get(name)
 
     def add(self, tenant: Tenant) -> None:
@@ -30,7 +30,7 @@ class MemoryTenantRepository(TenantRepository):
         self._tenants[tenant.name] = tenant
 
     def replace(self, before: Tenant, after: Tenant) -> None:
-        """Store the changes of a tenant, if its status still is as before."""
+        """Store the changes of a tenant, if its status is unchanged."""
         stored = self._tenants.get(before.name)
         if stored is None or stored.status is not before.status:
             raise ConcurrencyConflict(f"tenant {before.name} is no longer {before.status}")
@@ -38,5 +38,5 @@ class MemoryTenantRepository(TenantRepository):
         self._tenants[before.name] = replace(stored, status=after.status, quota=quota)
 
     def all(self) -> Sequence[Tenant]:
-        """Return the tenants, by their names."""
+        """Return the tenants by name."""
         return sorted(self._tenants.values(), key=lambda tenant: tenant.name.value)

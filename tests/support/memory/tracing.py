@@ -1,4 +1,4 @@
-"""Spans that are kept, for tests to look at."""
+"""Spans in memory, for inspection by tests."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class KeptSpan(Span):
     error: str | None = None
 
     def rename(self, name: str) -> None:
-        """Give it another name."""
+        """Rename the span."""
         self.name = name
 
     def set(self, attributes: Attributes) -> None:
@@ -32,12 +32,12 @@ class KeptSpan(Span):
         self.attributes |= attributes
 
     def fail(self, error_type: str) -> None:
-        """Mark it as failed."""
+        """Mark the span as failed."""
         self.error = error_type
 
 
 class MemoryTracing(Tracing):
-    """Keeps spans in the order of their begins; it makes none without a trace, so that tests choose one."""
+    """Records spans in the order of their starts, but only below a trace, which tests choose."""
 
     def __init__(self) -> None:
         self.spans: list[KeptSpan] = []
@@ -48,7 +48,7 @@ class MemoryTracing(Tracing):
         return [span.name for span in self.spans]
 
     def named(self, name: str) -> KeptSpan:
-        """Return the only span of a name."""
+        """Return the only span with a name."""
         (found,) = [span for span in self.spans if span.name == name]
         return found
 
@@ -62,7 +62,7 @@ class MemoryTracing(Tracing):
         links: Sequence[TraceContext] = (),
         begin: datetime | None = None,  # noqa: ARG002 - the port's signature
     ) -> Iterator[Span]:
-        """Keep a span below the current place."""
+        """Record a span below the current one."""
         span = self._add(name, attributes, kind, links)
         token = trace_context.set(span.place if span.parent else None)
         try:
@@ -80,11 +80,11 @@ class MemoryTracing(Tracing):
         end: datetime,  # noqa: ARG002
         attributes: Attributes = NO_ATTRIBUTES,
     ) -> None:
-        """Keep a span that has ended."""
+        """Record a span that has ended."""
         self._add(name, attributes, SpanKind.INTERNAL, ())
 
     def link(self, other: TraceContext) -> None:
-        """Keep a link of the current span."""
+        """Record a link of the current span."""
         self.spans[-1].links.append(other)
 
     def instrument(self, client: object) -> None:

@@ -35,7 +35,7 @@ _MAX_RUNS = 30
 
 
 class MemoryTransaction:
-    """Reads and writes a draft of the tables."""
+    """Reads and writes a copy of the tables."""
 
     def __init__(self, draft: Tables, now: Callable[[], datetime]) -> None:
         self.jobs = MemoryJobRepository(draft)
@@ -61,14 +61,14 @@ class MemoryTransaction:
 
 
 class MemoryUnitOfWork(UnitOfWork):
-    """Transactions one after the other, each on a copy that replaces the tables when it commits."""
+    """Runs transactions one at a time, each on a copy that replaces the tables on commit."""
 
     def __init__(self, database: MemoryDatabase, relay: MessageRelay) -> None:
         self._database = database
         self._relay = relay
 
     def run(self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy | None = None) -> T:  # noqa: ARG002
-        """Run work in a transaction, again if need be, commit it and offer its messages to the relay."""
+        """Run work in a transaction, again after a conflict; commit it and offer its messages."""
         for _ in range(_MAX_RUNS):
             try:
                 result, messages = self._run_once(work)
@@ -80,14 +80,14 @@ class MemoryUnitOfWork(UnitOfWork):
         raise DependencyUnavailable("database", "transactions keep changing the same row")
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run work on a copy of the tables that is thrown away."""
+        """Run work on a copy of the tables, which is discarded."""
         return work(MemoryTransaction(self._database.tables.copy(), self._database.now))
 
     def check(self) -> None:
-        """Do nothing: memory answers."""
+        """Do nothing, because memory is always available."""
 
     def _run_once(self, work: Callable[[Transaction], T]) -> tuple[T, Sequence[Message]]:
-        """Find out whether the database answers."""
+        """Run work once and commit it; return its result and its messages."""
         with self._database.lock:
             draft = self._database.tables.copy()
             transaction = MemoryTransaction(draft, self._database.now)

@@ -24,15 +24,15 @@ class MemoryWebhookRepository(WebhookRepository):
         self._webhooks[webhook.id] = webhook
 
     def get(self, caller: Caller, webhook_id: WebhookId) -> Webhook | None:
-        """Return a webhook, or None if the caller reaches none of that id."""
+        """Return a webhook, or None if the caller reaches none with that id."""
         return next((webhook for webhook in self.all(caller) if webhook.id == webhook_id), None)
 
     def get_of_any_tenant(self, webhook_id: WebhookId) -> Webhook | None:
-        """Return a webhook in any status, or None if there is none of that id."""
+        """Return a webhook in any status, or None if there is none with that id."""
         return self._webhooks.get(webhook_id)
 
     def all(self, caller: Caller, project: ProjectId | None = None) -> Sequence[Webhook]:
-        """Return the webhooks that the caller reaches, the oldest first."""
+        """Return the webhooks that the caller reaches, oldest first."""
         found = [
             webhook
             for webhook in self._webhooks.values()
@@ -44,17 +44,17 @@ class MemoryWebhookRepository(WebhookRepository):
         return sorted(found, key=lambda webhook: (webhook.created_at, webhook.id))
 
     def count(self, tenant: TenantName) -> int:
-        """Return how many webhooks a tenant has."""
+        """Return the number of a tenant's webhooks."""
         kept = [one for one in self._webhooks.values() if one.status is not WebhookStatus.DELETED]
         return sum(webhook.tenant == tenant for webhook in kept)
 
     def listening(self, tenant: TenantName, project: ProjectId | None) -> Sequence[Webhook]:
-        """Return the active webhooks that get the events of a project."""
+        """Return the active webhooks that receive the events of a project."""
         found = [one for one in self._active() if one.tenant == tenant and one.project in {None, project}]
         return sorted(found, key=lambda webhook: webhook.id)
 
     def subscribers_of_any_tenant(self, limit: int) -> Collection[Subscriber]:
-        """Return the projects and tenants with active webhooks, so many at most."""
+        """Return up to `limit` projects and tenants with active webhooks."""
         return set(list({(webhook.tenant, webhook.project) for webhook in self._active()})[:limit])
 
     def replace(self, before: Webhook, after: Webhook) -> None:

@@ -6,8 +6,8 @@ class MemoryWorkQueue(WorkQueue):
     """Counts the wake-ups.
 
     Attributes:
-        wake_ups: The number of wake-ups that were enqueued and not taken.
-        is_available: Whether the queue works; set it to False and it is out of reach.
+        wake_ups: The number of enqueued wake-ups that were not taken.
+        is_available: Whether the queue works; False makes it unavailable.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class MemoryWorkQueue(WorkQueue):
         return is_woken
 
     def interrupt(self) -> None:
-        """Do nothing: no call waits."""
+        """Do nothing, because no call waits."""
 
     def backlog(self) -> int:
         """Return the number of wake-ups."""
@@ -35,9 +35,9 @@ class MemoryWorkQueue(WorkQueue):
         return self.wake_ups
 
     def check(self) -> None:
-        """Verify that the queue works."""
+        """Check that the queue works."""
         if not self.is_available:
             raise DependencyUnavailable("queue", "it was set to be")
 
     def close(self) -> None:
-        """Do nothing: there are no connections."""
+        """Do nothing, because there are no connections."""
