@@ -1,8 +1,8 @@
-# The front door: `make` alone says what there is.
+# `make` without a target lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
-# Every start of a test's process would compile the service anew otherwise.
+# Otherwise every process that a test starts would compile the service again.
 export PYTHONDONTWRITEBYTECODE :=
 CYCLONEDX := 7.5.0
 COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
@@ -11,7 +11,7 @@ COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The system packages of a goal come first, and those that are missing are named at once.
+# System packages are checked first, and all missing ones are listed together.
 GOAL = check
 .PHONY: packages
 packages:
@@ -19,12 +19,12 @@ packages:
 
 .PHONY: run
 run: GOAL = run
-run: packages .venv/.run ## Serve on SERVER_HOST:SERVER_PORT (127.0.0.1:8000), with all that is needed on this machine
+run: packages .venv/.run ## Install what is needed and serve on SERVER_HOST:SERVER_PORT (127.0.0.1:8000)
 	@$(BIN)/service-server serve
 
 .PHONY: demo
 demo: GOAL = demo
-demo: packages .venv/.run ## Run a Python, a Node and a Java program once, and show what came of them
+demo: packages .venv/.run ## Run a Python, a Node and a Java program and print their results
 	@$(BIN)/python -m examples.demo
 
 .PHONY: check
@@ -37,7 +37,7 @@ unit: .venv/.dev
 
 .PHONY: test
 test: GOAL = test
-test: packages .venv/.dev ## Everything that `check` does, and every other test
+test: packages .venv/.dev ## `check` and all other tests, in about a quarter of an hour
 	@$(BIN)/python -m tests.support.mysql
 	@$(MAKE) --no-print-directory --jobs=2 lint suite # the types take one processor twenty seconds
 
@@ -48,22 +48,22 @@ suite: .venv/.dev
 	$(BIN)/pytest --numprocesses=5 --durations=25 # on two processors: more than half of the time, tests wait
 
 .PHONY: test-vm
-test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine that this makes and boots, as root
+test-vm: .venv/.dev ## Run the cgroup v2 tests in a virtual machine that this builds and boots, as root
 	@$(BIN)/python -m tests.vm test
 
 .PHONY: test-images
-test-images: .venv/.dev ## Build the images, run compose.yaml and the attacks in them, with podman, as root
+test-images: .venv/.dev ## Build the images, run compose.yaml and the attack tests in them, with podman, as root
 	$(BIN)/pytest -rA --no-header tests/images/check_images.py
 
 .PHONY: test-alerts
 test-alerts: GOAL = test
-test-alerts: packages .venv/.dev ## Do the things that alerts are about, and have a Prometheus see them: minutes, on a machine that is free
+test-alerts: packages .venv/.dev ## Cause the condition of each alert and check that Prometheus fires it, on an idle machine
 	@$(BIN)/python -m tests.support.mysql
 	$(BIN)/pytest -rA --no-header tests/chaos/check_alerts.py
 
 .PHONY: soak
 soak: GOAL = test
-soak: packages .venv/.dev ## Kill, freeze and race fifty times as much as `test` does: 10,000 jobs, 50,000 races
+soak: packages .venv/.dev ## Run the kill, freeze and race tests at fifty times their size: 10,000 jobs, 50,000 races
 	@$(BIN)/python -m tests.support.mysql
 	SERVICE_SERVER_SOAK=50 $(BIN)/pytest tests/chaos
 
@@ -76,11 +76,11 @@ lint: .venv/.dev
 
 .PHONY: bench
 bench: GOAL = test
-bench: packages .venv/.dev ## Measure: jobs from upload to end, the gateway's own part, start and memory
+bench: packages .venv/.dev ## Benchmarks: jobs from upload to end, the gateway's own share, startup and memory
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: lock
-lock: ## Choose the newest versions that pyproject.toml allows, and lock them with their hashes
+lock: ## Lock the newest versions that pyproject.toml allows, with hashes
 	$(COMPILE) --upgrade --group build -o requirements-build.lock
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
@@ -91,7 +91,7 @@ sbom: ## Write the packages of requirements.lock to sbom.json (CycloneDX); needs
 		--pyproject pyproject.toml --output-reproducible --of JSON --output-file sbom.json
 
 .PHONY: clean
-clean: ## Remove what `make` has made, but no data
+clean: ## Remove everything that `make` created, except data
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -143,7 +143,11 @@ _OPTIONS = (
         multiple=True,
         help="Only jobs with this tag; may be repeated.",
     ),
-    click.option("--search", metavar="TEXT", help="Only jobs with this text in the description or a tag."),
+    click.option(
+        "--search",
+        metavar="TEXT",
+        help="Only jobs with this text in the description or a tag, or at either end of the id.",
+    ),
 )
 
 
