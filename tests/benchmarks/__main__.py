@@ -1,7 +1,7 @@
-"""Runs the benchmarks, `python -m tests.benchmarks`, or some, `python -m tests.benchmarks jobs lists`.
+"""Runs all benchmarks, `python -m tests.benchmarks`, or some, `python -m tests.benchmarks jobs lists`.
 
-Arguments after a name are those of that benchmark: `... jobs --seconds 5 lists --mariadb 1000`.
-Ends with 1 if one of them missed its target.
+Arguments after a name belong to that benchmark: `... jobs --seconds 5 lists --mariadb 1000`. The exit code is
+1 if a benchmark missed its target.
 """
 
 import runpy
@@ -13,7 +13,7 @@ _PREFIX = "bench_"
 
 
 def main(arguments: Sequence[str]) -> bool:
-    """Run the named benchmarks, or all of them, in turn; return whether all of them reached their figures."""
+    """Run the named benchmarks, or all of them, in turn; return whether all of them reached their targets."""
     present = sorted(path.stem.removeprefix(_PREFIX) for path in Path(__file__).parent.glob(f"{_PREFIX}*.py"))
     chosen: list[tuple[str, list[str]]] = []
     for argument in arguments or present:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> bool:
 
 
 def _run(name: str, arguments: Sequence[str]) -> bool:
-    """Run a benchmark as the program that it is."""
+    """Run a benchmark as a program."""
     print(f"\n== {name} ==", flush=True)
     sys.argv[1:] = arguments
     try:

@@ -1,4 +1,4 @@
-"""The yardstick: a Litestar handler that does one INSERT and COMMIT.
+"""The yardstick: a Litestar handler with one INSERT and COMMIT.
 
 `python -m tests.benchmarks.bare_handler DATABASE_URL PORT`.
 """
@@ -16,7 +16,7 @@ THREADS = 32
 
 
 def build(engine: sa.Engine) -> Litestar:
-    """Build the application, and its table."""
+    """Build the application and create its table."""
     table = sa.Table(
         "bare",
         sa.MetaData(),

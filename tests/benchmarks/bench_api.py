@@ -1,8 +1,7 @@
-"""How many requests the API answers, beside a bare handler that inserts one row and commits.
+"""The request rate of the API, compared with a bare handler that inserts one row and commits.
 
 `python -m tests.benchmarks.bench_api [CALLERS] [SECONDS]`; the default is 8 callers and 3 seconds each.
-
-Servers run in processes of their own, embedded on SQLite, with an engine that ends at once.
+Servers run in separate processes, embedded on SQLite, with an engine that ends programs at once.
 """
 
 import json
@@ -32,9 +31,9 @@ from tests.support.settings import settings_of
 
 CALLERS = 8
 SECONDS = 3.0
-# Before the time begins: the server starts, and code that runs for the first time takes longer.
+# Before the measurement: the server starts, and code is slower when it runs for the first time.
 WARM_UP_S = 1.0
-# Of each caller: they are uploaded before the time begins.
+# Executions per caller; their jobs are uploaded before the measurement.
 EXECUTIONS = 100
 PROGRAM = {"project": "bench", "code": "print(1)", "language": "python"}
 
@@ -43,10 +42,10 @@ Case = Callable[["Caller"], Callable[[], object]]
 
 
 class Caller:
-    """A client of one connection that does next to nothing itself.
+    """A client with one connection and almost no overhead.
 
     Args:
-        key: The API key that it brings, if it brings one.
+        key: The API key that it sends, if any.
     """
 
     def __init__(self, port: int, key: str | None = None) -> None:
@@ -72,7 +71,7 @@ class Caller:
         return answer
 
     def job(self, method: str, path: str, body: object = None) -> str:
-        """Return the id of the job that is answered with."""
+        """Return the id of the job in a response."""
         return json.loads(self(method, path, body))["job_id"]
 
 
@@ -206,7 +205,7 @@ def _bare(directory: Path) -> Iterator[Litestar]:
 
 
 class _Silent:
-    """The shutdown hooks of an application that has nothing open."""
+    """Shutdown hooks for an application that has nothing open."""
 
     def close(self) -> None:
         """Do nothing."""

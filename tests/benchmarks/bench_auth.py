@@ -1,11 +1,11 @@
-"""How much slower requests are with API keys than without.
+"""The slowdown of requests by API keys.
 
-`python -m tests.benchmarks.bench_auth [ROUNDS] [SECONDS]`; the default is 40 rounds of 0.25 s for each of the
-two. Ends with 1 if a figure misses its target.
+`python -m tests.benchmarks.bench_auth [ROUNDS] [SECONDS]`; the default is 40 rounds of 0.25 s for each
+service. The exit code is 1 if a figure misses its target.
 
-Two services run in processes of their own, embedded on SQLite: one asks for keys, the other does not. They
-are measured in turns, each first in every other round, and the median of the rounds' ratios counts: machines
-vary by more than what is looked for. Keys and jobs are of the same tenant in both.
+Two services run in separate processes, embedded on SQLite: one requires keys, the other does not. They are
+measured alternately, each first in every other round, and the result is the median of the rounds' ratios,
+because hosts vary by more than the expected difference. Keys and jobs belong to the same tenant in both.
 """
 
 import statistics
@@ -24,7 +24,7 @@ from tests.support.settings import settings_of
 ROUNDS = 40
 SECONDS = 0.25
 CALLERS = 8
-# How many times as long a request may take.
+# The maximum duration of a request, relative to the service without keys.
 TARGETS = {"upload": 1.05, "status": 1.10}
 
 
@@ -35,7 +35,7 @@ def main(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[str]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         off = running.enter_context(_served(_service, Path(name) / "off"))
         keys = running.enter_context(_served(partial(_service, auth="keys"), Path(name) / "keys"))
-        Caller(keys)("GET", "/api/health")  # its tables are there
+        Caller(keys)("GET", "/api/health")  # its tables exist now
         key = _key(Path(name) / "keys")
         for case, target in TARGETS.items():
             for port, its_key in ((off, None), (keys, key)):
@@ -52,7 +52,7 @@ def main(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[str]:
 def _round(
     case: str, seconds: float, off: tuple[int, None], keys: tuple[int, str], first: int
 ) -> tuple[float, float]:
-    """Return the mean times of a request to each service; the second is measured first, if `first` is 1."""
+    """Return the mean times of a request to each service; if `first` is 1, the second is measured first."""
     if first:
         with_key = _mean(*keys, case, seconds)
         return _mean(*off, case, seconds), with_key
@@ -65,7 +65,7 @@ def _mean(port: int, key: str | None, case: str, seconds: float) -> float:
 
 
 def _key(data_dir: Path) -> str:
-    """Make a key in a service's database."""
+    """Create a key in a service's database."""
     container = build_container(settings_of(data_dir=data_dir), STANDARD_LIMITS)
     try:
         return Keys(container.unit_of_work()).add("default")

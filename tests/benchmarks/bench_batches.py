@@ -1,9 +1,8 @@
-"""The rate of jobs that are submitted in batches, beside that of single uploads.
+"""The rate of jobs submitted in batches, compared with single uploads.
 
-`python -m tests.benchmarks.bench_batches [--rounds ROUNDS]`: the same jobs, each with code of its own, by one
-caller, in turns; embedded on SQLite, and on MariaDB. The engine ends each program at once.
-
-Ends with 1 if a batch takes more than a twentieth of the time of single uploads.
+`python -m tests.benchmarks.bench_batches [--rounds ROUNDS]`: one caller submits the same jobs in both ways
+alternately, each with different code; embedded on SQLite, and on MariaDB. The engine ends each program at
+once. The exit code is 1 if a batch takes more than a twentieth of the time of single uploads.
 """
 
 import argparse
@@ -28,7 +27,7 @@ LEAST_RATIO = 20.0
 
 
 def main(rounds: int) -> bool:
-    """Print a line for each database and kind of job; return whether every ratio is reached."""
+    """Print a line for each database and kind of job; return whether all ratios were reached."""
     reached = True
     with tempfile.TemporaryDirectory() as directory, _on_mariadb() as on_server:
         kinds: tuple[tuple[str, dict[str, object]], ...] = (("sqlite", {}), ("mariadb", on_server))
@@ -65,7 +64,7 @@ def _report(name: str, port: int, rounds: int, executes: bool) -> float:  # noqa
 
 
 def _counts(call: Caller, batch_id: str) -> dict[str, int]:
-    """Return the numbers of a batch's jobs by their status, once they have ended or some time has passed."""
+    """Return the number of a batch's jobs by status, once they have ended or some time has passed."""
     counts: dict[str, int] = json.loads(call("GET", f"/api/batches/{batch_id}?wait=30"))["by_status"]
     return counts
 
@@ -77,7 +76,7 @@ def _job(number: int, executes: bool, place: int) -> dict[str, object]:  # noqa:
 
 @contextmanager
 def _on_mariadb() -> Iterator[dict[str, object]]:
-    """Start a private server; give the settings that have a service keep its jobs there."""
+    """Start a private server; yield the settings with which a service uses it."""
     program = mariadb.find_server()
     if program is None:
         sys.exit("MariaDB is not installed: apt-get install mariadb-server-core")

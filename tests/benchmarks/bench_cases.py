@@ -1,7 +1,8 @@
-"""The cost of a case: one build and a hundred runs, beside a hundred uploads, and beside child processes.
+"""The cost of a case: one build and a hundred runs, compared with a hundred uploads and with child processes.
 
-`python -m tests.benchmarks.bench_cases [--rounds ROUNDS]`. Times are medians of rounds on the wall clock,
-which other work of the machine lengthens; of the engine there is processor time too, which it does not.
+`python -m tests.benchmarks.bench_cases [--rounds ROUNDS]`. Times are medians of rounds in wall time, which
+other load on the host increases; for the engine, processor time is shown too, which other load does not
+affect.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from tests.support import service
 
 CASES = 100
 ROUNDS = 5
-# Of a hundred: each is a build.
+# Instead of a hundred, because each of them includes a build.
 UPLOADS = 5
 THREADS = 2
 # About a millisecond of work.
@@ -59,7 +60,7 @@ def main(rounds: int = ROUNDS) -> None:
 
 
 def _report_engine() -> None:
-    """Print the processor time of one run of a built program, by the process that spent it."""
+    """Print the processor time of one run of a built program, by process."""
     limits = STANDARD_LIMITS.resolve({})
     with _engine(isolated=True, warm_starts=0) as kit:
         for language, code, goal in (
@@ -89,7 +90,7 @@ def _report_engine() -> None:
 
 
 def _cpu_of_child(tree: bytes | None, code: str) -> float:
-    """Return the processor time of the program as a plain child, in milliseconds."""
+    """Return the processor time of the program as a plain child process, in milliseconds."""
     with tempfile.TemporaryDirectory() as directory:
         command = ["/usr/bin/python3", "-c", code]
         if tree is not None:
@@ -108,7 +109,7 @@ def _report_cpp(http: httpx.Client, rounds: int) -> None:
     numbers = count()
 
     def another() -> str:
-        """Return a program that no job has had."""
+        """Return a program that no job has had yet."""
         return f"{_CPP}// {next(numbers)}\n"
 
     one = _median(lambda: _run(http, "cpp", another(), cases=1), rounds)

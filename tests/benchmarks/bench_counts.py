@@ -1,7 +1,7 @@
 """The counts behind the time of a job: statements, commits, Redis commands, processor time, context switches.
 
-`python -m tests.benchmarks.bench_counts [JOBS]`; the default is 400 jobs for each row. Counts hardly depend
-on the machine or on its other load, as times do; so they are compared from one commit to the next.
+`python -m tests.benchmarks.bench_counts [JOBS]`; the default is 400 jobs per row. Unlike times, counts hardly
+depend on the host or its other load, so they can be compared between commits.
 """
 
 import sys
@@ -34,10 +34,10 @@ Run = Callable[[Caller], None]
 
 @dataclass(frozen=True)
 class Counts:
-    """Sums since the start of the processes. `cpu_ms` and `switches` are by the name of a process.
+    """Sums since the start of the processes. `cpu_ms` and `switches` are by process name.
 
     Attributes:
-        round_trips: Statements, and the begins and ends of transactions.
+        round_trips: Statements, and the starts and ends of transactions.
     """
 
     statements: int
@@ -62,7 +62,7 @@ class Counted:
         self._redis = None if redis_url is None else redis.Redis.from_url(redis_url)
 
     def now(self) -> Counts:
-        """Return the counts."""
+        """Return the current counts."""
         status = self._status()
         return Counts(
             statements=sum(status.get(name, 0) for name in _STATEMENTS),
@@ -87,7 +87,7 @@ class Counted:
 
 
 def main(jobs: int = JOBS) -> None:
-    """Count everything once and print it, by the job."""
+    """Count everything once, and print the counts per job."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         _embedded(directory, jobs)
@@ -175,14 +175,14 @@ def _cpu_ms(process: psutil.Process) -> float:
 
 
 def _switches(pid: int) -> int:
-    """Return the context switches of a process's living threads, voluntary or not."""
+    """Return the context switches of a process's live threads, voluntary or not."""
     return sum(_thread_switches(thread) for thread in Path(f"/proc/{pid}/task").iterdir())
 
 
 def _thread_switches(thread: Path) -> int:
     try:
         lines = (thread / "status").read_text().splitlines()
-    except OSError:  # it has ended meanwhile
+    except OSError:  # the thread has ended meanwhile
         return 0
     return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
 

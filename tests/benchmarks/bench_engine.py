@@ -1,9 +1,9 @@
-"""How long one-line programs of Python and Node.js take in the engine, cold and warm, beside child processes.
+"""The duration of one-line Python and Node.js programs in the engine, cold and warm, and as child processes.
 
 `python -m tests.benchmarks.bench_engine [ROUNDS] [--any]`; the default is 100 rounds. Each round runs every
-form once, so that all of them meet the same machine, and none before the interpreters that are started ahead
-are ready again. A second table has the processor time of a run, by the processes that used it. Ends with 1 if
-a figure misses its target; with `--any` it does not, for machines whose time is no measure.
+form once, under the same conditions, and waits before each run until the warm pool is full again. A second
+table shows the processor time of a run, by process. The exit code is 1 if a figure misses its target; `--any`
+disables this, for hosts whose times are not representative.
 """
 
 import os
@@ -29,7 +29,7 @@ _SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
 _NODE_CODE = "console.log('hello')"
 _INTERPRETER = "/usr/bin/python3"
 _NODE = "/usr/bin/node"
-_TEMPORARY = "/tmp"  # noqa: S108 - the sandbox's own
+_TEMPORARY = "/tmp"  # noqa: S108 - inside the sandbox
 _CALLERS = 4
 _SECONDS = 4.0
 _WARM_UP = 5
@@ -40,7 +40,7 @@ _SOON_S = 30
 _ANY = "--any"
 
 _MOST_COLD = 1.8
-# Of a machine with two processors on which a plain `python3 -I -S` takes so many milliseconds.
+# On a host with two processors on which a plain `python3 -I -S` takes _RATE_FOR_MS milliseconds.
 _LEAST_RATE = 120
 _RATE_FOR_MS = 6.1
 _MOST_WARM = 0.35
@@ -60,7 +60,7 @@ def _child(*command: str, **options: object) -> Run:
 
 
 def _bare_bubblewrap() -> Run:
-    """Use bubblewrap by itself, for nothing but namespaces and a read-only view of this machine."""
+    """Run bubblewrap by itself, with only namespaces and a read-only view of this host."""
     view = ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", _TEMPORARY)
     options = ("--unshare-all", "--clearenv", *view, "--chdir", _TEMPORARY)
     return _child("bwrap", *options, _INTERPRETER, "-s", "-c", _CODE)
@@ -89,9 +89,10 @@ def _one_line(kit: EngineUnderTest, language: str = "python", code: str = _CODE)
 
 @dataclass(frozen=True, slots=True)
 class _Cpu:
-    """Processor time in milliseconds: of this process, of the supervisor, and of all that they waited for.
+    """Processor time in milliseconds: of this process, of the supervisor, and of all processes that they
+    waited for.
 
-    The time of the kernel's own threads is in none of them: half a millisecond to remove a sandbox's network.
+    It excludes the kernel's own threads, which need half a millisecond to remove a sandbox's network.
     """
 
     service: float
@@ -125,7 +126,7 @@ class _Cpu:
 
 
 def _cpu_of_a_run(run: Run, kit: EngineUnderTest | None) -> _Cpu:
-    """The processor time of a run, with several callers: the one that the next runs start ahead is in it."""
+    """Return the processor time of a run with several callers, including prewarming for later runs."""
     supervisor = None if kit is None else kit.engine.sandbox.supervisor.pid
     before = _Cpu.now(supervisor)
     with ThreadPoolExecutor(_CALLERS) as callers:
@@ -145,7 +146,7 @@ def _medians(runs: dict[str, Run], settle: Run, rounds: int) -> dict[str, float]
 
 
 def _rate(run: Run) -> float:
-    """How many runs a second several callers get done together."""
+    """Return the number of runs per second with several callers."""
     end = time.perf_counter() + _SECONDS
 
     def work() -> int:
@@ -160,7 +161,7 @@ def _rate(run: Run) -> float:
 
 
 def _memory_mb(kit: EngineUnderTest) -> float:
-    """The most that the engine's process has ever had, with many jobs at once."""
+    """Return the peak memory of the engine's process with many concurrent jobs."""
     running = [kit.start(Program(code=_SLEEPER)) for _ in range(_JOBS)]
     assert all(each.recorder.has_output.wait(_SOON_S) for each in running)
     peak = memory_kb(kit.engine.sandbox.supervisor.pid, "VmHWM") / 1024
@@ -178,7 +179,7 @@ def _verdict(figure: str, value: float, *, most: float | None = None, least: flo
 
 
 def main() -> None:
-    """Print a line for each form, and one for each figure that is to be reached."""
+    """Print a line for each form, and one for each figure that has a target."""
     numbers = [argument for argument in sys.argv[1:] if argument != _ANY]
     rounds = int(numbers[0]) if numbers else 100
     with ExitStack() as stack:

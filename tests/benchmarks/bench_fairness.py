@@ -1,8 +1,8 @@
-"""The time of a claim with different queues: one job, or 100,000 of one tenant or of 1,000.
+"""The duration of a claim from different queues: one job, or 100,000 jobs of one tenant or of 1,000.
 
-`python -m tests.benchmarks.bench_fairness [--waiting 100000]`, on SQLite and on a private MariaDB. Claims of
-all queues are timed by turns, so that other load on the machine slows all of them. The claim of one tenant's
-long queue may take 1.2 times that of a queue with one job; the other figures are reported.
+`python -m tests.benchmarks.bench_fairness [--waiting 100000]`, on SQLite and on a private MariaDB. Claims
+from all queues alternate, so that other load on the host slows all of them. A claim from one tenant's long
+queue may take 1.2 times as long as from a queue with one job; the other figures are only reported.
 """
 
 import argparse
@@ -42,7 +42,7 @@ LARGEST_RATIO = 1.2
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue to claim from: so many executions of so many tenants, which may have a bound."""
+    """A queue to claim from: its executions, and their tenants, which may have a quota."""
 
     name: str
     waiting: int
@@ -51,7 +51,7 @@ class Queue:
 
 
 class Claims:
-    """The claims from one queue, in a database of its own, and how long they took in milliseconds."""
+    """The claims from one queue in a separate database, and their durations in milliseconds."""
 
     def __init__(self, engine: sa.Engine, queue: Queue) -> None:
         self.queue = queue
@@ -67,7 +67,7 @@ class Claims:
         return statistics.median(self.times)
 
     def take(self) -> None:
-        """Claim once, in time; and have the execution wait again, untimed."""
+        """Time one claim, then make the execution wait again, untimed."""
         begin = time.perf_counter()
         (claimed,) = self._unit_of_work.run(
             lambda transaction: transaction.executions.claim_next("worker", 30, after=self._last)
@@ -81,7 +81,7 @@ class Claims:
 
 
 def queues(waiting: int) -> Sequence[Queue]:
-    """Return the queues: the first is the measure of the others."""
+    """Return the queues. The others are compared with the first one."""
     return (
         Queue("one job", 1),
         Queue(f"{waiting:,} of one tenant", waiting),
@@ -93,7 +93,7 @@ def queues(waiting: int) -> Sequence[Queue]:
 
 
 def measure(engines: Iterator[sa.Engine], waiting: int) -> Sequence[Claims]:
-    """Claim from each queue by turns."""
+    """Claim from each queue in turn."""
     measured = [Claims(next(engines), queue) for queue in queues(waiting)]
     for _ in range(CLAIMS):
         for claims in measured:
@@ -102,7 +102,7 @@ def measure(engines: Iterator[sa.Engine], waiting: int) -> Sequence[Claims]:
 
 
 def show(database: str, measured: Sequence[Claims]) -> bool:
-    """Print the figures; return whether the claim of a long queue is within its bound."""
+    """Print the figures; return whether a claim from the long queue is within its limit."""
     table = Table("queue", "claim p50", "p95", "ratio", title=database)
     for claims in measured:
         p95 = statistics.quantiles(claims.times, n=20)[-1]
@@ -163,7 +163,7 @@ def _mariadb() -> Iterator[Iterator[sa.Engine]]:
 
 
 def main() -> None:
-    """Measure on both databases, print, and end with 1 if the bound is missed."""
+    """Measure on both databases and print; the exit code is 1 if the limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--waiting", type=int, default=100_000, help="the length of the long queues")
     waiting: int = parser.parse_args().waiting

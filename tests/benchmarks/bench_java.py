@@ -1,8 +1,8 @@
-"""How long a small Java program takes from its source, beside a cold `java Hello.java`.
+"""The duration of a small Java program from its source, compared with a cold `java Hello.java`.
 
-`python -m tests.benchmarks.bench_java [ROUNDS]`; the default is 15 rounds. Ends with 1 if the engine takes
-more than its share. Each form is run in rounds of its own: the engine makes the next compiler ready in the
-meantime, at the cost of the programs that run then.
+`python -m tests.benchmarks.bench_java [ROUNDS]`; the default is 15 rounds. The exit code is 1 if the engine
+takes more than its share. Each form has separate rounds, because the engine prewarms the next compiler after
+a run, which slows programs that run meanwhile.
 """
 
 import statistics
@@ -55,7 +55,7 @@ def _engine(stack: ExitStack, directory: Path, *, warm_starts: int) -> Callable[
 
 
 def _median(run: Callable[[], object], rounds: int, pause_s: float) -> float:
-    """Return milliseconds, of all rounds but the first two."""
+    """Return the median in milliseconds of all rounds except the first two."""
     times = []
     for _ in range(2 + rounds):
         time.sleep(pause_s)
@@ -66,7 +66,7 @@ def _median(run: Callable[[], object], rounds: int, pause_s: float) -> float:
 
 
 def main(rounds: int = 15) -> bool:
-    """Print a line for each form; return whether a program with a compiler ready is within its share."""
+    """Print a line for each form; return whether a program with a prewarmed compiler is within its share."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         child = _child(directory)

@@ -1,8 +1,8 @@
-"""The cost of a job from its upload to its end, embedded, beside that of the bare child process.
+"""The cost of a job from upload to end, embedded, compared with a bare child process.
 
-`python -m tests.benchmarks.bench_jobs [--seconds SECONDS]`: for so long 16 callers keep the server busy,
-twice: with programs in sandboxes, and with programs outside them, which can leave a trace of every start.
-Ends with 1 if a job was lost, ran twice, or ended in any other way than well.
+`python -m tests.benchmarks.bench_jobs [--seconds SECONDS]`: 16 callers keep the server busy for this long,
+twice: with programs in sandboxes, and with programs outside them, which can record every start. The exit code
+is 1 if a job was lost, ran twice, or did not succeed.
 """
 
 import argparse
@@ -29,7 +29,7 @@ WARM_UP = 20
 RUNS = 200
 CALLERS = 16
 SECONDS = 60.0
-# Appends are atomic: no line is lost or torn (POSIX.1-2017, write).
+# Appends are atomic, so no line is lost or torn (POSIX.1-2017, write).
 WITNESS = """import os
 file = os.open({0!r}, os.O_WRONLY | os.O_APPEND)
 os.write(file, b'{1}\\n')
@@ -56,7 +56,7 @@ def main(seconds: float = SECONDS) -> None:
 
 
 def report_starts(directory: Path, seconds: float) -> int:
-    """Print whether every program starts once, where programs can record it; return how many do not."""
+    """Print whether every program starts once, without sandboxes; return the number that do not."""
     starts = directory / "starts"
     starts.touch()
     env = service.environment(
@@ -67,7 +67,7 @@ def report_starts(directory: Path, seconds: float) -> int:
 
 
 def report_one_caller(server: service.Server, child: Sequence[float]) -> None:
-    """Print the times of one job after the other, and the program's own share."""
+    """Print the times of consecutive jobs, and the program's own share."""
     own: list[float] = []
     with server.http as http:
         whole = _times(lambda: own.append(_run_job(http)["data"]["result"]["resource"]["execution_time_ms"]))
@@ -79,12 +79,13 @@ def report_one_caller(server: service.Server, child: Sequence[float]) -> None:
 
 
 def report_many_callers(server: service.Server, seconds: float, starts: Path | None = None) -> int:
-    """Print the rate of concurrent callers, and whether each job ran once and well; return how many did not.
+    """Print the rate of concurrent callers, and whether each job ran once and succeeded; return how many did
+    not.
 
     Args:
         server: Runs the programs.
-        seconds: How long the callers go on.
-        starts: Where every program writes a line of its own when it starts, if it can reach it.
+        seconds: The duration of the calls.
+        starts: The file to which every program appends its own line when it starts, if it can.
     """
     outcomes: dict[str, str] = {}
     deadline = time.monotonic() + seconds
@@ -111,7 +112,7 @@ def report_many_callers(server: service.Server, seconds: float, starts: Path | N
 
 
 def _outcome(http: httpx.Client, token: str, starts: Path | None) -> str:
-    """Run a program that prints its token, and return the outcome in a word or two."""
+    """Run a program that prints its token; return the outcome in a word or two."""
     try:
         job = _run_job(http, f"print('{token}')" if starts is None else WITNESS.format(str(starts), token))
     except (httpx.HTTPError, ValueError) as error:
@@ -146,7 +147,7 @@ def _memory(server: service.Server) -> str:
 
 
 def _times(run: Callable[[], object]) -> list[float]:
-    """Return how long each of many runs took, in milliseconds, after some that warm up."""
+    """Return the durations of many runs in milliseconds, after some warm-up runs."""
     times = []
     for number in range(WARM_UP + RUNS):
         begin = time.perf_counter()

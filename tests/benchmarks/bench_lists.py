@@ -1,7 +1,7 @@
-"""How the cost of lists and status reads grows with the number of jobs.
+"""The growth of the cost of lists and status reads with the number of jobs.
 
 `python -m tests.benchmarks.bench_lists [--mariadb] [SIZE ...]`; the default is SQLite with 1,000 and 100,000.
-Each read is timed on all the databases in turn, so that other load on the machine slows all of them.
+Each read is timed on all databases in turn, so that other load on the host slows all of them.
 """
 
 import argparse
@@ -28,7 +28,8 @@ from tests.support.filled_database import BEGIN, fill, job_id
 
 SIZES = (1_000, 100_000)
 LIMIT = 100
-# A server of its size has room for what a list reads, and filling it takes minutes rather than an hour.
+# With this buffer pool and log, the data that lists read fits into memory, and filling takes minutes instead
+# of an hour.
 ROOM = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G")
 ROUNDS = 300
 
@@ -55,7 +56,7 @@ def main() -> None:
 
 
 def measure(read: Read, databases: Mapping[int, SqlJobQueries]) -> list[Sequence[float]]:
-    """Return how long a read takes on each of the databases: milliseconds, the quickest first."""
+    """Return the durations of a read on each of the databases in milliseconds, ascending."""
     times: dict[int, list[float]] = {size: [] for size in databases}
     for _ in range(ROUNDS):
         for size, queries in databases.items():

@@ -1,9 +1,9 @@
-"""The cost of open streams to uploads, and the delay of output and ends to their readers.
+"""The cost of open streams for uploads, and the delay of output and ends for their readers.
 
 `python -m tests.benchmarks.bench_live [STREAMS]`; the default is 500. The first figures alternate between a
-server with that many readers of a running program and without, so that both meet the same machine. The
-readers are on this machine too. The other figures go through Redis, from a program that a worker process runs
-to a reader at an API process.
+server with this many readers of a running program and without, under the same conditions. The readers run on
+this host too. The other figures go through Redis, from a program in a worker process to a reader at an API
+process.
 """
 
 import json
@@ -89,7 +89,7 @@ def _uploads(call: Caller) -> float:
 
 
 def _print_to_readers(readers: int) -> None:
-    """Report the delay of a program's lines to all its readers, and what each delivery costs the server."""
+    """Report the delay of a program's lines for all of its readers, and the server's cost per delivery."""
     with tempfile.TemporaryDirectory() as directory, served(environment(Path(directory))) as server:
         port = urlsplit(server.url).port or 0
         code = f"import time\nwhile True: print(time.time(), flush=True); time.sleep({_BETWEEN_LINES_S})"
@@ -114,7 +114,7 @@ def _print_to_readers(readers: int) -> None:
 
 
 def _deliveries(selector: selectors.BaseSelector, number: int) -> list[float]:
-    """Return the delays of so many lines, in milliseconds."""
+    """Return the delays of a number of lines, in milliseconds."""
     late: list[float] = []
     while len(late) < number:
         for key, _events in selector.select():
@@ -132,7 +132,7 @@ def _latencies() -> None:
 
 @contextmanager
 def _two_processes() -> Iterator[Server]:
-    """Serve the API in one process and run programs in another, with Redis between them."""
+    """Serve the API in one process and run programs in another, connected by Redis."""
     with redis_server() as redis, tempfile.TemporaryDirectory() as directory:
         settings = environment(Path(directory), SERVICE_SERVER_REDIS_URL=redis.url)
         with served(settings) as server:
@@ -157,7 +157,7 @@ def _print_to_reader(server: Server) -> list[float]:
 
 
 def _end_to_answer(server: Server) -> float:
-    """Return the milliseconds from the end that the job records to the answer of a caller who waits."""
+    """Return the milliseconds from the recorded end of the job to the response for a waiting caller."""
     with server.http as http:
         job = http.post("/api/upload?wait=30", json=PROGRAM | {"execute": True}).json()
     ended = datetime.fromisoformat(job["data"]["completed_at"])

@@ -1,7 +1,7 @@
-"""How much more processor time an upload takes with metrics than without, and how long a scrape takes.
+"""The additional processor time of an upload with metrics, and the duration of a scrape.
 
-`python -m tests.benchmarks.bench_metrics [ROUNDS]`; the default is 300 rounds of ten uploads for each of the
-two. Ends with 1 if the figure misses its target.
+`python -m tests.benchmarks.bench_metrics [ROUNDS]`; the default is 300 rounds of ten uploads with metrics and
+ten without. The exit code is 1 if the figure misses its target.
 """
 
 import sys
@@ -15,14 +15,14 @@ from entrypoints.container import Container
 from tests.benchmarks.switched_service import switched_service
 
 ROUNDS = 300
-# How many times as much processor time an upload may take.
+# The maximum processor time of an upload, relative to an upload without metrics.
 TARGET = 1.03
 _UPLOADS = 10
 _SCRAPES = 20
 
 
 class _Switched(Measurements):
-    """Metrics that are kept while a switch is on."""
+    """Metrics that are recorded only while a switch is on."""
 
     def __init__(self, is_on: c_bool) -> None:
         self._is_on = is_on

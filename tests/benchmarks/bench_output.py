@@ -1,8 +1,8 @@
-"""How fast programs print, line by line as they are run, beside the same with a full buffer at a time.
+"""The rate at which programs print line by line, compared with full buffers.
 
 `python -m tests.benchmarks.bench_output [ROUNDS]`; the default is 5 rounds. Each program prints 10 MB in
-lines of 100 bytes, as a whole job, its build included. Ends with 1 if a language does not keep its share of
-its buffered rate.
+lines of 100 bytes, as a whole job including its build. The exit code is 1 if a language does not reach its
+share of its buffered rate.
 """
 
 import statistics
@@ -17,7 +17,7 @@ from tests.support.memory.object_store import MemoryObjectStore
 
 _LINES = 100_000
 _SIZE = 100 * _LINES
-# Of the rate with a full buffer at a time. The rest is a system call for each line.
+# The minimum share of the rate with full buffers. Line by line, each line needs a system call.
 _LEAST = {"c": 0.5, "python": 0.25, "ruby": 0.45, "perl": 0.25}
 _C = """
 #include <stdio.h>
@@ -51,7 +51,7 @@ def _milliseconds(kit: EngineUnderTest, language: str, code: str) -> float:
 
 
 def main(rounds: int = 5) -> bool:
-    """Print a line for each language; return whether all of them keep their share."""
+    """Print a line for each language; return whether all of them reach their shares."""
     reached = True
     store = MemoryObjectStore()
     with tempfile.TemporaryDirectory() as directory:

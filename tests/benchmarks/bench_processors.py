@@ -1,8 +1,8 @@
-"""How much slower a program is beside one with sixty processes, each in a session of its own.
+"""The slowdown of a program by another one with sixty processes, each in its own session.
 
 `python -m tests.benchmarks.bench_processors [ROUNDS]`; the default is 5 rounds. A round runs the program
-alone and beside the other one, so that both meet the same machine. Ends with 1 if it is slower than two
-programs that share the processors would be.
+alone and beside the other one, under the same conditions. The exit code is 1 if it is slower than if two
+programs shared the processors.
 """
 
 import statistics
@@ -18,7 +18,7 @@ _VICTIM = "total = 0\nfor number in range(4_000_000): total += number\nprint(tot
 _SPINS = (Path(__file__).parents[1] / "attack" / "programs" / "spin.py").read_text()
 _LONG = {"timeout_ms": 120_000, "cpu_time_ms": 240_000}
 _UP_WITHIN_S = 30
-# One of two programs has half of the processors at least; the rest is its start, and waits for its turn.
+# One of two programs gets at least half of the processors; the rest is for its start and for waits.
 _MOST = 3.0
 
 
@@ -40,7 +40,7 @@ def _seconds_beside(kit: EngineUnderTest) -> float:
 
 
 def main(rounds: int = 5) -> bool:
-    """Print the figures; return whether the program keeps its share."""
+    """Print the figures; return whether the program gets its share."""
     with tempfile.TemporaryDirectory() as directory, running_engine(Path(directory)) as kit:
         pairs = [(_seconds(kit), _seconds_beside(kit)) for _ in range(rounds)]
     slower = statistics.median(beside / alone for alone, beside in pairs)

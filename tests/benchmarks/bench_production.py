@@ -1,8 +1,8 @@
-"""The service in production's shape beside a handler that does one INSERT and COMMIT on the same MariaDB.
+"""The service as in production, compared with a handler with one INSERT and COMMIT on the same MariaDB.
 
-`python -m tests.benchmarks.bench_production [SECONDS]`; the default is 3 seconds for each figure. All of it
-shares this machine: database, Redis, object store, runners, the service's processes and the callers. Ends
-with 1 if a figure misses its target.
+`python -m tests.benchmarks.bench_production [SECONDS]`; the default is 3 seconds for each figure. Everything
+shares this host: database, Redis, object store, runners, the service's processes and the callers. The exit
+code is 1 if a figure misses its target.
 """
 
 import statistics
@@ -27,19 +27,19 @@ from tests.support.service import ServiceProcess
 
 SECONDS = 3.0
 CALLERS = 12
-# Before the time begins: connections are made, code that runs for the first time takes longer, and processes
-# that are in each other's way look for another processor once a second.
+# Before the measurement: connections are opened, code is slower when it runs for the first time, and
+# processes that compete for a processor move to another one only once a second.
 WARM_UP_S = 3.0
 RUN = {"project": "bench", "code": "print(1)", "language": "python", "execute": True}
-SLOW_MS = 2_001  # the runners of this benchmark take two seconds for it
+SLOW_MS = 2_001  # the runners of this benchmark take two seconds for this timeout
 PATIENT_CALLERS = 64
-# What two of each are to do at least, in work of one of each.
+# The minimum throughput of two of each, relative to one of each.
 SPEED_UP = 1.6
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How many there were in a second, and the share of all processors that was in use meanwhile."""
+    """A number per second, and the share of all processors that was used meanwhile."""
 
     per_s: float
     cpu: float
@@ -47,10 +47,10 @@ class Rate:
 
 @dataclass(frozen=True)
 class Report:
-    """Measures rates beside the yardstick, and prints figures beside their targets.
+    """Measures rates relative to the yardstick, and prints figures with their targets.
 
     Attributes:
-        bare: The port of the yardstick. It is measured before and after each rate, for machines vary.
+        bare: The port of the yardstick, which is measured before and after each rate, because hosts vary.
         missed: The names of the figures that missed their targets.
     """
 
@@ -61,10 +61,10 @@ class Report:
     def rate(
         self, name: str, ports: Sequence[int], case: Case, least: float | None, callers: int = CALLERS
     ) -> "Rate":
-        """Print how many there are in a second, and as a ratio to the yardstick; return how many."""
+        """Print and return a rate, with its ratio to the yardstick."""
         before = self._bare_rate()
         _measure_all(ports, case, callers, WARM_UP_S)
-        psutil.cpu_percent()  # the next call tells of the time from here
+        psutil.cpu_percent()  # the next call covers the time from here
         times = _measure_all(ports, case, callers, self.seconds)
         rate = Rate(callers * len(ports) / statistics.fmean(times), psutil.cpu_percent() / 100)
         bare = (before + self._bare_rate()) / 2
@@ -78,11 +78,11 @@ class Report:
         return CALLERS / statistics.fmean(_measure(self.bare, _insert, CALLERS, self.seconds / 2))
 
     def figure(self, name: str, value: float, unit: str, most: float) -> None:
-        """Print a figure that is to be small."""
+        """Print a figure that must not exceed its target."""
         self._line(name, "", f"{value:.1f} {unit}", f"<= {most:g}", value <= most)
 
     def ratio(self, name: str, figures: str, value: float, least: float) -> None:
-        """Print a ratio that is to be large."""
+        """Print a ratio that must reach its target."""
         self._line(name, figures, f"{value:.2f}", f">= {least:.2f}", value >= least)
 
     def _line(self, name: str, figures: str, value: str, target: str, is_reached: bool) -> None:  # noqa: FBT001
@@ -129,7 +129,7 @@ def _jobs(report: Report, servers: Servers, directory: Path, addresses: Mapping[
         one = report.rate("a job from upload to end", ports_of(cluster), case, 1 / 8)
         cluster.start(apis=1, workers=1)
         two = report.rate("... through two of each", ports_of(cluster), case, None)
-        # Two of each cannot do more than what one of each has left idle of the processors allows.
+        # The processors that one of each leaves idle limit the throughput of two of each.
         figures = f"of the machine's CPU one used {one.cpu:.0%}, two {two.cpu:.0%}"
         report.ratio("two of each, beside one", figures, two.per_s / one.per_s, min(SPEED_UP, 1 / one.cpu))
     threads = {"SERVICE_SERVER_WORKER_THREADS": str(PATIENT_CALLERS)}
@@ -139,7 +139,7 @@ def _jobs(report: Report, servers: Servers, directory: Path, addresses: Mapping[
 
 
 def _patience(report: Report, port: int) -> None:
-    """Have many callers wait for an engine that takes two seconds, and ask for the health meanwhile."""
+    """Have many callers wait for an engine that takes two seconds, and request the health meanwhile."""
     body = RUN | {"timeout_ms": SLOW_MS}
     with ThreadPoolExecutor(PATIENT_CALLERS) as pool:
         asked = [pool.submit(_run_slowly, port, body) for _ in range(2 * PATIENT_CALLERS)]
@@ -180,7 +180,7 @@ def _idle(report: Report, servers: Servers, directory: Path) -> None:
 
 
 def _until_heard(call: Caller, heard: dict[str, float]) -> float:
-    """Return how long it takes from sending an execute until the engine starts, in milliseconds."""
+    """Return the time from the execute request until the engine starts, in milliseconds."""
     job_id = call.job("POST", "/api/upload", RUN | {"execute": False})
     time.sleep(0.05)
     begin = time.monotonic()
@@ -195,7 +195,7 @@ def _cpu_percent(process: ServiceProcess, seconds: float) -> float:
 
 
 def _measure_all(ports: Sequence[int], case: Case, callers: int, seconds: float) -> list[float]:
-    """Have callers call at each of the ports; return how long each call took."""
+    """Call each of the ports with several callers; return the duration of each call."""
     with ThreadPoolExecutor(len(ports)) as pool:
         lists = pool.map(lambda port: _measure(port, case, callers, seconds), ports)
         return [took for times in lists for took in times]
@@ -211,7 +211,7 @@ def ports_of(cluster: Cluster) -> list[int]:
 
 @contextmanager
 def outside() -> Iterator[Mapping[str, str]]:
-    """Run the object store and the runners; yield the settings that name them."""
+    """Run the object store and the runners; yield the settings with their URLs."""
     store, runner = free_port(), free_port()
     with _program("tests.benchmarks.production_servers", store, runner):
         yield {
@@ -231,7 +231,7 @@ def _bare(servers: Servers) -> Iterator[int]:
 
 @contextmanager
 def _program(module: str, *arguments: object) -> Iterator[None]:
-    """Run a server until it answers, and as long as the context lasts."""
+    """Run a server while the context lasts, once it accepts connections."""
     process = subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)])
     try:
         port = int(str(arguments[-1]))

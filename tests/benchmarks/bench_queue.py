@@ -1,7 +1,7 @@
-"""How long a wake-up takes from enqueue to start on an idle queue, and how many no-ops a second are handled.
+"""The delay of a wake-up from enqueue to start on an idle queue, and the number of no-ops handled per second.
 
-`python -m tests.benchmarks.bench_queue`: Dramatiq's own Redis broker, this service's list on Redis, and its
-queue in one process, by turns in one run on this machine, as ratios to the first.
+`python -m tests.benchmarks.bench_queue` compares Dramatiq's own Redis broker, this service's list on Redis,
+and its in-process queue, alternately in one run, as ratios to the first.
 """
 
 import statistics
@@ -26,7 +26,7 @@ from tests.support.redis_server import redis_server
 THREADS = 4
 ROUNDS = 2
 SAMPLES = 3
-# Long enough for a consumer that sleeps and looks again to have reached its longest sleep.
+# Long enough for a polling consumer to reach its longest sleep.
 IDLE_S = 1.0
 BACKLOG = 1_000
 STOCK = "Dramatiq's Redis broker"
@@ -36,24 +36,24 @@ Wake = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The measurements of one queue."""
+    """The measurements for one queue."""
 
     latencies_ms: list[float]
     rates: list[float]
 
     @property
     def latency_ms(self) -> float:
-        """The median from enqueue to start."""
+        """The median delay from enqueue to start."""
         return statistics.median(self.latencies_ms)
 
     @property
     def rate(self) -> float:
-        """Wake-ups of a backlog that are handled in a second; the best round."""
+        """The number of wake-ups of a backlog handled per second, in the best round."""
         return max(self.rates)
 
 
 class Handler:
-    """Does nothing but signal each message, as long as the gate is open."""
+    """Records the time of each message, and waits while the gate is closed."""
 
     def __init__(self) -> None:
         self.started: Queue[float] = Queue()
@@ -67,7 +67,7 @@ class Handler:
 
 @contextmanager
 def stock(url: str, handler: Handler) -> Iterator[Wake]:
-    """Run Dramatiq's broker and worker as they come."""
+    """Run Dramatiq's broker and worker with their defaults."""
     broker = RedisBroker(url=url, namespace="stock", middleware=[])
     actor = dramatiq.actor(broker=broker, actor_name="wake", queue_name="wake")(handler.__call__)
     worker = dramatiq.Worker(broker, worker_threads=THREADS)
@@ -88,7 +88,7 @@ def ours(queue: WorkQueue, handler: Handler) -> Iterator[Wake]:
 
 
 def latency_ms(wake: Wake, handler: Handler) -> float:
-    """Return the time from enqueue to start on an idle queue."""
+    """Return the delay from enqueue to start on an idle queue."""
     time.sleep(IDLE_S)
     enqueued_at = time.perf_counter()
     wake()
@@ -96,7 +96,7 @@ def latency_ms(wake: Wake, handler: Handler) -> float:
 
 
 def rate(wake: Wake, handler: Handler) -> float:
-    """Return how many wake-ups of a backlog are handled in a second."""
+    """Return the number of wake-ups of a backlog handled per second."""
     handler.gate.clear()
     for _ in range(BACKLOG):
         wake()
@@ -107,7 +107,7 @@ def rate(wake: Wake, handler: Handler) -> float:
 
 
 def run(url: str) -> Mapping[str, Figures]:
-    """Measure all queues by turns."""
+    """Measure all queues alternately."""
     starts: Mapping[str, Callable[[Handler], AbstractContextManager[Wake]]] = {
         STOCK: lambda handler: stock(url, handler),
         "ours on Redis": lambda handler: ours(RedisWorkQueue(url), handler),
@@ -136,7 +136,7 @@ def show(figures: Mapping[str, Figures]) -> None:
 
 
 def main() -> None:
-    """Start a Redis, measure, print, and end it."""
+    """Start a Redis, measure, print, and stop it."""
     with redis_server() as server:
         show(run(server.url))
 

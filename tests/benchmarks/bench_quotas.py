@@ -1,10 +1,10 @@
-"""How much slower requests are for a tenant with every quota than for one without.
+"""The slowdown of requests for a tenant with every quota, compared with one without quotas.
 
-`python -m tests.benchmarks.bench_quotas [ROUNDS] [SECONDS]`; the default is 9 rounds of 1 second each. Ends
-with 1 if a figure misses its target.
+`python -m tests.benchmarks.bench_quotas [ROUNDS] [SECONDS]`; the default is 9 rounds of 1 second each. The
+exit code is 1 if a figure misses its target.
 
-Two services run in processes of their own, embedded on SQLite; the quotas of one are far from used up. They
-are measured in turns, and the median of the rounds' ratios counts, for machines vary.
+Two services run in separate processes, embedded on SQLite; the quotas of one are far from used up. They are
+measured alternately, and the result is the median of the rounds' ratios, because hosts vary.
 """
 
 import statistics
@@ -25,7 +25,7 @@ from tests.support.settings import settings_of
 ROUNDS = 9
 SECONDS = 1.0
 CALLERS = 8
-# How many times as long a request may take.
+# The maximum duration of a request, relative to the tenant without quotas.
 TARGETS = {"upload": 1.05, "status": 1.10}
 MUCH = 1_000_000
 EVERY_QUOTA = Quota(
@@ -48,7 +48,7 @@ def main(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[str]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         ports = [running.enter_context(_served(_service, Path(name) / kind)) for kind in ("none", "all")]
         for port in ports:
-            Caller(port)("GET", "/api/health")  # its tables are there
+            Caller(port)("GET", "/api/health")  # its tables exist now
         _limit(Path(name) / "all")
         for case, target in TARGETS.items():
             for port in ports:

@@ -1,11 +1,12 @@
-"""The cost of a purge of old jobs for uploads and lists at the same time, and of partitions in its place.
+"""The cost of a purge of old jobs for concurrent uploads and lists, and the cost of partitions instead.
 
 `python -m tests.benchmarks.bench_retention [--jobs N] [--rounds N] [--seconds S] [--at-once] [--partitions]
-[--directory D] [--sqlite]`; the default is a tenth of 1,000,000 jobs on a private MariaDB. One job
-has 10,000 cases. Uploads are commands of the application, without HTTP, on four threads of one process;
-the purge is another process. Both alternate with uploads alone, so that other load on the machine slows both.
-The processor time is that of the purge's thread: of a transaction on SQLite all, on MariaDB the client's.
-Ends with 1 if a figure misses its target.
+[--directory D] [--sqlite]`; the default is a tenth of 1,000,000 jobs on a private MariaDB. One job has 10,000
+cases. Uploads are commands of the application, without HTTP, on four threads of one process; the purge runs
+in another process. It alternates with uploads alone, so that other load on the host slows both.
+
+The processor time is that of the purge's thread: on SQLite all of a transaction's, on MariaDB only the
+client's. The exit code is 1 if a figure misses its target.
 """
 
 import argparse
@@ -51,19 +52,19 @@ JOBS, ROUNDS, SECONDS = 1_000_000, 6, 5.0
 THREADS = 4
 DAYS = 30.0
 LISTED = 50
-# A purge may cost so much of the uploads, and a list of a page may take so much longer.
+# The maximum share of the upload rate that a purge may cost, and the maximum slowdown of a list's page.
 MAX_COST, MAX_SLOWDOWN = 0.10, 1.2
-# A transaction of it is shorter, but for a machine that is busy with other things.
+# Its transactions are shorter unless the host is busy with other work.
 MAX_LOCKED_MS = 50
 _PARTITIONS = 12
-# Of the jobs, one has so many cases.
+# The number of cases of one of the jobs.
 _CASES = 10_000
 _ROOM = ("--innodb-buffer-pool-size=2G", "--innodb-log-file-size=1G")
 _SCHEMA = "retention"
 
 
 class TimedUnitOfWork(SqlUnitOfWork):
-    """A unit of work that keeps the processor time of each transaction, in seconds."""
+    """A unit of work that records the processor time of each transaction, in seconds."""
 
     def __init__(self, engine: sa.Engine) -> None:
         super().__init__(engine, MemoryMessageRelay())
@@ -79,18 +80,18 @@ class TimedUnitOfWork(SqlUnitOfWork):
 
 
 class LaterClock(SystemClock):
-    """A clock that is as far ahead as makes the oldest jobs due."""
+    """A clock that is far enough ahead to make the oldest jobs due."""
 
     def __init__(self, due_before: datetime) -> None:
         self._ahead = due_before + timedelta(days=DAYS) - super().now()
 
     def now(self) -> datetime:
-        """Return the time of the future."""
+        """Return the future time."""
         return super().now() + self._ahead
 
 
 def main() -> None:
-    """Fill a database, measure, and print the figures beside their targets."""
+    """Fill a database, measure, and print the figures with their targets."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
@@ -150,7 +151,7 @@ def _filled(url: sa.URL, size: int, fill_with: Callable[[sa.Engine, int], None])
 
 
 def _add_cases(engine: sa.Engine) -> None:
-    """Have one of the oldest jobs have many cases."""
+    """Add many cases to one of the oldest jobs."""
     oldest = sa.select(jobs.c.job_id).where(jobs.c.project_id == 1).order_by(jobs.c.created_at).limit(1)
     with engine.begin() as connection:
         job_id = connection.execute(oldest).scalar_one()
@@ -164,7 +165,7 @@ def _compare(url: str, arguments: argparse.Namespace) -> bool:
     unit_of_work, queries = SqlUnitOfWork(engine, MemoryMessageRelay()), SqlJobQueries(engine)
     service = InMemoryService(lambda _relay: (unit_of_work, queries))
     service.clock, until = SystemClock(), BEGIN + timedelta(seconds=arguments.jobs // 10)
-    service._ports = service._ports.__class__(  # noqa: SLF001 - with this machine's clock and ids
+    service._ports = service._ports.__class__(  # noqa: SLF001 - with the host's clock and ids
         **{**service._ports.__dict__, "clock": SystemClock(), "ids": Uuid7Generator()}  # noqa: SLF001
     )
     service.services = service.process("worker-1")
@@ -214,7 +215,7 @@ def _ms(times: list[float], percent: int) -> float:
 
 
 def _uploads(service: InMemoryService, queries: SqlJobQueries, seconds: float) -> tuple[float, float]:
-    """Upload for some time; return how many there were in a second, and the median time of a list in ms."""
+    """Upload for some time; return the rate per second, and the median duration of a list in milliseconds."""
     end = time.monotonic() + seconds
     lists: list[float] = []
 
@@ -242,7 +243,7 @@ def _uploads(service: InMemoryService, queries: SqlJobQueries, seconds: float) -
 
 @contextmanager
 def _purging(url: str, until: datetime, *, at_once: bool) -> Iterator[dict]:
-    """Have another process purge from the beginning of the context to its end."""
+    """Have another process purge while the context lasts."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_retention", "--purge", url, until.isoformat()]
     command += ["--at-once"] if at_once else []
     outcome: dict = {}
@@ -268,7 +269,7 @@ def _purge(url: str, until: datetime, *, at_once: bool) -> None:
         rules=RetentionRules(default=Retention(jobs_days=DAYS), orphans_kept=timedelta(hours=6)),
         measurements=measurements,
     )
-    unit_of_work.read(lambda transaction: transaction.tenants.all())  # a connection is made
+    unit_of_work.read(lambda transaction: transaction.tenants.all())  # opens a connection
     print("ready", flush=True)
     sys.stdin.readline()
     worker = Thread(target=lambda: apply_retention(at_once=at_once))
@@ -282,7 +283,7 @@ def _purge(url: str, until: datetime, *, at_once: bool) -> None:
 
 
 def _compare_partitions(url: str, size: int) -> None:
-    """Print the times of reads of a table of jobs, and of one that is partitioned by time."""
+    """Print the durations of reads from a table of jobs, and from a table partitioned by time."""
     engine = long_timeouts(create_engine(url))
     ends = [BEGIN + timedelta(seconds=size * n / _PARTITIONS) for n in range(1, _PARTITIONS + 1)]
     parts = ", ".join(f"PARTITION p{n} VALUES LESS THAN ('{end:%F %T}')" for n, end in enumerate(ends))

@@ -1,8 +1,8 @@
-"""How much more processor time an upload takes with traces than without, their export included.
+"""The additional processor time of an upload with traces, including their export.
 
-`python -m tests.benchmarks.bench_traces [ROUNDS]`; the default is 40 rounds of 256 uploads for each of the
-two: the spans of a round are exported at its end, about as many as a batch has. Ends with 1 if the figure
-misses its target.
+`python -m tests.benchmarks.bench_traces [ROUNDS]`; the default is 40 rounds of 256 uploads with traces and
+256 without. The spans of a round, about as many as in a batch, are exported at its end. The exit code is 1 if
+the figure misses its target.
 """
 
 import os
@@ -24,13 +24,13 @@ from tests.benchmarks.switched_service import switched_service
 from tests.support.otlp_receiver import otlp_receiver
 
 ROUNDS = 40
-# How many times as much processor time an upload may take.
+# The maximum processor time of an upload, relative to an upload without traces.
 TARGET = 1.08
 _UPLOADS = 256
 
 
 class _Switched(Tracing):
-    """Spans that are made while a switch is on."""
+    """Spans that are recorded only while a switch is on."""
 
     def __init__(self, is_on: c_bool, tracing: OpenTelemetryTracing) -> None:
         self._is_on = is_on
@@ -73,7 +73,7 @@ class _Switched(Tracing):
 def main(rounds: int = ROUNDS) -> list[str]:
     """Print the figures; return the names of those that missed their targets."""
     with otlp_receiver() as receiver:
-        # The service is a child; the benchmarks that follow have none.
+        # Only for the service, which is a child process, and not for later benchmarks.
         collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
         with patch.dict(os.environ, collector), switched_service(_install) as service:
             with_traces, without = service.compare(rounds, _UPLOADS)
@@ -88,7 +88,7 @@ def _install(container: Container, is_on: c_bool) -> Callable[[], object]:
     detailed = Settings.model_fields["detailed_traces"].default
     tracing = OpenTelemetryTracing("0", "bench", detailed)
     container.tracing.override(_Switched(is_on, tracing))
-    return tracing._provider.force_flush  # noqa: SLF001 - which a service does at its end only
+    return tracing._provider.force_flush  # noqa: SLF001 - a service flushes only at its end
 
 
 if __name__ == "__main__":

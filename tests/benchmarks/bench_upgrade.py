@@ -1,7 +1,7 @@
-"""The longest wait of a statement while a database with many jobs is migrated from the version before.
+"""The longest wait of a statement while a database with many jobs is migrated from the previous version.
 
-`python -m tests.benchmarks.bench_upgrade [JOBS]`, on MariaDB; the default is 1,000,000 jobs, whose loading
-takes some minutes. Ends with 1 if a statement waited for longer than a second.
+`python -m tests.benchmarks.bench_upgrade [JOBS]`, on MariaDB; the default is 1,000,000 jobs, which take some
+minutes to load. The exit code is 1 if a statement waited longer than a second.
 """
 
 import sys
@@ -19,10 +19,10 @@ from tests.support import mariadb
 from tests.support.filled_database import fill_by_copies
 
 JOBS = 1_000_000
-# The tables of the version before (tests/chaos/test_upgrade.py).
+# The schema of the previous version (tests/chaos/test_upgrade.py).
 PREVIOUS = "0028"
 MOST_S = 1.0
-# What uploads and workers do to the large tables, on a row of each.
+# Like the statements of uploads and workers on the large tables, on one row of each.
 _STATEMENTS = {
     "jobs": "UPDATE jobs SET updated_at = updated_at + INTERVAL 1 SECOND LIMIT 1",
     "executions": "UPDATE executions SET request_id = UUID() LIMIT 1",
@@ -32,7 +32,7 @@ _STATEMENTS = {
 
 
 def main(jobs: int = JOBS) -> bool:
-    """Measure and print; return whether no statement waited for too long."""
+    """Measure and print; return whether no statement waited too long."""
     program = mariadb.find_server()
     if program is None:
         sys.exit("MariaDB is not installed: apt-get install mariadb-server-core")

@@ -1,7 +1,7 @@
 """An object store and runners in one process: `python -m tests.benchmarks.production_servers PORT PORT`.
 
-The runners keep the log themselves, as real runners do, and answer at once; but a job whose timeout is 2,001
-ms is answered after two seconds, and so on.
+The runners store the log themselves, as real runners do, and respond at once, except that a job with a
+timeout of 2,001 ms gets its response after two seconds, and so on.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tests.support.s3_stub import S3Stub
 
 
 async def serve(s3_port: int, runner_port: int) -> None:
-    """Serve until the process gets a signal."""
+    """Serve until the process receives a signal."""
     store = S3Stub(s3_port)
     await store.listen()
 

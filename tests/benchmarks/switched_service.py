@@ -1,4 +1,4 @@
-"""The processor time that an upload takes of a service, with and without a part of it."""
+"""The processor time that a service needs for an upload, with and without one of its parts."""
 
 import multiprocessing
 import socket
@@ -24,13 +24,13 @@ from tests.benchmarks.bench_api import PROGRAM, Caller
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
 
-# Puts a part with a switch into a service; returns a function that ends the work which the part has put off.
+# Installs a part with a switch in a service; returns a function that completes the part's deferred work.
 Install: TypeAlias = Callable[[Container, c_bool], Callable[[], object]]
 
 
 @dataclass(frozen=True)
 class SwitchedService:
-    """A service in a process of its own, embedded on SQLite, and the switch of its part."""
+    """A service in a separate process, embedded on SQLite, and the switch of its part."""
 
     pid: int
     call: Caller
@@ -38,7 +38,7 @@ class SwitchedService:
     flushes: Connection
 
     def upload(self, times: int, *, with_part: bool) -> float:
-        """Upload programs; return the seconds of processor time that each took of the service."""
+        """Upload programs; return the service's processor time per upload, in seconds."""
         self.is_on.value = with_part
         begin = self.processor_s()
         for _ in range(times):
@@ -48,14 +48,14 @@ class SwitchedService:
         return (self.processor_s() - begin) / times
 
     def processor_s(self) -> float:
-        """Return the processor time of its process, to the nanosecond (clock_getcpuclockid(3))."""
+        """Return the processor time of the process, to the nanosecond (clock_getcpuclockid(3))."""
         return time.clock_gettime((~self.pid << 3) | 2)
 
     def compare(self, rounds: int, times: int) -> tuple[float, float]:
-        """Return the microseconds of processor time of an upload with the part, and without.
+        """Return the processor time of an upload in microseconds, with the part and without it.
 
-        They take turns, each first in every other round. Of the rounds, the fastest quarter counts: other
-        work of the machine slows some of them down by much more than is looked for.
+        The two alternate, each first in every other round. Only the fastest quarter of the rounds counts,
+        because other load on the host slows some of them by much more than the expected difference.
         """
         for _ in range(max(rounds // 10, 1)):
             self.upload(times, with_part=True)
@@ -82,7 +82,7 @@ def switched_service(install: Install) -> Iterator[SwitchedService]:
         process = multiprocessing.get_context("fork").Process(target=_serve, args=arguments)
         process.start()
         port = listener.getsockname()[1]
-        # They are the other process's from here on, so that a call of one that has ended ends too.
+        # Only the other process has these open from here on, so a call to it fails once it has ended.
         listener.close()
         its_flushes.close()
         try:
