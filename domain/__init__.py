@@ -1,1 +1,1 @@
-"""The model of jobs and projects: pure, standard library only, no clock and no I/O."""
+"""The domain model: pure, standard library only, no clock and no I/O."""

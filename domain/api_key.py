@@ -1,4 +1,4 @@
-"""An API key: its text, which is shown once, its record, and its life.
+"""An API key: its text, which is shown once, its record, and its life cycle.
 
 ACTIVE ──time──> EXPIRED
    └───revoke──> REVOKED <──revoke── EXPIRED
@@ -27,40 +27,40 @@ KEY_NAME_MAX_CHARS = 255
 PREFIX = "ssk_"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET_BYTES = 32
-# As many digits as 256 bits, and as the 32 bits of the checksum, take.
+# The number of digits for 256 bits, and for the 32 bits of the checksum.
 _SECRET_CHARS = 43
 _CHECKSUM_CHARS = 6
 KEY_TEXT = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_CHARS + _CHECKSUM_CHARS}}}")
 
 
-# A text that begins like a key, whole or in part.
+# A text that looks like a key or the beginning of one.
 _KEY_LIKE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{8,}}")
 _MASKED = f"{PREFIX}..."
 
 
 def key_digest(text: str) -> str:
-    """Return the SHA-256 of a text, in hexadecimal: that by which keys are stored and looked up."""
+    """Return the SHA-256 of a text in hexadecimal, by which keys are stored and looked up."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def has_key(text: str) -> bool:
-    """Whether a text has a key in it, or most of one."""
+    """Whether a text contains a key, or most of one."""
     return _KEY_LIKE.search(text) is not None
 
 
 def mask_keys(text: str) -> str:
-    """Return a text without the keys in it, of which the prefix is left."""
+    """Return a text with all keys masked except for their prefix."""
     return _KEY_LIKE.sub(_MASKED, text) if PREFIX in text else text
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyText:
-    """The text of a key: a prefix, 256 random bits and their CRC-32 in base 62.
+    """The text of a key: a prefix, 256 random bits and their CRC-32, in base 62.
 
-    The prefix and the checksum let scanners of secrets recognise one without asking the service.
+    The prefix and the checksum let secret scanners recognize a key without asking the service.
 
     Raises:
-        InvalidValue: The text is not one of a key.
+        InvalidValue: The text is not a valid key.
     """
 
     value: str
@@ -72,13 +72,13 @@ class KeyText:
 
     @classmethod
     def generate(cls) -> Self:
-        """Build a key of the system's random bits."""
+        """Generate a key from the system's random bits."""
         secret = _base62(int.from_bytes(secrets.token_bytes(_SECRET_BYTES)), _SECRET_CHARS)
         return cls(f"{PREFIX}{secret}{_checksum(secret)}")
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the text, in hexadecimal: all that is stored of it."""
+        """The SHA-256 of the text in hexadecimal; nothing else of the text is stored."""
         return key_digest(self.value)
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ class KeyText:
 
 
 class KeyStatus(StrEnum):
-    """Whether a key opens the service."""
+    """Whether a key is valid."""
 
     ACTIVE = "ACTIVE"
     EXPIRED = "EXPIRED"
@@ -99,14 +99,14 @@ class ApiKey:
 
     Attributes:
         digest: The SHA-256 of the text, in hexadecimal.
-        project: The only project that the key reaches; None for all of the tenant's.
-        created_by: The principal that made it.
-        requests_per_s: The requests that it may make in a second; None for no bound but its tenant's.
-        last_used_at: When it was used last, to some minutes.
+        project: The only project that the key can access; None for all projects of the tenant.
+        created_by: The principal that created it.
+        requests_per_s: Its limit of requests per second; None if only its tenant's limit applies.
+        last_used_at: When it was last used, accurate to some minutes.
 
     Raises:
-        InvalidValue: The name is empty, too long or unprintable, there is no scope, the scopes have ADMIN
-            and there is a project, or the limit of requests is none.
+        InvalidValue: The name is empty, too long or unprintable; there is no scope; a key with ADMIN has a
+            project; or the limit of requests is invalid.
     """
 
     id: KeyId
@@ -129,10 +129,10 @@ class ApiKey:
             raise InvalidValue("scopes", text("problems.key_scopes"))
         if self.project is not None and Scope.ADMIN in self.scopes:
             raise InvalidValue("project", text("problems.key_of_all_projects", scope=Scope.ADMIN))
-        Quota(requests_per_s=self.requests_per_s)  # has the rule
+        Quota(requests_per_s=self.requests_per_s)  # validates the limit
 
     def status(self, now: datetime) -> KeyStatus:
-        """Return the status at a time."""
+        """Return the key's status at a time."""
         if self.revoked_at is not None:
             return KeyStatus.REVOKED
         if self.expires_at is not None and self.expires_at <= now:
@@ -140,7 +140,7 @@ class ApiKey:
         return KeyStatus.ACTIVE
 
     def exceeds(self, caller: Caller) -> bool:
-        """Whether it expires later than the caller's own key, or may make more requests a second."""
+        """Whether it expires later, or has a higher rate limit, than the caller's own key."""
         is_later = caller.expires_at is not None and (
             self.expires_at is None or self.expires_at > caller.expires_at
         )
@@ -150,11 +150,11 @@ class ApiKey:
         return is_later or is_faster
 
     def revoke(self, now: datetime) -> Self:
-        """Close the key for good; one that is revoked stays as it is."""
+        """Revoke the key permanently; do nothing if it is already revoked."""
         return self if self.revoked_at is not None else replace(self, revoked_at=now)
 
     def rotate(self, successor: KeyId, digest: str, now: datetime, overlap: timedelta) -> tuple[Self, Self]:
-        """Return the key, which expires when the overlap has passed, and its successor, which has its rights.
+        """Return the key, expiring after the overlap, and its successor, which has the same rights.
 
         Raises:
             KeyTransitionRefused: The key is expired or revoked.
@@ -169,7 +169,7 @@ class ApiKey:
 
 
 def parse_key_id(text: str) -> KeyId:
-    """Read a key's id in the canonical form of RFC 9562.
+    """Parse a key's id in the canonical form of RFC 9562.
 
     Raises:
         InvalidValue: The text is not such an id.

@@ -1,4 +1,4 @@
-"""Times at which a program's output arrived, for its log: few marks, however much it wrote."""
+"""Times at which a program's output arrived, for its log: a limited number of marks for any output size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,36 +7,37 @@ from itertools import pairwise
 from typing import Self
 
 MAX_MARKS = 10_000
-# Output of one stream within this time has one mark, in milliseconds; it doubles whenever there are too many.
+# Output of one stream within this time, in milliseconds, shares one mark; the time doubles when there are too
+# many marks.
 _STEP_MS = 10
 _STREAMS = ("stdout", "stderr")
 _MILLISECOND = timedelta(milliseconds=1)
-# Of a mark: its time, and the bytes of each stream that had come by then.
+# The time of a mark, and the bytes of stdout and stderr that had arrived by then.
 Mark = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Marks in the order of their times, in milliseconds from a begin on.
+    """Marks in the order of their times, in milliseconds since `begin`.
 
-    In both streams together they give the order in which output came, to the precision of the marks.
+    Together the two streams' marks give the order in which output arrived, within the precision of the marks.
     """
 
     begin: datetime
     marks: Sequence[Mark]
 
     def of(self, stream: str) -> Sequence[tuple[int, int]]:
-        """Return the times with the bytes of one stream that had come by then."""
+        """Return the times of the marks, each with the bytes of one stream that had arrived by then."""
         place = 1 + _STREAMS.index(stream)
         return [(mark[0], mark[place]) for mark in self.marks]
 
     def as_json(self) -> Mapping[str, object]:
-        """Return the form that logs have."""
+        """Return the JSON form used in logs."""
         return {"begin": self.begin.isoformat(), "marks": self.marks}
 
     @classmethod
     def from_json(cls, value: object) -> Self | None:
-        """Read the form that logs have; None if it is not that."""
+        """Parse the JSON form used in logs; return None if it is invalid."""
         if not isinstance(value, dict):
             return None
         marks = value.get("marks")
@@ -52,24 +53,24 @@ class Arrivals:
 
 
 class ArrivalRecorder:
-    """Records when chunks of output arrived. It is used by one thread at a time."""
+    """Records when chunks of output arrived. Not safe to use from several threads at once."""
 
     def __init__(self) -> None:
         self._begin: datetime | None = None
         self._marks: list[Mark] = []
         self._ends = dict.fromkeys(_STREAMS, 0)
         self._step_ms = _STEP_MS
-        # Of the last mark: when its first output came, and of which stream it is.
+        # The start and the stream of the last mark.
         self._since_ms = 0
         self._stream = ""
 
     @property
     def arrivals(self) -> Arrivals | None:
-        """All marks so far; None if nothing arrived."""
+        """All marks so far; None if no output has arrived."""
         return None if self._begin is None else Arrivals(self._begin, tuple(self._marks))
 
     def add(self, stream: str, end: int, at: datetime) -> None:
-        """Record that a stream came up to an offset."""
+        """Record that a stream has reached an offset."""
         if self._begin is None:
             self._begin = at
         before_ms = self._marks[-1][0] if self._marks else 0
@@ -82,7 +83,7 @@ class ArrivalRecorder:
         self._marks.append(mark)
         self._since_ms, self._stream = ms, stream
         if len(self._marks) > MAX_MARKS:
-            self._marks = self._marks[::-1][::2][::-1]  # the last one stays
+            self._marks = self._marks[::-1][::2][::-1]  # keeps the last mark
             self._step_ms *= 2
 
 

@@ -1,8 +1,7 @@
-"""Artifacts: files that a program wrote and that its caller wants, by patterns of their paths.
+"""Artifacts: files that a program wrote and its caller requested by path patterns.
 
-`*` stands for any characters of a name, `?` for one, and `**` as a whole segment for any directories, or at
-the end for all that is below. A path is matched by one pass over it, for all patterns at once: the time is
-linear in the path for all patterns.
+`*` matches any characters of a name, `?` matches one, and `**` as a whole segment matches any directories or,
+at the end, everything below. A path is matched against all patterns in one pass, in time linear in the path.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,8 @@ from domain.files import shown
 MAX_PATTERNS = 32
 PATTERN_MAX_CHARS = 256
 DEFAULT_MEDIA_TYPE = "application/octet-stream"
-# By the ending of a path, in lower case. What a browser could take for a page of this service is a text.
+# By file extension, in lower case. Types that a browser could render as a page of this service are served as
+# text.
 MEDIA_TYPES: Mapping[str, str] = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -45,18 +45,18 @@ MEDIA_TYPES: Mapping[str, str] = {
     "mp4": "video/mp4",
     "webm": "video/webm",
 }
-# The pictures that a page shows: none of these can hold markup.
+# The image types that a page shows; none of them can contain markup.
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/avif"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactLimits:
-    """How much is kept of what a program wrote, in bytes.
+    """How much of a program's files is kept.
 
     Attributes:
-        files: The number of artifacts of an execution.
-        file_bytes: The size of one.
-        total_bytes: The size of all.
+        files: The maximum number of artifacts of an execution.
+        file_bytes: The maximum size of an artifact.
+        total_bytes: The maximum size of all artifacts.
     """
 
     files: int = 100
@@ -65,16 +65,16 @@ class ArtifactLimits:
 
 
 def media_type(path: str) -> str:
-    """Return the media type of a file by the ending of its path."""
+    """Return the media type of a file by its extension."""
     _name, dot, ending = path.rpartition("/")[2].rpartition(".")
     return MEDIA_TYPES.get(ending.lower(), DEFAULT_MEDIA_TYPE) if dot else DEFAULT_MEDIA_TYPE
 
 
 def check_patterns(patterns: Sequence[str]) -> None:
-    """Check patterns of artifacts.
+    """Validate patterns of artifacts.
 
     Raises:
-        InvalidValue: There are too many, or one is none of a relative path.
+        InvalidValue: There are too many, or one is not a valid relative pattern.
     """
     if len(patterns) > MAX_PATTERNS:
         raise InvalidValue("artifacts", text("problems.patterns", maximum=MAX_PATTERNS))
@@ -88,9 +88,9 @@ def check_patterns(patterns: Sequence[str]) -> None:
 
 
 class PathMatcher:
-    """Matches paths with patterns, piece by piece: a state stands for the beginning of a path.
+    """Matches paths against patterns incrementally; a state represents the prefix of a path.
 
-    Each bit of a state is a place in one of the patterns that the path so far may have led to.
+    Each bit of a state is a position in one of the patterns that the prefix may have reached.
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
@@ -112,7 +112,7 @@ class PathMatcher:
         return self._start
 
     def feed(self, state: int, text: str) -> int:
-        """Return the state behind more of a path; 0 if no path goes on to a match."""
+        """Return the state after more of a path; 0 if no continuation can match."""
         for character in text:
             if not state:
                 return 0
@@ -126,16 +126,16 @@ class PathMatcher:
         return state
 
     def accepts(self, state: int) -> bool:
-        """Whether a state is that of a path that matches."""
+        """Whether the state belongs to a path that matches."""
         return bool(state & self._accepting)
 
     def _add(self, pattern: str, place: int) -> int:
-        """Add the places of a pattern; return the one behind it."""
+        """Add the positions of a pattern; return the position after it."""
         segments = pattern.split("/")
         for index, segment in enumerate(segments):
             is_last = index == len(segments) - 1
             if segment == "**" and not is_last:
-                # Skipped, or entered by the first character of a name and left behind a slash.
+                # Skipped, or entered with the first character of a name and left with a slash.
                 self._skipped_with_next |= 1 << place
                 self._any |= 1 << place
                 self._stays |= 1 << (place + 1)
@@ -173,7 +173,7 @@ class PathMatcher:
         return place
 
     def _closed(self, state: int) -> int:
-        """Add the places that are reached without a character."""
+        """Add the positions that are reached without a character."""
         while True:
             more = state | ((state & self._skipped) << 1) | ((state & self._skipped_with_next) << 2)
             if more == state:

@@ -1,4 +1,4 @@
-"""The audit log: entries about acts, the use of the service that they add, and the chain of their hashes."""
+"""The audit log: entries about actions, the usage that they add, and the hash chain."""
 
 import hashlib
 import json
@@ -17,13 +17,13 @@ from domain.values import ProjectId
 
 AuditEntryId = NewType("AuditEntryId", UUID)
 
-# The outcome of an act that was done. That of a refused one is the refusal's kind.
+# The outcome of a successful action. The outcome of a refused one is the kind of the refusal.
 DONE = "done"
-# The outcome in an entry that counts refusals which have none of their own.
+# The outcome of an entry that counts refusals without entries of their own.
 LEFT_OUT = "left_out"
-# The principal of acts that no caller asked for.
+# The principal of actions that no caller requested.
 SERVICE = "service"
-# The principal of a caller that did not show who it is.
+# The principal of an unauthenticated caller.
 UNKNOWN = "unknown"
 
 PRINCIPAL_MAX_CHARS = 255
@@ -40,9 +40,10 @@ _MAX_CHARS = (
 
 
 class Act(StrEnum):
-    """The acts that are recorded.
+    """The actions that are recorded.
 
-    JOB_BUILD, JOB_END, JOB_EXPIRE, LOG_EXPIRE, FILES_REMOVE and AUDIT_SHORTEN are the service's own.
+    JOB_BUILD, JOB_END, JOB_EXPIRE, LOG_EXPIRE, FILES_REMOVE and AUDIT_SHORTEN are actions of the service
+    itself.
     """
 
     JOB_UPLOAD = "job.upload"
@@ -89,7 +90,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Use of the service. What is deleted counts as stored bytes below zero."""
+    """Usage of the service. Deletions count as negative stored bytes."""
 
     uploads: int = 0
     executions: int = 0
@@ -111,7 +112,7 @@ _figures_of = attrgetter(*_FIGURES)
 
 
 class EntryRow(NamedTuple):
-    """An entry as plain values, with its times as texts: as it is stored, and hashed."""
+    """An entry as plain values, with times as text, as it is stored and hashed."""
 
     entry_id: str
     at: str
@@ -131,12 +132,12 @@ class EntryRow(NamedTuple):
 
     @property
     def time(self) -> datetime:
-        """The time of the act."""
+        """The time of the action."""
         return datetime.fromisoformat(self.at)
 
     @property
     def usage(self) -> Usage:
-        """The use that the act adds."""
+        """The usage that the action adds."""
         return Usage(
             uploads=self.uploads,
             executions=self.executions,
@@ -147,21 +148,21 @@ class EntryRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """The record of an act. It has no key, no code, no input and no output of a program.
+    """The record of an action. It contains no key, code, input or output.
 
-    API keys in texts are masked, texts that are too long are cut off, and characters that do not print become
+    API keys in texts are masked, texts that are too long are truncated, and unprintable characters become
     U+FFFD.
 
     Attributes:
-        tenant: The caller's; None if the caller did not show who it is.
+        tenant: The caller's tenant; None if the caller is unauthenticated.
         principal: The caller's name in records.
-        act: One of `Act`, or of a newer version's.
-        address: The network address that the caller called from, if it is known.
+        act: An `Act`, or the action of a newer version.
+        address: The network address of the caller, if known.
         subject: The id or name of the job, project, key or tenant, or the route.
         outcome: DONE, or the kind of the refusal.
-        project: The project of the subject, if it has one.
-        usage: The use that the act adds.
-        left_out: How many refusals of the caller this entry stands for.
+        project: The project of the subject, if any.
+        usage: The usage that the action adds.
+        left_out: The number of the caller's refusals that this entry represents.
     """
 
     id: AuditEntryId
@@ -211,7 +212,7 @@ class AuditEntry:
 
     @classmethod
     def of(cls, row: EntryRow) -> Self:
-        """Build the entry that has these values."""
+        """Build an entry from plain values."""
         return cls(
             id=AuditEntryId(UUID(row.entry_id)),
             at=row.time,
@@ -230,10 +231,10 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """The place of an entry in the chain: its number, and the hash over it and all before it.
+    """The position of an entry in the chain: its number, and the hash over it and all entries before it.
 
-    The hash is the SHA-256 of a JSON array without spaces and in ASCII: the number, the hash of the entry
-    before, and the entry's row.
+    The hash is the SHA-256 of a compact ASCII JSON array: the number, the hash of the previous entry, and the
+    entry's row.
     """
 
     sequence: int
@@ -243,20 +244,20 @@ class ChainLink:
         return f"{self.sequence}:{self.hash}"
 
     def next(self, row: EntryRow) -> "ChainLink":
-        """Return the link of the entry that follows."""
+        """Return the link of the next entry."""
         sequence = self.sequence + 1
         canonical = _canonical([sequence, self.hash, *row])
         return ChainLink(sequence, hashlib.sha256(canonical.encode("ascii")).hexdigest())
 
 
 _canonical = json.JSONEncoder(separators=(",", ":")).encode
-# The link before the first entry's.
+# The link before the first entry.
 CHAIN_START = ChainLink(0, "0" * 64)
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """An entry of the ledger as it is stored, and its link."""
+    """An entry of the ledger as stored, with its link."""
 
     link: ChainLink
     row: EntryRow

@@ -12,15 +12,15 @@ MAX_BATCH_JOBS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Jobs that were submitted in one request. Each goes its own way, and the last one ends the batch.
+    """Jobs submitted in one request. They run independently; the batch ends with the last one.
 
     Attributes:
-        project_id: The project of all its jobs; None if they are of several.
+        project_id: The project of all its jobs; None if they belong to several.
         total: The number of jobs that were submitted.
-        cancelled_at: When its cancellation was asked for: jobs that have not ended by then are cancelled.
-        completed_at: When it was seen that all its jobs have ended.
-        callback_url: The URL that its end is posted to.
-        callback_secret: The secret that signs it.
+        cancelled_at: When its cancellation was requested; jobs that have not ended are then cancelled.
+        completed_at: When all of its jobs were found to have ended.
+        callback_url: The URL that is notified of its end.
+        callback_secret: The secret that signs the callback.
     """
 
     id: BatchId

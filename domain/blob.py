@@ -1,4 +1,4 @@
-"""Blobs: bytes that callers bring beside code, known by their content."""
+"""Blobs: binary data beside a job's code, identified by its content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ _HEXADECIMAL = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True, slots=True, order=True)
 class BlobRef:
-    """A reference to bytes by their content: a tenant stores equal ones once.
+    """A reference to data by its content; a tenant stores equal data once.
 
     Attributes:
         sha256: The digest, in lower-case hexadecimal digits.
         size: The number of bytes.
 
     Raises:
-        InvalidValue: The digest is none, or the size is below zero.
+        InvalidValue: The digest is malformed, or the size is negative.
     """
 
     sha256: str
@@ -34,17 +34,17 @@ class BlobRef:
 
     @classmethod
     def of(cls, content: bytes) -> Self:
-        """Return the reference to some bytes."""
+        """Return the reference to the given bytes."""
         return cls(hashlib.sha256(content).hexdigest(), len(content))
 
     def key(self, tenant: TenantName) -> ObjectKey:
-        """Return the key of the bytes in the code store."""
+        """Return the key of the blob in the code store."""
         return blob_key(tenant, self.sha256)
 
 
 def blob_key(tenant: TenantName, sha256: str) -> ObjectKey:
-    """Return the key of a tenant's bytes of some digest in the code store.
+    """Return the key of a tenant's blob in the code store.
 
-    It has three segments after the tenant's prefix, and the key of code has two.
+    After the tenant's prefix it has three segments, whereas the key of code has two.
     """
     return ObjectKey(f"{tenant.key_prefix}blobs/{sha256[:2]}/{sha256}")

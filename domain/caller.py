@@ -1,4 +1,4 @@
-"""A caller: who makes a request, and the reach of it."""
+"""The caller of a request, and its rights."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,16 +25,16 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who makes a request. All that it reads and changes is its tenant's.
+    """The caller of a request. It can only read and change its own tenant's data.
 
     Attributes:
-        tenant: As it was some seconds ago at most.
+        tenant: Its tenant, at most some seconds old.
         principal: Its name in records: `key:<id>`, `user:<subject>`, `anonymous`, or a command's.
-        project: The only project that it reaches; None for all of its tenant's.
-        expires_at: When its key expires; None for never, and for a caller without a key.
-        requests_per_s: Requests a second of its key; None for no bound but its tenant's.
-        address: The network address that it calls from, if it is known.
-        idempotency: The request that it makes, if it makes it under an idempotency key.
+        project: The only project that it can access; None for all projects of its tenant.
+        expires_at: When its key expires; None for never, or without a key.
+        requests_per_s: The rate limit of its key; None if only its tenant's limit applies.
+        address: Its network address, if known.
+        idempotency: The request, if it has an idempotency key.
     """
 
     tenant: Tenant
@@ -47,47 +47,47 @@ class Caller:
     idempotency: IdempotentRequest | None = None
 
     def require(self, scope: Scope) -> None:
-        """Refuse an act that the caller has no right to.
+        """Require a scope.
 
         Raises:
-            ScopeMissing: It has neither the scope nor ADMIN.
+            ScopeMissing: The caller has neither the scope nor ADMIN.
         """
         if not self.has(scope):
             raise ScopeMissing(scope)
 
     def has(self, scope: Scope) -> bool:
-        """Whether the caller has a right: by its scope, or by ADMIN."""
+        """Whether the caller has a scope, itself or through ADMIN."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     def require_tenant(self, name: TenantName) -> None:
-        """Refuse an act in another tenant.
+        """Require that a tenant is the caller's own, unless the caller has ADMIN.
 
         Raises:
-            ScopeMissing: It is not the caller's own, and the caller lacks ADMIN.
+            ScopeMissing: It is another tenant, and the caller lacks ADMIN.
         """
         if name != self.tenant.name:
             self.require(Scope.ADMIN)
 
     def within(self, tenant: Tenant) -> Self:
-        """Return the caller as it acts in a tenant, its own as that is now, or another.
+        """Return the caller acting in a tenant: its own, re-read, or another one.
 
         Raises:
-            ScopeMissing: It is not the caller's own, and the caller lacks ADMIN.
+            ScopeMissing: It is another tenant, and the caller lacks ADMIN.
         """
         self.require_tenant(tenant.name)
         return replace(self, tenant=tenant)
 
     def reaches(self, project: ProjectId) -> bool:
-        """Whether a project of the caller's tenant is within its reach."""
+        """Whether the caller can access a project of its tenant."""
         return self.project is None or self.project == project
 
 
-# The principal while callers are not asked for keys.
+# The principal of callers while no keys are required.
 ANONYMOUS = "anonymous"
-# All but the administration of keys and tenants, which takes a key.
+# All scopes except for the administration of keys and tenants, which requires a key.
 ANONYMOUS_SCOPES = frozenset(Scope) - {Scope.KEYS_WRITE, Scope.ADMIN}
 
 
 def anonymous(tenant: Tenant, address: str | None = None) -> Caller:
-    """Return the caller of every request while callers are not asked for keys."""
+    """Return the caller of every request while no keys are required."""
     return Caller(tenant=tenant, principal=ANONYMOUS, scopes=ANONYMOUS_SCOPES, address=address)

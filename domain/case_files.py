@@ -1,4 +1,4 @@
-"""The cases in an archive, found by the names of their files."""
+"""Detection of the cases in an archive, by file names."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ _INPUT_DIRECTORIES = frozenset({"in", "input", "inputs"})
 _ANSWER_DIRECTORIES = frozenset({"out", "output", "outputs", "ans", "answer", "answers"})
 _HIDDEN_DIRECTORIES = frozenset({"secret", "hidden"})
 _NUMBER = re.compile(r"(\d+)")
-# A directory that macOS adds to archives, and the first characters of the names of files there.
+# A directory that macOS adds to archives, and the prefix of the file names in it.
 _MAC_DIRECTORY, _MAC_FILE = "__MACOSX", "._"
 _SHOWN = 120
 
@@ -23,7 +23,7 @@ class CaseFiles:
     """The files of one case in an archive.
 
     Attributes:
-        name: Their path without its ending, and without the directories that all cases are in.
+        name: Their path without extension, and without the directories that all cases share.
         stdin: The path of the input.
         expected: The path of the answer; None if there is none.
         hidden: Whether they are in a directory `secret` or `hidden`.
@@ -36,13 +36,13 @@ class CaseFiles:
 
 
 def find_cases(paths: Iterable[str]) -> Sequence[CaseFiles]:
-    """Find cases by the paths of files, and return them in the natural order of their names: 2 before 10.
+    """Find cases by file paths; return them in the natural order of their names, with 2 before 10.
 
-    An input ends in `.in`, or is in a directory `in` or `input`; its answer has the same path with `.out`,
-    `.ans`, or the directory `out`, `output` or `answer`. Other files, such as notes, are left out.
+    An input ends in `.in`, or is in a directory `in` or `input`. Its answer has the same path with `.out` or
+    `.ans`, or with the directory `out`, `output` or `answer`. Other files, such as notes, are ignored.
 
     Raises:
-        InvalidValue: There is no input, an answer has none, or there are two of a name.
+        InvalidValue: There is no input, an answer has no input, or two files have the same case name.
     """
     inputs: dict[str, str] = {}
     answers: dict[str, str] = {}
@@ -74,14 +74,14 @@ def find_cases(paths: Iterable[str]) -> Sequence[CaseFiles]:
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key by which texts are sorted with their numbers as such."""
+    """Return a sort key that compares the numbers in texts by value."""
     parts = _NUMBER.split(text)
     digits = [part.lstrip("0") if index % 2 else "" for index, part in enumerate(parts)]
     return tuple((index % 2, len(digits[index]), digits[index] or part) for index, part in enumerate(parts))
 
 
 def _name_of(path: str, endings: frozenset[str], directories: frozenset[str]) -> str | None:
-    """Return the name of the case that a file is of; None if it is of none."""
+    """Return the name of the case that a file belongs to; None if it belongs to none."""
     *parents, file = path.split("/")
     if _MAC_DIRECTORY in parents or file.startswith(_MAC_FILE):
         return None
@@ -97,7 +97,7 @@ def _name_of(path: str, endings: frozenset[str], directories: frozenset[str]) ->
 
 
 def _common_directories(names: Iterable[str]) -> str:
-    """Return the path of the directory that everything is in, with a slash at its end, if there is one."""
+    """Return the directory that contains all cases, with a trailing slash; empty if there is none."""
     paths = [name.split("/")[:-1] for name in names]
     common = []
     for level in zip(*paths, strict=False):

@@ -24,7 +24,7 @@ class CaseSetName:
     """The name of a case set within its project.
 
     Raises:
-        InvalidValue: It has other characters, or too many.
+        InvalidValue: It has invalid characters or is too long.
     """
 
     value: str
@@ -42,7 +42,7 @@ class CaseSetName:
 
 @dataclass(frozen=True, slots=True)
 class CaseSetReference:
-    """A caller's reference to a case set: its name, and a version of it; None for the latest."""
+    """A caller's reference to a case set: its name, and a version; None for the latest version."""
 
     name: CaseSetName
     version: int | None = None
@@ -56,9 +56,9 @@ class CaseSetVersion:
     """A version of a case set. It never changes.
 
     Attributes:
-        number: From 1 on.
+        number: The number of the version, from 1.
         manifest: All of its cases, in one blob.
-        total: Their number.
+        total: The number of cases.
         created_by: The principal that stored it.
     """
 
@@ -74,12 +74,12 @@ class CaseSetVersion:
 
     @property
     def reference(self) -> CaseSetReference:
-        """The reference to this version alone."""
+        """The reference to this particular version."""
         return CaseSetReference(self.name, self.number)
 
 
 def parse_case_set_reference(given: str) -> CaseSetReference:
-    """Read `name` or `name@version`.
+    """Parse `name` or `name@version`.
 
     Raises:
         InvalidValue: The text is neither.

@@ -1,4 +1,4 @@
-"""The cases of a job: many inputs of one program, their verdicts, and the score of all."""
+"""The cases of a job: many inputs of one program, their verdicts, and the total score."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from domain.job_lifecycle import JobStatus
 
 NAME_MAX_CHARS = 128
 MAX_WEIGHT = 1_000_000
-# The heads of a case's output and of its stderr, and of a checker's message.
+# The maximum lengths of the stored beginnings of a case's stdout and stderr, and of a checker's message.
 OUTPUT_HEAD_CHARS = 1_024
 MESSAGE_MAX_CHARS = 500
 
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 
 class StopOn(StrEnum):
-    """The event after which the remaining cases of a job are skipped."""
+    """When the remaining cases of a job are skipped."""
 
     FIRST_FAILURE = "first_failure"
     NEVER = "never"
@@ -43,12 +43,12 @@ class JobCases:
     """The cases of a job, by reference.
 
     Attributes:
-        manifest: All of them, in one blob.
-        total: Their number.
+        manifest: All of its cases, in one blob.
+        total: The number of cases.
         checker: Compares the program's outputs with the expected ones.
-        interactor: Speaks with the program in place of a checker, by pipes; None if there is none.
-        case_set: The case set and its version that they were taken from, as `name@version`; None for cases
-            of the job's own.
+        interactor: Communicates with the program by pipes, instead of a checker; None if there is none.
+        case_set: The case set and version that they were taken from, as `name@version`; None for the job's
+            own cases.
     """
 
     manifest: BlobRef
@@ -60,22 +60,22 @@ class JobCases:
 
     @property
     def blobs(self) -> frozenset[BlobRef]:
-        """The blobs that the cases, and the programs that judge them, are made of."""
+        """The blobs of the cases and of their judges."""
         programs = (self.checker.program, self.interactor)
         return frozenset({self.manifest}).union(*(each.blobs for each in programs if each is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One input of a program, with the answer that is expected of it.
+    """One input of a program, with the expected output.
 
     Attributes:
-        name: Unique among the cases of a job.
+        name: The name, unique among the cases of a job.
         args: The program's arguments; None for the job's own.
-        expected: The expected output; None if every program that ends well is accepted, or a checker needs
-            no answer.
-        limits: Limits other than the job's own, by their names.
-        hidden: Whether callers see the verdict and the figures of the case alone.
+        expected: The expected output; None if every program that ends successfully is accepted, or if the
+            checker needs no answer.
+        limits: The limits that differ from the job's, by name.
+        hidden: Whether callers see only the verdict and the figures of the case.
 
     Raises:
         InvalidValue: A value breaks its rule.
@@ -103,10 +103,10 @@ class Difference:
     """The first difference between an output and the expected one.
 
     Attributes:
-        line: Its number in the program's output, from 1 on.
-        expected: An excerpt of the expected text there; None at the end of the answer.
-        found: An excerpt of the program's text there; None at the end of the output.
-        column: The place in the line, in characters from 1 on; None if it is not known.
+        line: Its line number in the program's output, from 1.
+        expected: An excerpt of the expected text; None at the end of the answer.
+        found: An excerpt of the program's text; None at the end of the output.
+        column: Its position in the line, in characters from 1; None if unknown.
     """
 
     line: int
@@ -124,12 +124,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The opinion of a checker on the output of a program that ended well.
+    """A checker's judgement on the output of a program that ended successfully.
 
     Attributes:
         verdict: ACCEPTED, WRONG_ANSWER, PRESENTATION_ERROR or CHECKER_FAILED.
         points: The part of the case's weight that a checker gave; None if the verdict gives all or nothing.
-        message: The words of a checker that is a program, cut to MESSAGE_MAX_CHARS.
+        message: The message of a checker program, truncated to MESSAGE_MAX_CHARS.
     """
 
     verdict: Verdict
@@ -146,18 +146,18 @@ class CaseResult:
     """The result of one case.
 
     Attributes:
-        index: The place of the case in its job, from 0 on.
-        memory_mb: The peak, in mebibytes.
-        stdout: The head of the output.
-        stderr: The head of stderr, if the case is not accepted.
-        diff: The first difference, in words.
-        checker_message: The words of a checker that is a program.
+        index: The position of the case in its job, from 0.
+        memory_mb: The peak memory, in mebibytes.
+        stdout: The beginning of the output.
+        stderr: The beginning of stderr, if the case is not accepted.
+        diff: The first difference, as text.
+        checker_message: The message of a checker program.
         points: The part of the weight that a checker gave; None if the verdict gives all or nothing.
-        first_time_ms: The time of a first run that hit a time limit on a busy machine; `time_ms` is that of
-            the run which followed it, alone.
-        first_processors: The use of the machine's processors during that first run, in percent, at even
-            steps.
-        processors: The same during the run that followed it.
+        first_time_ms: The time of a first run that reached a time limit on a busy machine; `time_ms` is that
+            of the second run, alone.
+        first_processors: The utilization of the machine's processors during the first run, in percent, at
+            regular intervals.
+        processors: The same during the second run.
     """
 
     index: int
@@ -181,19 +181,19 @@ class CaseResult:
 
     @property
     def score(self) -> float:
-        """The case's part of the score."""
+        """The case's contribution to the score."""
         if self.points is not None:
             return self.points
         return self.weight if self.is_accepted else 0.0
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the case has passed."""
+        """Whether the case passed."""
         return self.verdict is Verdict.ACCEPTED
 
     @classmethod
     def skipped(cls, index: int, case: Case) -> "CaseResult":
-        """Build the result of a case that was not run, for an earlier one had failed."""
+        """Build the result of a case that was not run because an earlier one had failed."""
         return cls(
             index=index, name=case.name, verdict=Verdict.SKIPPED, weight=case.weight, hidden=case.hidden
         )
@@ -201,16 +201,16 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The sum of the results of a job's cases.
+    """The summary of the results of a job's cases.
 
     Attributes:
         passed: The number of accepted cases.
         total: The number of all cases.
-        score: The scores of the cases together.
-        max_score: The weights of all cases together.
-        slowest: The index of the case that took the longest; None if none ran.
-        largest: The index of the case that took the most memory; None if none ran.
-        first_failure: The index of the first case that was run and not accepted.
+        score: The sum of the cases' scores.
+        max_score: The sum of the cases' weights.
+        slowest: The index of the case that took longest; None if none ran.
+        largest: The index of the case that used the most memory; None if none ran.
+        first_failure: The index of the first case that ran and was not accepted.
     """
 
     passed: int
@@ -233,7 +233,7 @@ class Summary:
 
 
 def summarize(results: Iterable[CaseResult]) -> Summary:
-    """Sum up the results of all cases of a job. The order of the results does not matter."""
+    """Summarize the results of all cases of a job, in any order."""
     ordered = sorted(results, key=lambda result: result.index)
     ran = [result for result in ordered if result.verdict is not Verdict.SKIPPED]
     accepted = [result for result in ordered if result.is_accepted]
@@ -252,9 +252,9 @@ def summarize(results: Iterable[CaseResult]) -> Summary:
 
 
 def skip_after(results: Sequence[CaseResult], stop_on: StopOn) -> int | None:
-    """Return the index after which cases are skipped, given the results so far; None for no case.
+    """Return the index after which cases are skipped, given the results so far; None to skip none.
 
-    Cases run side by side: one behind the first failure may have a result already, and keeps it.
+    Cases run concurrently: a case after the first failure may already have a result, which is kept.
     """
     if stop_on is StopOn.NEVER:
         return None
@@ -262,5 +262,5 @@ def skip_after(results: Sequence[CaseResult], stop_on: StopOn) -> int | None:
 
 
 def _sum(parts: Iterable[float]) -> float:
-    """Add up weights without a trace of binary fractions."""
+    """Add weights without the rounding errors of binary fractions."""
     return round(sum(parts), 6)

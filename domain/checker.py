@@ -1,4 +1,4 @@
-"""A checker: the way in which a program's output is compared with the expected one."""
+"""A checker: how a program's output is compared with the expected one."""
 
 import math
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ DEFAULT_TOLERANCE = 1e-6
 
 
 class CheckerKind(StrEnum):
-    """A way of comparing.
+    """A way to compare outputs.
 
-    EXACT takes the same bytes only. TRIMMED leaves out the kind of the ends of lines, blanks before them, and
-    blank lines at the end. TOKENS compares the parts between blanks. FLOAT also takes numbers that are close.
-    UNORDERED_LINES compares lines as TRIMMED does, in any order and without blank ones. PROGRAM is a program
-    of the caller's.
+    EXACT accepts identical bytes only. TRIMMED ignores the style of line ends, trailing blanks of lines, and
+    blank lines at the end. TOKENS compares the parts between blanks. FLOAT also accepts numbers that are
+    close. UNORDERED_LINES compares lines as TRIMMED does, in any order and ignoring blank lines. PROGRAM is a
+    program of the caller.
     """
 
     EXACT = "exact"
@@ -32,12 +32,12 @@ class CheckerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeProgram:
-    """A program of a caller's that judges another one: a checker or an interactor.
+    """A caller's program that judges another program: a checker or an interactor.
 
     Attributes:
         code: The file that is run.
         entry: Its path; None for a program of one file.
-        files: The other files, in the order of their paths.
+        files: The other files, sorted by path.
     """
 
     language: Language
@@ -47,17 +47,17 @@ class JudgeProgram:
 
     @property
     def blobs(self) -> frozenset[BlobRef]:
-        """The blobs that it is made of."""
+        """The blobs that it consists of."""
         return frozenset({self.code, *(file.blob for file in self.files)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checker:
-    """A way of comparing, with its options.
+    """A way to compare outputs, with its options.
 
     Attributes:
-        tolerance: Of FLOAT alone: the absolute or relative error that a number may have.
-        program: Of PROGRAM alone, which needs one.
+        tolerance: The allowed absolute or relative error of a number; for FLOAT only.
+        program: The checker program; required for PROGRAM, and for PROGRAM only.
 
     Raises:
         InvalidValue: An option breaks its rule.

@@ -1,4 +1,4 @@
-"""The comparison of a program's output with the expected one: linear in the bytes, and in bounded memory."""
+"""Comparison of a program's output with the expected one, in linear time and bounded memory."""
 
 import math
 import re
@@ -12,12 +12,13 @@ from domain.cases import ACCEPTED, Difference, Judgement, Verdict
 from domain.checker import DEFAULT_TOLERANCE, Checker, CheckerKind
 from domain.pieces import BLOCK, CONTINUATION, LONGEST, MARK, ByteStream, Lines, Pieces, Place, Tokens
 
-# Blanks at the end of a line; the end itself is none of them.
+# Trailing blanks of a line, not counting the line end itself.
 _BLANKS = b" \t\r\v\f"
 _EXCERPT_BYTES = 80
 _CONTEXT_BYTES = 24
 
-# Digits are taken whole: no long token is tried twice. Groups are not, which Python got wrong before 3.11.5.
+# Digits are matched possessively, so that a long token is not matched twice. Groups are not possessive,
+# because Python before 3.11.5 matched those wrongly.
 _NUMBER = re.compile(rb"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?")
 _NOT_FINITE = {
     **dict.fromkeys((b"nan", b"+nan", b"-nan"), "nan"),
@@ -27,7 +28,7 @@ _NOT_FINITE = {
 _LONGEST_NOT_FINITE = max(map(len, _NOT_FINITE))
 _ROUNDED = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _UNROUNDED = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
-# Numbers as short as this are read as binary ones first, which have this relative error at most.
+# Numbers up to this length are first compared as binary floats, whose relative error is at most this.
 _SHORT = 32
 _BINARY_ERROR = 4e-16
 _SMALLEST_BINARY_TOLERANCE = 1e-15
@@ -40,7 +41,7 @@ _SEARCHED_BUCKETS = 256
 def compare(checker: Checker, expected: ByteStream, got: ByteStream) -> Judgement:
     """Compare an output with the expected one, both from their beginnings.
 
-    An output that differs by EXACT or by TRIMMED, and not by TOKENS, is a presentation error.
+    An output that differs under EXACT or TRIMMED but not under TOKENS is a presentation error.
 
     Raises:
         ValueError: The checker is a program.
@@ -87,7 +88,7 @@ def _read_block(stream: ByteStream) -> bytes:
 
 
 def _pairwise(expected: Pieces, got: Pieces, are_equal: Callable[[bytes, bytes], bool]) -> Difference | None:
-    """Pass the pieces that are equal in pairs; return the difference of the next two, if there are any."""
+    """Skip pieces that are equal in pairs; return the difference of the next pair, if any."""
     while True:
         left, other = expected.left(), got.left()
         count = min(len(left), len(other))
@@ -126,7 +127,7 @@ def _common_length(piece: bytes, other: bytes) -> int:
 
 
 def _excerpt(piece: bytes, at: int) -> str:
-    """Return the part of a piece around an offset as text, with escapes for bytes that are none."""
+    """Return the part of a piece around an offset as text, with escapes for invalid UTF-8."""
     start = at - _CONTEXT_BYTES if at > _EXCERPT_BYTES // 2 else 0
     end = start + _EXCERPT_BYTES
     text = piece[start:end].decode("utf-8", "backslashreplace")
@@ -145,12 +146,12 @@ def _trimmed(expected_stream: ByteStream, got_stream: ByteStream) -> Difference 
 
 
 def _are_equal_when_trimmed(expected: bytes, got: bytes) -> bool:
-    # A mark is no blank, so a piece that is continued is never trimmed.
+    # A mark is not a blank, so a continued piece is never trimmed.
     return expected.rstrip(_BLANKS) == got.rstrip(_BLANKS)
 
 
 def _skip_blank_lines(lines: Lines) -> bool:
-    """Pass blank lines; return whether another one comes then."""
+    """Skip blank lines; return whether another line follows."""
     while left := lines.left():
         blank = next((index for index, line in enumerate(left) if line.strip()), len(left))
         lines.skip(blank)
@@ -160,7 +161,7 @@ def _skip_blank_lines(lines: Lines) -> bool:
 
 
 def _skip_long_line(expected: Lines, got: Lines) -> bool:
-    """Pass the rest of a line that is long in one output; return whether only blanks of it differ."""
+    """Skip the rest of a line that is long in one of the outputs; return whether only blanks differ."""
     line, other = expected.left()[0], got.left()[0]
     if not line.endswith(MARK) and not other.endswith(MARK):
         return False
@@ -169,7 +170,7 @@ def _skip_long_line(expected: Lines, got: Lines) -> bool:
 
 
 def _skip_blanks(lines: Lines, at: int) -> bool:
-    """Pass the rest of a line; return whether it has only blanks from an offset of its next piece on."""
+    """Skip the rest of a line; return whether it is blank from an offset of its next piece."""
     is_blank = is_continued = True
     while is_blank and is_continued:
         piece = lines.left()[0]
@@ -197,7 +198,7 @@ def _closeness(tolerance: float) -> Callable[[bytes, bytes], bool]:
 
 
 def _is_same_value(expected: bytes, got: bytes) -> bool:
-    """Whether two tokens are both the same infinity, or both NaN."""
+    """Whether both tokens are the same infinity, or both are NaN."""
     if max(len(expected), len(got)) > _LONGEST_NOT_FINITE:
         return False
     value = _NOT_FINITE.get(expected.lower())
@@ -214,9 +215,9 @@ def _is_close(expected: bytes, got: bytes, tolerance: Decimal) -> bool:
 
 
 class _LineHashes:
-    """Hashes of lines, by this process's secret key, without the blanks at their ends.
+    """Hashes of lines without trailing blanks, with this process's secret hash key.
 
-    A blank line has the hash 0, and so has each piece of a long one but the last.
+    A blank line has the hash 0, and so has each piece of a long line except for the last.
     """
 
     def __init__(self) -> None:
@@ -244,7 +245,7 @@ class _LineHashes:
 
 
 def _hashes(stream: ByteStream) -> Iterator[list[int]]:
-    """Return the hashes of a stream's lines, block by block."""
+    """Yield the hashes of a stream's lines, block by block."""
     lines, hashes = Lines(stream), _LineHashes()
     while pieces := lines.left():
         yield hashes.of(pieces)
@@ -252,10 +253,11 @@ def _hashes(stream: ByteStream) -> Iterator[list[int]]:
 
 
 def _unordered(expected: ByteStream, got: ByteStream) -> Difference | None:
-    """Compare the sums of the hashes of all lines, and look for lines in the parts whose sums differ.
+    """Compare the sums of the hashes of all lines, and search for lines in buckets whose sums differ.
 
-    The sums of other lines are the same by chance only, in one of 2**64 cases. Lines cannot be chosen for it:
-    the key of the hashes is made when the process starts. A dictionary of the lines would have no bound.
+    The sums of different lines are equal only by chance, with a probability of 1 in 2**64. Lines cannot be
+    chosen to collide, because the hash key is generated when the process starts. A dictionary of the lines
+    would not be bounded.
     """
     if sum(map(sum, _hashes(expected))) == sum(map(sum, _hashes(got))):
         return None
@@ -285,7 +287,7 @@ def _searched_buckets(sums: Sequence[int], hashes: Iterator[list[int]]) -> froze
 
 
 def _find_extra(got: ByteStream, missing: Counter[int], searched: frozenset[int]) -> tuple[Place, str | None]:
-    """Take all lines that were got from the missing ones, and return the first that was not among these."""
+    """Subtract the lines of the output from the missing ones; return the first that is not among them."""
     extra: tuple[Place, str | None] | None = None
     lines, hashes = Lines(got), _LineHashes()
     while pieces := lines.left():
@@ -304,7 +306,7 @@ def _find_extra(got: ByteStream, missing: Counter[int], searched: frozenset[int]
 
 
 def _find_missing(expected: ByteStream, missing: Counter[int]) -> str | None:
-    """Return the first line that is missing."""
+    """Return the first missing line."""
     lines, hashes = Lines(expected), _LineHashes()
     while pieces := lines.left():
         for piece, value in zip(pieces, hashes.of(pieces), strict=True):

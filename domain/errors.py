@@ -1,10 +1,10 @@
-"""Rules of the domain that were broken.
+"""Errors for broken rules of the domain.
 
 DomainError
 ├── InvalidValue              a value breaks its own rule
-│   └── TooLarge              a value is larger than this service takes
+│   └── TooLarge              a value is larger than this service accepts
 ├── MembershipRefused         a user's identity gives it no rights here
-├── ScopeMissing              the caller has no right to this
+├── ScopeMissing              the caller lacks a scope
 └── TransitionRefused         the state forbids the transition
     ├── JobTransitionRefused
     ├── KeyTransitionRefused
@@ -35,14 +35,14 @@ class InvalidValue(DomainError):
 
 
 class TooLarge(InvalidValue):
-    """A value is larger than this service takes."""
+    """A value is larger than this service accepts."""
 
 
 class ScopeMissing(DomainError):
-    """The caller has no right to this.
+    """The caller lacks a scope.
 
     Attributes:
-        scope: The name of the right.
+        scope: The name of the scope.
     """
 
     def __init__(self, scope: str, reason: str = "") -> None:
@@ -55,7 +55,7 @@ class ScopeMissing(DomainError):
 
 
 class MembershipRefused(DomainError):
-    """A user's identity gives it no rights here; the message names the claim that is in the way."""
+    """A user's identity gives it no rights here; the message names the claim at fault."""
 
 
 class TransitionRefused(DomainError):

@@ -1,4 +1,4 @@
-"""Facts about jobs, batches and projects, in the past tense."""
+"""Domain events: facts about jobs and batches, in the past tense."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class JobSubmitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStarted:
-    """A job was asked to run: it is RUNNING, and an execution waits for a worker."""
+    """The execution of a job was requested: it is RUNNING, and an execution waits for a worker."""
 
     job_id: JobId
     execution_id: ExecutionId
@@ -39,10 +39,10 @@ class ExecutionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRetried:
-    """An execution was lost by its worker or its engine, requeued, or failed, and another takes its place.
+    """An execution was lost by its worker or engine, requeued, or failed, and another one replaces it.
 
     Attributes:
-        delay_s: The seconds for which that does not yet wait for a worker.
+        delay_s: The delay in seconds before the new execution may be claimed.
     """
 
     job_id: JobId
@@ -58,7 +58,7 @@ class JobCompleted:
 
     Attributes:
         language: None if the job could not be read.
-        run_ms: The wall time of its program, if it ran and its engine measured that.
+        run_ms: The wall time of its program, if it ran and its engine measured it.
     """
 
     job_id: JobId
@@ -73,7 +73,7 @@ class JobCompleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCancelled:
-    """A job was cancelled; the execution, if it had one, is to be stopped."""
+    """A job was cancelled; its execution, if any, has to be stopped."""
 
     job_id: JobId
     execution_id: ExecutionId | None
@@ -84,9 +84,10 @@ class JobCancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSubmitted:
-    """The jobs of a batch were accepted; so many executions wait for workers.
+    """The jobs of a batch were accepted.
 
     Attributes:
+        executions: The number of executions that now wait for workers.
         languages: The number of jobs in each language.
     """
 
@@ -106,11 +107,12 @@ class BatchCompleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CasesJudged:
-    """Cases of a job have results.
+    """Cases of a job got results.
 
     Attributes:
         total: The number of all cases of the job.
-        cases: Index, name, verdict, time and memory of each: what everybody may see of hidden ones, too.
+        cases: The index, name, verdict, time and memory of each case; these are visible even for hidden
+            cases.
     """
 
     job_id: JobId

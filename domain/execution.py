@@ -16,9 +16,9 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.trace_context import TraceContext
 from domain.values import ExecutionId, JobId, ObjectKey
 
-# A claim that its worker did not survive is followed by another at most this often.
+# The maximum number of executions of a job whose program never started because its worker was lost.
 MAX_CLAIMS = 3
-# Of a character in UTF-8: the bytes after its first one, and its length at most.
+# The continuation bytes of UTF-8, and the maximum length of a character.
 _CONTINUATION = range(0x80, 0xC0)
 _LONGEST_CHARACTER = 4
 
@@ -40,9 +40,9 @@ class Note(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Output of a program on one stream: its text, or the head and tail of it, and its exact size.
+    """The output of a program on one stream: its text (or the beginning and end of it), and its exact size.
 
-    Bytes that are not UTF-8 appear as U+FFFD; the log object keeps them.
+    Bytes that are not UTF-8 appear as U+FFFD; the log object keeps the original bytes.
     """
 
     text: str = ""
@@ -51,16 +51,16 @@ class Output:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Build the output whose whole text is known."""
+        """Build an output whose whole text is known."""
         return cls(text=text, total_bytes=len(text.encode("utf-8", "replace")))
 
     @classmethod
     def of_pieces(cls, pieces: Mapping[int, bytes], max_bytes: int, total_bytes: int | None = None) -> Self:
-        """Build the output of which some bytes are known: their text, with the number of bytes omitted.
+        """Build an output from known pieces: their text, with the number of omitted bytes in gaps.
 
         Args:
-            pieces: Bytes of the stream, by their offsets.
-            max_bytes: The most bytes of the text. Of more, it has the head and the tail.
+            pieces: Bytes of the stream, by offset.
+            max_bytes: The maximum size of the text. A longer output is cut to its beginning and end.
             total_bytes: The size of the stream; None if the last piece ends it.
         """
         end = max((offset + len(data) for offset, data in pieces.items()), default=0)
@@ -81,7 +81,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceUsage:
-    """Resources that an execution used, by its engine's account. A figure that it did not give is None."""
+    """The resources that an execution used, as measured by its engine; None for unknown figures."""
 
     execution_time_ms: int | None = None
     cpu_time_ms: int | None = None
@@ -91,7 +91,7 @@ class ResourceUsage:
 
 @dataclass(frozen=True, slots=True)
 class LimitHit:
-    """The limit that ended an execution: its name in `Limits`, the measured figure and the allowed one."""
+    """The limit that ended an execution: its name in `Limits`, the measured value and the allowed value."""
 
     name: str
     measured: int
@@ -100,17 +100,18 @@ class LimitHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionResult:
-    """How an execution ended. CANCELLED is the result of one that was stopped because its job was cancelled.
+    """The result of an execution. CANCELLED means that it was stopped because its job was cancelled.
 
     Attributes:
-        error: Why it did not succeed, for people; an engine's own words are no text of the catalogue.
-        compile_output: The messages of a compiler and a linker; None where nothing was built.
-        notes: Remarks that are known at the end only.
-        artifacts: The files that the program wrote and that are kept, in the order of their paths.
-        cases: The sum of the results of the job's cases; None if it has none, or they were not all run.
+        error: Why it did not succeed, for people. Messages of engines are plain strings, not texts of the
+            catalogue.
+        compile_output: The messages of a compiler and linker; None if nothing was built.
+        notes: Notes that are known only at the end.
+        artifacts: The files that the program wrote and that are kept, sorted by path.
+        cases: The summary of the job's case results; None if it has no cases, or if not all were run.
 
     Raises:
-        InvalidValue: The status is not an outcome, or disagrees with the reason.
+        InvalidValue: The status is not an outcome, or does not match the reason.
     """
 
     status: JobStatus
@@ -135,7 +136,7 @@ class ExecutionResult:
 
     @property
     def may_run_on(self) -> bool:
-        """Whether the program may still be running at its engine, which was not seen to stop it."""
+        """Whether the program may still be running in its engine, which did not confirm that it stopped."""
         return not {Note.CANCEL_NOT_SUPPORTED, Note.MAY_RUN_ON}.isdisjoint(self.notes)
 
     def __post_init__(self) -> None:
@@ -146,27 +147,27 @@ class ExecutionResult:
 
     @classmethod
     def failed(cls, reason: Reason, message: Text | str) -> Self:
-        """Build the result of an execution that ended without a program's outcome."""
+        """Build the result of an execution that ended without an outcome of its program."""
         return cls(status=JobStatus.FAILED, reason=reason, error=message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """One attempt to run a job. Its id fences every write about the running job.
+    """One attempt to run a job. Its id is the fence of every write about the running job.
 
     Attributes:
-        number: 1 for a job's first attempt.
-        stdin: Input for this execution; None means the job's own.
+        number: The number of the attempt, from 1.
+        stdin: The input of this execution; None for the job's own.
         requested_at: When it was queued.
-        claimed_at: When a worker took it, in the database's time.
-        started_at: When its engine was about to start it, or when it was claimed for an engine that starts
-            programs at once: from then on the program may have had effects.
+        claimed_at: When a worker claimed it, in the database's time.
+        started_at: When its engine was about to start the program, or when it was claimed, if a claim implies
+            the start. From then on the program may have had effects.
         ended_at: When it ended, with `result` or as lost.
-        building_at: When its compiler was started, if it has one.
-        notes: Remarks that were recorded before its end.
-        deferred_since: Since when its engine has not been able to start it; kept once it has.
-        request_id: By which the request is known that asked for it.
-        trace: The trace of that request, if it was a part of one.
+        building_at: When its compiler was started, if any.
+        notes: Notes that were recorded before its end.
+        deferred_since: Since when its engine was unable to start it; kept after the start.
+        request_id: The id of the request that asked for it.
+        trace: The trace of that request, if any.
         delayed_until: When its delay ends, in the database's time; None once it waits for a worker.
     """
 
@@ -190,30 +191,30 @@ class Execution:
 
     @property
     def all_notes(self) -> tuple[Note, ...]:
-        """The remarks from before and at the end, each once."""
+        """The notes from before and at the end, without duplicates."""
         return tuple(dict.fromkeys((*self.notes, *(self.result.notes if self.result else ()))))
 
     def not_before(self, now: datetime) -> datetime:
-        """Return a time, or the latest one of its life if that is later: clocks differ, and are set."""
+        """Return `now`, or the execution's latest time if that is later, because clocks differ."""
         known = (self.requested_at, self.claimed_at, self.building_at, self.started_at)
         return max(now, *(time for time in known if time is not None))
 
     @property
     def state(self) -> ExecutionState:
-        """Its state in the queue."""
+        """The execution's state in the queue."""
         return state_of(self.claimed_by, self.ended_at, self.delayed_until)
 
     @property
     def is_delegated(self) -> bool:
-        """Whether an engine has taken the execution over to report its end itself, also once it has ended."""
+        """Whether the execution is or was delegated to an engine that reports its end itself."""
         return self.claimed_by is not None and held_state(self.claimed_by) is ExecutionState.DELEGATED
 
     def may_run_again(self, max_attempts: int) -> bool:
-        """Whether the job may have another attempt after its worker, or its engine, lost this one.
+        """Whether the job may have another attempt after its worker or engine lost this one.
 
-        A program that may have had effects is run again only as often as its job allows; one that never
-        started is tried MAX_CLAIMS times, so that a program that kills its worker cannot loop for ever. One
-        that an engine took over and did not report of has run out of time: that is an outcome.
+        A program that may have had effects is run again only as often as its job allows. A program that never
+        started is tried up to MAX_CLAIMS times, so that one that kills its worker cannot loop forever. A
+        delegated execution that was never reported has timed out, which is an outcome.
         """
         return not self.is_delegated and self.number < (
             max_attempts if self.started_at else max(max_attempts, MAX_CLAIMS)
@@ -221,7 +222,7 @@ class Execution:
 
 
 def _excerpt(pieces: Mapping[int, bytes], total: int, max_bytes: int) -> Sequence[tuple[int, bytes]]:
-    """Join the pieces of the head and the tail to runs without gaps, with their offsets."""
+    """Join the pieces of the beginning and the end to runs without gaps; return them with their offsets."""
     head_end, tail_begin = (total, total) if total <= max_bytes else (max_bytes // 2, total - max_bytes // 2)
     runs: list[tuple[int, bytes]] = []
     for offset in sorted(pieces):
@@ -240,7 +241,7 @@ def _excerpt(pieces: Mapping[int, bytes], total: int, max_bytes: int) -> Sequenc
 
 
 def _without_broken_end(data: bytes) -> bytes:
-    """Leave out a character that is cut off at the end; bytes that never were a character stay."""
+    """Remove a character that is cut off at the end; bytes that are not valid UTF-8 are kept."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     decoder.decode(data)
     pending, _ = decoder.getstate()
@@ -248,7 +249,7 @@ def _without_broken_end(data: bytes) -> bytes:
 
 
 def _without_broken_start(data: bytes) -> bytes:
-    """Leave out the rest of a character whose beginning is cut off."""
+    """Remove the rest of a character whose beginning is cut off."""
     start = 0
     while start < min(_LONGEST_CHARACTER - 1, len(data)) and data[start] in _CONTINUATION:
         start += 1

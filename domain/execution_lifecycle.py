@@ -27,9 +27,8 @@ from enum import StrEnum
 class ExecutionState(StrEnum):
     """The state of an execution in the queue.
 
-    DELAYED until its back-off is over.
-    CLAIMED by a worker; DELEGATED to an engine that reports the end itself; SPOOLED when its program has
-    ended and its result is kept until the log store takes the log.
+    DELAYED until its backoff is over. CLAIMED by a worker; DELEGATED to an engine that reports the end
+    itself; SPOOLED when its program has ended and its result is kept until the log store accepts the log.
     """
 
     DELAYED = "DELAYED"
@@ -43,7 +42,7 @@ class ExecutionState(StrEnum):
 class ExecutionTrigger(StrEnum):
     """Causes of a transition.
 
-    PROGRESS is a build, a start or a note. COMPLETE is an end with a result, END one without.
+    PROGRESS is a build, a start or a note. COMPLETE is an end with a result, END one without a result.
     """
 
     RELEASE = "release"
@@ -86,13 +85,13 @@ TRANSITIONS: Mapping[tuple[ExecutionState, ExecutionTrigger], ExecutionState] = 
     (_S.SPOOLED, _T.EXPIRE): _S.ENDED,
     (_S.SPOOLED, _T.END): _S.ENDED,
     (_S.SPOOLED, _T.COMPLETE): _S.ENDED,
-    (_S.ENDED, _T.COMPLETE): _S.ENDED,  # the result of one that was cancelled or lost
+    (_S.ENDED, _T.COMPLETE): _S.ENDED,  # the result of an execution that was cancelled or lost
 }
 
 # The states with a holder and a lease.
 LEASED = frozenset({ExecutionState.CLAIMED, ExecutionState.DELEGATED, ExecutionState.SPOOLED})
 
-# The beginnings of holders' names that are not workers.
+# The prefixes of holders' names that are not workers.
 DELEGATE_PREFIX = "engine:"
 SPOOL_PREFIX = "log-spool:"
 HOLDER_PREFIXES = {ExecutionState.DELEGATED: DELEGATE_PREFIX, ExecutionState.SPOOLED: SPOOL_PREFIX}
@@ -104,13 +103,13 @@ def sources(trigger: ExecutionTrigger) -> frozenset[ExecutionState]:
 
 
 def target(trigger: ExecutionTrigger) -> ExecutionState:
-    """Return the state to which a trigger leads."""
+    """Return the state that a trigger leads to."""
     (state,) = {to for (_, cause), to in TRANSITIONS.items() if cause is trigger}
     return state
 
 
 def held_state(holder: str) -> ExecutionState:
-    """Return the state of an execution with this holder, as long as it has not ended."""
+    """Return the state of an execution with this holder, while it has not ended."""
     for state, prefix in HOLDER_PREFIXES.items():
         if holder.startswith(prefix):
             return state
@@ -120,7 +119,7 @@ def held_state(holder: str) -> ExecutionState:
 def state_of(
     holder: str | None, ended_at: datetime | None, delayed_until: datetime | None = None
 ) -> ExecutionState:
-    """Return the state of an execution with this holder, this end, and this end of a delay that goes on."""
+    """Return the state of an execution, given its holder, its end, and the end of its current delay."""
     if ended_at is not None:
         return ExecutionState.ENDED
     if holder is not None:

@@ -9,10 +9,10 @@ from domain.tenant import TenantName
 
 @dataclass(frozen=True, slots=True)
 class TenantLoad:
-    """A tenant with waiting executions, and how many of its programs run.
+    """A tenant with waiting executions, and the number of its running executions.
 
     Attributes:
-        bound: The most that may run at once; None if there is no bound.
+        bound: The maximum number of running executions; None without a limit.
     """
 
     tenant: TenantName
@@ -21,15 +21,15 @@ class TenantLoad:
 
 
 def share(loads: Iterable[TenantLoad], claims: int) -> dict[TenantName, int]:
-    """Share claims out among tenants; return how many each of them gets, if any.
+    """Distribute claims among tenants; return how many each tenant gets, omitting zeros.
 
-    * Each claim goes to the tenant of which the fewest run, the claims before it included.
-    * Among equals it goes to the one that is first in turn.
-    * No tenant gets over its bound.
+    * Each claim goes to the tenant with the fewest running executions, including earlier claims.
+    * Among equal tenants it goes to the first in turn.
+    * No tenant exceeds its bound.
 
     Args:
         loads: The tenants, in turn.
-        claims: How many to share out; less are, if all tenants have reached their bounds.
+        claims: How many claims to distribute; fewer are distributed if all tenants reach their bounds.
     """
     queue = [
         (load.running, turn, load)

@@ -1,4 +1,4 @@
-"""The files of a job: their paths, and the rules of a tree of them."""
+"""The files of a job: the rules for their paths and for the file tree."""
 
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,21 +11,21 @@ from domain.language import Language
 
 PATH_MAX_BYTES = 512
 _NAME_MAX_BYTES = 255
-# The page of a file system in memory: so much a file takes at least.
+# The page size of an in-memory file system, which is the minimum size of a file on it.
 _BLOCK_BYTES = 4_096
-# What a box has in the program's directory: files of a case, hooks of interpreters, the product of a build.
+# Names that the sandbox uses in the program's directory: files of a case, interpreter hooks, build output.
 _RESERVED = frozenset({".case", ".hold", "program"})
-# The file that stands for a directory which is named as the entry.
+# The file that is run if a directory is given as the entry.
 _MAIN_OF_DIRECTORY: Mapping[str, str] = {"python": "__main__.py", "node": "index.js"}
 
 
 @dataclass(frozen=True, slots=True)
 class FilePath:
-    """The path of a file in the program's directory: relative, and inside of it on any system.
+    """The path of a file in the program's directory: relative, and inside the directory on any system.
 
     Raises:
-        InvalidValue: It is empty, absolute, too long, or has an empty or dotted segment, a backslash, or a
-            character that does not print; or its first segment is a name that the box has itself.
+        InvalidValue: It is empty, absolute or too long; has an empty or dotted segment, a backslash or an
+            unprintable character; or begins with a name that the sandbox uses itself.
     """
 
     value: str
@@ -39,18 +39,18 @@ class FilePath:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The names of the directories that it is in, and its own."""
+        """The names of its parent directories, and its own name."""
         return tuple(self.value.split("/"))
 
     @property
     def directory(self) -> str:
-        """The path of the directory that it is in; empty for the program's."""
+        """The path of its parent directory; empty for the program's directory."""
         return self.value.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class JobFile:
-    """A file of a job: its path, and its content by reference."""
+    """A file of a job: its path, and a reference to its content."""
 
     path: str
     blob: BlobRef
@@ -58,15 +58,16 @@ class JobFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLimits:
-    """How many files an upload may have, and how large they may be, in bytes.
+    """The maximum number and sizes of an upload's files, in bytes.
 
     Attributes:
-        files: Files of a job.
-        file_bytes: The size of one.
-        total_bytes: The size of all.
-        depth: Segments of a path.
+        files: The number of files of a job.
+        file_bytes: The size of a file.
+        total_bytes: The size of all files.
+        depth: The number of segments of a path.
         paths_bytes: The length of all paths.
-        archive_ratio: How many times its own size an archive may unpack to; a small one may unpack to a MiB.
+        archive_ratio: How many times its own size an archive may unpack to; a small archive may unpack to a
+            MiB.
     """
 
     files: int = 1_000
@@ -78,15 +79,15 @@ class FileLimits:
 
 
 class FileTree:
-    """The files of an upload while they are gathered, within the limits, and without a collision.
+    """The files of an upload while they are collected, checked for limits and collisions.
 
-    Two paths collide if a file system that ignores case, or the form of a character in Unicode, would take
-    them for one; or if one is a directory of the other. The time is linear in the paths.
+    Two paths collide if a file system that ignores case or Unicode normalization would treat them as equal,
+    or if one is a directory of the other. The time is linear in the paths.
     """
 
     def __init__(self, limits: FileLimits) -> None:
         self._limits = limits
-        # The paths of files and directories as given, by the form in which a file system may compare them.
+        # The given paths of files and directories, by the form in which a file system may compare them.
         self._taken: dict[str, str] = {}
         self._files: set[str] = set()
         self._path_bytes = 0
@@ -96,7 +97,7 @@ class FileTree:
         """Add a file, whose size is not known yet.
 
         Raises:
-            InvalidValue: There are too many, or it collides with another.
+            InvalidValue: There are too many files, or it collides with another.
         """
         if len(self._files) >= self._limits.files:
             raise InvalidValue("files", text("problems.files_count", maximum=self._limits.files))
@@ -113,7 +114,7 @@ class FileTree:
         """Check the size of a file that is being read.
 
         Raises:
-            TooLarge: The file is too large, or all of them are.
+            TooLarge: The file or the total is too large.
         """
         limits = self._limits
         if size > limits.file_bytes:
@@ -124,10 +125,10 @@ class FileTree:
             raise TooLarge("files", text("problems.files_size", maximum=limits.total_bytes))
 
     def add_bytes(self, path: FilePath, size: int) -> None:
-        """Count the size of a file.
+        """Add the size of a file to the total.
 
         Raises:
-            TooLarge: The file is too large, or all of them are.
+            TooLarge: The file or the total is too large.
         """
         self.check_size(path, size)
         self.total_bytes += size
@@ -148,7 +149,7 @@ class FileTree:
 
 
 def comparable(path: str) -> str:
-    """Return a path in the form in which a file system that ignores case and normalization compares it."""
+    """Return the form in which a file system that ignores case and normalization compares a path."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
 
 
@@ -157,12 +158,12 @@ def find_entry(language: Language, entry: str | None, paths: Collection[str], *,
 
     Args:
         language: The language of the program.
-        entry: The path as the caller names it: a file, or a directory with a main file.
+        entry: The path given by the caller: a file, or a directory with a main file.
         paths: The paths of the files beside the code.
-        has_code: Whether the code is given apart from them; then it is the file that is run.
+        has_code: Whether the code is given separately; then it is the file that is run.
 
     Raises:
-        InvalidValue: There is no such file, or two of them.
+        InvalidValue: There is no such file, or there are two.
     """
     wanted = f"Main{language.extension}" if language.name == "java" else f"main{language.extension}"
     if has_code:
@@ -184,12 +185,12 @@ def find_entry(language: Language, entry: str | None, paths: Collection[str], *,
 
 
 def disk_bytes(sizes: Iterable[int]) -> int:
-    """Return the bytes that files take in a file system in memory."""
+    """Return the space that files of these sizes take in an in-memory file system."""
     return sum(-(-size // _BLOCK_BYTES) * _BLOCK_BYTES for size in sizes)
 
 
 def count_directories(paths: Iterable[str]) -> int:
-    """Return the number of the directories that files are in, but for the program's."""
+    """Return the number of directories that contain the files, except for the program's directory."""
     found: set[str] = set()
     for path in paths:
         directory = path.rpartition("/")[0]
@@ -200,13 +201,13 @@ def count_directories(paths: Iterable[str]) -> int:
 
 
 def shown(path: str) -> str:
-    """Return a path for an error message: quoted, printable, and not too long."""
+    """Return a path for an error message: quoted, printable and truncated."""
     text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in path[:120])
     return f"'{text}{'…' if len(path) > len(text) else ''}'"
 
 
 def _fault_of_path(path: str) -> str | None:
-    """Return the rule that a path breaks."""
+    """Return the rule that a path breaks, or None."""
     if not path or path.startswith("/"):
         return "a path is relative, and not empty"
     if not path.isprintable() or "\\" in path:

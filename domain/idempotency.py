@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that comes again under its key has one effect, and the first answer.
+"""Idempotency keys: a request repeated under its key takes effect once and gets the first answer.
 
 (absent) ──effect──> IN_WORK ──answer──> ANSWERED
                         └──deadline──> ABANDONED ──answer──> ANSWERED
@@ -14,23 +14,24 @@ IDEMPOTENCY_KEY_MAX_CHARS = 255
 
 
 class KeyState(StrEnum):
-    """The state of a recorded key for a request that brings it again."""
+    """The state of a recorded key, as seen by a request that uses it again."""
 
     EXPIRED = "EXPIRED"  # as if it were absent
-    REUSED = "REUSED"  # by another request than the first
-    IN_WORK = "IN_WORK"  # the effect is there, the answer is not yet
-    ABANDONED = "ABANDONED"  # the effect is there, and the answer is overdue: its process was lost
+    REUSED = "REUSED"  # by a different request
+    IN_WORK = "IN_WORK"  # the request took effect, but is not answered yet
+    ABANDONED = "ABANDONED"  # the request took effect, but its answer is overdue because its process was lost
     ANSWERED = "ANSWERED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotentRequest:
-    """A request under an idempotency key, by digests alone.
+    """A request with an idempotency key, represented only by digests.
 
     Attributes:
-        id: Its own, by which it knows the record that it made.
-        key: The SHA-256 of the key's text and the caller's reach, in hexadecimal.
-        fingerprint: The HMAC-SHA-256 of method, path, query and body under the key's text, in hexadecimal.
+        id: The id of this request, by which it recognizes the record that it created.
+        key: The SHA-256 of the key's text and the caller's identity, in hexadecimal.
+        fingerprint: The HMAC-SHA-256 of method, path, query and body, keyed with the key's text, in
+            hexadecimal.
         answer_due: When its answer is overdue.
     """
 
@@ -43,7 +44,7 @@ class IdempotentRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """An answer as it is given again: its status, the headers that are part of it, and its body."""
+    """A stored response that can be given again: its status, the relevant headers, and its body."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -52,10 +53,10 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """The record of a key, made with the effect of its first request.
+    """The record of a key, created together with the effect of its first request.
 
     Attributes:
-        made: What the request made or changed, by which its answer can be made again.
+        made: The object that the request created or changed, from which its answer can be made again.
     """
 
     request: IdempotentRequest
@@ -63,7 +64,7 @@ class KeyRecord:
     answer: StoredAnswer | None = None
 
     def state(self, request: IdempotentRequest, kept: timedelta) -> KeyState:
-        """Return the state for a later request, where records are kept for some time."""
+        """Return the state as seen by a later request, if records are kept for a given time."""
         now = request.received_at
         if self.request.received_at + kept <= now:
             return KeyState.EXPIRED

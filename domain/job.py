@@ -25,7 +25,7 @@ _OUTCOMES = {
     JobStatus.FAILED: Trigger.FAIL,
     JobStatus.TIMEOUT: Trigger.TIME_OUT,
 }
-# The least difference between two stored times.
+# The smallest difference between two stored times.
 _LEAST = timedelta(microseconds=1)
 
 
@@ -33,11 +33,11 @@ _LEAST = timedelta(microseconds=1)
 class Job:
     """Source code under a project, and the progress of its run.
 
-    Of its times none is before an earlier one, even if the clocks that commands are given disagree.
+    Its times never decrease, even if the clocks that are passed to the commands disagree.
 
     Attributes:
-        current_execution_id: The fence: a write about the running job must name it.
-        batch_id: The batch that it was submitted in, if it was.
+        current_execution_id: The fence: every write about the running job must name it.
+        batch_id: The batch that it was submitted in, if any.
     """
 
     id: JobId
@@ -57,7 +57,7 @@ class Job:
     def submit(
         cls, job_id: JobId, project: Project, spec: JobSpec, now: datetime, batch_id: BatchId | None = None
     ) -> tuple[Self, tuple[Event, ...]]:
-        """Accept a job whose code is stored.
+        """Create a job whose code is stored.
 
         Raises:
             ProjectTransitionRefused: The project takes no new work.
@@ -85,10 +85,10 @@ class Job:
         request_id: str | None = None,
         trace: TraceContext | None = None,
     ) -> tuple[Self, Execution, tuple[Event, ...]]:
-        """Ask for the job to be run.
+        """Request the execution of the job.
 
         Raises:
-            JobTransitionRefused: It runs already, or has ended.
+            JobTransitionRefused: It is already running or has ended.
         """
         check(self.status, Trigger.EXECUTE)
         now = self._not_before(now)
@@ -118,7 +118,7 @@ class Job:
     def retry(
         self, lost: Execution, execution_id: ExecutionId, now: datetime
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
-        """Replace an execution that was lost; one that is not the current one is ignored.
+        """Replace an execution that was lost; ignore one that is not current.
 
         Raises:
             JobTransitionRefused: The job never ran.
@@ -128,7 +128,7 @@ class Job:
     def retry_later(
         self, failed: Execution, execution_id: ExecutionId, now: datetime, delay_s: float
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
-        """Replace an execution that failed by one that is delayed; a late or foreign one is ignored.
+        """Replace an execution that failed by a delayed one; ignore one that is not current.
 
         Raises:
             JobTransitionRefused: The job never ran.
@@ -138,7 +138,7 @@ class Job:
     def requeue(
         self, stopped: Execution, execution_id: ExecutionId, now: datetime
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
-        """Replace an execution that its worker stopped in order to end itself: it is no attempt of the job's.
+        """Replace an execution that its worker stopped on shutdown, without counting an attempt.
 
         Raises:
             JobTransitionRefused: The job never ran.
@@ -148,9 +148,10 @@ class Job:
     def complete(
         self, execution_id: ExecutionId, result: ExecutionResult, now: datetime
     ) -> tuple[Self, tuple[Event, ...]]:
-        """End the job with a result; a late, duplicate or foreign one changes nothing.
+        """End the job with a result; a late, duplicate or unrelated result changes nothing.
 
-        Nor does the result of a cancelled execution: the cancellation has ended the job.
+        The result of a cancelled execution also changes nothing, because the cancellation has already ended
+        the job.
 
         Raises:
             JobTransitionRefused: The job never ran.
@@ -174,10 +175,10 @@ class Job:
         )
 
     def cancel(self, now: datetime) -> tuple[Self, tuple[Event, ...]]:
-        """End the job because its owner wants that.
+        """End the job at its owner's request.
 
         Raises:
-            JobTransitionRefused: It has ended already.
+            JobTransitionRefused: It has already ended.
         """
         check(self.status, Trigger.CANCEL)
         now = self._not_before(now)
@@ -199,11 +200,11 @@ class Job:
         )
 
     def tag(self, change: TagChange, now: datetime) -> Self:
-        """Change the tags, in any status; a change to the same tags changes nothing."""
+        """Change the tags, in any status; return the same job if they stay equal."""
         tags = change.apply(self.spec.tags)
         if tags == self.spec.tags:
             return self
-        # Later in any case: another change of the same version would not notice this one.
+        # Always later than before; otherwise a concurrent change of the same version would not be detected.
         now = max(now, self.updated_at + _LEAST)
         return replace(self, spec=replace(self.spec, tags=tags), updated_at=now)
 
@@ -238,7 +239,7 @@ class Job:
         )
 
     def _not_before(self, now: datetime) -> datetime:
-        """Return the time of a change, which is never before the last one: the clocks of hosts differ."""
+        """Return the time of a change, which is never before the last one, because hosts' clocks differ."""
         return max(now, self.updated_at)
 
     def _is_late(self, execution_id: ExecutionId, trigger: Trigger) -> bool:

@@ -15,7 +15,7 @@ from domain.errors import JobTransitionRefused
 
 
 class JobStatus(StrEnum):
-    """Where a job stands. The last four are terminal: a job never leaves them."""
+    """The status of a job. The last four are terminal: a job never leaves them."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -31,7 +31,7 @@ class JobStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a job ended as it did. SUCCESS has none."""
+    """Why a job ended without success. SUCCESS has no reason."""
 
     NONZERO_EXIT = "nonzero_exit"
     SIGNAL = "signal"
@@ -53,7 +53,7 @@ class Reason(StrEnum):
 
 
 class Phase(StrEnum):
-    """The progress of a job. Its status is RUNNING from the request on, also while it waits and is built."""
+    """The progress of a job. The status is RUNNING from the request on, even while it waits and builds."""
 
     WAITING = "waiting"
     BUILDING = "building"
@@ -62,7 +62,7 @@ class Phase(StrEnum):
 
 
 class State(StrEnum):
-    """The state of a job in one word: its status, or its phase while the status is RUNNING."""
+    """The state of a job in one word: its phase while the status is RUNNING, else its status."""
 
     PENDING = "pending"
     QUEUED = "queued"
@@ -82,7 +82,7 @@ class State(StrEnum):
 
     @property
     def phase(self) -> Phase | None:
-        """The phase that a filter for this state takes besides the status, if it does."""
+        """The phase by which a filter for this state selects in addition to the status, if any."""
         return _PHASES_SHOWN.get(self)
 
     @property
@@ -111,17 +111,17 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The trigger takes the job to another status (or, for a retry, to the same one)."""
+    """The trigger changes the job's status (or, for a retry, keeps it)."""
 
     to: JobStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """The trigger is late or a duplicate: nothing changes, and nothing is wrong."""
+    """The trigger is late or a duplicate: it changes nothing and is not an error."""
 
 
-# Each row: status, trigger, what follows, and why. What is not in the table is refused.
+# Each row: status, trigger, effect and reason. A pair without a row is refused.
 _TABLE: tuple[tuple[JobStatus, Trigger, Applied | Ignored, str], ...] = (
     (JobStatus.PENDING, Trigger.EXECUTE, Applied(JobStatus.RUNNING), "the caller wants it run"),
     (JobStatus.PENDING, Trigger.CANCEL, Applied(JobStatus.CANCELLED), "it need never start"),
@@ -147,7 +147,7 @@ _TRANSITIONS = {(status, trigger): follows for status, trigger, follows, _why in
 
 
 def phase_of(status: JobStatus, building_at: datetime | None, started_at: datetime | None) -> Phase:
-    """Return the phase of a job, from its status and two times of its latest execution."""
+    """Return the phase of a job from its status and two times of its latest execution."""
     if status.is_terminal:
         return Phase.ENDED
     if started_at is not None:
@@ -156,7 +156,7 @@ def phase_of(status: JobStatus, building_at: datetime | None, started_at: dateti
 
 
 def check(status: JobStatus, trigger: Trigger) -> Applied | Ignored:
-    """Returns the effect of a trigger on a job in a status.
+    """Return the effect of a trigger on a job in a status.
 
     Raises:
         JobTransitionRefused: The status forbids the trigger.

@@ -1,4 +1,4 @@
-"""The judgement of a caller's program on another one, by the conventions of testlib's exit codes."""
+"""The judgement of a judge program, by testlib's exit codes."""
 
 import re
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ _VERDICTS: Mapping[int, Verdict] = {
     1: Verdict.WRONG_ANSWER,
     2: Verdict.PRESENTATION_ERROR,
 }
-# Output that goes on behind its end, or ends before it: testlib has exit codes and words of its own for it.
+# Output that is too long or too short; testlib has its own exit codes and messages for it.
 _PRESENTATION: Mapping[int, str] = {4: "wrong output format", 8: "unexpected eof"}
-# Points, by quitp() of testlib, and its words for them: a number of at most some digits.
+# The exit code and message with which testlib's quitp() gives points, with a limited number of digits.
 _POINTS_CODE = 7
 _POINTS = re.compile(r"points (\d{1,9}(?:\.\d{1,12})?)(?!\S)", re.ASCII)
 _NOT_PRINTABLE = "\N{REPLACEMENT CHARACTER}"
@@ -24,14 +24,14 @@ _FAILURE = "The {name} ended with exit code {code}, which is no verdict"
 def judge_by_exit(name: str, result: ExecutionResult, weight: float = 1.0) -> Judgement:
     """Return the judgement of a checker or an interactor that has ended.
 
-    Its words are the beginning of its stderr; if it failed, behind the cause. Points are a part of the case's
-    weight: as many as that, or more, are all of it, and the program is accepted; with fewer its answer is
-    wrong, and they count.
+    The message is the beginning of its stderr, preceded by the cause if it failed. Points are a part of the
+    case's weight: if they reach the weight, the program is accepted; otherwise its answer is wrong and the
+    points count.
 
     Args:
         name: The kind of program, for messages.
-        result: How it ended, through its own fault if not well.
-        weight: That of the case.
+        result: How it ended; if it failed, then through its own fault.
+        weight: The weight of the case.
     """
     words = _printable(result.stderr.text.strip())
     message = words[:MESSAGE_MAX_CHARS] or None
@@ -72,5 +72,5 @@ def _verdict(result: ExecutionResult, words: str) -> Verdict | None:
 
 
 def _printable(text: str) -> str:
-    """Return a text without characters that do not print, but for ends of lines."""
+    """Return a text in which unprintable characters, except for line ends, are replaced."""
     return "".join(each if each.isprintable() or each == "\n" else _NOT_PRINTABLE for each in text)

@@ -43,7 +43,7 @@ LANGUAGES = {
 }
 
 
-# Other names that callers use, in lower case.
+# Other names that callers may use, in lower case.
 ALIASES = {
     alias: LANGUAGES[name]
     for name, aliases in {
@@ -63,10 +63,10 @@ _BY_NAME = LANGUAGES | ALIASES
 
 
 def parse_language(name: str) -> Language:
-    """Find a language by its name or an alias, in upper or lower case.
+    """Find a language by its name or an alias, ignoring case.
 
     Raises:
-        InvalidValue: There is no such language; the detail lists the languages there are.
+        InvalidValue: There is no such language; the detail lists the supported ones.
     """
     try:
         return _BY_NAME[name.lower()]

@@ -1,4 +1,4 @@
-"""The limits of one execution, and the policy that resolves the requested ones."""
+"""The limits of an execution, and the policy that resolves requested limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from domain.errors import InvalidValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of one execution. Times are milliseconds, sizes are mebibytes (2**20 bytes).
+    """The limits of an execution. Times are in milliseconds, sizes in mebibytes (2**20 bytes).
 
-    A build, where a language has one, has times of its own, and all others are the program's.
+    A build has separate time limits; all other limits apply to the program.
     """
 
     timeout_ms: int
@@ -29,7 +29,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The default of one limit and the range that a caller may choose from, both ends included."""
+    """The default of a limit, and the inclusive range that a caller may choose from."""
 
     default: int
     minimum: int
@@ -40,7 +40,7 @@ class Bounds:
             raise InvalidValue("limits", f"{self.default} is not in {self.minimum}..{self.maximum}")
 
     def lowered_to(self, largest: int) -> "Bounds":
-        """Return the bounds with a lower maximum, which is at least the minimum, and a default within it."""
+        """Return the bounds with a lower maximum (at least the minimum), and the default lowered to it."""
         maximum = max(min(self.maximum, largest), self.minimum)
         return Bounds(min(self.default, maximum), self.minimum, maximum)
 
@@ -62,12 +62,12 @@ STANDARD_BOUNDS: Mapping[str, Bounds] = {
 
 @dataclass(frozen=True, slots=True)
 class LimitPolicy:
-    """The bounds of every limit, by the limit's name."""
+    """The bounds of every limit, by name."""
 
     bounds: Mapping[str, Bounds]
 
     def resolve(self, requested: Mapping[str, int]) -> Limits:
-        """Fills in the defaults of limits that were not requested.
+        """Fill in the defaults of limits that were not requested.
 
         Raises:
             InvalidValue: A requested limit does not exist or is out of its range.
@@ -83,7 +83,7 @@ class LimitPolicy:
         return Limits(**{name: requested.get(name, bounds.default) for name, bounds in self.bounds.items()})
 
     def lowered_to(self, largest: Mapping[str, int]) -> "LimitPolicy":
-        """Return the policy with maxima, and the defaults above them, lowered to the ones that are given."""
+        """Return the policy with maximums, and any higher defaults, lowered to the given values."""
         if not largest:
             return self
         lowered = {name: self.bounds[name].lowered_to(most) for name, most in largest.items()}

@@ -1,4 +1,4 @@
-"""The tenant and the rights of a user, by the claims of its identity."""
+"""The tenant and the rights of a user, from the claims of its identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ ROLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """A user's tenant and its rights there."""
+    """A user's tenant, and its rights there."""
 
     tenant: TenantName
     scopes: frozenset[Scope]
@@ -32,14 +32,14 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipRules:
-    """Rules that make a tenant and roles of claims.
+    """Rules that map claims to a tenant and roles.
 
-    A claim has one value or a list of them. It is named as the identity provider names it, or by a path
-    through objects, as `realm_access.roles`.
+    A claim has one value or a list of values. It is named as by the identity provider, or by a path through
+    objects, such as `realm_access.roles`.
 
     Attributes:
-        tenants: Tenants by values of the claim. When it is empty, the value is a tenant's name itself.
-        roles: Names of `ROLES` by values of the claim. When it is empty, the value is a role's name itself.
+        tenants: Tenants by claim value. If it is empty, the value itself is a tenant's name.
+        roles: Names in `ROLES` by claim value. If it is empty, the value itself is a role's name.
     """
 
     tenant_claim: str
@@ -48,10 +48,10 @@ class MembershipRules:
     roles: Mapping[str, str] = field(default_factory=dict)
 
     def membership(self, claims: Mapping[str, Any]) -> Membership:
-        """Return a user's tenant, and the rights of all its roles.
+        """Return a user's tenant, and the union of the rights of its roles.
 
         Raises:
-            MembershipRefused: Its claims name no tenant or several, or no role.
+            MembershipRefused: Its claims name no tenant, several tenants, or no role.
         """
         tenants = {self._tenant(value) for value in _values(claims, self.tenant_claim)} - {None}
         named = [self._role(value) for value in _values(claims, self.role_claim)]
@@ -80,7 +80,7 @@ class MembershipRules:
 
 
 def _values(claims: Mapping[str, Any], name: str) -> list[str]:
-    """Return the values of a claim that are texts."""
+    """Return the string values of a claim."""
     found: Any = claims.get(name)
     if found is None:
         found = claims

@@ -1,38 +1,39 @@
-"""Rules on network addresses: the ones that a caller's URL may lead this service to."""
+"""Rules for network addresses that callers' URLs may lead to."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 
-# NAT64 (RFC 6052) is the one way to a public IPv4 address from a network of IPv6 alone.
+# NAT64 (RFC 6052) is the only way from an IPv6-only network to a public IPv4 address.
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Other addresses of IPv6 that lead to an address of IPv4 within them, past a filter of IPv4 addresses.
+# Other IPv6 addresses that embed an IPv4 address and could bypass a filter of IPv4 addresses.
 _EMBEDDING = (
     IPv6Network("::/96"),  # IPv4-compatible (RFC 4291, 2.5.5.1), unspecified, loopback
     IPv6Network("::ffff:0:0/96"),  # IPv4-mapped (RFC 4291, 2.5.5.2)
     IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated (RFC 7915)
-    IPv6Network("64:ff9b:1::/48"),  # NAT64 of a network's own (RFC 8215)
+    IPv6Network("64:ff9b:1::/48"),  # local-use NAT64 (RFC 8215)
     IPv6Network("2001::/32"),  # Teredo (RFC 4380)
     IPv6Network("2002::/16"),  # 6to4 (RFC 3056)
 )
-# Not of the internet, and not in the tables of every version of Python.
+# Not part of the internet, but missing from the tables of some Python versions.
 _RESERVED = (
     IPv4Network("192.0.0.0/24"),  # IETF protocol assignments (RFC 6890)
     IPv4Network("192.88.99.0/24"),  # relays of 6to4, deprecated (RFC 7526)
     IPv6Network("3fff::/20"),  # documentation (RFC 9637)
     IPv6Network("fec0::/10"),  # site-local, deprecated (RFC 3879)
 )
-# ISATAP (RFC 5214, 6.1): these interface identifiers embed an address of IPv4, under any prefix.
+# ISATAP (RFC 5214, 6.1): these interface identifiers embed an IPv4 address, under any prefix.
 _ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
-# Public by its number, yet answered by the host of every virtual machine of Azure, with its metadata.
+# A public address, but answered by the host of every Azure virtual machine, with its metadata.
 _METADATA = frozenset({IPv4Address("168.63.129.16")})
 
 
 def is_public(address: IpAddress) -> bool:
-    """Whether an address is of the internet at large: no network's own, no host's own, no group's.
+    """Whether an address is on the public internet: not private, host-local or multicast.
 
-    One that embeds an address of IPv4 is not, except by NAT64, where the embedded one decides.
+    An address that embeds an IPv4 address is not public, except for NAT64, where the embedded address
+    decides.
     """
     if isinstance(address, IPv6Address):
         if address in _NAT64:
@@ -49,7 +50,7 @@ def is_public(address: IpAddress) -> bool:
 
 
 def parse_address(text: str) -> IpAddress | None:
-    """Read an address, perhaps with a zone; None for any other text."""
+    """Parse an address, optionally with a zone; return None for any other text."""
     try:
         return ip_address(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Lines and tokens of a stream of bytes, a block at a time: linear in the bytes, and in bounded memory.
+"""Lines and tokens of a byte stream, block by block, in linear time and bounded memory.
 
-A line or a token that is longer than `LONGEST` comes in pieces of that length. They end with marks, bytes
-that lines and tokens have not, so that a piece that is continued equals no whole line or token.
+A line or token that is longer than `LONGEST` is split into pieces of that length. They end with marks, bytes
+that never occur in lines and tokens, so that a continued piece never equals a whole line or token.
 """
 
 from abc import ABC, abstractmethod
@@ -11,9 +11,9 @@ from typing import Protocol
 
 # The length of a block that is read at once, and of the longest piece, in bytes.
 BLOCK = LONGEST = 1 << 16
-# The last byte of a piece that is continued by the next one.
+# The last byte of a piece that the next piece continues.
 MARK = b"\n"
-# Bytes of UTF-8 that continue a character.
+# The continuation bytes of UTF-8.
 CONTINUATION = bytes(range(0x80, 0xC0))
 
 
@@ -21,23 +21,23 @@ class ByteStream(Protocol):
     """Bytes that can be read more than once, such as an open file."""
 
     def read(self, size: int, /) -> bytes:
-        """Read at most so many bytes; none at the end."""
+        """Read at most `size` bytes; empty at the end."""
         ...
 
     def seek(self, offset: int, /) -> int:
-        """Go to an offset."""
+        """Move to an offset."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a text: its line and its column in characters, both from 1."""
+    """A position in a text: its line and its column in characters, both from 1."""
 
     line: int = 1
     column: int = 1
 
     def after(self, data: bytes) -> "Place":
-        """Return the place behind some bytes that begin here."""
+        """Return the position after bytes that begin here."""
         lines = data.count(b"\n")
         characters = len(data[data.rfind(b"\n") + 1 :].translate(None, CONTINUATION))
         return Place(self.line + lines, characters + (1 if lines else self.column))
@@ -48,7 +48,7 @@ class Pieces(ABC):
 
     Attributes:
         last_mark: The mark of the last piece of a line or token that is too long.
-        marks: That, and `MARK` of the ones before.
+        marks: The last mark, and the `MARK` of the pieces before it.
     """
 
     last_mark = b""
@@ -65,17 +65,17 @@ class Pieces(ABC):
         self._next = 0
 
     def left(self) -> Sequence[bytes]:
-        """Return the pieces of this block that are left, or else the next block's; none at the end."""
+        """Return the remaining pieces of this block, or those of the next one; empty at the end."""
         while self._next == len(self._pieces) and not self._is_at_end:
             self._read_block()
         return self._pieces[self._next :] if self._next else self._pieces
 
     def skip(self, count: int) -> None:
-        """Pass some of the pieces that are left."""
+        """Skip some of the remaining pieces."""
         self._next += count
 
     def place(self, offset: int = 0) -> Place:
-        """Return the place of a byte of the next piece, or the end of the stream."""
+        """Return the position of a byte of the next piece, or of the end of the stream."""
         if not self.left():
             return self._block_place.after(self._block)
         return self._block_place.after(self._block[: self._offset_of_next() + offset])
@@ -122,7 +122,7 @@ class Pieces(ABC):
 
 
 class Lines(Pieces):
-    """The lines of a stream, without their ends. A last one, which may be empty, has no end."""
+    """The lines of a stream, without their ends. The last line, which may be empty, has no end."""
 
     def _split(self, data: bytes) -> list[bytes]:
         return data.split(b"\n")
@@ -137,7 +137,7 @@ class Lines(Pieces):
 
 
 class Tokens(Pieces):
-    """The tokens of a stream: its parts between blanks and ends of lines."""
+    """The tokens of a stream: the parts between blanks and line ends."""
 
     last_mark = b" "
     marks = MARK + last_mark

@@ -1,4 +1,4 @@
-"""The priority of jobs: of the ones that wait, the highest runs first."""
+"""The priority of jobs: among waiting jobs, the one with the highest priority runs first."""
 
 DEFAULT_PRIORITY = 5
 MAX_PRIORITY = 9

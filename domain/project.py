@@ -16,15 +16,16 @@ from domain.errors import ProjectTransitionRefused
 from domain.tenant import TenantName
 from domain.values import ProjectId, ProjectName
 
-# Work changes the time of a project's last activity no more often: uploads at once would wait for each other.
+# The time of a project's last activity is updated at most this often, so that uploads rarely wait for its
+# row.
 ACTIVITY_STEP = timedelta(minutes=1)
 
 
 class ProjectStatus(StrEnum):
-    """Whether a project takes work (ACTIVE), keeps its history only (ARCHIVED), or is gone.
+    """Whether a project takes work (ACTIVE), only keeps its history (ARCHIVED), or is gone.
 
-    The jobs of one that is DELETED are there still, by their ids. The jobs of one that is PURGED are gone for
-    every caller, and are removed one after the other, and the project at last.
+    The jobs of a DELETED project can still be read by their ids. The jobs of a PURGED project are hidden from
+    every caller, and are removed in the background together with the project.
     """
 
     ACTIVE = "ACTIVE"
@@ -42,7 +43,7 @@ class ProjectTrigger(StrEnum):
     PURGE = "purge"
 
 
-# What is not in the table is refused. A trigger that asks for the present status changes nothing.
+# A pair without a row is refused. A trigger for the present status changes nothing.
 TRANSITIONS: dict[tuple[ProjectStatus, ProjectTrigger], ProjectStatus] = {
     (ProjectStatus.ACTIVE, ProjectTrigger.ARCHIVE): ProjectStatus.ARCHIVED,
     (ProjectStatus.ACTIVE, ProjectTrigger.RESTORE): ProjectStatus.ACTIVE,
@@ -60,10 +61,10 @@ TRANSITIONS: dict[tuple[ProjectStatus, ProjectTrigger], ProjectStatus] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A name under which jobs are kept together.
+    """A named collection of jobs.
 
     Attributes:
-        active_at: When work was last given to it, or it was made; up to ACTIVITY_STEP earlier than that.
+        active_at: When it was created or last given work, up to ACTIVITY_STEP earlier than the actual time.
     """
 
     id: ProjectId
@@ -76,19 +77,19 @@ class Project:
 
     @property
     def is_live(self) -> bool:
-        """Whether it is in lists, and its name is its own."""
+        """Whether it is listed and its name is taken."""
         return self.status in {ProjectStatus.ACTIVE, ProjectStatus.ARCHIVED}
 
     def has_text(self, wanted: str) -> bool:
-        """Whether a text is in its name or description, in letters of either case."""
+        """Whether its name or description contains a text, ignoring case."""
         return any(wanted.lower() in text.lower() for text in (self.name.value, self.description or ""))
 
     def is_to_note(self, now: datetime) -> bool:
-        """Whether work at a time is later than its last activity by so much that this is stored."""
+        """Whether work at a time is late enough after the last activity to be recorded."""
         return now - self.active_at >= ACTIVITY_STEP
 
     def apply(self, trigger: ProjectTrigger) -> Self:
-        """Take the project to the status that the trigger asks for.
+        """Change the project's status as the trigger requests.
 
         Raises:
             ProjectTransitionRefused: The status forbids the trigger.
@@ -101,7 +102,7 @@ class Project:
         return replace(self, status=to)
 
     def ensure_takes_work(self) -> None:
-        """Refuse new work for a project that is not active.
+        """Require that the project is active.
 
         Raises:
             ProjectTransitionRefused: The project is archived or deleted.

@@ -1,4 +1,4 @@
-"""A quota: the bounds of a tenant's use of the service."""
+"""A quota: the limits of a tenant's usage of the service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,28 +9,28 @@ from domain.errors import InvalidValue
 from domain.limits import STANDARD_BOUNDS
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 
-# Every figure fits the 64 bits of a database's integers.
+# Every value fits a signed 64-bit integer of a database.
 MAX_FIGURE = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """Bounds of the use of the service; None where there is no bound but the service's own.
+    """Limits of a tenant's usage; None where only the service's own limit applies.
 
     Attributes:
-        requests_per_s: Requests a second, on average; as many may come at once.
-        running: Executions that run at once. More wait.
-        waiting: Executions that wait at once.
-        uploads_per_day: Jobs uploaded in a day of UTC.
-        cpu_seconds_per_day: Processor time of programs that ended in a day of UTC.
+        requests_per_s: Requests per second on average; bursts may have as many.
+        running: Executions running at the same time; further ones wait.
+        waiting: Executions waiting at the same time.
+        uploads_per_day: Jobs uploaded per day in UTC.
+        cpu_seconds_per_day: Processor time of programs that ended, per day in UTC.
         stored_bytes: Bytes of code and logs in the object store.
         max_priority: The highest priority of a job.
-        streams: Event streams and waiting requests at once.
-        webhooks: Subscriptions to events.
-        limits: The largest limits of an execution, by their names.
+        streams: Concurrent event streams and waiting requests.
+        webhooks: Webhooks.
+        limits: The largest limits of an execution, by name.
 
     Raises:
-        InvalidValue: A figure is negative, too large, or no whole number, or there is no such limit.
+        InvalidValue: A value is negative, too large or not an integer, or there is no such limit.
     """
 
     requests_per_s: int | None = None
@@ -59,20 +59,20 @@ class Quota:
 
     @classmethod
     def of(cls, figures: Mapping[str, Any]) -> Self:
-        """Build a quota from figures by their names, limits included; None is no bound.
+        """Build a quota from values by name, including limits; None means no limit.
 
         Raises:
-            InvalidValue: A figure breaks its rule, or there is no such quota.
+            InvalidValue: A value breaks its rule, or there is no such quota.
         """
         given = {name: figure for name, figure in figures.items() if figure is not None}
         own = {name: given.pop(name) for name in _OWN_FIGURES if name in given}
         return cls(**own, limits=given)
 
     def allowed_priority(self, wanted: int) -> int:
-        """Return the priority of a job; the default one is lowered to the highest that there may be.
+        """Return the priority of a job; the default priority is lowered to the maximum.
 
         Raises:
-            InvalidValue: A higher one than that is wanted.
+            InvalidValue: A priority above the maximum is requested.
         """
         highest = MAX_PRIORITY if self.max_priority is None else self.max_priority
         if wanted <= highest:
@@ -82,7 +82,7 @@ class Quota:
         raise InvalidValue("priority", text("problems.quota_priority", maximum=highest))
 
     def figures(self) -> dict[str, int]:
-        """Return the bounds that there are, by their names, limits included."""
+        """Return the quotas that are set, by name, including limits."""
         own = {name: getattr(self, name) for name in _OWN_FIGURES}
         return {name: figure for name, figure in own.items() if figure is not None} | dict(self.limits)
 

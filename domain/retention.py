@@ -9,7 +9,7 @@ from typing import Any, Self
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
-# The value of a figure that keeps things for good, whatever is set for others.
+# The value that keeps data forever, regardless of more general policies.
 FOREVER = "forever"
 MIN_DAYS = 0.01
 MAX_DAYS = 36_500
@@ -17,15 +17,16 @@ MAX_DAYS = 36_500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """The days for which the things of an owner are kept: FOREVER, or None for as long as by its owner's.
+    """How many days data is kept: FOREVER, or None to inherit the value from the owner.
 
     Attributes:
-        jobs_days: Jobs that have ended, from their end, with their executions, results, code and logs.
-        logs_days: Logs, from the end of their executions; the job and its result stay.
-        pending_days: Jobs that were uploaded and never executed, from their upload.
+        jobs_days: Jobs that have ended, counted from their end, with their executions, results, code and
+            logs.
+        logs_days: Logs, counted from the end of their executions; the job and its result are kept.
+        pending_days: Jobs that were uploaded but never executed, counted from their upload.
 
     Raises:
-        InvalidValue: A figure is neither a number of days within the bounds nor FOREVER.
+        InvalidValue: A value is neither FOREVER nor a number of days in the allowed range.
     """
 
     jobs_days: float | str | None = None
@@ -45,24 +46,24 @@ class Retention:
 
     @classmethod
     def of(cls, figures: Mapping[str, Any]) -> Self:
-        """Build a policy from figures by their names; None is none.
+        """Build a policy from values by name; None means that a value is not set.
 
         Raises:
-            InvalidValue: A figure breaks its rule.
+            InvalidValue: A value breaks its rule.
         """
         return cls(**{name: figures.get(name) for name in RETENTION_NAMES})
 
     def figures(self) -> dict[str, float | str]:
-        """Return the figures that there are, by their names; whole days without a fraction."""
+        """Return the values that are set, by name; whole days as integers."""
         own = {name: getattr(self, name) for name in RETENTION_NAMES}
         return {name: _whole(days) for name, days in own.items() if days is not None}
 
     def over(self, base: "Retention") -> "Retention":
-        """Return this policy, with the figures of a more general one where this has none."""
+        """Return this policy, with missing values taken from a more general one."""
         return Retention.of({**base.figures(), **self.figures()})
 
     def kept_since(self, name: str, now: datetime) -> datetime | None:
-        """Return the time before which things are removed; None if they are kept for good."""
+        """Return the time before which data is removed; None if it is kept forever."""
         days = getattr(self, name)
         return now - timedelta(days=days) if isinstance(days, int | float) else None
 

@@ -1,4 +1,4 @@
-"""The reasons that a job may be run again for, and the delays between its attempts."""
+"""The reasons for which a job may be retried, and the delays between attempts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from domain.job_lifecycle import Reason
 
-# Each with its cause. For the reasons that are left out a further attempt ends as the one before, or is not
-# wanted: `compile_error`, `secrets_unavailable`, `cancelled`.
+# Each reason with its justification. For other reasons a retry would fail in the same way, or is not wanted:
+# `compile_error`, `secrets_unavailable`, `cancelled`.
 RETRYABLE: Mapping[Reason, str] = MappingProxyType(
     {
         Reason.NONZERO_EXIT: "a program may depend on chance, on the time, or on a service that it calls",
@@ -28,7 +28,7 @@ RETRYABLE: Mapping[Reason, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """Delays that double from attempt to attempt, in seconds.
+    """Delays that double with each attempt, in seconds.
 
     Attributes:
         first_s: The delay before the second attempt.
@@ -39,8 +39,8 @@ class Backoff:
     longest_s: float = 60.0
 
     def before(self, attempt: int) -> float:
-        """Return the delay before an attempt, of which the first is 1 and has none."""
+        """Return the delay before an attempt; the first attempt, number 1, has none."""
         if attempt <= 1:
             return 0.0
-        # No power of a number that a caller's bound could make large.
+        # The exponent is limited, because a caller chooses the number of attempts.
         return float(min(self.first_s * 2 ** min(attempt - 2, 30), self.longest_s))

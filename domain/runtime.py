@@ -1,4 +1,4 @@
-"""Names of runtimes, which are versions and environments of languages, and of presets of compilers' flags."""
+"""Names of runtimes (versions and environments of languages) and of presets of compiler flags."""
 
 import hashlib
 import re
@@ -9,15 +9,15 @@ from domain.errors import InvalidValue
 RUNTIME_NAME = re.compile(r"[a-z0-9][a-z0-9.+@_-]{0,63}")
 PRESET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 MAX_PRESETS = 8
-# What the column of the queue holds.
+# The size of the database column for the queue.
 _QUEUE_CHARS = 32
 
 
 def parse_runtime_name(given: str) -> str:
-    """Check the name of a runtime, such as `python@3.13` or `python+numpy`.
+    """Validate the name of a runtime, such as `python@3.13` or `python+numpy`.
 
     Raises:
-        InvalidValue: It has other characters, or too many.
+        InvalidValue: It has invalid characters or is too long.
     """
     if not RUNTIME_NAME.fullmatch(given):
         raise InvalidValue("runtime", text("problems.runtime_name"))
@@ -25,7 +25,7 @@ def parse_runtime_name(given: str) -> str:
 
 
 def queue_of(runtime: str) -> str:
-    """Return the name of the queue of a runtime's executions: its own, or a digest of one that is long.
+    """Return the name of the queue of a runtime's executions: its own name, or a digest if that is long.
 
     A language's default runtime has the language's name.
     """
@@ -35,10 +35,10 @@ def queue_of(runtime: str) -> str:
 
 
 def check_presets(names: tuple[str, ...]) -> None:
-    """Check the names of presets.
+    """Validate the names of presets.
 
     Raises:
-        InvalidValue: There are too many, or one is no name.
+        InvalidValue: There are too many, or a name is invalid.
     """
     if len(names) > MAX_PRESETS or not all(map(PRESET_NAME.fullmatch, names)):
         raise InvalidValue("presets", text("problems.presets", maximum=MAX_PRESETS))

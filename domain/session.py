@@ -1,4 +1,4 @@
-"""A session of the dashboard: a visitor who has signed in, and its life.
+"""A session of the dashboard: a visitor who has signed in, and its life cycle.
 
 OPEN ──time──> EXPIRED
   └────end───> ENDED
@@ -30,10 +30,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SessionToken:
-    """The secret of a session, of 256 random bits: the visitor's cookie.
+    """The secret of a session (256 random bits), stored in the visitor's cookie.
 
     Raises:
-        InvalidValue: The text is not one of a session.
+        InvalidValue: The text is not a valid token.
     """
 
     value: str
@@ -44,17 +44,17 @@ class SessionToken:
 
     @classmethod
     def generate(cls) -> Self:
-        """Build a secret of the system's random bits."""
+        """Generate a token from the system's random bits."""
         return cls(secrets.token_urlsafe(_TOKEN_BYTES))
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the secret, in hexadecimal: all that is stored of it."""
+        """The SHA-256 of the token in hexadecimal; nothing else of the token is stored."""
         return hashlib.sha256(self.value.encode()).hexdigest()
 
     @property
     def form_token(self) -> str:
-        """The token that forms of the session's pages bring. The secret cannot be derived from it."""
+        """The anti-forgery token of the session's forms. The session token cannot be derived from it."""
         return hmac.new(self.value.encode(), b"form", hashlib.sha256).hexdigest()
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class SessionToken:
 
 
 class SessionStatus(StrEnum):
-    """Whether a session opens the dashboard."""
+    """Whether a session is open."""
 
     OPEN = "OPEN"
     EXPIRED = "EXPIRED"
@@ -71,18 +71,18 @@ class SessionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A visitor who has signed in.
+    """The session of a visitor who has signed in.
 
     Attributes:
         home: The tenant that the principal belongs to.
-        tenant: The tenant whose things are shown: `home`, unless an administrator has switched.
+        tenant: The tenant that is shown: `home`, unless an administrator has switched.
         principal: `key:<id>` or `user:<subject>`.
-        name: The principal's name for people: that of the key, or an address of mail.
-        project: The only project that it reaches; None for all of the tenant's.
-        key_id: The key that it was signed in with. The session ends with it.
-        sign_in: The SHA-256 of the sign-in at an identity provider, which makes one session at most.
-        seen_at: When its visitor did something last, to a minute.
-        expires_at: When it ends, also if its visitor is active.
+        name: The principal's display name: the key's name, or an email address.
+        project: The only project that it can access; None for all projects of the tenant.
+        key_id: The key used to sign in. The session ends with it.
+        sign_in: The SHA-256 of the sign-in at an identity provider, which opens at most one session.
+        seen_at: When its visitor was last active, accurate to a minute.
+        expires_at: When it ends, even if its visitor is active.
     """
 
     id: SessionId
@@ -102,7 +102,7 @@ class Session:
     ended_at: datetime | None = None
 
     def status(self, now: datetime, idle: timedelta) -> SessionStatus:
-        """Return the status at a time, by the time for which a visitor may do nothing."""
+        """Return the status at a time, given the maximum time that a visitor may be idle."""
         if self.ended_at is not None:
             return SessionStatus.ENDED
         if now >= min(self.expires_at, self.seen_at + idle):
@@ -110,7 +110,7 @@ class Session:
         return SessionStatus.OPEN
 
     def caller(self, tenant: Tenant, address: str | None) -> Caller:
-        """Return the caller that the visitor is, in one of its tenants."""
+        """Return the visitor as a caller in one of its tenants."""
         return Caller(
             tenant=tenant,
             principal=self.principal,
@@ -121,5 +121,5 @@ class Session:
 
     @property
     def switches_tenants(self) -> bool:
-        """Whether the visitor may look at other tenants."""
+        """Whether the visitor may view other tenants."""
         return Scope.ADMIN in self.scopes and self.project is None

@@ -1,4 +1,4 @@
-"""A submission: the specification of a job, and the bounds of its size."""
+"""A submission: the specification of a job, and limits on its size."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ from domain.runtime import check_presets, parse_runtime_name, queue_of
 from domain.values import JobId, ObjectKey
 from domain.webhook_url import WebhookUrl
 
-# The most that a setting may allow.
+# The maximum that a setting may allow.
 MAX_ATTEMPTS = 8
-# Of a job with cases, whose results stand: so often it may lose its worker.
+# How often a job with cases may lose its worker; its results so far are kept.
 CASES_ATTEMPTS = 20
-# What fits an indexed column on every database that this service runs on.
+# The size of an indexed column that every supported database allows.
 TAG_MAX_CHARS = 255
 
 # POSIX.1-2017, 8.1: names of environment variables in the portable character set.
@@ -42,17 +42,17 @@ class JobOptions:
     A new option of a job is a field here, with its rule below.
 
     Attributes:
-        stdin: The program's input, unless an execution brings its own.
-        entry: The path of the file that is run; None for the language's usual one.
-        artifacts: Patterns of the files that the program writes and that are kept.
-        stdin_file: The path of a file of the job that is the program's input in place of `stdin`.
-        priority: 0 to 9; of the jobs that wait, the highest runs first, then the oldest.
-        max_attempts: How often the program may be started if its worker or its engine loses it, or if it
-            ends for a reason of `retry_on`.
+        stdin: The program's input, unless an execution has its own.
+        entry: The path of the file that is run; None for the language's default.
+        artifacts: Patterns of the program's files that are kept.
+        stdin_file: The path of a file of the job that is the program's input, instead of `stdin`.
+        priority: 0 to 9; among waiting jobs, the highest priority runs first, then the oldest.
+        max_attempts: How often the program may be started if its worker or engine loses it, or if it ends for
+            a reason in `retry_on`.
         retry_on: The reasons for which it is started again.
         runtime: The version or environment of its language; None for the default one.
-        presets: Names of sets of the compiler's flags.
-        callback_url: The URL that the end of the job is posted to.
+        presets: Names of presets of compiler flags.
+        callback_url: The URL that is notified of the end of the job.
 
     Raises:
         InvalidValue: A value breaks its rule.
@@ -80,7 +80,7 @@ class JobOptions:
         self._check_runs()
 
     def _check_runs(self) -> None:
-        """Check how often and in what the program is run."""
+        """Check the priority, the attempts, the runtime and the callback."""
         if not 0 <= self.priority <= MAX_PRIORITY:
             raise InvalidValue("priority", text("problems.from_0", maximum=MAX_PRIORITY))
         if not 1 <= self.max_attempts <= MAX_ATTEMPTS:
@@ -98,7 +98,7 @@ class JobOptions:
             webhook_url("callback_url", self.callback_url)
 
     def _check_input(self) -> None:
-        """Check input, arguments and variables of the program."""
+        """Check the program's input, arguments and variables."""
         _check_encodable("stdin", self.stdin)
         if self.stdin_file is not None:
             _check_path("stdin_file", self.stdin_file)
@@ -110,18 +110,18 @@ class JobOptions:
         check_patterns(self.artifacts)
 
     def options(self) -> dict[str, Any]:
-        """Return the options by their names."""
+        """Return the options by name."""
         return {option.name: getattr(self, option.name) for option in fields(JobOptions)}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SealedSecrets:
-    """Secret variables of a job, as they are stored: encrypted, and readable with a key of the settings only.
+    """Secret variables of a job as stored: encrypted, and readable only with a key from the settings.
 
     Attributes:
         key_id: The name of the key that `wrapped_key` is sealed with.
-        wrapped_key: The key of the box, sealed for one job.
-        box: The names and values.
+        wrapped_key: The encryption key of `box`, sealed for one job.
+        box: The encrypted names and values.
     """
 
     key_id: str
@@ -131,17 +131,17 @@ class SealedSecrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec(JobOptions):
-    """The program of a job and how it is to be run. It never changes, but for its tags.
+    """The program of a job and how it is run. Apart from its tags it never changes.
 
     Attributes:
-        code_bytes: The size of the code in its store; 0 if an earlier version stored it, and counted it to
-            no tenant.
+        code_bytes: The size of the code in its store; 0 if an earlier version stored it without counting it
+            for a tenant.
         secrets: Variables of the program that are never shown, beside `env`.
-        rerun_of: The job that this one runs again; it may be deleted.
-        cases: The cases that the program is run for, in place of once; None if it has none.
-        callback_secret: The secret that signs the posts to `callback_url`.
-        files: The files beside the code, in the order of their paths.
-        stdin_blob: The program's input, in place of `stdin`, where it is large or no text.
+        rerun_of: The job that this one reruns; it may be deleted.
+        cases: The cases that the program is run for; None to run it once.
+        callback_secret: The secret that signs the requests to `callback_url`.
+        files: The files beside the code, sorted by path.
+        stdin_blob: The program's input, instead of `stdin`, if it is large or binary.
     """
 
     code_key: ObjectKey
@@ -157,12 +157,12 @@ class JobSpec(JobOptions):
 
     @property
     def allowed_attempts(self) -> int:
-        """How often a worker may begin. One that is lost has had no effects with the cases of others."""
+        """How often a worker may start; a lost leader of cases has no effect on the results so far."""
         return self.max_attempts if self.cases is None else max(self.max_attempts, CASES_ATTEMPTS)
 
     @property
     def queue(self) -> str:
-        """The name of the queue of its runtime, in which an execution waits that some workers cannot run."""
+        """The name of its runtime's queue, where executions wait that only some workers can run."""
         return queue_of(self.runtime or self.language.name)
 
     def retries(self, reason: Reason | None, attempt: int) -> bool:
@@ -170,12 +170,12 @@ class JobSpec(JobOptions):
         return reason in self.retry_on and attempt < self.max_attempts
 
     def without_stdin(self) -> Self:
-        """Return the specification of an execution that brings an input of its own."""
+        """Return the specification for an execution that has its own input."""
         return replace(self, stdin="", stdin_file=None, stdin_blob=None)
 
     @property
     def blobs(self) -> frozenset[BlobRef]:
-        """The blobs that the job has."""
+        """The blobs that the job refers to."""
         own = [] if self.stdin_blob is None else [self.stdin_blob]
         own += [] if self.cases is None else self.cases.blobs
         return frozenset(chain((file.blob for file in self.files), own))
@@ -203,10 +203,10 @@ class SubmissionLimits:
     files: FileLimits = field(default_factory=FileLimits)
 
     def check_code(self, code: str) -> bytes:
-        """Encode source code as it is stored. It may be empty.
+        """Encode source code, which may be empty, as it is stored.
 
         Raises:
-            InvalidValue: The code has a NUL character.
+            InvalidValue: The code contains a NUL character.
             TooLarge: It is larger than `code_bytes`.
         """
         _check_text("code", code)
@@ -215,7 +215,7 @@ class SubmissionLimits:
         return encoded
 
     def check_stdin(self, stdin: str) -> None:
-        """Checks the input of a program.
+        """Check the input of a program.
 
         Raises:
             InvalidValue: It cannot be encoded as UTF-8.
@@ -225,7 +225,7 @@ class SubmissionLimits:
         _check_size("stdin", len(stdin.encode()), self.stdin_bytes)
 
     def check_stdin_file(self, size: int) -> None:
-        """Checks the size of an input that is stored as a file.
+        """Check the size of an input that is stored as a file.
 
         Raises:
             TooLarge: It is larger than `stdin_file_bytes`.
@@ -236,7 +236,7 @@ class SubmissionLimits:
         """Check a free text, such as a description.
 
         Raises:
-            InvalidValue: It is too long, or has a NUL character.
+            InvalidValue: It is too long, or contains a NUL character.
         """
         _check_text(name, given)
         if len(given) > self.text_chars:
@@ -246,8 +246,8 @@ class SubmissionLimits:
         """Check the arguments of one case.
 
         Raises:
-            InvalidValue: There are too many, or one cannot be passed on.
-            TooLarge: They are larger than their limit.
+            InvalidValue: There are too many, or one cannot be passed to a program.
+            TooLarge: They exceed the maximum total size.
         """
         if len(arguments) > self.arguments:
             raise InvalidValue("args", text("problems.arguments", maximum=self.arguments))
@@ -256,10 +256,10 @@ class SubmissionLimits:
         _check_size("args", sum(len(given.encode()) for given in arguments), self.arguments_bytes)
 
     def check_url(self, name: str, text: str) -> WebhookUrl:
-        """Read the URL of a webhook's receiver.
+        """Parse the URL of a webhook's receiver.
 
         Raises:
-            InvalidValue: It is none, or leads to an address that is not allowed.
+            InvalidValue: It is not a valid URL, or leads to an address that is not allowed.
         """
         url = webhook_url(name, text)
         if not self.allows_private_urls:
@@ -279,11 +279,11 @@ class SubmissionLimits:
             raise InvalidValue("tags", text("problems.tags", maximum=self.tags, characters=TAG_MAX_CHARS))
 
     def check_spec(self, spec: JobSpec, secret_env: Mapping[str, str] = NO_VARIABLES) -> None:
-        """Check the sizes of all that is submitted beside the code. Secret variables count as the others do.
+        """Check the sizes of everything submitted beside the code; secret variables count like others.
 
         Raises:
-            InvalidValue: There are too many of something.
-            TooLarge: Something is larger than its limit.
+            InvalidValue: There are too many items of a kind.
+            TooLarge: A value is larger than its limit.
         """
         self.check_stdin(spec.stdin)
         if len(spec.args) > self.arguments or len(spec.env) + len(secret_env) > self.arguments:
@@ -302,7 +302,7 @@ class SubmissionLimits:
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
-    """A change of a job's tags: the ones that are set, and the names of the ones that are removed.
+    """A change of a job's tags: the tags to set, and the names of the tags to remove.
 
     Raises:
         InvalidValue: It changes nothing, sets and removes the same tag, or a tag breaks its rule.
@@ -323,10 +323,10 @@ class TagChange:
 
 
 def webhook_url(name: str, text: str) -> WebhookUrl:
-    """Read the URL of a webhook's receiver.
+    """Parse the URL of a webhook's receiver.
 
     Raises:
-        InvalidValue: It is none.
+        InvalidValue: It is not a valid URL.
     """
     try:
         return WebhookUrl(text)
@@ -335,11 +335,11 @@ def webhook_url(name: str, text: str) -> WebhookUrl:
 
 
 def check_variables(field_name: str, variables: Mapping[str, str]) -> None:
-    """Check names and values of environment variables.
+    """Check the names and values of environment variables.
 
     Raises:
-        InvalidValue: A name has other characters than POSIX names, or a value cannot be passed on. The error
-            has no value in it.
+        InvalidValue: A name is not a POSIX name, or a value cannot be passed to a program. The message
+            contains no value.
     """
     for name, value in variables.items():
         if not ENVIRONMENT_NAME.fullmatch(name):
@@ -348,7 +348,7 @@ def check_variables(field_name: str, variables: Mapping[str, str]) -> None:
 
 
 def is_tag_name(text: str) -> bool:
-    """Whether a tag can have this name."""
+    """Whether a text is a valid name of a tag."""
     return TAG_NAME.fullmatch(text) is not None
 
 
@@ -368,10 +368,10 @@ def _check_path(name: str, path: str) -> None:
 
 
 def _check_encodable(name: str, given: str) -> None:
-    """Check that a text has an encoding.
+    """Check that a text can be encoded.
 
     Raises:
-        InvalidValue: It has lone surrogates, which no encoding has a form for.
+        InvalidValue: It contains lone surrogates, which cannot be encoded.
     """
     try:
         given.encode()

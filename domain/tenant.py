@@ -15,14 +15,14 @@ from domain.catalogue.text import text
 from domain.errors import InvalidValue, TenantTransitionRefused
 from domain.quota import UNLIMITED, Quota
 
-# A label of a host name (RFC 1123, 2.1), in lower case: safe in keys of objects, addresses and log lines.
+# A label of a host name (RFC 1123, 2.1) in lower case, which is safe in object keys, URLs and log lines.
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 TENANT_NAME_MAX_CHARS = 63
 
 
 @dataclass(frozen=True, slots=True)
 class TenantName:
-    """A tenant's name. It is never given anew, also after the tenant is deleted.
+    """A tenant's name. It is never reused, even after the tenant is deleted.
 
     Raises:
         InvalidValue: It is not a label of a host name in lower case.
@@ -42,19 +42,20 @@ class TenantName:
 
     @property
     def key_prefix(self) -> str:
-        """The beginning of the keys of the tenant's objects; none for the default tenant.
+        """The prefix of the keys of the tenant's objects; empty for the default tenant.
 
-        A job of the default tenant has a key of two segments, so that none begins with another's prefix.
+        The code of the default tenant has keys of two segments, so that none begins with another tenant's
+        prefix.
         """
         return "" if self == DEFAULT_TENANT else f"tenants/{self.value}/"
 
 
-# The owner of all that was there before tenants were, and of all while callers are not asked for keys.
+# The owner of everything from before tenants existed, and of everything while no keys are required.
 DEFAULT_TENANT = TenantName("default")
 
 
 class TenantStatus(StrEnum):
-    """Whether a tenant starts work (ACTIVE), reads and cancels only (SUSPENDED), or is gone (DELETED)."""
+    """Whether a tenant may start work (ACTIVE), only read and cancel (SUSPENDED), or is gone (DELETED)."""
 
     ACTIVE = "ACTIVE"
     SUSPENDED = "SUSPENDED"
@@ -69,7 +70,7 @@ class TenantTrigger(StrEnum):
     DELETE = "delete"
 
 
-# A pair that is not in the table is refused. A trigger for the present status changes nothing.
+# A pair without a row is refused. A trigger for the present status changes nothing.
 TRANSITIONS: dict[tuple[TenantStatus, TenantTrigger], TenantStatus] = {
     (TenantStatus.ACTIVE, TenantTrigger.SUSPEND): TenantStatus.SUSPENDED,
     (TenantStatus.ACTIVE, TenantTrigger.RESUME): TenantStatus.ACTIVE,
@@ -91,11 +92,11 @@ class Tenant:
     quota: Quota = UNLIMITED
 
     def apply(self, trigger: TenantTrigger) -> Self:
-        """Take the tenant to the status that the trigger asks for.
+        """Change the tenant's status as the trigger requests.
 
         Raises:
-            TenantTransitionRefused: The status forbids the trigger, or the tenant is the default one and
-                would be deleted.
+            TenantTransitionRefused: The status forbids the trigger, or the trigger would delete the default
+                tenant.
         """
         to = TRANSITIONS.get((self.status, trigger))
         if to is None:
@@ -107,7 +108,7 @@ class Tenant:
         return replace(self, status=to)
 
     def ensure_active(self) -> None:
-        """Refuse work and changes for a tenant that is not active.
+        """Require that the tenant is active.
 
         Raises:
             TenantTransitionRefused: The tenant is suspended or deleted.

@@ -1,16 +1,16 @@
-"""The place of work in a trace, as W3C Trace Context writes it."""
+"""A position in a trace, in the format of W3C Trace Context."""
 
 import re
 from dataclasses import dataclass
 from typing import Self
 
-# The version, the ids of the trace and of the span, and the flags; later versions may add more (3.2).
+# The version, the ids of the trace and of the span, and the flags; later versions may append more (3.2).
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 )
 _TRACEPARENT_CHARS = 55
 _TRACE_ID = slice(3, 35)
-# Vendors' own entries (3.3); longer ones, which need not be passed on, are left out.
+# Entries of tracing vendors (3.3); longer values need not be propagated and are dropped.
 _TRACESTATE = re.compile(r"[\x20-\x7e]*")
 _TRACESTATE_MAX_CHARS = 512
 TRACE_CONTEXT_MAX_CHARS = _TRACEPARENT_CHARS + 1 + _TRACESTATE_MAX_CHARS
@@ -18,11 +18,11 @@ TRACE_CONTEXT_MAX_CHARS = _TRACEPARENT_CHARS + 1 + _TRACESTATE_MAX_CHARS
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """A span of a trace, of which more spans are to follow. Its text is both headers, with a space between.
+    """A span that further spans follow from. As text, it is both headers separated by a space.
 
     Attributes:
         traceparent: The ids of the trace and of the span, and whether it is sampled.
-        tracestate: Entries of the tracing systems that the trace has passed.
+        tracestate: Entries of the tracing systems that the trace has passed through.
     """
 
     traceparent: str
@@ -30,7 +30,7 @@ class TraceContext:
 
     @classmethod
     def parse(cls, traceparent: str | None, tracestate: str | None = None) -> Self | None:
-        """Read the headers of a request; None if there is no trace, or its header is malformed."""
+        """Parse the headers of a request; return None if there is no trace or its header is malformed."""
         if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
             return None
         state = (tracestate or "").strip()
@@ -40,7 +40,7 @@ class TraceContext:
 
     @classmethod
     def of_text(cls, text: str | None) -> Self | None:
-        """Read a text that was stored."""
+        """Parse a stored text."""
         traceparent, _space, tracestate = (text or "").partition(" ")
         return cls.parse(traceparent, tracestate)
 
@@ -51,7 +51,7 @@ class TraceContext:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of a request that goes on with the trace."""
+        """The headers of a request that continues the trace."""
         headers = {"traceparent": self.traceparent}
         return headers | {"tracestate": self.tracestate} if self.tracestate else headers
 

@@ -1,4 +1,4 @@
-"""Names and keys that cannot be built invalid."""
+"""Names and keys that are validated when they are created."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
-# An id begins with its time in milliseconds (RFC 9562, 5.7): jobs of one minute have these digits in common.
+# An id begins with a timestamp in milliseconds (RFC 9562, 5.7): jobs of the same minute share these digits.
 JOB_REFERENCE_MIN_DIGITS = 8
 _UUID_DIGITS, _HEX_DIGITS = 32, frozenset("0123456789abcdef")
 JobId = NewType("JobId", UUID)
@@ -18,15 +18,16 @@ ProjectId = NewType("ProjectId", int)
 BatchId = NewType("BatchId", UUID)
 
 PROJECT_NAME_MAX_CHARS = 255
-# NFC makes one character of four at most, and takes a time that grows with the square of the marks in a row.
+# NFC yields one character from at most four, in time quadratic in the number of consecutive marks.
 _LONGEST_UNNORMALIZED = 4 * PROJECT_NAME_MAX_CHARS
 # An S3 key holds at most 1,024 bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects").
 OBJECT_KEY_MAX_BYTES = 1024
 _NO_SEGMENTS = frozenset({"", ".", ".."})
-# An emoji's wish to be shown in colour, which keyboards add. It is no character of its own.
+# Requests that an emoji is shown in color; keyboards add it. It is not a visible character.
 _EMOJI_PRESENTATION = "\N{VARIATION SELECTOR-16}"
-# What counts as printable and shows nothing: Default_Ignorable_Code_Point (Unicode Character Database,
-# DerivedCoreProperties.txt) as far as it is not refused as unprintable, and two symbols that are blank.
+# Characters that count as printable but show nothing: Default_Ignorable_Code_Point (Unicode Character
+# Database, DerivedCoreProperties.txt), except for characters that are already unprintable, and two blank
+# symbols.
 _INVISIBLE = frozenset(
     chr(code)
     for codes in (
@@ -38,7 +39,7 @@ _INVISIBLE = frozenset(
     )
     for code in codes
 )
-# What a code key adds to the project's name: a slash, a UUID and an extension.
+# The length that a code key adds to the project's name: a slash, a UUID and an extension.
 _CODE_KEY_OVERHEAD_BYTES = 1 + 36 + 16
 
 
@@ -46,12 +47,12 @@ _CODE_KEY_OVERHEAD_BYTES = 1 + 36 + 16
 class ProjectName:
     """A project's name: trimmed, in Unicode's NFC form, and safe as one segment of an object key.
 
-    An emoji is the same with and without its presentation selector (U+FE0F), which is left out. One that is
-    joined of several with U+200D is refused, as that is invisible too.
+    The presentation selector of an emoji (U+FE0F) is removed, so that names with and without it are equal. An
+    emoji joined from several with U+200D is refused, because the joiner is invisible.
 
     Raises:
-        InvalidValue: The name is empty, too long, all digits (those are project ids), path-like, or has
-            characters that do not show.
+        InvalidValue: The name is empty, too long, only digits (reserved for project ids), path-like, or has
+            invisible characters.
     """
 
     value: str
@@ -77,7 +78,7 @@ class ProjectName:
 
 
 def normalized_name(text: str) -> str:
-    """Return a text trimmed and in NFC; one that is too long for a name all the same is left as it is."""
+    """Return a text trimmed and in NFC; a text that is too long for a name is not normalized."""
     name = text.replace(_EMOJI_PRESENTATION, "").strip()
     return unicodedata.normalize("NFC", name) if len(name) <= _LONGEST_UNNORMALIZED else name
 
@@ -87,14 +88,14 @@ def _has_marks_only(name: str) -> bool:
 
 
 def parse_project_reference(text: str) -> ProjectId | ProjectName:
-    """Reads a caller's reference to a project: its numeric id written as text, or its name.
+    """Parse a caller's reference to a project: its numeric id as text, or its name.
 
     Raises:
         InvalidValue: The text is neither.
     """
     digits = text.strip()
     if digits.isascii() and digits.isdecimal():
-        # 18 digits fit the 64 bits of every database's integers, and no project has an id that long.
+        # 18 digits fit a signed 64-bit integer of every database, and no project has an id that long.
         return ProjectId(int(digits.lstrip("0")[:18] or 0))
     return ProjectName(text)
 
@@ -104,7 +105,7 @@ class ObjectKey:
     """The key of an object: relative, and inside its bucket or directory wherever it is resolved.
 
     Raises:
-        InvalidValue: The key is empty, too long, unprintable, absolute, or has an empty or dotted segment.
+        InvalidValue: The key is empty, too long, unprintable or absolute, or has an empty or dotted segment.
     """
 
     value: str
@@ -122,7 +123,7 @@ class ObjectKey:
 
 
 def parse_object_key(given: str) -> ObjectKey | None:
-    """Read the name of an object that may be another software's; None if it cannot be a key."""
+    """Parse the name of an object, possibly of other software; return None if it is not a valid key."""
     try:
         return ObjectKey(given)
     except InvalidValue:
@@ -130,7 +131,7 @@ def parse_object_key(given: str) -> ObjectKey | None:
 
 
 def parse_job_id(text: str) -> JobId:
-    """Read a job id in the canonical form of RFC 9562.
+    """Parse a job id in the canonical form of RFC 9562.
 
     Raises:
         InvalidValue: The text is not such an id.
@@ -139,10 +140,10 @@ def parse_job_id(text: str) -> JobId:
 
 
 def parse_job_id_prefix(given: str) -> str:
-    """Read the beginning of a job's id, and return its digits without hyphens.
+    """Parse the prefix of a job id; return its digits without hyphens.
 
     Raises:
-        InvalidValue: The text is not the beginning of an id.
+        InvalidValue: The text is not a prefix of an id.
     """
     digits = given.lower().replace("-", "")
     if 0 < len(digits) <= _UUID_DIGITS and _HEX_DIGITS.issuperset(digits):
@@ -153,10 +154,10 @@ def parse_job_id_prefix(given: str) -> str:
 
 
 def parse_job_reference(given: str) -> JobId | str:
-    """Read a job's id, or the digits of the beginning of one.
+    """Parse a job id, or a prefix of one, of which the digits are returned.
 
     Raises:
-        InvalidValue: The text is neither, or is too short for the beginning of an id.
+        InvalidValue: The text is neither, or is too short for a prefix.
     """
     try:
         return parse_job_id(given)
@@ -167,13 +168,13 @@ def parse_job_reference(given: str) -> JobId | str:
 
 
 def job_ids_from(prefix: str) -> tuple[JobId, JobId]:
-    """Return the first and the last id that begin with these digits."""
+    """Return the first and the last possible id with a prefix."""
     first, last = (JobId(UUID(prefix.ljust(_UUID_DIGITS, digit))) for digit in "0f")
     return first, last
 
 
 def parse_execution_id(text: str) -> ExecutionId:
-    """Read an execution id in the canonical form of RFC 9562.
+    """Parse an execution id in the canonical form of RFC 9562.
 
     Raises:
         InvalidValue: The text is not such an id.
@@ -182,7 +183,7 @@ def parse_execution_id(text: str) -> ExecutionId:
 
 
 def parse_batch_id(text: str) -> BatchId:
-    """Read a batch's id in the canonical form of RFC 9562.
+    """Parse a batch id in the canonical form of RFC 9562.
 
     Raises:
         InvalidValue: The text is not such an id.
@@ -191,7 +192,7 @@ def parse_batch_id(text: str) -> BatchId:
 
 
 def parse_uuid(field: str, given: str) -> UUID:
-    """Read an id in the canonical form of RFC 9562.
+    """Parse an id in the canonical form of RFC 9562.
 
     Raises:
         InvalidValue: The text is not such an id.

@@ -1,11 +1,11 @@
-"""The verdict on a program, by how it ended."""
+"""The verdict on a program, from how it ended."""
 
 from domain.cases import Verdict
 from domain.errors import InvalidValue
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
 
-# The verdict of a case whose program did not end well. Every other reason is a failure of the service.
+# The verdict of a case whose program failed. Every other reason is a failure of the service.
 _VERDICTS = {
     Reason.WALL_TIME_LIMIT: Verdict.TIME_LIMIT,
     Reason.CPU_TIME_LIMIT: Verdict.TIME_LIMIT,
@@ -18,10 +18,10 @@ _VERDICTS = {
 
 
 def verdict_without_check(result: ExecutionResult) -> Verdict | None:
-    """Return the verdict on a program that did not end well; None if its output is to be checked.
+    """Return the verdict on a program that failed; None if its output has to be checked.
 
     Raises:
-        InvalidValue: The service failed, and not the program: there is no verdict.
+        InvalidValue: The service failed, not the program, so there is no verdict.
     """
     if result.status is JobStatus.SUCCESS:
         return None
@@ -32,5 +32,5 @@ def verdict_without_check(result: ExecutionResult) -> Verdict | None:
 
 
 def is_verdict(result: ExecutionResult) -> bool:
-    """Whether a result is the program's own: the service has not failed, and nothing was cancelled."""
+    """Whether a result is the program's own: the service did not fail, and nothing was cancelled."""
     return result.status is JobStatus.SUCCESS or result.reason in _VERDICTS

@@ -23,7 +23,7 @@ from domain.webhook_url import WebhookUrl
 WebhookId = NewType("WebhookId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 
-# The latest ones of a delivery are kept.
+# The maximum number of attempts that are kept per delivery: the latest ones.
 MAX_ATTEMPTS_KEPT = 50
 ANSWER_MAX_CHARS = 500
 ERROR_MAX_CHARS = 300
@@ -31,7 +31,7 @@ _GONE = 410
 
 
 class WebhookEvent(StrEnum):
-    """The type of an event, as receivers get it."""
+    """The type of an event, as receivers see it."""
 
     JOB_STARTED = "job.started"
     JOB_COMPLETED = "job.completed"
@@ -40,19 +40,19 @@ class WebhookEvent(StrEnum):
     TEST = "webhook.test"
 
 
-# The events that a subscription may name.
+# The events that a webhook may subscribe to.
 SUBSCRIBED = tuple(event for event in WebhookEvent if event is not WebhookEvent.TEST)
-# The events of a callback: the ends.
+# The events that a callback gets: ends of jobs and batches.
 CALLED_BACK = frozenset(
     {WebhookEvent.JOB_COMPLETED, WebhookEvent.JOB_CANCELLED, WebhookEvent.BATCH_COMPLETED}
 )
-# The place of an event among the events of one job: a receiver gets a later one after an earlier one.
+# The position of an event among the events of a job: a receiver gets later events after earlier ones.
 _POSITIONS: Mapping[WebhookEvent, int] = {WebhookEvent.JOB_STARTED: 1}
 _LAST = 2
 
 
 class WebhookStatus(StrEnum):
-    """Whether a subscription gets events."""
+    """Whether a webhook gets events."""
 
     ACTIVE = "ACTIVE"
     DISABLED = "DISABLED"
@@ -60,7 +60,7 @@ class WebhookStatus(StrEnum):
 
 
 class WebhookTrigger(StrEnum):
-    """Causes of a change that its owner asks for."""
+    """Causes of a change that its owner requests."""
 
     ENABLE = "enable"
     DISABLE = "disable"
@@ -72,14 +72,14 @@ class Webhook:
     """A subscription to the events of a project, or of all projects of a tenant.
 
     Attributes:
-        project: The project; None for all of the tenant's.
-        secret: The secret that signs, sealed for the subscription.
-        previous_secret: The one before it, which signs too until `previous_until`.
+        project: The project; None for all projects of the tenant.
+        secret: The secret that signs, sealed for the webhook.
+        previous_secret: The previous secret, which also signs until `previous_until`.
         disabled_because: A sentence on why it is disabled; None while it is not.
-        failing_since: When the first of the failures was that no success has followed.
+        failing_since: The time of the first failure since the last success.
 
     Raises:
-        InvalidValue: It has no event, or one that is no event of a job or a batch.
+        InvalidValue: It has no event, or an event that is not about a job or a batch.
     """
 
     id: WebhookId
@@ -101,27 +101,27 @@ class Webhook:
             raise InvalidValue("events", text("problems.webhook_events", events=", ".join(SUBSCRIBED)))
 
     def secrets(self, now: datetime) -> tuple[SealedSecrets, ...]:
-        """Return the secrets that sign at a time, the newest first."""
+        """Return the secrets that sign at a time, newest first."""
         if self.previous_secret is None or self.previous_until is None or self.previous_until <= now:
             return (self.secret,)
         return self.secret, self.previous_secret
 
     def rotate(self, secret: SealedSecrets, now: datetime, overlap: timedelta) -> Self:
-        """Give it another secret, beside which the present one signs for an overlap."""
+        """Set a new secret; the present one also signs during the overlap."""
         return replace(self, secret=secret, previous_secret=self.secret, previous_until=now + overlap)
 
     def enable(self) -> Self:
-        """Have it get events again."""
+        """Reactivate the webhook."""
         return replace(self, status=WebhookStatus.ACTIVE, disabled_because=None, failing_since=None)
 
     def disable(self, reason: str) -> Self:
-        """Have it get no events, until it is enabled."""
+        """Disable the webhook until it is enabled again."""
         if self.status is WebhookStatus.DISABLED:
             return self
         return replace(self, status=WebhookStatus.DISABLED, disabled_because=reason)
 
     def apply(self, trigger: WebhookTrigger) -> Self:
-        """Change it as its owner wants."""
+        """Change it as its owner requests."""
         match trigger:
             case WebhookTrigger.ENABLE:
                 return self.enable()
@@ -131,16 +131,16 @@ class Webhook:
                 return replace(self, status=WebhookStatus.DELETED)
 
     def ensure_active(self) -> None:
-        """Refuse to post to a subscription that is disabled.
+        """Require that the webhook is active.
 
         Raises:
-            WebhookTransitionRefused: It is.
+            WebhookTransitionRefused: The webhook is disabled.
         """
         if self.status is not WebhookStatus.ACTIVE:
             raise WebhookTransitionRefused(text("problems.webhook_disabled", status=self.status))
 
     def after(self, attempt: "Attempt", disabled_after: timedelta) -> Self:
-        """Return the subscription after an attempt: disabled where its receiver is gone or fails for long."""
+        """Return the webhook after an attempt: disabled if its receiver is gone or failed for too long."""
         if attempt.is_success:
             return self if self.failing_since is None else replace(self, failing_since=None)
         if attempt.is_gone:
@@ -154,7 +154,7 @@ class Webhook:
 
 
 class DeliveryStatus(StrEnum):
-    """Whether a delivery is to be attempted (PENDING), has arrived, or is given up (a dead letter)."""
+    """Whether a delivery is still attempted (PENDING), was delivered, or was given up (a dead letter)."""
 
     PENDING = "PENDING"
     DELIVERED = "DELIVERED"
@@ -166,10 +166,10 @@ class Attempt:
     """An attempt to post an event.
 
     Attributes:
-        duration_ms: The time that the post took; None where nothing was posted.
-        status: The status of the answer; None where none came.
+        duration_ms: The duration of the request; None if nothing was posted.
+        status: The status of the response; None if none came.
         error: A sentence on the failure; None for a success.
-        answer: The beginning of the answer's body.
+        answer: The beginning of the response body.
     """
 
     at: datetime
@@ -180,28 +180,28 @@ class Attempt:
 
     @property
     def is_success(self) -> bool:
-        """Whether the receiver has taken the event: with a status of 2xx."""
+        """Whether the receiver accepted the event, with a 2xx status."""
         return self.error is None
 
     @property
     def is_gone(self) -> bool:
-        """Whether the receiver wants no events any more."""
+        """Whether the receiver wants no further events."""
         return self.status == _GONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An event on its way to one receiver. Its id is the message's, the same for each attempt.
+    """An event on its way to one receiver. Its id is the message id, the same for each attempt.
 
     Attributes:
-        webhook_id: The subscription; None for the callback of a job or a batch.
-        receiver: The name under which its receiver's failures and posts are counted.
-        subject: The job, the batch, or the subscription of a test.
-        attempts: The latest attempts, in their order.
-        attempt_count: The number of all attempts.
-        retry_until: When the last attempt is, at the latest; None before the first.
-        next_attempt_at: When it is attempted next, by the database's time; None if that is never.
-        claims: How often it was taken for an attempt: the fence of an attempt's outcome.
+        webhook_id: The webhook; None for the callback of a job or a batch.
+        receiver: The name under which its receiver's failures and requests are counted.
+        subject: The job, the batch, or the id of a test delivery.
+        attempts: The latest attempts, in order.
+        attempt_count: The total number of attempts.
+        retry_until: The latest time of an attempt; None before the first.
+        next_attempt_at: When it is attempted next, in the database's time; None for never.
+        claims: How often it was claimed for an attempt, which fences the attempt's outcome.
     """
 
     id: DeliveryId
@@ -222,11 +222,11 @@ class Delivery:
 
     @property
     def position(self) -> int:
-        """Its place among the events of its subject."""
+        """Its position among the events of its subject."""
         return _POSITIONS.get(self.event, _LAST)
 
     def after(self, attempt: Attempt, retried_for: timedelta) -> Self:
-        """Return the delivery after an attempt: settled, or to be attempted again."""
+        """Return the delivery after an attempt: settled, or still pending."""
         tried = replace(
             self,
             attempts=(*self.attempts, attempt)[-MAX_ATTEMPTS_KEPT:],
@@ -240,9 +240,9 @@ class Delivery:
         return tried
 
     def settle(self, status: DeliveryStatus, now: datetime) -> Self:
-        """End it."""
+        """Settle it with a final status."""
         return replace(self, status=status, settled_at=now, next_attempt_at=None)
 
     def again(self) -> Self:
-        """Have it attempted again, for as long as a new one."""
+        """Make it pending again, to be attempted for as long as a new delivery."""
         return replace(self, status=DeliveryStatus.PENDING, retry_until=None, settled_at=None)

@@ -1,4 +1,4 @@
-"""Secrets and signatures of webhooks, after the Standard Webhooks specification 1.0.0."""
+"""Secrets and signatures of webhooks, following the Standard Webhooks specification 1.0.0."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from typing import Self
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of secrets, not a secret
 SECRET_MIN_BYTES, SECRET_MAX_BYTES = 24, 64
 _GENERATED_BYTES = 32
 _VERSION = "v1"
@@ -23,7 +23,7 @@ class WebhookSecret:
     """The text of a secret: a prefix, and 24 to 64 random bytes in Base64.
 
     Raises:
-        InvalidValue: The text is none.
+        InvalidValue: The text is not a valid secret.
     """
 
     value: str
@@ -42,13 +42,13 @@ class WebhookSecret:
 
     @classmethod
     def generate(cls) -> Self:
-        """Build a secret of the system's random bits."""
+        """Generate a secret from the system's random bits."""
         key = secrets.token_bytes(_GENERATED_BYTES)
         return cls(SECRET_PREFIX + base64.b64encode(key).decode())
 
     @property
     def key(self) -> bytes:
-        """The key that signs."""
+        """The signing key."""
         return base64.b64decode(self.value.removeprefix(SECRET_PREFIX), validate=True)
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class WebhookSecret:
 
 
 def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    """Return the signature of a message under a key, with its version."""
+    """Return the signature of a message with a key, prefixed by the version."""
     content = f"{message_id}.{timestamp}.".encode() + body
     digest = hmac.new(key, content, hashlib.sha256).digest()
     return f"{_VERSION},{base64.b64encode(digest).decode()}"
@@ -71,7 +71,7 @@ def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
 def signed_headers(
     keys: Iterable[WebhookSecret], message_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """Return the three headers of a message, with a signature for each secret."""
+    """Return the three headers of a message, with one signature for each secret."""
     signatures = (signature(secret.key, message_id, str(timestamp), body) for secret in keys)
     return {
         "webhook-id": message_id,

@@ -12,30 +12,30 @@ from domain.network_address import IpAddress, is_public, parse_address
 
 URL_MAX_CHARS = 2_048
 _PORTS = {"http": 80, "https": 443}
-# RFC 3986, 2: the characters of a URL; others are percent-encoded.
+# The characters of a URL (RFC 3986, 2); others are percent-encoded.
 _URL = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+")
-# RFC 1123, 2.1, and the underscore of names in private networks.
+# RFC 1123, 2.1, plus the underscore, which names in private networks use.
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _HOST_MAX_CHARS = 253
 _NUMBER = re.compile(
     r"0x(?P<hex>[0-9a-f]{0,16})|(?P<octal>0[0-7]{0,16})|(?P<decimal>[1-9][0-9]{0,16})", re.IGNORECASE
 )
 _IPV4_PARTS, _BYTE = 4, 255
-# RFC 6761, 6.3: names of this machine, which no server of names can give to another.
+# Names of this machine, which DNS cannot assign to another (RFC 6761, 6.3).
 _LOCALHOST = re.compile(r"(?:.*\.)?localhost\.?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookUrl:
-    """An http or https URL that events are posted to, without credentials and without a fragment.
+    """An http or https URL that events are posted to, without credentials or fragment.
 
     Attributes:
-        host: Its host, a name or an address, without the brackets of one of IPv6.
-        port: Its port, the scheme's if it names none.
-        target: Its path and query, as they are sent.
+        host: Its host, a name or an address; IPv6 addresses have no brackets.
+        port: Its port; by default the scheme's.
+        target: Its path and query, as sent.
 
     Raises:
-        InvalidValue: It is none, or is too long.
+        InvalidValue: It is not a valid URL, or is too long.
     """
 
     value: str
@@ -74,7 +74,7 @@ class WebhookUrl:
 
     @property
     def authority(self) -> str:
-        """The host and the port, as the Host header has them: the scheme's own port is left out."""
+        """The host and port as in the Host header, without the scheme's default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -85,14 +85,14 @@ class WebhookUrl:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: the part of the URL that is no secret."""
+        """Scheme, host and port: the part of the URL that is not secret."""
         return f"{self.scheme}://{self.authority}"
 
     def require_public(self) -> None:
-        """Refuse a URL that leads to a private address by itself; the addresses of a name are known later.
+        """Refuse a URL whose host is a private address; a name is checked when it is resolved.
 
         Raises:
-            InvalidValue: Its host is an address that is not public, in any notation, or this machine's name.
+            InvalidValue: Its host is a non-public address, in any notation, or a name of this machine.
         """
         address = _literal(self.host)
         if _LOCALHOST.fullmatch(self.host) or (address is not None and not is_public(address)):
@@ -103,12 +103,12 @@ class WebhookUrl:
 
 
 def receiver_digest(tenant: str, url: WebhookUrl) -> str:
-    """Return the name of the receiver of a tenant's callbacks at an origin, of 64 characters."""
+    """Return a 64-character name for the receiver of a tenant's callbacks at an origin."""
     return hashlib.sha256(f"{tenant} {url.origin}".encode()).hexdigest()
 
 
 def _literal(host: str) -> IpAddress | None:
-    """Read a host that is an address, also as resolvers do: 127.1, 0x7f000001, 017700000001 (inet_aton)."""
+    """Parse a host that is an address, in any notation of inet_aton: 127.1, 0x7f000001, 017700000001."""
     address = parse_address(host)
     numbers = [_number(part) for part in host.removesuffix(".").split(".")]
     if address is not None or len(numbers) > _IPV4_PARTS:
@@ -122,7 +122,7 @@ def _literal(host: str) -> IpAddress | None:
 
 
 def _number(text: str) -> int | None:
-    """Read a part of an address: decimal, octal after a zero, or hexadecimal after 0x."""
+    """Parse a part of an address: decimal, octal after a zero, or hexadecimal after 0x."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None

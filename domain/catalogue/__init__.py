@@ -1,1 +1,1 @@
-"""The texts that people read, by their codes, in each language."""
+"""The texts for people, by code, in each language."""

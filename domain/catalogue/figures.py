@@ -1,4 +1,4 @@
-"""Durations and sizes as people write and read them; symbols of units are the same in each language."""
+"""Formatting and parsing of durations and sizes; unit symbols are the same in every language."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _SIZES_MIB: Mapping[str, float] = {
 
 
 def duration(milliseconds: float | None) -> str:
-    """Write a duration: `12 ms`, `1.2 s`, `3 min 4 s`, `5 h 6 min`, `7 d 8 h`."""
+    """Format a duration: `12 ms`, `1.2 s`, `3 min 4 s`, `5 h 6 min`, `7 d 8 h`."""
     if milliseconds is None:
         return NOTHING
     if milliseconds < _SECOND_MS:
@@ -47,7 +47,7 @@ def duration(milliseconds: float | None) -> str:
 
 
 def size(number: float | None) -> str:
-    """Write a number of bytes: `12 B`, `1.5 KiB`, `256 MiB`."""
+    """Format a number of bytes: `12 B`, `1.5 KiB`, `256 MiB`."""
     if number is None:
         return NOTHING
     if number < _KIBI:
@@ -60,7 +60,7 @@ def size(number: float | None) -> str:
 
 
 def exact_duration(milliseconds: int) -> str:
-    """Write a duration in one unit, to be edited and read again: `90 s`, `2 min`, `1500 ms`."""
+    """Format a duration in one unit, to be edited and parsed again: `90 s`, `2 min`, `1500 ms`."""
     for unit in ("h", "min", "s"):
         if milliseconds and milliseconds % _DURATIONS_MS[unit] == 0:
             return f"{milliseconds // _DURATIONS_MS[unit]} {unit}"
@@ -68,24 +68,24 @@ def exact_duration(milliseconds: int) -> str:
 
 
 def exact_size(mebibytes: int) -> str:
-    """Write a size in one unit, to be edited and read again: `512 MiB`, `2 GiB`."""
+    """Format a size in one unit, to be edited and parsed again: `512 MiB`, `2 GiB`."""
     if mebibytes and mebibytes % _KIBI == 0:
         return f"{mebibytes // _KIBI} GiB"
     return f"{mebibytes} MiB"
 
 
 def limit_figure(name: str, value: float) -> str:
-    """Write the value of a limit, whose name ends with its unit."""
+    """Format the value of a limit, whose name ends with its unit."""
     if name.endswith("_ms"):
         return duration(value)
     return size(value * _KIBI * _KIBI) if name.endswith("_mb") else f"{value:,.0f}"
 
 
 def read_duration(text: str) -> int:
-    """Read a duration such as `10 s`, `1 min 30 s` or `250 ms`, in milliseconds; a bare number is of those.
+    """Parse a duration such as `10 s`, `1 min 30 s` or `250 ms`; return milliseconds, the default unit.
 
     Raises:
-        ValueError: It is not written as one.
+        ValueError: The text is not a valid duration.
     """
     terms = _SPACE_BEFORE_NUMBER.split(text.strip())
     if len(terms) > 1 and not all(term[-1].isalpha() for term in terms):
@@ -94,10 +94,10 @@ def read_duration(text: str) -> int:
 
 
 def read_size(text: str) -> int:
-    """Read a size such as `512 MiB` or `1 GiB`, in MiB; a bare number is of those.
+    """Parse a size such as `512 MiB` or `1 GiB`; return mebibytes, the default unit.
 
     Raises:
-        ValueError: It is not written as one, or is no whole number of MiB.
+        ValueError: The text is not a valid size, or not a whole number of MiB.
     """
     return _read(text, _SIZES_MIB)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
-# A header has at most so many preferences; RFC 9110 has no bound.
+# The maximum number of preferences that are read from a header; RFC 9110 sets no limit.
 _MAX_PREFERENCES = 32
-# In the order that GNU gettext has ("Specifying a Priority List of Languages").
+# In the order of GNU gettext ("Specifying a Priority List of Languages").
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
@@ -18,7 +18,7 @@ class Language(StrEnum):
 
     @property
     def own_name(self) -> str:
-        """The name of the language in itself."""
+        """The language's name in the language itself."""
         return _OWN_NAMES[self]
 
     def plural(self, count: float) -> str:
@@ -40,7 +40,7 @@ def language_of(tag: str) -> Language | None:
 
 
 def preferred_language(accept_language: str) -> Language:
-    """Return the language that a browser prefers (RFC 9110, 12.5.4); English if it names none of ours."""
+    """Return the language that a browser prefers (RFC 9110, 12.5.4); English if it names no supported one."""
     weighed = [
         (weight, -place, language)
         for place, (tag, weight) in enumerate(_preferences(accept_language))
@@ -64,7 +64,7 @@ def _weight(text: str) -> float:
 
 
 def language_of_environment(environment: Mapping[str, str]) -> Language:
-    """Return the language of a terminal, from its variables; English if they name none of ours."""
+    """Return the language of a terminal's environment; English if it names no supported one."""
     locale = next((value for name in _VARIABLES if (value := environment.get(name))), "")
     # As in gettext, LANGUAGE is a list of preferences that counts unless the locale is "C".
     choices = environment.get("LANGUAGE", "").split(":") if locale not in {"", "C", "POSIX"} else []

@@ -1,7 +1,7 @@
-"""Texts by their codes.
+"""Texts by code.
 
-The sentences are in `<language>/<area>.toml`, under the code `<area>.<name>`. A sentence is a format string
-(`{count:,}`), or a table of them by plural category, of which the value `count` chooses one.
+The sentences are in `<language>/<area>.toml`, with the code `<area>.<name>`. A sentence is a format string
+(`{count:,}`), or a table of format strings by plural category, from which the value `count` selects one.
 """
 
 import re
@@ -16,16 +16,16 @@ from domain.catalogue.language import Language
 Sentence = str | Mapping[str, str]
 
 _FILES = Path(__file__).parent
-# More than a language has.
+# More than the number of codes of a language.
 _KEPT_CODES = 4_096
 _CODE = re.compile(r"[a-z_]+\.[a-z0-9_]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text for people: its code, and the values of its placeholders, of which some may be texts.
+    """A text for people: its code, and the values of its placeholders, some of which may be texts.
 
-    As a `str` it is English, which is the language of the API and of logs.
+    As a `str` it is in English, the language of the API and of logs.
     """
 
     code: str
@@ -47,7 +47,7 @@ class Text:
         return found[language.plural(count if isinstance(count, int | float) else 0)]
 
     def translated_values(self, language: Language) -> Mapping[str, object]:
-        """Return the values, and those of them that are texts in a language."""
+        """Return the values, translating the texts among them."""
         return {
             name: value.into(language) if isinstance(value, Text) else value
             for name, value in self.values.items()
@@ -60,17 +60,17 @@ class Text:
 
     @property
     def plain_values(self) -> dict[str, object]:
-        """The values as JSON has them: numbers, strings, and the parts of texts."""
+        """The values in JSON form: numbers, strings, and the parts of texts."""
         return {name: _plain(value) for name, value in self.values.items()}
 
 
 def text(code: str, /, **values: object) -> Text:
-    """Return the text of a code, with the values of its placeholders."""
+    """Return the text with a code and the values of its placeholders."""
     return Text(code, values)
 
 
 def said_by(error: BaseException) -> Text | str:
-    """Return the text of an error, or its message if that is none."""
+    """Return the text of an error, or its message if it has no text."""
     said = error.args[0] if error.args else None
     return said if isinstance(said, Text) else str(error)
 
@@ -82,7 +82,7 @@ def _plain(value: object) -> object:
 
 
 def text_of(parts: object) -> Text | None:
-    """Return the text of such parts; None if this version's catalogue has no sentence for them."""
+    """Return the text with the given parts; None if the catalogue of this version has no sentence for it."""
     match parts:
         case {"code": str(code), "values": dict(values)} if _CODE.fullmatch(code):
             found = Text(code, {name: text_of(value) or value for name, value in values.items()})
@@ -103,5 +103,5 @@ def _sentence(language: Language, code: str) -> Sentence:
 
 @cache
 def sentences(language: Language, area: str) -> Mapping[str, Sentence]:
-    """Return the sentences of an area by their names. The file is read when it is first needed."""
+    """Return the sentences of an area by name. The file is read on first use."""
     return tomllib.loads((_FILES / language / f"{area}.toml").read_text(encoding="utf-8"))
