@@ -1,4 +1,4 @@
-"""Links between the documents lead somewhere, and each decision has a number of its own."""
+"""Documents link to existing documents and name existing tests, and each decision has its own number."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("adapters/**/*.md")])
 DECISIONS = sorted(path.name for path in ROOT.glob("docs/adr/[0-9]*.md"))
 _LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]+))?\)")
+_TEST = re.compile(r"`(tests/[\w./-]+)`")
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _NO_SLUG = re.compile(r"[^\w\- ]")
 
@@ -28,6 +29,12 @@ def test_links_of_a_document_lead_somewhere(document):
         if not target.exists() or (anchor and anchor not in _anchors(target)):
             broken.append(f"{path}#{anchor}")
     assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_that_a_document_names_exist(document):
+    named = set(_TEST.findall(document.read_text()))
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
 def test_each_decision_has_a_number_of_its_own_and_is_in_the_index_once():
