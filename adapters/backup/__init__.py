@@ -1,1 +1,1 @@
-"""One file with everything that an embedded service keeps, and the way back."""
+"""Backup of a data directory to one file, and restore."""

@@ -1,4 +1,4 @@
-"""The backup file of a data directory: written while the service runs, and restored to an empty directory."""
+"""Backup file of a data directory, written while the service runs and restored to an empty directory."""
 
 import gzip
 import io
@@ -20,7 +20,7 @@ from application.errors import Conflict, DependencyUnavailable, NotFound, Unproc
 
 _MANIFEST = "backup.json"
 _FORMAT = 1
-# Objects are text for the most part: more than this costs time and gains little.
+# A higher level costs time and gains little, because most objects are text.
 _COMPRESSION = 1
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -37,16 +37,16 @@ class Backup:
 class BackupArchive:
     """Packs a data directory into one file while the service runs, and unpacks it.
 
-    An object is stored before a row refers to it, and never changes. So the database is copied first, as one
-    snapshot, and the objects after it: no reference dangles, but of a job that is deleted meanwhile. Results
-    that wait for the log store come and go, and are copied before the database and after it.
+    An object is stored before a row references it, and never changes. Therefore the database is copied first,
+    as one snapshot, and the objects after it: only references of jobs deleted meanwhile may dangle. Results
+    that wait for the log store are copied both before and after the database, because they come and go.
 
     Args:
         directory: The data directory.
-        database: The name of the database's file in it.
-        stores: The names of the directories of objects in it.
+        database: The name of the database file in the data directory.
+        stores: The names of the object directories in it.
         waiting: The name of the directory of results that wait for their logs to be stored.
-        drafts: The names of directories whose files are not complete yet.
+        drafts: The names of directories with incomplete files, which are left out.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class BackupArchive:
         self._drafts = frozenset(drafts)
 
     def write(self, target: Path) -> Backup:
-        """Write a backup; the file appears when it is whole and on the disk, in place of one of that name.
+        """Write a backup atomically, replacing an existing file once the new one is complete and on disk.
 
         Raises:
             NotFound: There is no database in the data directory.
-            DependencyUnavailable: Something cannot be read or written.
+            DependencyUnavailable: A file cannot be read or written.
         """
         if not (self._directory / self._database).is_file():
             raise NotFound("database", self._directory / self._database)
@@ -81,13 +81,13 @@ class BackupArchive:
         return Backup(objects, size)
 
     def restore(self, source: Path) -> Backup:
-        """Unpack a backup into the data directory, which has no database.
+        """Unpack a backup into the data directory, which must not have a database.
 
         Raises:
-            NotFound: There is no such file.
+            NotFound: The file does not exist.
             Conflict: The data directory has a database.
-            Unprocessable: The file is no backup, or a damaged one.
-            DependencyUnavailable: Something cannot be read or written.
+            Unprocessable: The file is no backup, or is damaged.
+            DependencyUnavailable: A file cannot be read or written.
         """
         if not source.is_file():
             raise NotFound("backup", source)
@@ -143,13 +143,13 @@ class BackupArchive:
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
-            target.execute("PRAGMA journal_mode = DELETE")  # so that it is one file
+            target.execute("PRAGMA journal_mode = DELETE")  # so that the copy is a single file
         _check_database(copy)
 
     def _pack_directory(
         self, archive: tarfile.TarFile, name: str, without: Collection[str] = ()
     ) -> Sequence[str]:
-        """Pack the files below a directory; return their names. One that goes meanwhile is left out."""
+        """Pack the files below a directory and return their names. Files removed meanwhile are left out."""
         names = []
         root = self._directory / name
         for directory, below, files in os.walk(root):
@@ -193,17 +193,17 @@ def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> 
 
 
 def _extract(content: IO[bytes], path: Path) -> None:
-    """Write a file of an archive, as `TarFile.extract` does with a filter, which Python has since 3.11.4."""
+    """Extract a file safely, as `TarFile.extract` does with a filter, which needs Python 3.11.4."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(os.open(path, _WRITE, 0o600), "wb") as file:  # noqa: PTH123 - of a descriptor
         shutil.copyfileobj(content, file)
 
 
 def _check_database(file: Path) -> None:
-    """Check that a database can be read whole.
+    """Check that a database is complete and not damaged.
 
     Raises:
-        sqlite3.DatabaseError: It cannot.
+        sqlite3.DatabaseError: The file is missing or damaged.
     """
     if not file.is_file():
         raise sqlite3.DatabaseError("there is no database in it")

@@ -1,1 +1,1 @@
-"""The figures that Amazon CloudWatch keeps of ECS clusters."""
+"""Metrics of ECS clusters from Amazon CloudWatch, and the backlog for it."""

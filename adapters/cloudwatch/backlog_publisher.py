@@ -1,4 +1,4 @@
-"""The backlog in CloudWatch, for the scaling of ECS services."""
+"""Publishes the backlog to CloudWatch, for the scaling of ECS services."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,12 +18,12 @@ _DIMENSION = "Environment"
 
 
 class CloudWatchBacklogPublisher(BacklogPublisher):
-    """Sends the number and the age of the executions that wait, in one request.
+    """Publishes the number of waiting executions and the age of the oldest, in one request.
 
     Args:
-        client: The client that `build_client` returns.
+        client: The client from `build_client`.
         namespace: The namespace of the metrics.
-        environment: The value of their one dimension, `Environment`.
+        environment: The value of the metrics' only dimension, `Environment`.
     """
 
     def __init__(self, client: "CloudWatchClient", namespace: str, environment: str) -> None:
@@ -32,7 +32,7 @@ class CloudWatchBacklogPublisher(BacklogPublisher):
         self._environment = environment
 
     def publish(self, backlog: Backlog, now: datetime) -> bool:
-        """Send the executions that wait for a worker."""
+        """Publish the backlog of executions that wait for a worker."""
         data = list(self._data(backlog, now))
         with metrics_errors("sending the backlog"):
             self._client.put_metric_data(Namespace=self._namespace, MetricData=data)

@@ -1,4 +1,4 @@
-"""A cache of answers, shared by the threads that ask at the same moment."""
+"""A cache that concurrent threads share."""
 
 import threading
 import time
@@ -11,13 +11,13 @@ _T = TypeVar("_T")
 
 
 class SingleFlightCache(Generic[_T]):
-    """A cache that asks for an answer once, however many threads wait for it.
+    """A cache that requests each answer only once, regardless of the number of threads that wait for it.
 
-    Failures are raised to all callers that waited, and are not kept.
+    A failure is raised in all waiting callers, and is not cached.
 
     Args:
-        lifetime_s: Seconds for which an answer is good, from when it was asked for.
-        max_entries: The most answers that are kept; the oldest go first.
+        lifetime_s: Seconds for which an answer is cached, from the time of the request.
+        max_entries: The maximum number of cached answers; the oldest are dropped first.
     """
 
     def __init__(self, lifetime_s: float, max_entries: int) -> None:
@@ -27,7 +27,7 @@ class SingleFlightCache(Generic[_T]):
         self._lock = threading.Lock()
 
     def get(self, question: Hashable, ask: Callable[[], _T]) -> _T:
-        """Return the cached answer to a question, or that of `ask`."""
+        """Return the cached answer to a question, or call `ask` for it."""
         answer, is_mine = self._entry(question)
         if is_mine:
             self._fill(question, answer, ask)
@@ -49,7 +49,7 @@ class SingleFlightCache(Generic[_T]):
     def _fill(self, question: Hashable, answer: Future[_T], ask: Callable[[], _T]) -> None:
         try:
             answer.set_result(ask())
-        except BaseException as error:  # noqa: BLE001  (raised to every caller that waits, this one among them)
+        except BaseException as error:  # noqa: BLE001  (raised in every waiting caller, including this one)
             with self._lock:
                 if self._entries.get(question, (0, None))[1] is answer:
                     del self._entries[question]

@@ -1,4 +1,4 @@
-"""The metrics of ECS clusters, read from CloudWatch."""
+"""Reads metrics of ECS clusters from CloudWatch."""
 
 import logging
 import re
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         MetricTypeDef,
     )
 
-# Valid names of clusters (Amazon ECS API Reference, CreateCluster); CloudWatch refuses most other names.
+# Valid cluster names (Amazon ECS API Reference, CreateCluster); CloudWatch rejects most other names.
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _NAMESPACE = "AWS/ECS"
 _DIMENSION = "ClusterName"
-# The query's id and the metric's name (Amazon ECS Developer Guide, "CloudWatch metrics").
+# Query ids and metric names (Amazon ECS Developer Guide, "CloudWatch metrics").
 _METRICS = {"cpu": "CPUUtilization", "memory": "MemoryUtilization"}
 _FAILED = {"InternalError", "Forbidden"}
 _CACHED_ANSWERS = 256
@@ -41,9 +41,9 @@ _CACHED_ANSWERS = 256
 _CONFIG = Config(  # type: ignore[call-arg]  # the stubs lack its last option
     connect_timeout=2,
     read_timeout=5,
-    # Standard retries wait for a random part of 1, 2, 4, ... s between attempts; throttling is retried too.
+    # Standard retries wait up to 1, 2, 4, ... s between attempts, with jitter; throttling is retried too.
     retries={"mode": "standard", "total_max_attempts": 4},
-    # AWS_ENDPOINT_URL names the object store here, which knows no metrics, and boto3 has it name everything.
+    # AWS_ENDPOINT_URL is set to the object store, but boto3 would use it for CloudWatch too.
     ignore_configured_endpoint_urls=True,
 )
 
@@ -58,13 +58,13 @@ def build_client(
     secret_access_key: str | None = None,
     session_token: str | None = None,
 ) -> "CloudWatchClient":
-    """Build a client, which costs 0.3 s and is safe to share between threads.
+    """Build a thread-safe client. This takes 0.3 s.
 
     Args:
-        region: The cluster's region; None for the one in boto3's own configuration.
-        endpoint_url: The address of a service other than Amazon's; None for Amazon's.
+        region: The cluster's region; None for the region of boto3's own configuration.
+        endpoint_url: The address of a compatible service; None for Amazon's.
         access_key_id: None for the credentials that boto3 finds: environment, files, task or instance role.
-        secret_access_key: The access key's secret.
+        secret_access_key: The secret of the access key.
         session_token: The token of a temporary access key.
     """
     session = boto3.Session(access_key_id, secret_access_key, session_token, region)
@@ -72,14 +72,14 @@ def build_client(
 
 
 class CloudWatchClusterMetrics(ClusterMetrics):
-    """The figures that ECS reports of its clusters to CloudWatch.
+    """The metrics that ECS reports to CloudWatch about its clusters.
 
-    CloudWatch counts and charges calls, so an answer is used again for some seconds.
+    Answers are cached for some seconds, because CloudWatch limits and charges for calls.
 
     Args:
-        client: The client that `build_client` returns.
-        clock: The clock from which the last minutes are counted.
-        cache_s: Seconds for which an answer is used.
+        client: The client from `build_client`.
+        clock: The clock that defines the last minutes.
+        cache_s: Seconds for which an answer is cached.
     """
 
     def __init__(self, client: "CloudWatchClient", clock: Clock, cache_s: float = 5.0) -> None:
@@ -89,7 +89,7 @@ class CloudWatchClusterMetrics(ClusterMetrics):
         self._names = SingleFlightCache[Sequence[str]](cache_s, _CACHED_ANSWERS)
 
     def utilization(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
-        """Return the average of each period that the last minutes touch, ascending."""
+        """Return the averages of all periods that overlap the last `minutes`, in ascending order."""
         if not _CLUSTER_NAME.fullmatch(cluster):
             return ()
         question = (cluster, minutes, period_s)
@@ -140,18 +140,18 @@ def _query(query_id: str, name: str, cluster: str, period_s: int) -> "MetricData
 
 
 def _begin(moment: datetime, period_s: int) -> datetime:
-    """Return when the period of a moment began: CloudWatch answers aligned requests fastest."""
+    """Return the start of the period of a moment: CloudWatch answers aligned requests fastest."""
     seconds = int(moment.timestamp())
     return datetime.fromtimestamp(seconds - seconds % period_s, UTC)
 
 
-# An answer that cannot be decoded is a ValueError, or a ResponseParserError, which is no BotoCoreError.
+# An undecodable answer raises ValueError, or ResponseParserError, which is not a BotoCoreError.
 @contextmanager
 def metrics_errors(action: str) -> Iterator[None]:
-    """Turn the errors of CloudWatch's client into the application's; its words go to the log, and no further.
+    """Translate errors of CloudWatch's client. Their messages are only logged.
 
     Raises:
-        DependencyUnavailable: CloudWatch cannot be reached or refuses.
+        DependencyUnavailable: CloudWatch is unreachable or refuses the request.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The publisher of a service that the platform does not scale."""
+"""Backlog publisher for a service that the platform does not scale."""
 
 from datetime import datetime
 
@@ -7,8 +7,8 @@ from application.ports.operation_queries import Backlog
 
 
 class NoBacklogPublisher(BacklogPublisher):
-    """Sends nothing."""
+    """Publishes nothing."""
 
     def publish(self, backlog: Backlog, now: datetime) -> bool:  # noqa: ARG002 - the port's
-        """Return that there is no store."""
+        """Return False: nothing was published."""
         return False

@@ -1,1 +1,1 @@
-"""The queue of completions, on Dramatiq and Redis."""
+"""The completions queue, on Dramatiq and Redis."""

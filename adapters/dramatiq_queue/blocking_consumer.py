@@ -1,4 +1,4 @@
-"""A consumer of one queue on Redis that a blocking pop wakes."""
+"""A consumer of one queue on Redis that waits with a blocking pop."""
 
 import logging
 import time
@@ -20,29 +20,29 @@ from application.log_context import outage
 
 logger = logging.getLogger("service_server.queue")
 
-# The longest wait in Redis, and so the longest that stopping an idle consumer takes.
+# The maximum wait in Redis, and therefore the maximum time to stop an idle consumer.
 BLOCK_S = 0.5
 MAX_DEAD = 1_000
-# Between two attempts to fetch from a Redis that is away.
+# Seconds between two attempts to fetch while Redis is unavailable.
 _RETRY_S = 0.5
 _BATCH = 100
 
 
 class BlockingConsumer(dramatiq.Consumer):
-    """Takes the messages of one queue on Redis, woken by a blocking pop.
+    """Consumes the messages of one queue on Redis, and waits for them with a blocking pop.
 
-    It outlives every failure of Redis. A message that cannot be acknowledged is delivered again after the end
-    of this process; handlers accept duplicates.
+    The consumer survives every failure of Redis. A message that cannot be acknowledged is delivered again
+    after this process has ended; handlers accept duplicates.
 
     Args:
-        broker: Dramatiq's, whose scripts move messages.
-        blocking_client: A client whose timeouts allow for the wait.
-        prefetch: The number of messages that it holds at most.
+        broker: Dramatiq's broker, whose scripts move messages.
+        blocking_client: A client with timeouts that allow for the wait.
+        prefetch: The maximum number of messages to hold.
     """
 
     def __init__(self, broker: RedisBroker, blocking_client: redis.Redis, queue: str, prefetch: int) -> None:
         self._broker = broker
-        # Redis types its replies as all that any protocol and option may give.
+        # Any, because redis-py types replies as a union over all protocols and options.
         self._client: Any = broker.client
         self._blocking_client: Any = blocking_client
         self._queue = queue
@@ -65,12 +65,12 @@ class BlockingConsumer(dramatiq.Consumer):
         return self._fetched.popleft() if self._fetched else None
 
     def ack(self, message: MessageProxy) -> None:
-        """Remove a message."""
+        """Acknowledge a message, which removes it."""
         with self._freeing_slot(), self._outliving("a message is not acknowledged"):
             self._broker.do_ack(self._queue, message.options["redis_message_id"])
 
     def nack(self, message: MessageProxy) -> None:
-        """Dead-letter a message, with the error of its handler."""
+        """Dead-letter a message, with its handler's error."""
         message_id = message.options["redis_message_id"]
         with self._freeing_slot(), self._outliving(f"message {message_id} is not dead-lettered"):
             self._client.hset(self._contents, message_id, message.encode())
@@ -81,14 +81,14 @@ class BlockingConsumer(dramatiq.Consumer):
             logger.error("dead-lettered message %s", message_id)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Put messages back on the queue that no handler has begun with."""
+        """Requeue messages that no handler has started on."""
         ids = [message.options["redis_message_id"] for message in messages]
         if ids:
             with self._outliving(f"{len(ids)} messages are not requeued"):
                 self._broker.do_requeue(self._queue, *ids)
 
     def close(self) -> None:
-        """Put the fetched messages back on the queue."""
+        """Requeue the prefetched messages."""
         self.requeue(self._fetched)
         self._fetched.clear()
 
@@ -97,14 +97,14 @@ class BlockingConsumer(dramatiq.Consumer):
         if not found and self._wait():
             found = self._broker.do_fetch(self._queue, room)
         for data in found:
-            if data is not None:  # its id was queued twice, or Redis was emptied in between
+            if data is not None:  # None if the id was queued twice, or Redis was flushed meanwhile
                 message = decode(data, self._queue)
                 if "redis_message_id" not in message.options:
                     message.options["redis_message_id"] = self._find_id(data)
                 self._fetched.append(MessageProxy(message))
 
     def _wait(self) -> bool:
-        # The head of the list is moved onto its own place: it stays there until it is fetched.
+        # Moves the head of the list to where it was: it remains queued until it is fetched.
         source = target = self._waiting
         return self._blocking_client.blmove(source, target, BLOCK_S, "LEFT", "LEFT") is not None
 
@@ -125,7 +125,7 @@ class BlockingConsumer(dramatiq.Consumer):
             time.sleep(pause_s)
 
     def _find_id(self, data: bytes) -> str:
-        """Return the id of a message in hand; one that is not plain text is replaced by a new one."""
+        """Return the id of a fetched message; an id that is not ASCII is replaced with a new one."""
         ids = self._client.smembers(self._in_hand)
         found: bytes = next((one for one in ids if self._client.hget(self._contents, one) == data), b"")
         if found.isascii():

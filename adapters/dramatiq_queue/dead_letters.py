@@ -1,4 +1,4 @@
-"""The dead letters of the completions queue on Redis."""
+"""Dead letters of the completions queue on Redis."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,29 +12,29 @@ from application.ports.dead_letter_store import DeadLetter, DeadLetterStore
 
 
 class RedisDeadLetterStore(DeadLetterStore):
-    """Dead-lettered completions, in the keys that Dramatiq's broker keeps them in."""
+    """Dead-lettered completions, in the keys that Dramatiq's broker uses for them."""
 
     def __init__(self, broker: RedisQueueBroker) -> None:
         self._broker = broker
-        # Redis types its replies as all that any protocol and option may give.
+        # Any, because redis-py types replies as a union over all protocols and options.
         self._client: Any = broker.client
         self._ids = f"{broker.namespace}:{COMPLETIONS}.XQ"
         self._contents = f"{self._ids}.msgs"
 
     def count(self) -> int:
-        """Return how many dead letters there are."""
+        """Return the number of dead letters."""
         with redis_errors("queue"):
             return int(self._client.zcard(self._ids))
 
     def latest(self, limit: int) -> Sequence[DeadLetter]:
-        """Return dead letters, the latest first."""
+        """Return up to `limit` dead letters, latest first."""
         with redis_errors("queue"):
             ids = self._client.zrevrange(self._ids, 0, limit - 1)
         found = [self.get(letter_id.decode(errors="replace")) for letter_id in ids]
         return [letter for letter in found if letter is not None]
 
     def get(self, letter_id: str) -> DeadLetter | None:
-        """Return a dead letter, or None if there is none of that id."""
+        """Return the dead letter with an id, or None."""
         with redis_errors("queue"):
             died_at_ms = self._client.zscore(self._ids, letter_id)
             data = self._client.hget(self._contents, letter_id)
@@ -52,7 +52,7 @@ class RedisDeadLetterStore(DeadLetterStore):
         )
 
     def requeue(self, letter_id: str) -> bool:
-        """Put a message back on its queue as new; return whether there was one of that id."""
+        """Requeue the message with an id as new; return whether it existed."""
         with redis_errors("queue"):
             data = self._client.hget(self._contents, letter_id)
             if data is None:

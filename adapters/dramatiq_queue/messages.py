@@ -1,4 +1,4 @@
-"""Messages on the wire. The queue has one actor, of the queue's name."""
+"""Encoding of messages. The queue has one actor, with the queue's name."""
 
 from dataclasses import replace
 
@@ -8,14 +8,15 @@ from dramatiq.errors import DecodeError
 
 COMPLETIONS = "service_server.completions"
 
-# Other options could make Dramatiq end its own threads.
+# Other options could make Dramatiq terminate its threads.
 _OPTIONS = {"redis_message_id": str, "eta": int, "retries": int, "requeue_timestamp": int, "traceback": str}
 
 
 def decode(data: bytes, queue: str) -> dramatiq.Message[None]:
-    """Read a message of a queue, without options other than the known ones.
+    """Decode a message of a queue, with known options only.
 
-    Any client of Redis may have written it: bytes that are no message of the queue become the content of one.
+    Any Redis client may have written the bytes. If they are no message of the queue, they become the content
+    of one.
     """
     unreadable = {"unreadable": data.decode("utf-8", "replace")}
     blank: dramatiq.Message[None] = dramatiq.Message(
@@ -25,7 +26,7 @@ def decode(data: bytes, queue: str) -> dramatiq.Message[None]:
         message = dramatiq.Message.decode(data)
     except DecodeError:
         return blank
-    # Dramatiq verifies no type.
+    # Dramatiq does not verify types.
     parts: tuple[object, object] = (message.kwargs, message.options)
     is_addressed = (message.queue_name, message.actor_name) == (blank.queue_name, blank.actor_name)
     if not (is_addressed and all(isinstance(part, dict) for part in parts)):

@@ -1,4 +1,4 @@
-"""Dramatiq's broker on Redis, with consumers that wait where its own poll."""
+"""Dramatiq's broker on Redis, with consumers that block instead of polling."""
 
 import dramatiq
 import redis
@@ -11,20 +11,21 @@ from adapters.dramatiq_queue.blocking_consumer import BLOCK_S, BlockingConsumer
 
 NAMESPACE = "service_server"
 MIN_BACKOFF_MS = 1_000
-# Less than a lease: once the database is back, a completion is in before its execution counts as orphaned.
+# Shorter than a lease: once the database is available again, a completion is stored before its execution
+# counts as orphaned.
 MAX_BACKOFF_MS = 10_000
-# Out of a million commands, so many look for messages of dead processes: an idle worker's about every ten
+# This many in a million commands look for messages of dead processes: for an idle worker, about every ten
 # seconds.
 _MAINTENANCE_CHANCE = 25_000
 
 
 class RedisQueueBroker(RedisBroker):
-    """Dramatiq's broker on Redis, with consumers that wait in Redis where Dramatiq's own poll.
+    """Dramatiq's broker on Redis, with consumers that block in Redis instead of polling.
 
-    Keys and contents are Dramatiq's own, so that any Dramatiq producer can enqueue.
+    Keys and contents are in Dramatiq's format, so that any Dramatiq producer can enqueue messages.
 
     Args:
-        url: Address of Redis, with credentials if it wants any.
+        url: The address of Redis, with credentials if required.
     """
 
     def __init__(self, url: str) -> None:
@@ -52,7 +53,7 @@ class RedisQueueBroker(RedisBroker):
 
 
 class _Retries(Retries):
-    """Dramatiq's retries, but a message that cannot be enqueued for its retry is dead-lettered, not lost."""
+    """Dramatiq's retries, but a message that cannot be enqueued for a retry is dead-lettered, not lost."""
 
     def after_process_message(
         self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, **outcome: object

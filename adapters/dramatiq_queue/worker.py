@@ -12,22 +12,21 @@ from application.log_context import outage_of
 
 logger = logging.getLogger("service_server.queue")
 
-# An idle thread looks so often whether it is to stop: stopping takes that long, and many threads would cost
-# processor time. Messages wake it at once.
+# How often an idle thread checks whether to stop. Stopping takes that long; frequent checks by many threads
+# would cost processor time. Messages wake a thread at once.
 _IDLE_MS, _IDLE_MS_PER_THREAD = 500, 5
 
 
 class CompletionWorker:
-    """Consumes the completions queue on threads of its own.
+    """Consumes the completions queue on dedicated threads.
 
-    * A completion whose handler raises DependencyUnavailable is retried until it succeeds; any other
-      exception dead-letters it.
-    * A worker holds no more messages than it has threads: one held behind another would be kept from other
-      workers.
+    * If the handler of a completion raises DependencyUnavailable, the completion is retried until it
+    succeeds. After any other exception, it is dead-lettered. * A worker holds no more messages than it has
+    threads, so that it does not keep messages from other workers.
 
     Args:
-        broker: The broker; it is used by one worker only.
-        on_completion: Called with the content of each completion, on several threads at once.
+        broker: The broker, used by this worker only.
+        on_completion: Called with the content of each completion, concurrently on several threads.
     """
 
     def __init__(

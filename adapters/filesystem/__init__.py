@@ -1,1 +1,1 @@
-"""Objects as files in a directory."""
+"""Storage of objects and results as files in a directory."""

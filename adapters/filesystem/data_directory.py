@@ -1,4 +1,4 @@
-"""The check of the data directory at a start."""
+"""Check of the data directory at startup."""
 
 import errno
 import os
@@ -16,15 +16,16 @@ _SENTENCES: Mapping[int | None, str] = {
     errno.EMFILE: "this process has too many open files",
 }
 _REFUSALS = {errno.EACCES, errno.EPERM}
-# As much as the first tables take: with less there is no room for anything.
+# The size of the first tables: with less room, the service cannot start.
 _ROOM_BYTES = 64 << 10
 
 
 def prepare_data_directory(directory: Path) -> Path:
-    """Make a directory for this service alone, if it is missing, and find out whether it can be written to.
+    """Create a directory with access for this user only, if it is missing, and check that it is writable.
 
     Raises:
-        DependencyUnavailable: It cannot; the message names the directory, the cause and the setting.
+        DependencyUnavailable: The directory cannot be created or written to; the message names the directory,
+            the cause and the setting.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The translation of the operating system's errors into the application's."""
+"""Translation of the operating system's errors."""
 
 import errno
 import logging
@@ -30,7 +30,7 @@ _SENTENCES: Mapping[int | None, str] = {
 
 @contextmanager
 def storage_errors(action: str) -> Iterator[None]:
-    """Turn the operating system's errors into StorageUnavailable: paths go to the log, and no further."""
+    """Translate errors of the operating system into StorageUnavailable. Paths are only logged."""
     try:
         yield
     except OSError as error:

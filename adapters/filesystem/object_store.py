@@ -1,4 +1,4 @@
-"""The object store in a directory."""
+"""Object store in a directory."""
 
 import io
 import os
@@ -16,30 +16,30 @@ from application.errors import NotFound, StorageUnavailable, Unprocessable
 from application.ports.object_store import ObjectStore, StoredObject
 from domain.values import ObjectKey
 
-# The beginning of the name of a directory that is there for its name: a backup, too, leaves it out.
+# The name prefix of an empty marker directory, which backups omit.
 _SPREAD_SINCE = f"{MADE}spread-"
 _UPGRADE_S = 86_400
-# Fewer objects than this are written one by one: for them alone, not all of the file system has to be synced.
+# Fewer objects than this are written one by one, because syncing the whole file system is not worth it.
 _MANY = 16
 
 
 class FilesystemObjectStore(ObjectStore):
-    """Objects as files in a directory, which several processes may share.
+    """Stores objects as files in a directory, which several processes may share.
 
-    Files are spread over 4,096 directories for each beginning of keys; ones of earlier versions, which are
-    not, are found too. An object is a regular file; a link, a FIFO or a device in its place is none. Unlike
-    in S3, a key cannot be the beginning of another one's path: `a` and `a/b` exclude each other.
+    Files are spread over 4,096 directories for each prefix of keys. Files of earlier versions, which are not
+    spread, are found too. Only regular files are objects, not links, FIFOs or devices. Unlike in S3, a key
+    cannot be a parent path of another key: `a` and `a/b` exclude each other.
 
     Args:
-        directory: The directory of the objects. It is made if it is missing.
-        base_url: The address of this service; an object's address is in it, unless `link` is given.
-        link: Returns the address of an object, as a signed link.
+        directory: The directory of the objects, created if missing.
+        base_url: The address of this service, used for the addresses of objects unless `link` is given.
+        link: Returns the address of an object as a signed link.
         durable: Whether an object survives a power failure as soon as it is stored. This waits for the disk
-            twice, half a millisecond on a solid-state drive; without it, a power failure may lose the objects
-            of the seconds before.
+            twice, half a millisecond on a solid-state drive. Otherwise, a power failure may lose the objects
+            of the preceding seconds.
 
     Raises:
-        StorageUnavailable: The directory cannot be made or written to.
+        StorageUnavailable: The directory cannot be created or written to.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class FilesystemObjectStore(ObjectStore):
             self._spread_since = _spread_since(directory, time.time())
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
-        """Store an object, whole or not at all."""
+        """Store an object atomically."""
         with storage_errors(f"storing object '{key}'"):
             self._tree.write(self._new_names(key), _stream(content))
 
     def put_all(self, objects: Mapping[ObjectKey, bytes], content_type: str) -> None:
-        """Store objects. Very many wait for the disk together, which is quicker than each by itself."""
+        """Store objects. Large numbers wait for the disk together, which is faster than one by one."""
         if len(objects) < _MANY:
             for key, content in objects.items():
                 self.put(key, content, content_type)
@@ -85,7 +85,7 @@ class FilesystemObjectStore(ObjectStore):
         return content
 
     def copy(self, source: ObjectKey, target: ObjectKey, content_type: str, max_bytes: int) -> None:
-        """Give an object's file another name, where the file system can; else copy its content."""
+        """Hard-link the object's file if the file system supports it; otherwise copy its content."""
         with storage_errors(f"copying object '{source}'"):
             names = self._new_names(target)
             if any(self._tree.link(each(source), names) for each in (spread_names, names_on_disk)):
@@ -93,13 +93,13 @@ class FilesystemObjectStore(ObjectStore):
         super().copy(source, target, content_type, max_bytes)
 
     def delete(self, key: ObjectKey) -> None:
-        """Remove an object; one that does not exist is no error."""
+        """Remove an object, if it exists."""
         with storage_errors(f"removing object '{key}'"):
             self._tree.remove(spread_names(key))
             self._tree.remove(names_on_disk(key))
 
     def stored_before(self, before: datetime) -> Iterator[StoredObject]:
-        """Yield the objects whose files, or other names of them, were made before a time."""
+        """Yield the objects whose files were last created or linked before a time."""
         with storage_errors("listing the object store"):
             for names, status in self._tree.files():
                 key = key_of_names(names)
@@ -113,13 +113,13 @@ class FilesystemObjectStore(ObjectStore):
         return f"{self._base_url}/api/log?log_key={quote(key.value, safe='')}"
 
     def check(self) -> None:
-        """Check that the directory is there, is writable, and has room."""
+        """Check that the directory exists, is writable, and has room."""
         with storage_errors("checking the object store"):
             space = os.statvfs(self._directory)
             is_writable = os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True)
         if not is_writable:
             raise StorageUnavailable("its directory does not permit it")
-        if not space.f_bavail or (space.f_files and not space.f_favail):  # some systems count no files
+        if not space.f_bavail or (space.f_files and not space.f_favail):  # some systems do not count files
             raise StorageUnavailable("the disk is full")
 
     def _new_names(self, key: ObjectKey) -> Sequence[str]:
@@ -127,10 +127,11 @@ class FilesystemObjectStore(ObjectStore):
 
 
 def _spread_since(directory: Path, now: float) -> float:
-    """Return the time from which new objects are spread over directories, and note it in the store.
+    """Return the time from which new objects are spread over directories, and record it in the store.
 
-    A new store spreads at once. One of a version that does not find spread objects does a day after its first
-    start with this version: until then, processes of the version before may be served from it.
+    A new store spreads objects at once. A store created by a version that does not find spread objects begins
+    a day after the first start of this version, because until then processes of the previous version may read
+    from it.
     """
     noted = [float(mark.name.removeprefix(_SPREAD_SINCE)) for mark in directory.glob(f"{_SPREAD_SINCE}*")]
     if noted:

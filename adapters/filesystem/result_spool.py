@@ -1,4 +1,4 @@
-"""The results that wait for the log store or the database, in a directory."""
+"""Directory of results that wait for the log store or the database."""
 
 import fcntl
 import io
@@ -27,24 +27,25 @@ _log = logging.getLogger("service_server.object_store")
 
 _KEPT = ".kept"
 _UNREADABLE = ".unreadable"
-# With less than this the disk is as good as full: nothing is begun whose result could not be kept.
+# With less free space than this, the disk counts as full: no program is started whose result could not be
+# kept.
 _RESERVE_BYTES = 1 << 20
-# For how long a look at the directory is good.
+# How long the result of a check of the directory is reused.
 _LOOK_GOOD_S = 0.5
 
 
 class FilesystemResultSpool(ResultSpool):
-    """Results as files in a directory that the processes of a machine share, each with its log.
+    """Stores results with their logs as files, in a directory shared by the processes of a machine.
 
-    A file's first line is the result as JSON, the rest is the log. It is locked while a process works on it,
-    and a lock ends with its process.
+    The first line of a file is the result as JSON; the rest is the log. A process locks a file while it works
+    on it, and the lock ends with the process.
 
     Args:
-        directory: The directory of the files. It is made if it is missing.
-        max_bytes: The largest total size of the files.
+        directory: The directory of the files, created if missing.
+        max_bytes: The maximum total size of the files.
 
     Raises:
-        StorageUnavailable: The directory cannot be made or written to.
+        StorageUnavailable: The directory cannot be created or written to.
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
@@ -58,7 +59,7 @@ class FilesystemResultSpool(ResultSpool):
             self._tree.prepare()
 
     def is_full(self) -> bool:
-        """Whether the files have reached their limit, or the disk has no room for another."""
+        """Whether the files have reached their limit, or the disk has no room for another file."""
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_GOOD_S:
             with storage_errors("looking at the results that are kept"):
@@ -69,7 +70,7 @@ class FilesystemResultSpool(ResultSpool):
         return self._was_full
 
     def keep(self, kept: KeptResult, log: IO[bytes]) -> None:
-        """Write a result and its log to a file that appears when it is whole."""
+        """Write a result and its log to a file atomically."""
         head = msgspec.json.encode(_with_error(kept, _plain)) + b"\n"
         size = len(head) + _rest(log)
         name = f"{int(kept.ended_at.timestamp() * 1_000):015}-{kept.execution_id}{_KEPT}"
@@ -81,17 +82,17 @@ class FilesystemResultSpool(ResultSpool):
             self._tree.write([name], _Joined(io.BytesIO(head), log))
 
     def names(self) -> Sequence[str]:
-        """Return the names of the files: each begins with its time."""
+        """Return the names of the files, oldest first; each begins with its time."""
         with storage_errors("listing the results that are kept"):
             return sorted(file.name for file in self._directory.glob(f"*{_KEPT}"))
 
     def executions(self) -> Collection[ExecutionId]:
-        """Return the executions whose results are kept, by the names of their files."""
+        """Return the executions whose results are kept."""
         return [ExecutionId(UUID(name.removesuffix(_KEPT).partition("-")[2])) for name in self.names()]
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[KeptResult, IO[bytes]] | None]:
-        """Open a file and lock it; None if another process has, or it is gone."""
+        """Open and lock a file; yield None if another process has locked it, or it is gone or unreadable."""
         with ExitStack() as stack:
             with storage_errors("reading a result that is kept"):
                 file = self._open(name)
@@ -107,7 +108,7 @@ class FilesystemResultSpool(ResultSpool):
         used = 0
         with os.scandir(self._directory) as entries:
             for entry in entries:
-                with suppress(FileNotFoundError):  # its log has just been stored
+                with suppress(FileNotFoundError):  # removed, because its log has just been stored
                     if entry.is_file(follow_symlinks=False):
                         used += entry.stat(follow_symlinks=False).st_size
         return used
@@ -132,7 +133,7 @@ class FilesystemResultSpool(ResultSpool):
         try:
             return _with_error(msgspec.json.decode(file.readline(), type=KeptResult), _restored)
         except (msgspec.DecodeError, ValueError) as error:
-            # Set aside, to be looked at by people: the execution ends when its lease does.
+            # Kept for an operator to inspect. The execution is recovered when its lease expires.
             _log.error("the kept result %s cannot be read, and is renamed: %s", name, error)
             (self._directory / name).rename(self._directory / f"{name}{_UNREADABLE}")
             return None
@@ -150,12 +151,12 @@ def _plain(error: Text) -> Text:
 
 
 def _restored(error: Text) -> Text | None:
-    """Return a text with the texts among its values, which were read as objects."""
+    """Return a text whose nested texts, decoded as plain objects, are texts again."""
     return text_of({"code": error.code, "values": dict(error.values)})
 
 
 class _Joined:
-    """Two streams, read one after the other."""
+    """The concatenation of two streams."""
 
     def __init__(self, first: IO[bytes], second: IO[bytes]) -> None:
         self._streams = (first, second)

@@ -1,4 +1,4 @@
-"""A secret key of an installation, in a file of the data directory."""
+"""Secret key of an installation, in a file of the data directory."""
 
 import os
 import secrets
@@ -12,12 +12,12 @@ _BYTES = 32
 
 
 def read_or_make_key(path: Path) -> bytes:
-    """Return the key in a file, made with the file if there is none: the same for every process.
+    """Return the key in a file, and create the file with a new key if it is missing.
 
-    The file is its owner's alone, and survives a power failure.
+    All processes get the same key. The file is accessible only to its owner, and survives a power failure.
 
     Raises:
-        DependencyUnavailable: It cannot be read or made, or is too short.
+        DependencyUnavailable: The file cannot be read or created, or is too short.
     """
     try:
         if not path.exists():
@@ -31,7 +31,7 @@ def read_or_make_key(path: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a new key to a file that appears whole; one that another process has made stays."""
+    """Create the file with a new key atomically, unless another process has created it meanwhile."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-") as draft:  # mode 0600
         draft.write(secrets.token_bytes(_BYTES))
         draft.flush()

@@ -1,7 +1,7 @@
-"""Files below a directory, reached in a way that nothing planted in it can lead out of it.
+"""Safe access to files below a directory: no link planted in it can lead outside.
 
-Every step is relative to the descriptor of the directory before it and follows no symbolic link, so that a
-path cannot change its meaning between a check and its use.
+Each path component is opened relative to the descriptor of its parent, without following symbolic links, so
+that a path cannot change its meaning between a check and its use.
 """
 
 import ctypes
@@ -18,36 +18,36 @@ from typing import Protocol
 from uuid import uuid4
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK, opening a FIFO waits for its other end.
+# Without O_NONBLOCK, opening a FIFO blocks until its other end is opened.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK_BYTES = 1 << 20
 _C_LIBRARY = ctypes.CDLL(None, use_errno=True)
-# The errors of a path that leads to no file: ELOOP of a link, ENXIO of a socket.
+# The errors for a path without a file. ELOOP means a link, ENXIO a socket.
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
-# The errors of a file that is missing, or cannot have another name: on file systems without links, or because
-# it has too many names, or another owner.
+# The errors for a file that is missing or cannot be linked: the file system has no links, or the file has too
+# many links or another owner.
 _NOT_LINKED = {*_NO_FILE, errno.EEXIST, errno.EMLINK, errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP}
-# A directory that is removed while a file is on its way into it is made anew this often.
+# The maximum number of attempts if a directory is removed while a file is being moved into it.
 _ATTEMPTS = 100
-# A writer that has not written for so long did not live to finish.
+# A draft that was not written to for this long belongs to a writer that died.
 _ABANDONED_AFTER_S = 600
 
 
 class Readable(Protocol):
-    """A stream of bytes, read piece by piece; empty at its end."""
+    """A stream of bytes. A read returns nothing at its end."""
 
     def read(self, size: int, /) -> bytes:
-        """Return the next bytes, at most so many."""
+        """Return the next bytes, up to `size`."""
 
 
 class Tree:
-    """A directory whose files are replaced whole.
+    """A directory whose files are replaced atomically.
 
     Args:
-        root: A directory. It may be reached through symbolic links; nothing below it may.
-        incoming: The name of the directory below the root where files are written before they appear.
-        durable: Whether a file that `write` returned from survives a power failure.
+        root: A directory. Its own path may contain symbolic links; paths below it may not.
+        incoming: The name of the directory below the root for drafts of files.
+        durable: Whether a file survives a power failure once `write` has returned.
     """
 
     def __init__(self, root: Path, incoming: str, *, durable: bool) -> None:
@@ -56,10 +56,10 @@ class Tree:
         self._durable = durable
 
     def prepare(self) -> None:
-        """Make the root if it is missing, and remove the drafts of writers that ended early.
+        """Create the root if it is missing, and remove the drafts of writers that died.
 
         Raises:
-            OSError: The root cannot be made, or the drafts cannot be listed or removed.
+            OSError: The root cannot be created, or the drafts cannot be listed or removed.
         """
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.directory(self._incoming, create=True) as incoming, os.scandir(incoming) as drafts:
@@ -70,15 +70,16 @@ class Tree:
 
     @contextmanager
     def directory(self, names: Sequence[str], *, create: bool = False, sync: bool = True) -> Iterator[int]:
-        """Open a directory below the root; give its descriptor.
+        """Open a directory below the root, and yield its descriptor.
 
         Args:
-            names: Its names, from the root on.
-            create: Whether to make it if it is missing.
-            sync: Whether one that is made is to survive a power failure.
+            names: The path components below the root.
+            create: Whether to create missing directories.
+            sync: Whether created directories must survive a power failure.
 
         Raises:
-            OSError: FileNotFoundError if it is missing, NotADirectoryError if a link or a file is in its way.
+            OSError: FileNotFoundError if it is missing, NotADirectoryError if a component is a link or a
+            file.
         """
         descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -91,10 +92,10 @@ class Tree:
             os.close(descriptor)
 
     def write(self, names: Sequence[str], content: Readable) -> None:
-        """Store a file, whole or not at all, in place of anything that is there but a directory.
+        """Store a file atomically, replacing anything with its name except a directory.
 
         Raises:
-            OSError: It could not be stored; the former content remains.
+            OSError: The file could not be stored; the previous content remains.
         """
         *parents, name = names
         with self.directory(self._incoming, create=True) as incoming:
@@ -108,14 +109,14 @@ class Tree:
                 raise
 
     def write_all(self, files: Mapping[tuple[str, ...], bytes]) -> None:
-        """Store files, and wait for the disk once for all of them.
+        """Store files, and wait for the disk only once for all of them.
 
-        Each is made under its own name, which takes a fifth of the time of a draft and its renaming. So one
-        that was not there may be seen before it is whole: it is to be looked for when this has returned. One
-        that was there is replaced as `write` does.
+        New files are created under their final names, which takes a fifth of the time of writing and renaming
+        a draft. Other processes may therefore see a new file before it is complete, and must not look for it
+        before this method returns. Existing files are replaced as by `write`.
 
         Raises:
-            OSError: Some could not be stored; of the new ones none is left.
+            OSError: A file could not be stored; all new files are removed.
         """
         by_directory: defaultdict[tuple[str, ...], dict[str, bytes]] = defaultdict(dict)
         for (*parents, name), content in files.items():
@@ -137,11 +138,11 @@ class Tree:
     def _make_all(
         self, parents: tuple[str, ...], contents: Mapping[str, bytes], made: list[tuple[str, ...]]
     ) -> Sequence[str]:
-        """Make new files in a directory, and note them; return the names that something has already."""
+        """Create new files in a directory and add them to `made`; return the names that exist already."""
         left, taken = dict(contents), []
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self.directory(parents, create=True, sync=False) as parent:  # all is, at the end
+                with self.directory(parents, create=True, sync=False) as parent:  # synced at the end
                     while left:
                         name = next(iter(left))
                         try:
@@ -156,16 +157,16 @@ class Tree:
                                 os.close(descriptor)
                         del left[name]
                     break
-            except FileNotFoundError:  # the directory was removed meanwhile, with nothing in it
+            except FileNotFoundError:  # the directory was removed while it was empty
                 if attempt == _ATTEMPTS:
                     raise
         return taken
 
     def read(self, names: Sequence[str], max_bytes: int) -> bytes | None:
-        """Return a file's content, cut after one byte more than `max_bytes`; None if there is no such file.
+        """Return up to `max_bytes` + 1 bytes of a file's content; None if the file does not exist.
 
         Raises:
-            OSError: It could not be read.
+            OSError: The file could not be read.
         """
         *parents, name = names
         try:
@@ -180,12 +181,12 @@ class Tree:
             os.close(descriptor)
 
     def link(self, source: Sequence[str], target: Sequence[str]) -> bool:
-        """Give a file a further name that nothing has yet; return False if that cannot be done here.
+        """Link a file to another name that does not exist yet; return False if it cannot be linked.
 
-        Files are replaced whole and never written to, so that neither name can change the other's content.
+        Files are replaced and never written to, so neither name can change the other's content.
 
         Raises:
-            OSError: The target could not be stored.
+            OSError: The target could not be created.
         """
         *source_parents, source_name = source
         *target_parents, target_name = target
@@ -209,10 +210,10 @@ class Tree:
         return True
 
     def remove(self, names: Sequence[str]) -> None:
-        """Remove a file, or a link in its place, if it is there, and the directories that are empty then.
+        """Remove a file or link, if it exists, and the directories that become empty.
 
         Raises:
-            OSError: It could not be removed.
+            OSError: The file could not be removed.
         """
         *parents, name = names
         try:
@@ -224,7 +225,7 @@ class Tree:
             self._expect_no_file(error)
 
     def files(self, below: Sequence[str] = ()) -> Iterator[tuple[Sequence[str], os.stat_result]]:
-        """Yield the names of each regular file and its status, as the file system lists them.
+        """Yield the path components and the status of each regular file, in no particular order.
 
         Raises:
             OSError: A directory could not be read.
@@ -242,7 +243,7 @@ class Tree:
             self._root.stat()
 
     def _remove_empty(self, parents: Sequence[str]) -> None:
-        """Remove the directories that have become empty; a writer makes its own again."""
+        """Remove the directories that have become empty; writers create theirs again."""
         with suppress(OSError):
             while parents:
                 *above, name = parents
@@ -270,7 +271,7 @@ class Tree:
             self._sync(descriptor)
 
     def _publish(self, incoming: int, draft: str, parents: Sequence[str], name: str) -> None:
-        """Move a draft to its name in a directory."""
+        """Move a draft to its final name."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self.directory(parents, create=True) as parent:
@@ -282,7 +283,7 @@ class Tree:
                     raise
 
     def _expect_no_file(self, error: OSError) -> None:
-        """Raise an error, unless it means that a file is missing while the root is there."""
+        """Raise an error, unless it means that a file is missing while the root exists."""
         if error.errno not in _NO_FILE:
             raise error
         self._root.stat()
@@ -293,10 +294,10 @@ class Tree:
 
 
 def _sync_file_system(descriptor: int) -> None:
-    """Wait until all that was written to a descriptor's file system is on its disk."""
+    """Wait until all writes to a descriptor's file system are on disk."""
     try:
         sync = _C_LIBRARY.syncfs
-    except AttributeError:  # Linux alone has it
+    except AttributeError:  # only Linux has it
         os.sync()
         return
     if sync(descriptor) != 0:

@@ -1,1 +1,1 @@
-"""This machine as a cluster of one, measured with psutil."""
+"""Metrics of this machine, as a cluster of one, measured with psutil."""

@@ -1,4 +1,4 @@
-"""The processor and memory use of this machine, sampled into the last hour's metrics."""
+"""Processor and memory utilization of this machine, sampled over the last hour."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
 
 _KEPT_S = 3_600
 _METRIC_NAMES = ("CPUUtilization", "MemoryUtilization")
-# CPU utilization is measured between two looks; right after the start there is only a short while to measure.
+# CPU utilization is measured between two calls; right after the start, the interval is this short.
 _FIRST_INTERVAL_S = 0.1
 
 _log = logging.getLogger("service_server.host_metrics")
@@ -26,7 +26,7 @@ _log = logging.getLogger("service_server.host_metrics")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The measurements of one moment, in percent; None where there is none."""
+    """The measurements of one moment, in percent; None if not measured."""
 
     taken_at: datetime
     cpu: float | None
@@ -34,22 +34,22 @@ class Sample:
 
 
 class Samples:
-    """The samples of the last hour. Safe to use from several threads."""
+    """The samples of the last hour. Thread-safe."""
 
     def __init__(self, interval_s: float) -> None:
         self._samples: deque[Sample] = deque(maxlen=int(_KEPT_S / interval_s) + 1)
         self._lock = Lock()
 
     def add(self, sample: Sample) -> None:
-        """Keep a sample; the oldest one gives way."""
+        """Add a sample, and drop the oldest if the hour is full."""
         with self._lock:
             self._samples.append(sample)
 
     def averages(self, since: datetime, until: datetime, period_s: int) -> Sequence[MetricPoint]:
-        """Return the average of each period that has a sample, ascending.
+        """Return the average of each period that has a sample, in ascending order.
 
-        Periods begin at multiples of their length since the epoch, as CloudWatch's do. The first one is
-        whole, even where `since` is in the middle of it.
+        Periods begin at multiples of their length since the epoch, as CloudWatch's do. The first period is
+        complete, even if `since` lies within it.
         """
         periods: defaultdict[int, list[Sample]] = defaultdict(list)
         first = _begin(since, period_s)
@@ -70,13 +70,13 @@ class Samples:
 
 
 class HostClusterMetrics(ClusterMetrics):
-    """The utilization of this machine, sampled on a thread of its own between `start` and `stop`.
+    """The utilization of this machine, sampled on a dedicated thread between `start` and `stop`.
 
     Args:
-        clock: The clock of the samples' times.
-        cluster: The name that this machine answers to; None for every name, since where there is one machine
-            there is no other cluster.
-        interval_s: The time between two samples, in seconds. The shortest period is 10 s.
+        clock: The clock for the samples' times.
+        cluster: The cluster name that this machine answers to; None for every name, because a single machine
+            is the only cluster.
+        interval_s: Seconds between two samples. The shortest period is 10 s.
 
     Attributes:
         samples: The samples of the last hour.
@@ -91,7 +91,7 @@ class HostClusterMetrics(ClusterMetrics):
         self._task: PeriodicTask | None = None
 
     def start(self) -> None:
-        """Take a first sample, of memory, and keep sampling. Started twice is started once."""
+        """Take a first sample, of memory only, and start sampling. A second call does nothing."""
         if self._task is None:
             self._sample(with_cpu=False)
             self._is_first_round = True
@@ -99,7 +99,7 @@ class HostClusterMetrics(ClusterMetrics):
             self._task.start()
 
     def stop(self) -> None:
-        """Stop sampling and wait for the thread. The samples can still be read."""
+        """Stop sampling and wait for the thread. The samples remain readable."""
         if self._task is not None:
             self._task.stop()
             self._task = None
@@ -112,7 +112,7 @@ class HostClusterMetrics(ClusterMetrics):
         self.stop()
 
     def utilization(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
-        """Return the points of the last minutes, ascending; none for another cluster."""
+        """Return the points of the last minutes, in ascending order; none for another cluster."""
         if not self._is_known(cluster):
             return []
         now = self._clock.now()
@@ -127,7 +127,7 @@ class HostClusterMetrics(ClusterMetrics):
 
     def _measure(self) -> None:
         if self._is_first_round:
-            psutil.cpu_percent()  # the first look only begins the interval, of the thread that looks
+            psutil.cpu_percent()  # the first call only starts the interval, which is per thread
             time.sleep(_FIRST_INTERVAL_S)
             self._is_first_round = False
         self._sample(with_cpu=True)

@@ -1,1 +1,1 @@
-"""Queues and feeds among the threads of this process: all there is when the service runs embedded."""
+"""Queues and feeds between the threads of this process, for a service that runs in one process."""

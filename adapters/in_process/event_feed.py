@@ -1,4 +1,4 @@
-"""The event feed among the threads of this process."""
+"""Event feed between the threads of this process."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,18 +11,18 @@ logger = logging.getLogger("service_server.event_feed")
 
 
 class InProcessEventFeed(EventFeed):
-    """Calls every listener on the publisher's thread. One that raises is logged and harms no other."""
+    """Calls every listener on the publisher's thread. Errors of listeners are logged."""
 
     def __init__(self) -> None:
-        # Replaced as a whole, so that publishers go through it without a lock.
+        # Replaced, never changed, so that publishers can iterate over it without a lock.
         self._listeners: tuple[Listener, ...] = ()
         self._lock = Lock()
 
     def start(self) -> None:
-        """Do nothing; the feed between processes has something to start."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Do nothing; the feed between processes has something to stop."""
+        """Do nothing."""
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Call the listeners of this process."""
@@ -31,7 +31,7 @@ class InProcessEventFeed(EventFeed):
                 _call(listener, message)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every message from now on; return a function that ends that."""
+        """Call `listener` with every message from now on; return a function that unsubscribes it."""
 
         def once(message: Message) -> None:
             listener(message)
@@ -48,5 +48,5 @@ class InProcessEventFeed(EventFeed):
 def _call(listener: Listener, message: Message) -> None:
     try:
         listener(message)
-    except Exception:  # one listener's bug is not another's
+    except Exception:  # must not affect other listeners
         logger.exception("a listener failed on %s", message.name)

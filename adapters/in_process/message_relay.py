@@ -1,4 +1,4 @@
-"""The relays of the messages of this process's commits."""
+"""Relays that publish the messages of this process's commits."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -17,16 +17,16 @@ _BATCH = 200
 
 
 class ImmediateMessageRelay(MessageRelay):
-    """Publishes the messages of a commit on the thread that made it, for a queue and a feed in this process.
+    """Publishes the messages of a commit on the committing thread, for an in-process queue and feed.
 
-    Of messages that cannot be published, the outbox has the ones that may not be lost, for the sweep.
+    If messages cannot be published, the sweep later publishes the ones that must not be lost from the outbox.
     """
 
     def __init__(self) -> None:
         self._relay: Callable[[Sequence[Message]], None] | None = None
 
     def offer(self, messages: Sequence[Message]) -> None:
-        """Publish messages, but before `start` and after `stop`."""
+        """Publish messages; discard them before `start` and after `stop`."""
         relay = self._relay
         if relay is not None:
             _pass_on(relay, messages)
@@ -36,17 +36,17 @@ class ImmediateMessageRelay(MessageRelay):
         self._relay = relay
 
     def stop(self) -> None:
-        """End publishing."""
+        """Stop publishing."""
         self._relay = None
 
 
 class InProcessMessageRelay(MessageRelay):
-    """Publishes the messages of this process's commits on a thread of its own, the moment they come.
+    """Publishes the messages of this process's commits at once, on a dedicated thread.
 
-    A queue and a feed outside of this process may not answer, and a commit's caller does not wait for them.
+    An external queue or feed may not answer, and the caller of a commit must not wait for them.
 
-    Of messages that cannot be published, or come while the backlog is full, the outbox has the ones that may
-    not be lost, for the sweep.
+    If messages cannot be published or the backlog is full, the sweep later publishes the ones that must not
+    be lost from the outbox.
     """
 
     def __init__(self) -> None:
@@ -55,20 +55,20 @@ class InProcessMessageRelay(MessageRelay):
         self._relay: Callable[[Sequence[Message]], None]
 
     def offer(self, messages: Sequence[Message]) -> None:
-        """Take messages, but before `start` and after `stop`."""
+        """Enqueue messages; discard them before `start` and after `stop`."""
         if self._thread is None:
             return
         for message in messages[: max(_BACKLOG - self._backlog.qsize(), 0)]:
             self._backlog.put(message)
 
     def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
-        """Start passing messages to `relay`, in batches when several have come."""
+        """Start passing messages to `relay`, in batches if several are queued."""
         self._relay = relay
         self._thread = BackgroundThread("outbox-relay", self._step, wake=self._wake)
         self._thread.start()
 
     def stop(self) -> None:
-        """Pass on the messages that have come, and end."""
+        """Pass on the queued messages, and stop."""
         if self._thread is not None:
             self._thread.stop()
             self._thread = None
@@ -84,7 +84,7 @@ class InProcessMessageRelay(MessageRelay):
             _pass_on(self._relay, [first, *self._more()])
 
     def _more(self) -> list[Message]:
-        """Return the messages that have come, up to the size of a batch."""
+        """Return the queued messages, up to the size of a batch."""
         batch: list[Message] = []
         while len(batch) < _BATCH - 1:
             try:
@@ -101,7 +101,7 @@ def _pass_on(relay: Callable[[Sequence[Message]], None], batch: Sequence[Message
         relay(batch)
     except DependencyUnavailable as error:
         logger.warning("%s: %s", _unpublished(batch), error, extra=outage_of(error))
-    except Exception:  # the sweep publishes them, and the reaper makes up for wake-ups
+    except Exception:  # the sweep publishes the messages later, and the reaper replaces lost wake-ups
         logger.exception(_unpublished(batch))
 
 

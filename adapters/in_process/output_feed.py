@@ -1,4 +1,4 @@
-"""The output feed among the threads of this process, with a journal on disk."""
+"""Output feed between the threads of this process, with a journal on disk."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from domain.values import ExecutionId
 logger = logging.getLogger("service_server.output_feed")
 
 KEPT_BYTES = 1 << 20
-# How long output may be lost with this process before it is in the journal.
+# Output reaches the journal within this time; until then, it is lost if the process is killed.
 _GATHER_S = 0.2
 
 
@@ -21,7 +21,7 @@ class _Channel:
     """The latest output of one execution, and its followers.
 
     Attributes:
-        journaled: The number of chunks that were written to the journal, or dropped before.
+        journaled: The number of chunks written to the journal, including ones dropped before.
         usage: The last usage of the program.
     """
 
@@ -33,12 +33,12 @@ class _Channel:
 
 
 class InProcessOutputFeed(OutputFeed):
-    """Calls followers on the thread that appends.
+    """Calls followers on the thread that appends output.
 
     Args:
-        kept_bytes: The latest output of each execution that is kept for later followers.
-        journal: Keeps output for the time after this process was killed, of programs that run for longer than
-            a moment; None for no journal.
+        kept_bytes: The size of each execution's latest output that is kept for later followers.
+        journal: Preserves the output of all but the shortest programs if this process is killed; None for no
+            journal.
     """
 
     def __init__(self, kept_bytes: int = KEPT_BYTES, journal: OutputJournal | None = None) -> None:
@@ -47,8 +47,8 @@ class InProcessOutputFeed(OutputFeed):
         self._thread = BackgroundThread("output-journal", self._write_journal, self._wake)
         self._kept_bytes = kept_bytes
         self._channels: dict[ExecutionId, _Channel] = {}
-        # Held while followers are called, so that none misses a chunk or gets one twice; re-entrant, so that
-        # a follower may end itself.
+        # Held while followers are called, so that a follower neither misses a chunk nor gets one twice.
+        # Reentrant, so that a follower may unsubscribe itself.
         self._lock = RLock()
         self._changed = Condition(self._lock)
 
@@ -59,11 +59,11 @@ class InProcessOutputFeed(OutputFeed):
             self._thread.start()
 
     def stop(self) -> None:
-        """End writing the journal."""
+        """Stop writing the journal."""
         self._thread.stop()
 
     def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
-        """Keep a chunk and pass it to the followers of its execution."""
+        """Store a chunk, and pass it to the followers of its execution."""
         with self._lock:
             channel = self._channel(execution_id)
             channel.chunks.append(chunk, len(chunk.data))
@@ -75,7 +75,7 @@ class InProcessOutputFeed(OutputFeed):
                 _call(listener, chunk)
 
     def measure(self, execution_id: ExecutionId, sample: UsageSample) -> None:
-        """Keep the last usage of a program, and pass it to the followers of its execution."""
+        """Store a program's latest usage, and pass it to the followers of its execution."""
         with self._lock:
             channel = self._channel(execution_id)
             channel.usage = sample
@@ -83,7 +83,7 @@ class InProcessOutputFeed(OutputFeed):
                 _call(listener, sample)
 
     def close(self, execution_id: ExecutionId) -> None:
-        """Forget the output of an execution, and its followers."""
+        """Discard the output of an execution, and its followers."""
         with self._lock:
             channel = self._channels.pop(execution_id, None)
             self._unwritten.pop(execution_id, None)
@@ -91,14 +91,14 @@ class InProcessOutputFeed(OutputFeed):
             self._journal.forget(execution_id)
 
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return the output of an execution that is kept, here or in the journal."""
+        """Return the stored output of an execution, from memory or from the journal."""
         with self._lock:
             channel = self._channels.get(execution_id)
             kept = () if channel is None else tuple(channel.chunks)
         return kept if kept or self._journal is None else self._journal.read(execution_id)
 
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
-        """Call `listener` with the output that is kept and that comes; return a function that ends that."""
+        """Call `listener` with stored and future output; return a function that unsubscribes it."""
         key = object()
         with self._lock:
             channel = self._channel(execution_id)
@@ -119,7 +119,7 @@ class InProcessOutputFeed(OutputFeed):
             self._changed.notify_all()
 
     def _write_journal(self) -> None:
-        """Write the output of the last moment: a program that ends sooner costs no file."""
+        """Write recent output after a short delay, so that programs that end within it need no file."""
         with self._changed:
             self._changed.wait_for(lambda: self._thread.is_stopping or self._unwritten)
         self._thread.pause(_GATHER_S)
@@ -137,12 +137,12 @@ class InProcessOutputFeed(OutputFeed):
             kept = list(channel.chunks)
             number = channel.chunks.appended - channel.journaled
             channel.journaled = channel.chunks.appended
-        # Of more than is kept, all that is kept is to be written.
+        # If more chunks are new than are stored, the file is rewritten with all stored chunks.
         new = kept[-number:] if number <= len(kept) else []
         self._journal.append(execution_id, new, kept)
         with self._lock:
             has_ended = self._channels.get(execution_id) is not channel
-        if has_ended:  # meanwhile
+        if has_ended:  # while its output was written
             self._journal.forget(execution_id)
 
     def _leave(self, execution_id: ExecutionId, channel: _Channel, key: object) -> None:
@@ -156,5 +156,5 @@ class InProcessOutputFeed(OutputFeed):
 def _call(listener: OutputListener, item: OutputChunk | UsageSample) -> None:
     try:
         listener(item)
-    except Exception:  # one follower's bug is not another's
+    except Exception:  # must not affect other followers
         logger.exception("a follower of an execution's output failed")

@@ -1,4 +1,4 @@
-"""The journal of running programs' output, in files that survive this process."""
+"""Journal of running programs' output, in files that survive the process."""
 
 import logging
 import os
@@ -13,23 +13,24 @@ from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.output_feed")
 
-# Before each chunk: the place of its stream among the streams, where it begins, and how long it is.
+# The header of each chunk: the index of its stream, its offset and its length.
 _HEAD = struct.Struct("<BQI")
 _STREAMS = tuple(Stream)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-# The age of a file that was not read after its execution: its job was deleted, or its database is gone.
+# The age at which a file counts as abandoned: its job was deleted, or its database is gone.
 _ABANDONED_AFTER_S = 86_400
 
 
 class OutputJournal:
-    """The output of running programs, in a file for each, to be read after this process was killed.
+    """The output of running programs, one file each, to be read after this process was killed.
 
-    The files are not synced: they survive the process, and not the machine. A file that cannot
-    be written is left out.
+    The files are not synced: they survive a crash of the process but not of the machine. A failure to write a
+    file is only logged.
 
     Args:
-        directory: The directory of the files, made when there is something to write.
-        kept_bytes: The output that is kept; a file of twice as much begins anew with it.
+        directory: The directory of the files, created on the first write.
+        kept_bytes: The size of the latest output to keep; a file that exceeds twice this size is rewritten
+            with it.
     """
 
     def __init__(self, directory: Path, kept_bytes: int) -> None:
@@ -39,7 +40,7 @@ class OutputJournal:
     def append(
         self, execution_id: ExecutionId, new: Sequence[OutputChunk], kept: Sequence[OutputChunk]
     ) -> None:
-        """Add chunks to an execution's file; where there are none, write all that is kept of it anew."""
+        """Append new chunks to an execution's file, or rewrite it with the kept chunks if none are new."""
         path = self._path(execution_id)
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
@@ -51,7 +52,7 @@ class OutputJournal:
             logger.warning("output of execution %s is not kept for a crash: %s", execution_id, error.strerror)
 
     def read(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return the chunks of an execution's file; the last one may be cut."""
+        """Return the chunks of an execution's file; the last may be truncated."""
         try:
             content = self._path(execution_id).read_bytes()
         except OSError:
@@ -64,7 +65,7 @@ class OutputJournal:
             self._path(execution_id).unlink(missing_ok=True)
 
     def forget_abandoned(self) -> None:
-        """Remove files that have not been written to for a day."""
+        """Remove files that were not written to for a day."""
         with suppress(OSError):
             for path in self._directory.iterdir():
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
@@ -75,7 +76,7 @@ class OutputJournal:
 
     @staticmethod
     def _write(path: Path, flags: int, chunks: Iterable[OutputChunk]) -> int:
-        """Write chunks; return how large the file is then."""
+        """Write chunks; return the resulting size of the file."""
         with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor has no path
             for chunk in chunks:
                 file.write(_HEAD.pack(_STREAMS.index(chunk.stream), chunk.offset, len(chunk.data)))

@@ -1,4 +1,4 @@
-"""Limits on requests a second, in the memory of this process."""
+"""Rate limits in the memory of this process."""
 
 from collections.abc import Callable, Sequence
 from math import floor
@@ -8,15 +8,16 @@ from time import monotonic
 from application.ports.rate_limiter import RateDecision, RateLimit, RateLimiter
 
 _WINDOW_S = 1.0
-# Sums of intervals are rounded: less than the shortest interval between two tokens, and more than the error.
+# Tolerance for rounding: larger than the error of summed intervals, smaller than the shortest interval
+# between two tokens.
 _ROUNDING_S = 1e-7
 _SWEPT_FROM = 1_024
 
 
 class InProcessRateLimiter(RateLimiter):
-    """Token buckets as times: each is the time at which its bucket is full again (GCRA).
+    """Token buckets, each stored as the time at which it is full again (GCRA).
 
-    A bucket that is full is as good as none and is dropped: the memory is bounded by the buckets in use.
+    Full buckets are dropped, so only buckets in use take memory.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -27,15 +28,15 @@ class InProcessRateLimiter(RateLimiter):
 
     @property
     def kept(self) -> int:
-        """The number of buckets that take memory."""
+        """The number of stored buckets."""
         return len(self._full_at)
 
     def try_take(self, limits: Sequence[RateLimit]) -> RateDecision:
-        """Take a token from each bucket, or from none; there is never a wait."""
+        """Take a token from each bucket, or from none. Never blocks."""
         return self.take(limits)
 
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:
-        """Take a token from each bucket, or from none of them if one is empty."""
+        """Take a token from each bucket, or from none if one is empty."""
         with self._lock:
             now = self._clock()
             full_at = [max(self._full_at.get(limit.subject, now), now) for limit in limits]

@@ -1,4 +1,4 @@
-"""The work queue of a service in one process."""
+"""Work queue for a service in one process."""
 
 from queue import SimpleQueue
 
@@ -7,14 +7,14 @@ from application.ports.work_queue import MAX_WAITING, WorkQueue
 
 
 class InProcessWorkQueue(WorkQueue):
-    """Wake-ups among the threads of this process.
+    """Wake-ups between the threads of this process.
 
     Args:
-        max_waiting: The length from which wake-ups are refused.
+        max_waiting: The queue length at which further wake-ups are refused.
     """
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
-        # None ends a wait.
+        # None interrupts a wait.
         self._waiting: SimpleQueue[int | None] = SimpleQueue()
         self._max_waiting = max_waiting
 
@@ -38,11 +38,11 @@ class InProcessWorkQueue(WorkQueue):
         self._waiting.put(None)
 
     def backlog(self) -> int:
-        """Count the wake-ups that no thread has taken."""
+        """Return the number of wake-ups that no thread has taken."""
         return self._waiting.qsize()
 
     def check(self) -> None:
-        """Do nothing: the queue is always within reach."""
+        """Do nothing: the queue is always available."""
 
     def close(self) -> None:
         """Do nothing: there are no connections."""

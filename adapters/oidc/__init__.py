@@ -1,1 +1,1 @@
-"""The identity provider, by OpenID Connect."""
+"""Sign-in at an identity provider with OpenID Connect."""

@@ -1,4 +1,4 @@
-"""Requests to an identity provider, bounded in time and size."""
+"""HTTP client for an identity provider, with limits on time and size."""
 
 import json
 from collections.abc import Mapping
@@ -17,23 +17,23 @@ _OK, _SERVER_ERROR = 200, 500
 
 @dataclass(frozen=True, slots=True)
 class JsonAnswer:
-    """An answer of the provider: its status, and its JSON object, which is empty if there is none."""
+    """An answer of the provider: its status, and its JSON object, which is empty if it has none."""
 
     status: int
     body: Mapping[str, Any]
 
     @property
     def is_ok(self) -> bool:
-        """Whether it is the answer that was asked for."""
+        """Whether the request succeeded and returned a JSON object."""
         return self.status == _OK and bool(self.body)
 
 
 class ProviderHttp:
-    """Sends requests to the addresses of one provider, follows no redirect, and reads JSON.
+    """Sends requests to one provider and reads JSON answers. It follows no redirects.
 
     Args:
-        https_only: Whether addresses of other schemes are refused.
-        timeout_s: Seconds for each step of a request.
+        https_only: Whether to refuse addresses with other schemes.
+        timeout_s: The timeout for each step of a request, in seconds.
     """
 
     def __init__(self, *, https_only: bool, timeout_s: float) -> None:
@@ -41,7 +41,7 @@ class ProviderHttp:
         self._client = httpx.Client(timeout=timeout_s, follow_redirects=False)
 
     def get(self, url: str) -> JsonAnswer:
-        """Read a document.
+        """Fetch a document.
 
         Raises:
             DependencyUnavailable: The provider is out of reach, or fails.
@@ -57,10 +57,10 @@ class ProviderHttp:
         return self._send("POST", url, headers, body)
 
     def check_address(self, url: object) -> str:
-        """Return an address that the provider named.
+        """Validate and return an address that the provider has published.
 
         Raises:
-            DependencyUnavailable: It is not one that may be contacted.
+            DependencyUnavailable: The address must not be contacted.
         """
         schemes = {"https"} if self._https_only else {"https", "http"}
         try:
@@ -89,7 +89,7 @@ class ProviderHttp:
 
 
 def unavailable(detail: str) -> DependencyUnavailable:
-    """Return the error of a provider that cannot be used for now."""
+    """Build the error for a provider that cannot be used at the moment."""
     return DependencyUnavailable(PROVIDER, detail)
 
 

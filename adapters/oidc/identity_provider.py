@@ -1,4 +1,4 @@
-"""An identity provider by OpenID Connect: discovery, authorization code with PKCE, and identity tokens."""
+"""OpenID Connect provider: discovery, authorization code flow with PKCE, and identity tokens."""
 
 import hmac
 import threading
@@ -23,12 +23,13 @@ from domain.catalogue.text import text
 
 T = TypeVar("T")
 
-# Signatures by a key that only the provider has: neither `none` nor those by a shared secret.
+# Signatures with the provider's private key only: neither `none` nor signatures with a shared secret.
 ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
 )
-# How long the provider's description and keys are kept; a token by an unknown key has the keys read at once.
+# How long the provider's metadata and keys are cached. A token with an unknown key makes the keys be fetched
+# at once.
 _KEPT_S = 600.0
 _LEEWAY_S = 60
 _TIMEOUT_S = 5.0
@@ -38,15 +39,15 @@ _SHOWN_CHARS = 100
 
 
 class OidcIdentityProvider(IdentityProvider):
-    """A provider that is known by its issuer.
+    """An OpenID Connect provider, identified by its issuer.
 
-    The address of the issuer is contacted, and those that its description names.
+    Requests go to the address of the issuer and to the addresses in its metadata.
 
     Args:
-        issuer: The address, exactly as the provider writes it in its tokens.
+        issuer: The issuer's address, exactly as in the provider's tokens.
         client_secret: None for a public client.
-        scopes: The scopes that are asked for, `openid` among them.
-        redirect_uri: The address of this service that the provider sends visitors back to.
+        scopes: The requested scopes, including `openid`.
+        redirect_uri: The address of this service to which the provider redirects visitors.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class OidcIdentityProvider(IdentityProvider):
         return url
 
     def identify(self, attempt: SignInAttempt, answer: ProviderAnswer) -> Identity:
-        """Exchange the code of an answer for the visitor's identity."""
+        """Verify an answer, and exchange its code for the visitor's identity."""
         if not hmac.compare_digest(attempt.state.encode(), answer.state.encode("utf-8", "replace")):
             raise SignInRefused(text("problems.oidc_state"))
         self._check_issuer(answer.issuer)
@@ -99,7 +100,7 @@ class OidcIdentityProvider(IdentityProvider):
         return Identity(subject=claims["sub"], name=_name(claims), claims=claims)
 
     def _check_issuer(self, issuer: str) -> None:
-        """Refuse the answer of another provider (RFC 9207, 2.4)."""
+        """Reject an answer from another issuer (RFC 9207, 2.4)."""
         is_promised = self._description.get().get("authorization_response_iss_parameter_supported") is True
         if (issuer or is_promised) and issuer != self._issuer:
             raise SignInRefused(text("problems.oidc_issuer"))
@@ -129,7 +130,7 @@ class OidcIdentityProvider(IdentityProvider):
         return next((method for method in _CLIENT_AUTH if method in supported), _CLIENT_AUTH[0])
 
     def _verify(self, attempt: SignInAttempt, tokens: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the claims of the identity token (OpenID Connect Core 1.0, 3.1.3.7)."""
+        """Verify the identity token and return its claims (OpenID Connect Core 1.0, 3.1.3.7)."""
         try:
             token = self._decode(str(tokens.get("id_token", "")))
             claims = CodeIDToken(
@@ -158,7 +159,7 @@ class OidcIdentityProvider(IdentityProvider):
         registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
         try:
             return jwt.decode(text, self._keys.get(), registry=registry)
-        except InvalidKeyIdError:  # the provider may have a new key
+        except InvalidKeyIdError:  # the provider may have rotated its keys
             return jwt.decode(text, self._keys.get(anew=True), registry=registry)
 
     def _read_description(self) -> Mapping[str, Any]:
@@ -178,7 +179,7 @@ class OidcIdentityProvider(IdentityProvider):
 
 
 class _Kept(Generic[T]):
-    """A document of the provider, read when it is asked for and kept for some minutes."""
+    """A document of the provider, fetched on demand and cached for some minutes."""
 
     def __init__(self, read: Callable[[], T], clock: Clock) -> None:
         self._read = read
@@ -187,7 +188,7 @@ class _Kept(Generic[T]):
         self._kept: tuple[float, T] | None = None
 
     def get(self, *, anew: bool = False) -> T:
-        """Return it, read again if it is too old."""
+        """Return the document; fetch it if it is missing or too old, or if `anew` is set."""
         with self._lock:
             if self._kept is None or anew or self._monotonic() - self._kept[0] >= _KEPT_S:
                 self._kept = self._monotonic(), self._read()
@@ -195,7 +196,7 @@ class _Kept(Generic[T]):
 
 
 def _name(claims: Mapping[str, Any]) -> str:
-    """Return the name for people. An address that the provider has not verified is not shown as one."""
+    """Return the display name. An email address that is marked as unverified is not used."""
     names = _NAMES if claims.get("email_verified") is not False else _NAMES[1:]
     found = (claims.get(name) for name in names)
     text = next((value for value in found if isinstance(value, str) and value.strip()), claims["sub"])
@@ -203,5 +204,5 @@ def _name(claims: Mapping[str, Any]) -> str:
 
 
 def _fault_of(error: Exception) -> str:
-    """Return what is wrong with a token, in the library's short word for it."""
+    """Return the library's short description of a token's error."""
     return str(getattr(error, "claim", None) or getattr(error, "error", None) or "it is not readable")

@@ -1,4 +1,4 @@
-"""The identity provider of a service that has none."""
+"""Identity provider for a service that has none configured."""
 
 from application.errors import SignInRefused
 from application.ports.identity_provider import Identity, IdentityProvider, ProviderAnswer, SignInAttempt
@@ -6,7 +6,7 @@ from domain.catalogue.text import text
 
 
 class NoIdentityProvider(IdentityProvider):
-    """Refuses every sign-in, with the settings that name a provider."""
+    """Refuses every sign-in. The message names the settings that configure a provider."""
 
     def sign_in_url(self, attempt: SignInAttempt) -> str:  # noqa: ARG002 - the port's
         """Refuse to begin a sign-in."""

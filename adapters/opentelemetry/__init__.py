@@ -1,1 +1,1 @@
-"""Metrics for Prometheus."""
+"""Tracing with OpenTelemetry."""

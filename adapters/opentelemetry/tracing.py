@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry's SDK, sent to the collector of its standard variables."""
+"""Tracing with OpenTelemetry's SDK, configured by its standard environment variables."""
 
 import logging
 import os
@@ -32,44 +32,45 @@ from application.log_context import outage, trace_context
 from application.ports.tracing import NO_ATTRIBUTES, NO_SPAN, Attributes, Span, SpanKind, Tracing
 from domain.trace_context import TraceContext
 
-# How long a stop waits for the last spans to be sent.
+# How long `close` waits for the last spans to be exported.
 FLUSH_S = 2.0
 
 _SERVICE = "service-server"
 _INSTRUMENTATION = "service_server"
 _KINDS = {kind: trace.SpanKind[kind.name] for kind in SpanKind}
 _BEGIN_TRACES = frozenset({SpanKind.SERVER, SpanKind.CONSUMER})
-# The current place in a trace, beside its span: they are set together, unless the place came from elsewhere.
+# The context key of the current position in a trace. It is set together with the span, unless the position
+# came from another process.
 _PLACE = otel_context.create_key("service-server-place")
 _PROPAGATOR = TraceContextTextMapPropagator()
-# Of the random part of a trace's id, the share that is detailed.
+# The number of values of the part of a trace id that decides whether the trace is detailed.
 _TRACE_IDS = 1 << 56
 with suppress_instrumentation():
-    # The part of a context that keeps instrumentations from making spans.
+    # The context entries that suppress spans of instrumentations.
     _SUPPRESSION = dict(otel_context.get_current())
 _POOL_EVENTS = ("connect", "close", "checkin", "checkout")
 _NS_PER_S = 1_000_000_000
 
 
 class OpenTelemetryTracing(Tracing):
-    """Spans of OpenTelemetry's SDK: a thread exports them in batches, and drops the ones it is late with.
+    """Records spans with OpenTelemetry's SDK, whose thread exports them in batches and drops any excess.
 
-    The sampler, the limits, the queue and the exporter have their standard variables. A name of the service
-    and attributes of the resource that are set so come before the ones here.
+    The sampler, limits, queue and exporter are configured by the standard environment variables. A service
+    name or resource attributes set by these variables take precedence over the defaults here.
 
-    Calls of clients (statements, commands, objects), of which a request makes ten for each span of another
-    kind, are in the traces that callers sample, in all runs, and in a share of the traces that a request
-    begins here.
+    A request makes about ten client calls (SQL statements, Redis commands, object store requests) per other
+    span. Client calls are recorded in traces that callers sample, in all runs of programs, and in a share of
+    the traces that begin with a request here.
 
     Args:
-        version: The service's version.
+        version: The version of the service.
         instance: The name of this process.
-        detailed: That share, from 0 to 1.
+        detailed: The share of traces with client calls, from 0 to 1.
     """
 
     def __init__(self, version: str, instance: str, detailed: float) -> None:
         self._detailed_below = round(detailed * _TRACE_IDS)
-        # Read by the instrumentations: attributes by the names of today's conventions.
+        # Makes instrumentations use the attribute names of the stable conventions.
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "database,http")
         own = {"service.name": _SERVICE, "service.version": version, "service.instance.id": instance}
         given = OTELResourceDetector().detect().attributes
@@ -93,7 +94,7 @@ class OpenTelemetryTracing(Tracing):
         links: Sequence[TraceContext] = (),
         begin: datetime | None = None,
     ) -> AbstractContextManager[Span]:
-        """Return a span, as a context that it lasts for."""
+        """Return a context manager that begins a span and ends it on exit."""
         place = trace_context.get()
         if place is None and kind not in _BEGIN_TRACES:
             return NO_SPAN
@@ -122,7 +123,7 @@ class OpenTelemetryTracing(Tracing):
     def record(
         self, name: str, begin: datetime, end: datetime, attributes: Attributes = NO_ATTRIBUTES
     ) -> None:
-        """Add a span that has ended."""
+        """Record a span that has already ended."""
         place = trace_context.get()
         if place is None:
             return
@@ -132,15 +133,15 @@ class OpenTelemetryTracing(Tracing):
         span.end(_nanoseconds(max(begin, end)))
 
     def link(self, other: TraceContext) -> None:
-        """Have the current span follow from a span of another trace."""
+        """Link the current span to a span of another trace."""
         trace.get_current_span().add_link(_span_context(other))
 
     def instrument(self, client: object) -> None:
-        """Have the statements of a database engine be spans.
+        """Record a span for each statement of a database engine.
 
-        The instrumentor of SQLAlchemy's package, which would wrap the library's functions, refuses the
-        versions from 2.1 on, whose events its tracer of one engine is called by all the same. An engine with
-        listeners costs each statement more, so only connections for detailed traces are of one that has them.
+        The SQLAlchemy instrumentor, which would patch the library's functions, rejects SQLAlchemy 2.1 and
+        later, but its tracer of a single engine works with their events. Listeners on an engine slow down
+        each statement, so only connections for detailed traces come from an engine with listeners.
         """
         if not isinstance(client, sa.Engine):
             return
@@ -149,7 +150,7 @@ class OpenTelemetryTracing(Tracing):
         traced, connect = client.execution_options(), client.connect
         with _without_pool_listeners(traced):
             EngineTracer(tracer, traced, connections)  # type: ignore[no-untyped-call]
-        # Its status would be the text of the error, in which a server may name a value.
+        # The instrumentation sets the span's status to the text of the error, which may contain values.
         sa.event.remove(traced, "handle_error", sqlalchemy_tracer._handle_error)  # noqa: SLF001
         sa.event.listen(traced, "handle_error", _end_failed)
 
@@ -159,13 +160,13 @@ class OpenTelemetryTracing(Tracing):
         client.connect = chosen  # type: ignore[method-assign]
 
     def instrument_redis(self) -> None:
-        """Have the commands of all clients of Redis be spans; their arguments are left out."""
+        """Record a span for each command of all Redis clients, without arguments."""
         from opentelemetry.instrumentation.redis import RedisInstrumentor  # noqa: PLC0415 - imports the client
 
         self._patch(RedisInstrumentor())
 
     def instrument_aws(self) -> None:
-        """Have the calls of boto3 be spans."""
+        """Record a span for each boto3 call."""
         from opentelemetry.instrumentation.botocore import (  # noqa: PLC0415 - imports the client
             BotocoreInstrumentor,
         )
@@ -173,7 +174,7 @@ class OpenTelemetryTracing(Tracing):
         self._patch(BotocoreInstrumentor())  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
-        """Export the spans that have ended, for some seconds at most, and end."""
+        """Export the ended spans, for a few seconds at most, and stop."""
         while self._patches:
             self._patches.pop().uninstrument()
         flush = Thread(target=self._provider.shutdown, name="traces-flush", daemon=True)
@@ -186,7 +187,7 @@ class OpenTelemetryTracing(Tracing):
 
 
 class _Lasting(AbstractContextManager[Span], Span):
-    """A span that is the current one while the context lasts."""
+    """A span that is current within its context."""
 
     __slots__ = ("_is_detailed", "_parent", "_place_token", "_span", "_token")
 
@@ -225,7 +226,7 @@ class _Lasting(AbstractContextManager[Span], Span):
 
 
 class _ClientsBeginNoTrace(Sampler):
-    """Leaves out the calls of clients that belong to no trace, as those of periodic tasks."""
+    """Drops client calls that belong to no trace, such as the calls of periodic tasks."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
@@ -254,7 +255,7 @@ class _ClientsBeginNoTrace(Sampler):
 
 @contextmanager
 def _without_pool_listeners(engine: sa.Engine) -> Iterator[None]:
-    """Leave out listeners that are added to a pool meanwhile: they count its use, and cost each."""
+    """Remove pool listeners added within the context: they count the pool's use, which takes time."""
     added: list[tuple[str, Callable[..., object]]] = []
     before = {name: list(getattr(engine.pool.dispatch, name)) for name in _POOL_EVENTS}
     yield
@@ -265,7 +266,7 @@ def _without_pool_listeners(engine: sa.Engine) -> Iterator[None]:
 
 
 def _end_failed(context: sa.ExceptionContext) -> None:
-    """End the span of a statement that failed, with the type of its error."""
+    """End the span of a failed statement, with the type of its error."""
     span: trace.Span | None = getattr(context.execution_context, "_otel_span", None)
     if span is not None:
         span.set_attribute("error.type", type(context.original_exception).__qualname__)
@@ -278,7 +279,7 @@ def _is_detailed() -> bool:
 
 
 def _context_of(place: TraceContext | None) -> Context | None:
-    """Return the context of a place; None for the current one."""
+    """Return the context of a position in a trace; None for the current context."""
     if place is None:
         return Context()
     if otel_context.get_value(_PLACE) is place:
@@ -300,7 +301,7 @@ def _nanoseconds(at: datetime) -> int:
 
 
 def _count_outages() -> None:
-    """Have the exporter's lines counted, and not repeated, while the collector is away."""
+    """Make the log count the exporter's messages, not repeat them, while the collector is unavailable."""
     for name in list(logging.root.manager.loggerDict):
         if name.startswith(("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")):
             logging.getLogger(name).addFilter(_as_outage)

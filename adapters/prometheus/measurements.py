@@ -1,4 +1,4 @@
-"""The metrics of a process, kept by Prometheus' client library."""
+"""The metrics of a process, kept by Prometheus's client library."""
 
 import logging
 from collections import defaultdict
@@ -35,21 +35,21 @@ Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 Kept = TypeVar("Kept", prometheus.Counter, prometheus.Histogram)
 _Series: TypeAlias = tuple[Metric, tuple[str, ...]]
 _NAMESPACE = PREFIX.removesuffix("_")
-# The name of a label of exemplars, by the conventions of OpenMetrics and OpenTelemetry.
+# The label name of exemplars, by the conventions of OpenMetrics and OpenTelemetry.
 _TRACE_ID = "trace_id"
-# Counters of so few series have all of them from the start.
+# Counters with up to this many series show all of them from the start.
 _FEW = 24
 
 
 class PrometheusMeasurements(Measurements):
-    """The metrics of the table, and the process's own: processor time, memory, open files.
+    """The service's metrics, and the process's own: processor time, memory, open files.
 
     Args:
         version: The version of the service.
     """
 
     def __init__(self, version: str) -> None:
-        # The time of its creation would be a further series of each.
+        # Creation times would add another series to each metric.
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus.CollectorRegistry()
         self._readers: list[Callable[[], Iterable[Sample]]] = []
@@ -97,7 +97,7 @@ class PrometheusMeasurements(Measurements):
         )
 
     def watch(self, read: Callable[[], Iterable[Sample]]) -> None:
-        """Have figures read at each exposition."""
+        """Register a function that reads figures at each exposition."""
         self._readers.append(read)
 
     def expose(self, *, as_openmetrics: bool = False) -> Exposition:
@@ -110,7 +110,7 @@ class PrometheusMeasurements(Measurements):
     def _one_of(
         self, used: dict[_Series, Kept], family: Kept, metric: Metric, labels: tuple[str, ...]
     ) -> Kept:
-        """Return a series of a metric: one that was used before, without the library's look at its labels."""
+        """Return a series of a metric. Cached, because the library's lookup by labels is slow."""
         found = used.get((metric, labels))
         if found is None:
             known = self._known(metric, labels)
@@ -120,7 +120,7 @@ class PrometheusMeasurements(Measurements):
         return found
 
     def _known(self, metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the values of labels, with OTHER for those that they do not have."""
+        """Return label values, with OTHER in place of values that a label does not allow."""
         return tuple(self._value(label, value) for label, value in zip(metric.labels, labels, strict=True))
 
     def _value(self, label: Label, value: str) -> str:
@@ -136,8 +136,8 @@ class PrometheusMeasurements(Measurements):
             return value
 
     def _collect(self) -> Iterator[prometheus.Metric]:
-        """Read the figures that are watched, and yield them and the counters."""
-        # Prometheus refuses a text that has a series twice, so equal ones, such as of OTHER, are added up.
+        """Read the watched figures, and yield their metrics and the counters."""
+        # Prometheus rejects duplicate series, so equal ones, such as of OTHER, are summed.
         values: dict[Metric, dict[tuple[str, ...], float]] = defaultdict(lambda: defaultdict(float))
         for read in tuple(self._readers):
             for sample in self._read(read):
@@ -154,14 +154,14 @@ class PrometheusMeasurements(Measurements):
         except DependencyUnavailable as error:
             logger.warning("metrics are incomplete: %s", error, extra=outage_of(error))
             self.count(READ_ERRORS, error.dependency)
-        except Exception:  # the other metrics are wanted all the more
+        except Exception:  # the other metrics are still exposed
             logger.exception("metrics are incomplete")
             self.count(READ_ERRORS, OTHER)
         return ()
 
 
 class _Collector(Collector):
-    """A collector, as the library wants it: it is asked for its metrics, and not for their names before."""
+    """A collector without `describe`, so that the library does not ask for metric names in advance."""
 
     def __init__(self, collect: Callable[[], Iterator[prometheus.Metric]]) -> None:
         self._collect = collect
@@ -184,7 +184,7 @@ def _family(metric: Metric, values: Mapping[tuple[str, ...], float]) -> Family:
 
 
 def _begin_at_zero(metric: Counter, counter: prometheus.Counter) -> None:
-    """Show series of a counter at once: a rate needs a value from before the first event."""
+    """Create series of a counter at zero, because a rate needs a value from before the first event."""
     begins_with = metric.begins_with
     if series_of(metric) <= _FEW:
         begins_with = tuple(label.values or frozenset() for label in metric.labels)

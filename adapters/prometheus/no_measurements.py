@@ -1,4 +1,4 @@
-"""The metrics of a process that keeps none."""
+"""Metrics for a process that keeps none."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,7 +7,7 @@ from application.ports.measurements import Exposition, Measurements, Sample
 
 
 class NoMeasurements(Measurements):
-    """The metrics of a command, which ends before they could be read."""
+    """Discards all metrics, for commands, which end before metrics could be scraped."""
 
     def count(self, metric: Counter, *labels: str, by: float = 1.0) -> None:
         """Do nothing."""
@@ -18,6 +18,6 @@ class NoMeasurements(Measurements):
     def watch(self, read: Callable[[], Iterable[Sample]]) -> None:
         """Do nothing."""
 
-    def expose(self, *, as_openmetrics: bool = False) -> Exposition:  # noqa: ARG002 - there is nothing
+    def expose(self, *, as_openmetrics: bool = False) -> Exposition:  # noqa: ARG002 - the port's
         """Return an empty text."""
         return Exposition(b"", "text/plain; version=0.0.4; charset=utf-8")

@@ -1,1 +1,1 @@
-"""What Amazon RDS asks of clients beside MySQL's protocol."""
+"""Authentication for Amazon RDS."""

@@ -1,4 +1,4 @@
-"""Passwords of a database user that IAM authenticates."""
+"""Passwords for a database user with IAM authentication."""
 
 from collections.abc import Callable
 
@@ -15,9 +15,9 @@ def auth_tokens(
     secret_access_key: str | None = None,
     session_token: str | None = None,
 ) -> Callable[[], str]:
-    """Return a function that makes the password of a new connection, good for 15 minutes.
+    """Return a function that creates the password for a new connection, valid for 15 minutes.
 
-    It is signed on this machine, without a request:
+    The password is signed locally, without a request:
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
     """
     client = boto3.client(

@@ -1,1 +1,1 @@
-"""Events and live output between processes, over Redis. All of it may be lost: SQL and the logs have it."""
+"""Events and live output between processes, over Redis. Losing them is harmless: SQL and logs have them."""

@@ -1,4 +1,4 @@
-"""The event feed between processes, over a channel of Redis."""
+"""Event feed between processes, over Redis pub/sub."""
 
 import json
 import logging
@@ -22,30 +22,30 @@ from domain.values import MessageId
 logger = logging.getLogger("service_server.event_feed")
 
 CHANNEL = "service_server.events"
-# Events that a process needs which only runs programs. Of each job, it would hear three others.
+# The events needed by processes that only run programs; they would receive three others per job.
 STOPS_CHANNEL = "service_server.stops"
 _STOPS = frozenset({JobCancelled.__name__})
 _DEPENDENCY = "event feed"
-# The longest that the listening thread blocks, and so the longest that stopping takes.
+# The maximum time that the listening thread blocks, and therefore that stopping takes.
 _BLOCK_S = 0.5
 QUIET_S = 5.0
 
 
 class RedisEventFeed(EventFeed):
-    """Carries events between processes by Redis's publish and subscribe, on one connection for each process.
+    """Carries events between processes over Redis pub/sub, with one subscribing connection per process.
 
-    A process misses the events that are published while it is not connected.
+    A process misses events that are published while it is not connected.
 
     Args:
-        url: The address of Redis, with credentials if it wants any.
-        local: The feed of the listeners of this process.
-        channel: The channel that this process listens to: the one of all events, or of those that stop
-            programs.
-        quiet_s: Seconds after which a connection that carries nothing is asked for a sign of life.
+        url: The address of Redis, with credentials if required.
+        local: The feed of this process's listeners.
+        channel: The channel that this process subscribes to, with all events or only events that stop
+        programs.
+        quiet_s: Seconds without traffic after which the connection is pinged.
     """
 
     def __init__(self, url: str, local: EventFeed, channel: str = CHANNEL, quiet_s: float = QUIET_S) -> None:
-        # Redis types its replies as all that any protocol and option may give.
+        # Any, because redis-py types replies as a union over all protocols and options.
         self._client: Any = connect(url)
         self._local = local
         self._channel = channel
@@ -57,21 +57,21 @@ class RedisEventFeed(EventFeed):
         self._thread = BackgroundThread("event-feed", self._listen)
 
     def start(self) -> None:
-        """Start listening; return once subscribed, or after a time-out while it keeps trying."""
+        """Start listening; return once subscribed, or after a timeout while it keeps trying."""
         self._thread.start()
         self._is_listening.wait(ANSWER_WITHIN_S)
 
     def stop(self) -> None:
-        """End listening, and close the connections."""
+        """Stop listening, and close the connections."""
         self._thread.stop()
         self._unsubscribe()
         self._client.close()
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Pass messages to the listeners of every process that listens to them, this one's too.
+        """Publish messages to the listeners of all subscribed processes, including this one.
 
         Raises:
-            DependencyUnavailable: Redis is out of reach.
+            DependencyUnavailable: Redis is unavailable.
         """
         with self._circuit.call(), redis_errors(_DEPENDENCY):
             pipeline = self._client.pipeline(transaction=False)
@@ -83,7 +83,7 @@ class RedisEventFeed(EventFeed):
             pipeline.execute()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every message from now on; return a function that ends that."""
+        """Call `listener` with every message from now on; return a function that unsubscribes it."""
         return self._local.subscribe(listener)
 
     def _listen(self) -> None:

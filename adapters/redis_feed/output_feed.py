@@ -1,4 +1,4 @@
-"""The output feed between processes, over streams of Redis."""
+"""Output feed between processes, over Redis streams."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,16 +12,18 @@ LINGER_S = 10.0
 
 
 class RedisOutputFeed(OutputFeed):
-    """Carries live output between processes by a Redis stream for each execution.
+    """Carries live output between processes, over a Redis stream for each execution.
 
-    A Redis that is slow or gone costs followers their view, and programs nothing. A follower that reads more
-    slowly than a program writes misses output that is no longer kept; the offsets show that.
+    If Redis is slow or unavailable, followers miss output, but programs are not affected. A follower that
+    reads more slowly than the program writes misses output that is no longer kept; the offsets reveal the
+    gap.
 
     Args:
-        url: The address of Redis, with credentials if it wants any.
-        local: The feed of the followers in this process, which keeps output for later ones.
-        kept_bytes: The latest output of each execution that is kept in Redis.
-        linger_s: Seconds that it is kept once the execution is closed, for its followers to read the end.
+        url: The address of Redis, with credentials if required.
+        local: The feed of this process's followers, which keeps output for later followers.
+        kept_bytes: The size of each execution's latest output that is kept in Redis.
+        linger_s: Seconds for which output is kept after the execution ends, so that followers can read the
+        rest.
     """
 
     def __init__(
@@ -36,26 +38,26 @@ class RedisOutputFeed(OutputFeed):
         self._reader.start()
 
     def stop(self) -> None:
-        """Write all that is pending, if Redis takes it, and end."""
+        """Write all pending output, if Redis accepts it, and stop."""
         self._reader.stop()
         self._writer.stop()
 
     def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
-        """Write a chunk soon; the oldest that still waits is dropped when too much does."""
+        """Queue a chunk for writing; if too much is pending, the oldest is dropped."""
         self._writer.append(execution_id, chunk)
 
     def measure(self, execution_id: ExecutionId, sample: UsageSample) -> None:
-        """Write the usage of a program soon."""
+        """Queue a program's usage for writing."""
         self._writer.append(execution_id, sample)
 
     def close(self, execution_id: ExecutionId) -> None:
-        """Let the output of an execution expire."""
+        """Let the output of an execution expire after its followers have had time to read it."""
         self._writer.close(execution_id)
 
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return the output of an execution that Redis has."""
+        """Return the output of an execution that Redis has kept."""
         return self._reader.recall(execution_id)
 
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
-        """Call `listener` with the output that is kept and that comes; return a function that ends that."""
+        """Call `listener` with stored and future output; return a function that unsubscribes it."""
         return self._reader.follow(execution_id, listener)

@@ -1,4 +1,4 @@
-"""The reading side of the output feed: one thread for all streams that are followed here."""
+"""The reading side of the output feed: one thread for all streams followed in this process."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,18 +18,18 @@ from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.output_feed")
 
-# The longest that the reading thread blocks, and so the longest that stopping takes.
+# The maximum time that the reading thread blocks, and therefore that stopping takes.
 _BLOCK_S = 0.5
 _ENTRIES_AT_ONCE = 64
 _START = "0"
 _WAKE_UP_S = 60
-# Seconds for which a stream is left out that cannot be read.
+# Seconds for which an unreadable stream is skipped.
 _AVOIDED_S = 1.0
 
 
 @dataclass(slots=True, eq=False)
 class _Cursor:
-    """The position in one execution's stream, for all its followers in this process."""
+    """The read position in one execution's stream, shared by its followers in this process."""
 
     execution_id: ExecutionId
     followers: set[object] = field(default_factory=set)
@@ -38,29 +38,29 @@ class _Cursor:
     avoided_until: float = 0.0
 
     def avoid(self) -> None:
-        """Leave the stream out for a while."""
+        """Skip the stream for a while."""
         if not self.avoided_until:
             logger.warning("the live output of execution %s cannot be read", self.execution_id)
         self.avoided_until = monotonic() + _AVOIDED_S
 
 
 class OutputReader:
-    """Reads the streams that are followed in this process, all of them on one thread and connection.
+    """Reads all streams followed in this process, on one thread and one connection.
 
     Args:
-        url: The address of Redis, with credentials if it wants any.
-        local: The feed of the followers in this process.
-        send: Has Redis do commands soon; a command that adds to a stream of its own ends the thread's wait.
+        url: The address of Redis, with credentials if required.
+        local: The feed of this process's followers.
+        send: Queues Redis commands; adding to the wake-up stream ends the thread's wait.
     """
 
     def __init__(self, url: str, local: OutputFeed, send: Callable[..., None]) -> None:
-        # Redis types its replies as all that any protocol and option may give.
+        # Any, because redis-py types replies as a union over all protocols and options.
         self._client: Any = connect(url, block_s=_BLOCK_S)
         self._local = local
         self._send = send
         self._cursors: dict[bytes, _Cursor] = {}
         self._recreate_wake_up_stream()
-        # Held while followers are called, so that one who has left is not called again.
+        # Held while followers are called, so that a follower that has left is not called again.
         self._changed = Condition()
         self._thread = BackgroundThread("output-reader", self._read, self._wake)
 
@@ -69,12 +69,12 @@ class OutputReader:
         self._thread.start()
 
     def stop(self) -> None:
-        """End reading."""
+        """Stop reading."""
         self._thread.stop()
         self._client.close()
 
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
-        """Call `listener` with the output that is kept and that comes; return a function that ends that."""
+        """Call `listener` with stored and future output; return a function that unsubscribes it."""
         key = stream_key(execution_id).encode()
         follower = object()
         with self._changed:
@@ -85,7 +85,7 @@ class OutputReader:
         return lambda: self._leave(key, cursor, follower, end)
 
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return the content of the stream of an execution; nothing if Redis does not answer."""
+        """Return the content of an execution's stream; empty if Redis does not answer."""
         position = Position()
         try:
             entries = self._client.xrange(stream_key(execution_id))
@@ -102,7 +102,7 @@ class OutputReader:
         self._wake_up_id: bytes | str = _START
 
     def _wake(self) -> None:
-        """End the thread's wait, for followers or in Redis."""
+        """End the thread's wait for followers or for Redis."""
         with self._changed:
             self._changed.notify_all()
         key = self._wake_up_key
@@ -117,7 +117,7 @@ class OutputReader:
                 self._local.close(cursor.execution_id)
 
     def _read(self) -> None:
-        """Wait for followers, and then in Redis for output that they follow."""
+        """Wait for followers, then read the streams that they follow."""
         with self._changed:
             self._changed.wait_for(lambda: self._thread.is_stopping or self._cursors)
             cursors = dict(self._cursors)
@@ -141,7 +141,7 @@ class OutputReader:
     def _read_singly(
         self, last_ids: Mapping[bytes, bytes | str], cursors: Mapping[bytes, _Cursor]
     ) -> Iterator[tuple[bytes, Sequence[tuple[bytes, Mapping[bytes, bytes]]]]]:
-        """Read each stream by itself, and avoid a key that something else lies under."""
+        """Read each stream separately, and skip keys that hold another type."""
         for key, last_id in last_ids.items():
             try:
                 yield from self._client.xread({key: last_id}, count=_ENTRIES_AT_ONCE)

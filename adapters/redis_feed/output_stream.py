@@ -1,6 +1,7 @@
-"""The layout of output in Redis: a stream for each execution, an entry for each piece of output.
+"""The format of output in Redis: a stream for each execution, with an entry for each piece of output.
 
-The usage of a program is an entry without output, as which processes of the version before read it.
+A program's usage is stored as an entry without output, because the previous version reads it as an empty
+chunk.
 """
 
 import json
@@ -15,7 +16,7 @@ from domain.values import ExecutionId
 
 DEPENDENCY = "output feed"
 MAX_ENTRY_BYTES = 64 << 10
-# Memory that an entry takes in Redis beside its data, so that a flood of single bytes is bounded too.
+# Memory that an entry takes in Redis in addition to its data. Counting it bounds a flood of single bytes too.
 ENTRY_OVERHEAD_BYTES = 256
 
 
@@ -26,10 +27,10 @@ def stream_key(execution_id: ExecutionId) -> str:
 
 @dataclass(slots=True)
 class Entry:
-    """A piece of output: chunks that follow each other in one stream, joined, and when the first one came.
+    """A piece of output: joined consecutive chunks of one stream, with the arrival time of the first.
 
     Attributes:
-        usage: The usage of the program as JSON, in place of output.
+        usage: The program's usage as JSON, in place of output.
     """
 
     stream: Stream
@@ -40,11 +41,11 @@ class Entry:
 
     @property
     def weight(self) -> int:
-        """The memory that it takes in Redis, in bytes, roughly."""
+        """The approximate memory that the entry takes in Redis, in bytes."""
         return len(self.data) + ENTRY_OVERHEAD_BYTES
 
     def takes(self, chunk: OutputChunk) -> bool:
-        """Whether a chunk continues this entry."""
+        """Whether a chunk can be appended to this entry."""
         return (
             not self.usage
             and chunk.stream is self.stream
@@ -54,7 +55,7 @@ class Entry:
 
 
 def join(items: Iterable[OutputChunk | UsageSample]) -> Sequence[Entry]:
-    """Make few entries of many chunks, in the same order, and one of each usage."""
+    """Join chunks into as few entries as possible, in the same order; each usage becomes an entry."""
     entries: list[Entry] = []
     for item in items:
         if isinstance(item, UsageSample):
@@ -68,10 +69,10 @@ def join(items: Iterable[OutputChunk | UsageSample]) -> Sequence[Entry]:
 
 @dataclass(slots=True)
 class Run:
-    """One run of a program, as its writer sees it: numbers the entries, and counts which are to be kept.
+    """The writer's state of one run of a program: numbers the entries, and counts the ones to keep.
 
-    A reader knows by the numbers an entry that was written twice, because its writer did not hear that it
-    was written, and by the id the entries of an earlier run.
+    The numbers let a reader recognize an entry that was written twice because the writer got no answer. The
+    id distinguishes the entries from those of an earlier run.
     """
 
     id: str = field(default_factory=lambda: uuid4().hex)
@@ -80,7 +81,7 @@ class Run:
     kept_bytes: int = 0
 
     def number(self, entry: Entry) -> tuple[bytes | str | int, ...]:
-        """Return an entry's fields, their names and values by turns."""
+        """Return an entry's fields as alternating names and values."""
         self.written += 1
         self.kept.append(entry.weight)
         self.kept_bytes += entry.weight
@@ -90,7 +91,7 @@ class Run:
         return ("run", self.id, "number", self.written, *content, *at, *usage)
 
     def keep(self, max_bytes: int) -> int:
-        """Return the number of the latest entries that weigh no more than that together."""
+        """Return the number of latest entries that together weigh at most `max_bytes`."""
         while self.kept_bytes > max_bytes:
             self.kept_bytes -= self.kept.popleft()
         return len(self.kept)
@@ -98,18 +99,18 @@ class Run:
 
 @dataclass(slots=True)
 class Position:
-    """A reader's position in the run that it reads."""
+    """A reader's position in a run."""
 
     run: bytes = b""
     number: int = 0
 
     def read(self, fields: Mapping[bytes, bytes]) -> OutputChunk | UsageSample | None:
-        """Read an entry; return None if it was read before.
+        """Decode an entry; return None if it was read before.
 
         Raises:
             KeyError: A field is missing.
-            ValueError: A field cannot be read.
-            TypeError: The usage has other figures.
+            ValueError: A field cannot be decoded.
+            TypeError: The usage has unknown or missing figures.
         """
         run, number = fields[b"run"], int(fields[b"number"])
         if run == self.run and number <= self.number:

@@ -19,37 +19,38 @@ from domain.values import ExecutionId
 logger = logging.getLogger("service_server.output_feed")
 
 Command = tuple[bytes | str | int, ...]
-# A piece of output, the usage of a program, or None where an execution ends.
+# A piece of output or a usage sample; None marks the end of an execution.
 Output = tuple[ExecutionId, OutputChunk | UsageSample | None]
 
-# How much may wait for Redis; beyond that the oldest output is dropped.
+# The maximum size of pending output; beyond it, the oldest is dropped.
 _MAX_PENDING_BYTES = 4 << 20
-# Output within this time of a writing is written together, unless it becomes as much as this.
+# Output is gathered for this time after a write, or until it reaches this size, and written together.
 _GATHER_S = 0.02
 _GATHER_BYTES = 64 << 10
 # https://redis.io/docs/latest/develop/reference/protocol-spec: the first word of an error is its kind.
 _WRONG_TYPE = "WRONGTYPE"
-# The stream of an execution whose worker died goes away by itself.
+# The stream of an execution whose worker has died expires after this time.
 _ABANDONED_S = 3_600
 
 
 class OutputWriter:
-    """Writes output to Redis on a thread of its own, in few and large commands.
+    """Writes output to Redis on a dedicated thread, in a few large commands.
 
     Args:
-        url: The address of Redis, with credentials if it wants any.
-        kept_bytes: The latest output of each execution that is kept in Redis.
-        linger_s: Seconds that it is kept once the execution is closed, for its followers to read the end.
+        url: The address of Redis, with credentials if required.
+        kept_bytes: The size of each execution's latest output that is kept in Redis.
+        linger_s: Seconds for which output is kept after the execution ends, so that followers can read the
+        rest.
     """
 
     def __init__(self, url: str, kept_bytes: int, linger_s: float) -> None:
-        # Redis types its replies as all that any protocol and option may give.
+        # Any, because redis-py types replies as a union over all protocols and options.
         self._client: Any = connect(url)
         self._kept_bytes = kept_bytes
         self._linger_ms = int(linger_s * 1_000)
         self._runs: dict[ExecutionId, Run] = {}
         self._output: BoundedBuffer[Output] = BoundedBuffer(_MAX_PENDING_BYTES)
-        self._requests: dict[Command, None] = {}  # of other parts, each once
+        self._requests: dict[Command, None] = {}  # commands from `send`, without duplicates
         self._unwritten: list[Command] = []
         self._changed = Condition()
         self._thread = BackgroundThread("output-writer", self._step, self._wake)
@@ -59,7 +60,7 @@ class OutputWriter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write all that is pending, if Redis takes it, and end."""
+        """Write all pending output, if Redis accepts it, and stop."""
         self._thread.stop()
         try:
             while self._unwritten or self._output or self._requests:
@@ -69,15 +70,15 @@ class OutputWriter:
         self._client.close()
 
     def append(self, execution_id: ExecutionId, item: OutputChunk | UsageSample) -> None:
-        """Write a chunk or a usage soon."""
+        """Queue a chunk or a usage sample for writing."""
         self._add(execution_id, item)
 
     def close(self, execution_id: ExecutionId) -> None:
-        """Let an execution's stream expire soon after its end was written."""
+        """Let an execution's stream expire once its end is written."""
         self._add(execution_id, None)
 
     def send(self, *commands: Command) -> None:
-        """Have Redis do something soon."""
+        """Queue Redis commands."""
         with self._changed:
             self._requests |= dict.fromkeys(commands)
             self._changed.notify_all()
@@ -95,7 +96,7 @@ class OutputWriter:
             self._changed.notify_all()
 
     def _step(self) -> None:
-        """Wait for output or commands, write them, and wait for more to be written together."""
+        """Wait for output or commands, write them, and wait for more to write together."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._thread.is_stopping or self._unwritten or self._output or self._requests
@@ -108,10 +109,10 @@ class OutputWriter:
         return self._thread.is_stopping or self._output.weight >= _GATHER_BYTES
 
     def _write(self) -> None:
-        """Write all that is pending; commands that Redis does not take are written at the next call.
+        """Write everything pending; commands that Redis does not accept are retried at the next call.
 
         Raises:
-            DependencyUnavailable: Redis does not take it.
+            DependencyUnavailable: Redis does not accept the commands.
         """
         if not self._unwritten:
             with self._changed:
@@ -145,13 +146,13 @@ class OutputWriter:
             yield ("XADD", key, "MAXLEN", run.keep(self._kept_bytes), "*", *fields)
 
     def _execute(self, commands: Sequence[Command]) -> None:
-        # Commands may be repeated one by one: readers know entries that were written twice.
+        # Commands may be repeated: readers recognize entries that were written twice.
         with self._client.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             replies = pipeline.execute(raise_on_error=False)
-        # A key that holds something else would fail again; any other failure is raised, and the commands are
-        # repeated.
+        # A key of another type would fail again, so it is skipped. Any other failure is raised, and the
+        # commands are repeated.
         failures = [reply for reply in replies if isinstance(reply, redis.RedisError)]
         for failure in failures:
             if not str(failure).startswith(_WRONG_TYPE):

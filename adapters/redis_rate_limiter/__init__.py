@@ -1,1 +1,1 @@
-"""Limits on requests a second that the processes of the service share, in Redis."""
+"""Rate limits shared by all processes of the service, in Redis."""

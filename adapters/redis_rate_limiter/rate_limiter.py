@@ -1,4 +1,4 @@
-"""Limits on requests a second, in Redis for all processes."""
+"""Rate limits in Redis, shared by all processes."""
 
 import logging
 from collections.abc import Sequence
@@ -17,10 +17,11 @@ logger = logging.getLogger("service_server.rates")
 
 KEY_PREFIX = "service_server.rate:"
 _DEPENDENCY = "rate limiter"
-# Each bucket is the time at which it is full again (GCRA), in microseconds of the server's clock, so that the
-# clocks of the service's hosts do not matter. A key expires when its bucket is full. The half microsecond is
-# more than the error of rounded sums, and less than the shortest interval between two tokens. A bucket is
-# full in a second at most: a later time is from before the server's clock was set back.
+# Each bucket is stored as the time at which it is full again (GCRA), in microseconds of the server's clock,
+# so that the clocks of the service's hosts do not matter. A key expires when its bucket is full. The half
+# microsecond is larger than the rounding error of sums, and smaller than the shortest interval between two
+# tokens. A bucket takes at most a second to fill: a later time was stored before the server's clock was set
+# back.
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -41,9 +42,9 @@ if granted > 0 then
 end
 return {granted, unpack(left)}
 """
-# So long a process goes by one answer: it takes as many tokens at once as it has used in such a time before,
-# and at most a tenth of a bucket. A busy caller costs some twenty calls a second, however many requests it
-# sends.
+# The validity of one answer. A process takes as many tokens at once as it has recently used in this time, and
+# at most a tenth of a bucket. A busy caller thus costs about twenty calls a second, regardless of its number
+# of requests.
 _LEASE_S = 0.05
 _LARGEST_SHARE = 10
 _SWEPT_FROM = 1_024
@@ -51,15 +52,15 @@ _SWEPT_FROM = 1_024
 
 @dataclass(slots=True, kw_only=True)
 class _Lease:
-    """Tokens of some buckets that a process has taken ahead, or their refusal for a moment.
+    """Tokens that a process has taken from some buckets in advance, or a short refusal.
 
     Attributes:
-        began_at: When it was given, by the monotonic clock.
-        until: When it ends.
-        tokens: The tokens that are not used yet.
+        began_at: When the lease was granted, by the monotonic clock.
+        until: When it expires.
+        tokens: The number of unused tokens.
         left: The tokens that were left in each bucket.
-        is_refusal: Whether one of them was empty.
-        asked: The requests since it was given.
+        is_refusal: Whether a bucket was empty.
+        asked: The number of requests since it was granted.
     """
 
     began_at: float
@@ -71,31 +72,31 @@ class _Lease:
 
 
 class RedisRateLimiter(RateLimiter):
-    """Token buckets in Redis: one round trip takes tokens from all buckets of a request, or from none.
+    """Token buckets in Redis. One round trip takes tokens from all buckets of a request, or from none.
 
-    A process takes tokens ahead, as many as it is about to use, so that most requests wait for no answer.
-    Tokens that it does not use in time are lost to the others: a bucket is never exceeded for it.
+    A process takes the tokens that it expects to use in advance, so that most requests need no round trip.
+    Tokens not used in time are lost, so that the limit is never exceeded.
 
-    While Redis is out of reach, the requests of each process are limited by themselves.
+    While Redis is unavailable, each process limits its own requests.
 
     Args:
-        url: The address of Redis, with credentials if it wants any.
-        local: The buckets of this process.
+        url: The address of Redis, with credentials if required.
+        local: The limiter to use while Redis is unavailable.
     """
 
     def __init__(self, url: str, local: RateLimiter) -> None:
-        # Redis types its replies as all that any protocol and option may give.
+        # Any, because redis-py types replies as a union over all protocols and options.
         self._take: Any = connect(url).register_script(_TAKE)
         self._local = local
         self._circuit = CircuitBreaker(_DEPENDENCY)
         self._leases: dict[tuple[RateLimit, ...], _Lease] = {}
         self._sweep_at = _SWEPT_FROM
         self._lock = Lock()
-        # Requests that find no lease wait for the one who asks for it.
+        # Requests without a lease wait for the thread that requests one.
         self._asking = Lock()
 
     def try_take(self, limits: Sequence[RateLimit]) -> RateDecision | None:
-        """Take a token that was taken ahead from each bucket; return None if there is no lease."""
+        """Use a token of the current lease on the buckets; return None if there is no valid lease."""
         with self._lock:
             lease = self._leases.get(tuple(limits))
             if lease is None:
@@ -108,7 +109,7 @@ class RedisRateLimiter(RateLimiter):
             return RateDecision(is_allowed=not lease.is_refusal, left=left)
 
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:
-        """Take a token from each bucket, or from none of them if one is empty."""
+        """Take a token from each bucket, or from none if one is empty."""
         with self._asking:
             return self.try_take(limits) or self._ask(limits)
 
@@ -131,7 +132,7 @@ class RedisRateLimiter(RateLimiter):
         return RateDecision(is_allowed=granted > 0, left=[tokens + ahead for tokens in left])
 
     def _wanted(self, limits: Sequence[RateLimit]) -> int:
-        """Return how many tokens are used in the time of a lease, going by the latest one."""
+        """Estimate the number of tokens used during a lease, from the previous lease."""
         with self._lock:
             lease = self._leases.get(tuple(limits))
         if lease is None:
@@ -142,10 +143,10 @@ class RedisRateLimiter(RateLimiter):
     def _note(
         self, limits: Sequence[RateLimit], left: Sequence[int], tokens: int, *, is_refusal: bool
     ) -> None:
-        """Keep an answer for a moment."""
+        """Store an answer as a lease."""
         now = monotonic()
         until = now + _LEASE_S
-        if is_refusal:  # until there may be another token
+        if is_refusal:  # valid until there may be another token
             until = now + min(_LEASE_S, 1 / min(limit.per_s for limit in limits))
         with self._lock:
             self._leases[tuple(limits)] = _Lease(

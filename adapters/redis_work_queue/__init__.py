@@ -1,1 +1,1 @@
-"""The wake-ups of workers in all processes, in Redis."""
+"""Wake-ups for the workers of all processes, in Redis."""

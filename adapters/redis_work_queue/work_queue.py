@@ -1,4 +1,4 @@
-"""The work queue between processes, a list on Redis."""
+"""Work queue between processes, as a list in Redis."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ from application.errors import DependencyUnavailable
 from application.ports.work_queue import MAX_WAITING, WorkQueue
 
 KEY = "service_server:wake-ups"
-# The longest wait in Redis, and so the longest that stopping an idle worker takes.
+# The maximum wait in Redis, and therefore the maximum time to stop an idle worker.
 WAIT_S = 0.25
 _HEALTH_KEY = "service_server:health"
 _HEALTH_KEPT_MS = 10_000
 
 
 class RedisWorkQueue(WorkQueue):
-    """Wake-ups on Redis, whose loss loses nothing but time.
+    """Wake-ups in Redis. Losing one only delays a job.
 
     Args:
-        url: Address of Redis, with credentials if it wants any.
-        max_waiting: The length from which wake-ups are refused.
+        url: The address of Redis, with credentials if required.
+        max_waiting: The queue length at which further wake-ups are refused.
     """
 
     takes_by_turns = True
 
     def __init__(self, url: str, max_waiting: int = MAX_WAITING) -> None:
-        # Redis types its replies as all that any protocol and option may give.
+        # Any, because redis-py types replies as a union over all protocols and options.
         self._client: Any = connect(url)
         self._waiting_client: Any = connect(url, block_s=WAIT_S)
         self._max_waiting = max_waiting
@@ -35,7 +35,7 @@ class RedisWorkQueue(WorkQueue):
         """Enqueue wake-ups.
 
         Raises:
-            DependencyUnavailable: Redis is out of reach, or the queue is full.
+            DependencyUnavailable: Redis is unavailable, or the queue is full.
         """
         if not times:
             return
@@ -49,7 +49,7 @@ class RedisWorkQueue(WorkQueue):
         """Wait for a wake-up and take it; return whether there was one before the wait ended.
 
         Raises:
-            DependencyUnavailable: Redis is out of reach.
+            DependencyUnavailable: Redis is unavailable.
         """
         with redis_errors("queue"):
             return self._waiting_client.blpop(KEY, timeout=WAIT_S) is not None
@@ -58,12 +58,12 @@ class RedisWorkQueue(WorkQueue):
         """Do nothing: a wait ends by itself."""
 
     def backlog(self) -> int:
-        """Count the wake-ups that no worker has taken."""
+        """Return the number of wake-ups that no worker has taken."""
         with self._circuit.call(), redis_errors("queue"):
             return int(self._client.llen(KEY))
 
     def check(self) -> None:
-        """Verify that Redis takes writes; a full one and a replica answer all the same."""
+        """Check that Redis accepts writes: a full server and a replica would still answer a ping."""
         with self._circuit.call(), redis_errors("queue"):
             self._client.set(_HEALTH_KEY, 1, px=_HEALTH_KEPT_MS)
 

@@ -1,1 +1,1 @@
-"""Objects in a bucket of S3, or of a store that speaks its API."""
+"""Object store in a bucket of S3 or of an S3-compatible store."""

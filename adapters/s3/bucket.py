@@ -1,4 +1,4 @@
-"""The address of a bucket and the access to it: boto3's settings and credentials, as obstore takes them."""
+"""Access to a bucket: passes boto3's settings and credentials to obstore."""
 
 import os
 import re
@@ -22,36 +22,38 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _USER_AGENT = "service-server"
-# The longest that one request may take, for as long as its bytes keep coming.
+# The maximum time of one request whose bytes keep arriving.
 _WHOLE_TIMEOUT = timedelta(minutes=15)
 _FIRST_BACKOFF, _LONGEST_BACKOFF = timedelta(milliseconds=100), timedelta(seconds=1)
-# botocore renews temporary credentials ten minutes before they end, and obstore asks for new ones five
-# minutes before the end that it was given: credentials in use are valid for five minutes at least.
+# botocore renews temporary credentials ten minutes before they expire, and obstore requests new ones five
+# minutes before the expiry that it was given. Credentials in use are therefore valid for at least five
+# minutes.
 _CREDENTIALS_TTL = timedelta(minutes=10)
 _ANY_KEY = "any/key"
 _REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>")
 
 
 class Bucket:
-    """A bucket of Amazon S3, or of a store that speaks its API.
+    """A bucket of Amazon S3 or of an S3-compatible store.
 
-    boto3 resolves its endpoint from its own settings (endpoints, regions, FIPS, dual stack, partitions), and
-    finds and renews the credentials. Requests about objects go through obstore.
+    boto3 resolves the endpoint from its own settings (endpoints, regions, FIPS, dual stack, partitions), and
+    finds and renews the credentials. obstore sends the requests about objects.
 
-    The store opens at its first use and must not be used before a fork: its threads would be missing in the
-    child.
+    The store is opened on first use. It must not be used before a fork, because its threads would be missing
+    in the child.
 
     Args:
         name: The bucket's name.
-        region: Its region. If the bucket turns out to be in another one, that is used.
-        endpoint_url: The address of a store other than Amazon's; None for boto3's own (`AWS_ENDPOINT_URL`).
+        region: The bucket's region. If the bucket turns out to be in another region, that region is used.
+        endpoint_url: The address of an S3-compatible store; None for boto3's own setting
+        (`AWS_ENDPOINT_URL`).
         access_key_id: None for the credentials that boto3 finds: environment, files, task or instance role.
-        secret_access_key: The access key's secret.
+        secret_access_key: The secret of the access key.
         session_token: The token of a temporary access key.
-        connect_timeout_s: The time for one attempt to connect, in seconds.
-        read_timeout_s: The time for a request of at most one part to be answered, and for each read of an
+        connect_timeout_s: The timeout of one attempt to connect, in seconds.
+        read_timeout_s: The timeout for the answer to a request of at most one part, and for each read of an
             answer, in seconds.
-        attempts: The number of attempts of a request, at most.
+        attempts: The maximum number of attempts per request.
 
     Attributes:
         session: boto3's settings and credentials.
@@ -84,7 +86,7 @@ class Bucket:
         self._lock = Lock()
 
     def store(self) -> S3Store:
-        """Return the store, opened.
+        """Return the store, and open it on first use.
 
         Raises:
             NoCredentialsError: boto3 finds no credentials.
@@ -95,13 +97,13 @@ class Bucket:
             return self._store
 
     def find_region(self, error: Exception) -> bool:
-        """Find the region of a bucket that is in another one than configured; return whether it was found."""
+        """Find the region of a bucket that is not in the configured region; return whether it was found."""
         found = _REGION.search(str(error))
         region = found[1] if found else self._ask_region()
         if region is None:
             return False
         with self._lock:
-            if region != self.region:  # or another thread has found it
+            if region != self.region:  # otherwise another thread has found it
                 self.region = region
                 self._client = self._build_client(region)
                 self._store = None
@@ -130,10 +132,10 @@ class Bucket:
         return S3Store(
             self.name,
             config={
-                # An endpoint of this name comes before any other, and none of these is from the environment.
+                # This endpoint setting precedes all others. These settings override the environment's.
                 "aws_endpoint_url_s3": endpoint,
                 "skip_signature": False,
-                "disable_bulk_delete": True,  # not every store has it
+                "disable_bulk_delete": True,  # not every store supports it
             },
             virtual_hosted_style_request=is_in_host,
             region=self.region,
@@ -153,9 +155,9 @@ class Bucket:
         )
 
     def _endpoint(self) -> tuple[str, bool]:
-        """Return where boto3 sends requests about the bucket, and whether that host has the bucket's name.
+        """Return the endpoint for the bucket, and whether its host name contains the bucket's name.
 
-        An address that boto3 signs shows it, but may have the host of all regions in place of the region's.
+        An address signed by boto3 reveals the endpoint, but may have the global host instead of the region's.
         """
         any_object = {"Bucket": self.name, "Key": _ANY_KEY}
         signed = urlsplit(self._client.generate_presigned_url("get_object", any_object))
@@ -170,13 +172,13 @@ class Bucket:
 
 @cache
 def _descriptions() -> Loader:
-    """Return the loader of boto3's descriptions of APIs, which reads and parses each once in a process."""
+    """Return the loader of boto3's API descriptions, which parses each description once per process."""
     loader: Loader = botocore.session.get_session().get_component("data_loader")
     return loader
 
 
 def _certificates() -> bytes:
-    """Return the authorities that boto3 would trust; the system's are trusted beside them."""
+    """Return the CA certificates that boto3 trusts. The system's are trusted in addition."""
     configured = botocore.session.get_session().get_config_variable("ca_bundle")
     bundle = configured or os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
     return Path(bundle).read_bytes()

@@ -1,4 +1,4 @@
-"""The translation of S3's errors into the application's, and the circuit breaker of a store."""
+"""Translation of S3's errors, and the circuit breaker of a store."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ _log = logging.getLogger("service_server.object_store")
 _WRONG_REGION = "its bucket is in another region"
 _UNREACHABLE = "it cannot be reached"
 _NO_CREDENTIALS = "there are no credentials for it"
-# By the code in an answer's body, its status if it has none, or obstore's words.
+# By the code in an answer's body, else by its status, or by obstore's message.
 _ANSWERS: Mapping[str, str] = {
     "NoSuchBucket": "its bucket does not exist",
     "404": "its bucket does not exist",
@@ -37,26 +37,26 @@ _ANSWERS: Mapping[str, str] = {
     "QuotaExceeded": "its quota is used up",
     "invalid multipart response": "it does not take objects in parts",
 }
-# By the kind of the HTTP client's error: there was no answer.
+# Errors without an answer, by the kind of the HTTP client's error.
 _SILENCES: Mapping[str, str] = {
     "Timeout": "it does not answer in time",
     "Connect": _UNREACHABLE,
     "Request": _UNREACHABLE,
     "Interrupted": _UNREACHABLE,
 }
-# The first that fits is taken.
+# The first match is used.
 _FAULTS: Mapping[type[Exception], str] = {
     NoCredentialsError: _NO_CREDENTIALS,
     CredentialRetrievalError: _NO_CREDENTIALS,
-    UnauthenticatedError: _NO_CREDENTIALS,  # obstore's, if the provider of credentials failed
+    UnauthenticatedError: _NO_CREDENTIALS,  # obstore's, if the credential provider failed
     BotoCoreError: "its settings or the key are not valid there",
 }
-# obstore's errors have all of this in their text alone.
+# obstore's errors have these parts only in their text.
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d+)|(redirect without LOCATION|invalid multipart response)")
 _KIND = re.compile(r"HttpError \{\s+kind: (\w+)")
 _DETAILS = "\n\nDebug source:"
-# A store, or what is in front of it, may answer with a body of any size.
+# A store, or a proxy before it, may answer with a body of any size.
 _MAX_LOGGED_CHARS = 4_000
 
 
@@ -65,7 +65,7 @@ class StorageGone(StorageUnavailable):
 
 
 def storage_circuit() -> CircuitBreaker:
-    """Build the circuit of a store, which is open after it did not answer. An error is an answer."""
+    """Build a store's circuit breaker, which opens if the store does not answer; an error is an answer."""
     return CircuitBreaker(
         OBJECT_STORE,
         failure=StorageGone,
@@ -75,12 +75,12 @@ def storage_circuit() -> CircuitBreaker:
 
 @contextmanager
 def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
-    """Turn the errors of obstore and boto3 into the application's: host names go to the log, and no further.
+    """Translate errors of obstore and boto3. Host names are only logged.
 
     Raises:
-        NotFound: There is no object of that key.
+        NotFound: There is no object with the key.
         StorageGone: The store does not answer.
-        StorageUnavailable: Anything else went wrong.
+        StorageUnavailable: Any other error.
     """
     try:
         yield
@@ -96,12 +96,12 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
 
 
 def is_of_another_region(error: Exception) -> bool:
-    """Whether the store refused because the bucket is in another region than the request was signed for."""
+    """Whether the store refused a request because it was signed for another region than the bucket's."""
     return _ANSWERS.get(_answer(error) or "") == _WRONG_REGION
 
 
 def _answer(error: Exception, key: ObjectKey | None = None) -> str | None:
-    """Return the code or the status of an answer. A caller may choose a key that reads like one."""
+    """Return the error code or status of an answer. The key is removed first, as it might look like one."""
     text = str(error) if key is None else str(error).replace(key.value, "")
     answer = text.partition(_DETAILS)[0]
     found = _CODE.search(answer) or _STATUS.search(answer)

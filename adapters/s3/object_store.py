@@ -1,4 +1,4 @@
-"""The object store in a bucket."""
+"""Object store in a bucket."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The smallest that S3 takes: a part has to be sent within the time for an answer.
+# The smallest part size that S3 accepts, because a part must be sent within the timeout for an answer.
 _PART_BYTES = 5 << 20
 _PIECE_BYTES = 64 << 10
-# So many keys are in one answer.
+# The number of keys in one answer.
 _LISTED_AT_ONCE = 1_000
-# No key of ours begins so.
+# A prefix that no key of the service has.
 _NO_PREFIX = ".check"
 
 
 class S3ObjectStore(ObjectStore):
-    """Objects in one bucket.
+    """Stores objects in a bucket.
 
     The credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on the
-    objects and s3:ListBucket on the bucket; without the last one, S3 calls a missing object forbidden.
+    objects, and s3:ListBucket on the bucket. Without s3:ListBucket, S3 answers 403 for missing objects.
 
     Args:
         bucket: The bucket, with its credentials.
-        url_expiry_s: Seconds for which the address of an object permits to read it, if the credentials are
-            valid for as long; None for the plain addresses of objects that anyone may read.
-        circuit: The circuit breaker of all calls, so that after S3 did not answer not every caller waits in
-            vain; None where each is to wait by itself.
+        url_expiry_s: Seconds for which the signed address of an object is valid, if the credentials are valid
+            for as long; None for plain addresses of public objects.
+        circuit: The circuit breaker for all calls, so that callers do not wait in vain while S3 does not
+            answer; None for no circuit breaker.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class S3ObjectStore(ObjectStore):
         self._circuit = circuit
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:
-        """Store an object. S3 shows it when it is complete; a large stream is sent in parts until then."""
+        """Store an object atomically; a large stream is uploaded in parts."""
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
         parts = iter(partial(stream.read, _PART_BYTES), b"")
         first, second = next(parts, b""), next(parts, b"")
@@ -87,7 +87,7 @@ class S3ObjectStore(ObjectStore):
         return self._call(f"reading object '{key}'", get, key)
 
     def copy(self, source: ObjectKey, target: ObjectKey, content_type: str, max_bytes: int) -> None:  # noqa: ARG002  (the copy has the type of its source)
-        """Have S3 copy an object."""
+        """Copy an object within S3."""
         self._call(
             f"copying object '{source}'",
             lambda store: obstore.copy(store, source.value, target.value),
@@ -95,11 +95,11 @@ class S3ObjectStore(ObjectStore):
         )
 
     def delete(self, key: ObjectKey) -> None:
-        """Remove an object; one that does not exist is no error."""
+        """Remove an object, if it exists."""
         self._call(f"removing object '{key}'", lambda store: obstore.delete(store, key.value))
 
     def stored_before(self, before: datetime) -> Iterator[StoredObject]:
-        """Yield the objects that S3 lists, a thousand at a time."""
+        """Yield the objects last modified before a time, listed a thousand at a time."""
         after: str | None = None
         while True:
             page = self._call("listing the object store", partial(_page, after=after))
@@ -111,14 +111,14 @@ class S3ObjectStore(ObjectStore):
             after = page[-1]["path"]
 
     def url(self, key: ObjectKey) -> str:
-        """Return where a client may fetch the object."""
+        """Return the address at which a client can fetch the object."""
         if self._url_expiry is None:
             return f"https://{self._bucket.name}.s3.{self._bucket.region}.amazonaws.com/{quote(key.value)}"
         with storage_errors(f"signing the address of object '{key}'"):
             return obstore.sign(self._bucket.store(), "GET", key.value, self._url_expiry)
 
     def check(self) -> None:
-        """Ask whether the bucket is there, by listing a prefix that no object has."""
+        """Check that the bucket exists, by listing a prefix that no object has."""
         self._call("checking the object store", lambda store: obstore.list_with_delimiter(store, _NO_PREFIX))
 
     def _call(self, action: str, request: Callable[[S3Store], T], key: ObjectKey | None = None) -> T:
@@ -132,13 +132,13 @@ class S3ObjectStore(ObjectStore):
 
 
 def _page(store: S3Store, after: str | None) -> Sequence["ObjectMeta"]:
-    """Return the next objects of a listing in the order of their keys."""
+    """Return the next objects of a listing, sorted by key."""
     stream = obstore.list(store, offset=after, chunk_size=_LISTED_AT_ONCE)
     return next(iter(stream), [])
 
 
 def _read(found: "GetResult", size: int) -> bytes:
-    """Read an answer whose length may differ from the one announced."""
+    """Read an answer, and check its length against the announced one."""
     content = bytearray()
     for piece in found.stream(min_chunk_size=_PIECE_BYTES):
         content += piece

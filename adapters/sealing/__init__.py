@@ -1,1 +1,1 @@
-"""Sealing of secret variables with keys of the settings."""
+"""Encryption of secret variables with keys from the settings."""

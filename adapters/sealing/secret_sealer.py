@@ -1,7 +1,7 @@
-"""Sealing with AES-256-GCM (NIST SP 800-38D), in two layers.
+"""Sealing with AES-256-GCM (NIST SP 800-38D), as envelope encryption.
 
-The variables are encrypted under a key of their own, made for them, and this key is encrypted under one of
-the settings, bound to their owner. So a job passes its variables on without their being decrypted.
+The variables are encrypted with a new key of their own, and this key is encrypted with a key from the
+settings, bound to the owner. A job can therefore pass its variables on without decrypting them.
 """
 
 import base64
@@ -20,19 +20,19 @@ from domain.submission import SealedSecrets
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
-# What a ciphertext is for is authenticated with it (SP 800-38D, "additional authenticated data").
+# The purpose of a ciphertext, used as additional authenticated data (SP 800-38D).
 _BOX = b"service-server secret_env"
 _SETTING = "SERVICE_SERVER_SEALING_KEYS"
 
 
 class AesGcmSealer(SecretSealer):
-    """Seals with the first of the keys and opens with any of them.
+    """Seals with the first key and opens with any of the keys.
 
-    Each ciphertext has a random nonce of 96 bits, so that a key of the settings is good for 2**32 jobs (SP
+    Each ciphertext has a random nonce of 96 bits, so a key from the settings suffices for 2**32 jobs (SP
     800-38D, 8.3).
 
     Args:
-        keys: The keys by their names, the newest first; none to refuse secrets.
+        keys: The keys by name, newest first; empty to refuse secrets.
     """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
@@ -45,11 +45,11 @@ class AesGcmSealer(SecretSealer):
         return self._wrapped(key, owner, _encrypted(AESGCM(key), content, _BOX))
 
     def pass_on(self, secrets: SealedSecrets, owner: UUID, successor: UUID) -> SealedSecrets:
-        """Seal the key of the box anew, for another owner; the box stays closed."""
+        """Seal the box's key again for another owner, without decrypting the box."""
         return self._wrapped(self._unwrapped(owner, secrets), successor, secrets.box)
 
     def open(self, owner: UUID, secrets: SealedSecrets) -> Mapping[str, str]:
-        """Return the variables of an owner."""
+        """Decrypt and return the variables of an owner."""
         cipher = AESGCM(self._unwrapped(owner, secrets))
         variables: dict[str, str] = json.loads(_decrypted(cipher, secrets.box, _BOX, secrets.key_id))
         return variables

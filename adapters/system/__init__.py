@@ -1,1 +1,1 @@
-"""The clock and the identifiers of this machine."""
+"""The system's clocks, and generated identifiers."""

@@ -1,4 +1,4 @@
-"""The clocks of this machine."""
+"""The clocks of the operating system."""
 
 import time
 from datetime import UTC, datetime
@@ -10,13 +10,13 @@ class SystemClock(Clock):
     """The operating system's clocks."""
 
     def now(self) -> datetime:
-        """Return the time in UTC, aware, to the microsecond."""
+        """Return the current time as an aware datetime in UTC, with microseconds."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return the seconds since the machine was started, the time that it slept included."""
+        """Return the seconds since the machine was booted, including time in suspend."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def sleep(self, seconds: float) -> None:
-        """Block this thread for that time."""
+        """Block this thread for some seconds."""
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Identifiers of version 7, and the name of this process."""
+"""UUIDs of version 7, and the name of this process."""
 
 import os
 import secrets
@@ -18,12 +18,12 @@ _NS_PER_MS = 1_000_000
 
 
 class Uuid7Generator(IdGenerator):
-    """UUIDs of version 7 that rise strictly within a process (RFC 9562, 5.7).
+    """Generates UUIDs of version 7 that increase strictly within a process (RFC 9562, 5.7).
 
-    The twelve bits after the milliseconds are a fraction of the millisecond (6.2, method 3). An id whose time
-    is not past that of the one before, because the clock is too coarse or was set back, takes the next
-    fraction instead. The other 62 bits are random, so that ids of several processes differ and none is
-    guessed from another.
+    The twelve bits after the milliseconds are a fraction of the millisecond (6.2, method 3). If the time is
+    not later than that of the previous id, because the clock is too coarse or was set back, the id takes the
+    next fraction instead. The other 62 bits are random, so that ids of several processes differ and cannot be
+    guessed.
     """
 
     def __init__(self, time_ns: Callable[[], int] = time.time_ns) -> None:
@@ -32,21 +32,21 @@ class Uuid7Generator(IdGenerator):
         self._lock = threading.Lock()
 
     def new(self) -> UUID:
-        """Return a UUID that was never returned before, and sorts after all before it."""
+        """Return a new UUID that sorts after all previous ones."""
         milliseconds, fraction = divmod(self._next_tick(), 1 << 12)
         most = milliseconds << 16 | _VERSION << 12 | fraction
         least = _VARIANT << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
         return UUID(int=most << 64 | least)
 
     def _next_tick(self) -> int:
-        """Return the time in 4,096ths of a millisecond, later than the last one returned."""
+        """Return the time in 4,096ths of a millisecond, later than the last returned time."""
         with self._lock:
             self._last = max((self._time_ns() << 12) // _NS_PER_MS, self._last + 1)
             return self._last
 
 
 def worker_name() -> str:
-    """Return a name for this process that no other has: its host, its number, and random digits."""
+    """Return a unique name for this process: host, process id, and random digits."""
     name = f"{socket.gethostname()}:{os.getpid()}:{Uuid7Generator().new().hex[-8:]}"
-    # A host may be named "engine".
+    # The prefix avoids confusion with a claim's other holders: a host may be named "engine".
     return name if held_state(name) is ExecutionState.CLAIMED else f"host:{name}"

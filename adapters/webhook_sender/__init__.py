@@ -1,1 +1,1 @@
-"""Posts of events to receivers on the internet."""
+"""Sends events to receivers over HTTP."""

@@ -1,4 +1,4 @@
-"""Connections to receivers: names are resolved once and pinned, and bounds hold for all that is read."""
+"""Connections to receivers, with names resolved once and pinned, and limits on time and size."""
 
 import socket
 import ssl
@@ -14,24 +14,24 @@ import httpcore
 from application.ports.webhook_sender import PostFailed
 from domain.network_address import IpAddress, is_public, parse_address
 
-# A name's servers may take long, and the system's resolver cannot be interrupted: so many threads wait for
-# it at most, of requests that may have ended.
+# The maximum number of threads that wait for the system's resolver. DNS servers may be slow, and the resolver
+# cannot be interrupted, so a thread may outlive its request.
 _RESOLVING_AT_ONCE = 64
-# One record of TLS; each write has the time that is left.
+# The size of one TLS record; each write gets the remaining time as its timeout.
 _WRITTEN_AT_ONCE = 16 << 10
 
 
 class Deadline:
-    """The time until which a request may last in all."""
+    """The deadline of a whole request."""
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = monotonic() + seconds
 
     def left_s(self) -> float:
-        """Return the seconds that are left.
+        """Return the seconds that remain.
 
         Raises:
-            httpcore.TimeoutException: None are.
+            httpcore.TimeoutException: The deadline has passed.
         """
         left_s = self._ends_at - monotonic()
         if left_s <= 0:
@@ -40,11 +40,11 @@ class Deadline:
 
 
 class AnswerCutOff(Exception):
-    """The answer has more bytes than are read."""
+    """The answer exceeds the size limit."""
 
 
 class Resolver:
-    """Resolves names within a time, with the system's resolver on threads that it may keep."""
+    """Resolves names within a deadline, by the system's resolver on threads that may outlive it."""
 
     def __init__(self) -> None:
         self._resolving = BoundedSemaphore(_RESOLVING_AT_ONCE)
@@ -53,8 +53,8 @@ class Resolver:
         """Return the addresses of a host.
 
         Raises:
-            PostFailed: There are none.
-            httpcore.TimeoutException: They did not come in time.
+            PostFailed: The host has no addresses.
+            httpcore.TimeoutException: The deadline has passed.
         """
         if (address := parse_address(host)) is not None:
             return [address]
@@ -74,20 +74,20 @@ class Resolver:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             answers.put(list(dict.fromkeys(ip_address(entry[4][0]) for entry in found)))
-        except (OSError, ValueError):  # UnicodeError is one, of a label that is too long
+        except (OSError, ValueError):  # includes UnicodeError, for a label that is too long
             answers.put([])
         finally:
             self._resolving.release()
 
 
 class PinnedBackend(httpcore.SyncBackend):
-    """Opens the connection of one request, to the addresses that its name had when it was asked.
+    """Opens the connection of one request, to the addresses to which the name resolved the first time.
 
     Args:
         resolve: Returns the addresses of a host.
-        deadline: The end of the request.
-        max_bytes: The most that is read.
-        allows_private: Whether an address may be other than public.
+        deadline: The deadline of the request.
+        max_bytes: The maximum that is read.
+        allows_private: Whether non-public addresses are allowed.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class PinnedBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first of the host's addresses that accepts, if all of them may be connected to."""
+        """Connect to the first of the host's addresses that accepts; refuse if any address is not allowed."""
         addresses = self._resolve(host, port, self._deadline)
         if not self._allows_private and not all(map(is_public, addresses)):
             raise PostFailed(
@@ -134,7 +134,7 @@ class PinnedBackend(httpcore.SyncBackend):
 
 
 class BoundedStream(httpcore.NetworkStream):
-    """A connection with a deadline, and a bound of what is read from it."""
+    """A connection with a deadline, and a limit on the bytes read from it."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline, max_bytes: int) -> None:
         self._stream = stream
@@ -142,10 +142,10 @@ class BoundedStream(httpcore.NetworkStream):
         self._left_bytes = max_bytes
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline bounds it
-        """Read bytes that have come, or wait for some until the deadline.
+        """Read the available bytes, or wait for some until the deadline.
 
         Raises:
-            AnswerCutOff: As many as may be have been read.
+            AnswerCutOff: The size limit is reached.
         """
         if not self._left_bytes:
             raise AnswerCutOff
@@ -153,7 +153,7 @@ class BoundedStream(httpcore.NetworkStream):
         self._left_bytes -= len(data)
         return data
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - likewise
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the deadline bounds it
         """Send bytes until the deadline."""
         for start in range(0, len(buffer), _WRITTEN_AT_ONCE):
             self._stream.write(buffer[start : start + _WRITTEN_AT_ONCE], self._deadline.left_s())
@@ -166,9 +166,9 @@ class BoundedStream(httpcore.NetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - likewise
+        timeout: float | None = None,  # noqa: ARG002 - the deadline bounds it
     ) -> httpcore.NetworkStream:
-        """Switch to TLS, with a certificate of the host's name."""
+        """Switch to TLS, and verify the certificate for the host's name."""
         stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left_s())
         return BoundedStream(stream, self._deadline, self._left_bytes)
 

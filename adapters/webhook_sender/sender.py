@@ -1,4 +1,4 @@
-"""Posts of events: one request on a connection of its own, without redirects, proxies and cookies."""
+"""Sends events, each as one request on a new connection, without redirects, proxies and cookies."""
 
 import ssl
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from application.ports.webhook_sender import PostFailed, ReceiverAnswer, Webhook
 from domain.webhook_url import WebhookUrl
 
 MAX_ANSWER_BYTES = 64 << 10
-# Of the body, so many are shown.
+# The part of an answer's body that is shown.
 _SHOWN_BYTES = 2_000
 _HEADERS = (
     ("Content-Type", "application/json"),
@@ -22,16 +22,17 @@ _HEADERS = (
 
 
 class HttpWebhookSender(WebhookSender):
-    """Posts with HTTP/1.1.
+    """Sends requests with HTTP/1.1.
 
-    The URL is a caller's: its name is resolved once, all addresses are checked, and the connection is made to
-    one of them, while TLS checks the name. No redirect is followed, no proxy of the environment is used, an
-    answer is neither decompressed nor read beyond 64 KiB with its headers, and all of it ends in time.
+    Callers choose the URL and are not trusted. The host name is resolved once, all its addresses are checked,
+    and the connection is made to one of them; TLS verifies the name. Redirects and proxies of the environment
+    are ignored. An answer is not decompressed, and is read up to 64 KiB including headers. A deadline limits
+    the whole request.
 
     Args:
-        timeout_s: Seconds that a post takes at most, from the name to the last byte.
-        allows_private: Whether receivers may be at private addresses.
-        tls: The authorities of receivers; those of browsers by default.
+        timeout_s: The maximum time of a request in seconds, from resolving the name to the last byte.
+        allows_private: Whether receivers may have private addresses.
+        tls: The TLS context; by default, one that trusts the CA certificates of browsers.
         resolver: Returns the addresses of a host.
     """
 
@@ -92,13 +93,13 @@ class HttpWebhookSender(WebhookSender):
 
 
 def _beginning(response: httpcore.Response) -> str:
-    """Return the beginning of a body; the rest is read too, for the receiver's sake, within the bounds."""
+    """Return the beginning of a body; the rest is read too, within the limits, so that it can be sent."""
     shown = bytearray()
     try:
         for piece in response.iter_stream():
             shown += piece[: _SHOWN_BYTES - len(shown)]
     except (AnswerCutOff, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
-        pass  # the status has come, and decides
+        pass  # the status has arrived and is sufficient
     return shown.decode("utf-8", "replace")
 
 
