@@ -16,7 +16,7 @@ class FailedAttempts:
 
     Args:
         allowed: The failures of one address allowed in a window.
-        capacity: The number of addresses; a further one replaces the address that was counted first.
+        capacity: The number of addresses; a further one replaces the address with the oldest window.
     """
 
     def __init__(

@@ -210,7 +210,7 @@ class IdempotencyMiddleware:
                 records.find(caller) if is_error else records.keep(caller, sealing.sealed(made))
             )
         except DependencyUnavailable as error:
-            logger.warning("an answer is given without its idempotency record: %s", error)
+            logger.warning("response sent without an idempotency record: %s", error)
             return None
 
 
@@ -273,7 +273,7 @@ class _HeldAnswer:
             self.made = StoredAnswer(status=start["status"], headers=kept, body=message["body"])
 
     def replace(self, answer: StoredAnswer) -> None:
-        """Hold another response in place of this one."""
+        """Replace the held response by another one."""
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
         fields += [
             (b"content-length", str(len(answer.body)).encode()),

@@ -22,7 +22,7 @@ AnyRequest: TypeAlias = Request[Any, Any, Any]
 MAX_VALUES = "max_values"
 # Larger bodies need a slot of the limiter while they are received.
 _SMALL_BYTES = 64 << 10
-# The time by which a client may exceed the time that its bytes may take, for a slow start or a pause.
+# Extra time for a slow start and pauses, beyond the time that the received bytes allow.
 _GRACE_S = 3.0
 JSON = "application/json"
 # Also the key of a route's `opt` that makes the route accept such bodies.

@@ -142,7 +142,7 @@ class RefusalLog:
         known.add(name)
         logger.warning("%s %r are refused; %s admits them. Logged once.", kind, name, PREFIX + setting)
         if len(known) == MAX_REFUSED_NAMES:
-            logger.warning("further refused names are not logged: %d were", MAX_REFUSED_NAMES)
+            logger.warning("further refused names are not logged; the limit is %d", MAX_REFUSED_NAMES)
 
 
 def header(scope: HTTPScope | WebSocketScope, wanted: bytes) -> str | None:

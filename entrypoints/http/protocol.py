@@ -139,7 +139,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.is_receiving:
             self._refuse(BUSY, "The request did not come before others needed its connection.")
             return
-        logger.info("idle connection closed: a new one needs its place")
+        logger.info("idle connection closed: the limit on connections is reached")
         self._hang_up(_LAST_TAKE_WITHIN_S)
 
     def timeout_keep_alive_handler(self) -> None:

@@ -79,7 +79,7 @@ class Visitors:
         try:
             return await asyncio.to_thread(self._authenticator.touch, stored)
         except DependencyUnavailable as error:
-            logger.warning("an act of a visitor not recorded: %s", error, extra=outage_of(error))
+            logger.warning("activity of a visitor not recorded: %s", error, extra=outage_of(error))
             return stored
 
 

@@ -1,8 +1,8 @@
 """The cost of a purge of old jobs for concurrent uploads and lists, and the cost of partitions instead.
 
 `python -m tests.benchmarks.bench_retention [--jobs N] [--rounds N] [--seconds S] [--at-once] [--partitions]
-[--directory D] [--sqlite]`; the default is a tenth of 1,000,000 jobs on a private MariaDB. One job has 10,000
-cases. Uploads are commands of the application, without HTTP, on four threads of one process; the purge runs
+[--directory D] [--sqlite]`; by default, a tenth of 1,000,000 jobs is due, on a private MariaDB. One job has
+10,000 cases. Uploads are commands of the application, without HTTP, on four threads of one process; the purge runs
 in another process. It alternates with uploads alone, so that other load on the host slows both.
 
 The processor time is that of the purge's thread: on SQLite all of a transaction's, on MariaDB only the

@@ -22,7 +22,7 @@ from entrypoints.http.dependencies import Api
 _MAX_CASE_SETS = 200
 # Larger files of a job, and files that are not text, can be kept or removed but not edited.
 _EDITABLE_BYTES = 256 << 10
-# Limits that are shown beside the input; the others are collapsed.
+# Limits that are shown next to the input; the others are collapsed.
 _FIRST_LIMITS = ("timeout_ms", "memory_mb")
 
 

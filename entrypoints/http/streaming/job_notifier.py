@@ -280,13 +280,13 @@ class JobNotifier:
             subscription.woken.set()
         except DependencyUnavailable as error:
             logger.warning(
-                "callers who wait not authenticated, retrying in %.1f s: %s",
+                "waiting callers not authenticated again, retrying in %.1f s: %s",
                 _REAUTHENTICATE_S,
                 error,
                 extra=outage_of(error),
             )
         except Exception:  # the other callers must still be authenticated
-            logger.exception("authenticating a caller who waits failed")
+            logger.exception("authenticating a waiting caller again failed")
 
     def _compare(self, asked: Collection[JobId], versions: Mapping[JobId, JobVersion]) -> None:
         for job_id in asked:

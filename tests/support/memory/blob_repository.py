@@ -40,7 +40,7 @@ class MemoryBlobRepository(BlobRepository):
         return Announcement(frozenset(missing), frozenset(in_removal))
 
     def refer(self, tenant: TenantName, owner: UUID, blobs: Collection[BlobRef]) -> int:
-        """Record the blobs of a new owner; return the size of those that had no reference before."""
+        """Record the blobs of a new owner; return the size of the blobs that had no reference before."""
         added = 0
         for digest in {blob.sha256 for blob in blobs}:
             known = self._tables.blobs.get((tenant, digest))
