@@ -2,8 +2,8 @@
 
 `python -m tests.benchmarks.bench_retention [--jobs N] [--rounds N] [--seconds S] [--at-once] [--partitions]
 [--directory D] [--sqlite]`; by default, a tenth of 1,000,000 jobs is due, on a private MariaDB. One job has
-10,000 cases. Uploads are commands of the application, without HTTP, on four threads of one process; the purge runs
-in another process. It alternates with uploads alone, so that other load on the host slows both.
+10,000 cases. Uploads are commands of the application, without HTTP, on four threads of one process; the purge
+runs in another process. It alternates with uploads alone, so that other load on the host slows both.
 
 The processor time is that of the purge's thread: on SQLite all of a transaction's, on MariaDB only the
 client's. The exit code is 1 if a figure misses its target.
