@@ -1,1 +1,1 @@
-"""The ways in: HTTP, workers and the command line, and the one place that wires them."""
+"""The entry points: HTTP, workers and the command line, and the container that wires them."""

@@ -1,4 +1,4 @@
-"""The one place that imports adapters: chooses them by settings, and gives them to the application."""
+"""The container: chooses adapters by the settings and wires the application. No other module imports adapters."""
 
 import hashlib
 import os
@@ -88,9 +88,9 @@ if TYPE_CHECKING:
 
     from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 
-# A completion ends an execution that ran elsewhere, which takes some milliseconds.
+# The threads that handle completions of delegated executions, each of which takes a few milliseconds.
 _COMPLETION_THREADS = 4
-# An execution whose code cannot be read after these delays has failed.
+# An execution fails if its code cannot be read after these delays.
 _CODE_STORE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 
 
@@ -98,13 +98,15 @@ _CODE_STORE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 _DATABASE, _CODE, _LOG = "service-server.sqlite3", "code", "log"
 _PENDING, _OUTPUT = "pending-logs", "output"
 _LINK_KEY, _SEALING_KEY = "link-key", "sealing-key"
-# The key of one data directory is told from another's by so many digits of its hash.
+# The number of digits of a key's hash that distinguish the keys of different data directories.
 _KEY_ID_CHARS = 8
 
-# Seconds of each minute that an API leaves to workers, which measure the machines that programs run on.
+# For this long in each minute, an API leaves the sample to workers, which measure the machines that run
+# programs.
 _SAMPLE_PATIENCE_S = 30.0
 
-# Seconds for S3 to answer: an upload's caller waits meanwhile; a log is larger, and its worker can keep it.
+# Timeouts of S3 in seconds. The caller of an upload waits for its code. A log is larger, and its worker can
+# spool it.
 _CODE_TIMEOUT_S, _LOG_TIMEOUT_S = 3.0, 10.0
 
 
@@ -130,7 +132,7 @@ def _connected(settings: Settings) -> sa.Engine:
         port=settings.rds_port,
         database=settings.rds_dbname,
     )
-    # A connection for every thread that may want one: none waits for another.
+    # One connection for every thread that may need one, so that no thread waits for another.
     threads = settings.http_threads + settings.storage_threads + settings.worker_threads
     threads += settings.webhook_threads
     ca_file = None if settings.rds_ca_file is None else str(settings.rds_ca_file)
@@ -186,7 +188,7 @@ def _log_store(
 def _s3_store(
     settings: Settings, name: str, region: str, timeout_s: float, url_expiry_s: int | None
 ) -> ObjectStore:
-    # Imported here, for boto3 takes memory and a third of a second from those who do without it.
+    # Imported here, because boto3 costs memory and a third of a second, and not every process needs it.
     from adapters.s3.bucket import Bucket  # noqa: PLC0415 - as said above
     from adapters.s3.errors import storage_circuit  # noqa: PLC0415 - likewise
     from adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415 - likewise
@@ -206,7 +208,7 @@ def _secret_sealer(settings: Settings) -> SecretSealer:
 
 
 def _webhook_sealer(settings: Settings) -> SecretSealer:
-    """Seals secrets of webhooks, with a key that is made in the data directory if the settings have none."""
+    """Return the sealer of webhook secrets, which also has the key of the data directory."""
     own = read_or_make_key(_data_dir(settings) / _SEALING_KEY)[:KEY_BYTES]
     own_id = f"data-directory-{hashlib.sha256(own).hexdigest()[:_KEY_ID_CHARS]}"
     return AesGcmSealer({**dict(map(sealing_key, settings.sealing_keys)), own_id: own})
@@ -296,7 +298,7 @@ def _engine(
 
 
 def runtime_directory(settings: Settings) -> RuntimeDirectory:
-    """Return the descriptions of runtimes on this machine, for commands that change them."""
+    """Return the directory of runtime descriptions on this machine, for the commands that change it."""
     hidden = [Path(__file__).parents[1], _data_dir(settings)]
 
     def read() -> Runtimes:
@@ -322,7 +324,7 @@ def _dead_letter_samples(dead_letters: DeadLetterStore) -> Iterable[Sample]:
 
 
 def _own_relay(settings: Settings) -> ImmediateMessageRelay | InProcessMessageRelay:
-    """Return the relay of this process's commits: at once, unless that is to call a Redis."""
+    """Return the relay of this process's commits, which is immediate unless it has to call Redis."""
     return ImmediateMessageRelay() if settings.redis_url is None else InProcessMessageRelay()
 
 
@@ -417,7 +419,7 @@ def _identity_provider(settings: Settings, clock: Clock) -> IdentityProvider:
 
 
 def separates_tenants(settings: Settings, topology: Topology) -> bool:
-    """Whether programs of several tenants run on this machine only where they are isolated wholly."""
+    """Whether this machine refuses programs of several tenants unless they are fully isolated."""
     return topology.runs_programs and settings.shared_tenants == "refuse"
 
 
@@ -502,11 +504,11 @@ def _disconnect(database: sa.Engine, work_queue: WorkQueue, broker: "RedisQueueB
 
 
 class Container(containers.DeclarativeContainer):
-    """Adapters as the settings choose them, and the application built on them, each made once when asked for.
+    """The adapters that the settings choose and the application on top of them, each made once on first use.
 
-    A type checker does not see the arguments of a provider: they are keywords, and a test checks the type of
-    each port. `build_services`, which it does see, wires the use cases. Tests override adapters before they
-    ask for `ports`.
+    A type checker does not check the arguments of providers, so they are passed by keyword, and a test checks
+    the type of each port. `build_services`, which is type-checked, wires the use cases. Tests override
+    adapters before they ask for `ports`.
     """
 
     settings = providers.Dependency(instance_of=Settings)
@@ -619,7 +621,7 @@ class Container(containers.DeclarativeContainer):
         close=disconnect.provider,
     )
 
-    # For commands about the service's data.
+    # For commands that manage the service's data.
     dead_letters = providers.ThreadSafeSingleton(_dead_letters, broker)
     backup_archive = providers.Factory(_backup_archive, settings)
     # Called with the source of the import.
@@ -633,7 +635,7 @@ def build_container(
     limit_policy: LimitPolicy | None = None,
     topology: Topology | None = None,
 ) -> Container:
-    """Builds the container, by default with the settings of the environment, and for a worker."""
+    """Build the container, by default with the settings of the environment and for a worker."""
     settings = settings or Settings()
     return Container(
         settings=settings,

@@ -1,4 +1,4 @@
-"""The metrics and the health of a process on a port of their own."""
+"""A server for the metrics and the health of a process, on a separate port."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -20,17 +20,17 @@ READ_TIMEOUT_S = 5.0
 
 
 class MetricsServer:
-    """Answers `GET /metrics` and `GET /health/live`, on threads of its own, and asks for no key.
+    """Serves `GET /metrics` and `GET /health/live` on its own threads, without asking for a key.
 
     Args:
         measurements: The metrics.
         host: The address to listen on.
-        ports: The ports to listen on, of which the first free one is taken; 0 is any.
+        ports: The ports to try, of which the first free one is used; 0 for any free port.
         read_timeout_s: Seconds for which a caller may send nothing of its request.
-        is_stuck: Whether the process is alive without doing its work.
+        is_stuck: Returns whether the process is alive but does not do its work.
 
     Raises:
-        OSError: None of the ports is free, or the address is not this machine's.
+        OSError: None of the ports is free, or the address does not belong to this machine.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the server listens on."""
         return self._server.port
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to serve requests."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop serving requests, and free the port."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -80,7 +80,7 @@ class _Handler(PlainHttpHandler):
     server: _Server
 
     def do_GET(self) -> None:  # noqa: N802 - the library's
-        """Answer with the metrics, or with the health."""
+        """Answer with the metrics or the health."""
         path = urlsplit(self.path).path
         if path == HEALTH_PATH:
             self._answer_health()

@@ -1,4 +1,4 @@
-"""The standard library's HTTP server, bounded, for few and known callers such as a scraper of metrics."""
+"""The standard library's HTTP server with limits, for a few known callers such as a metrics scraper."""
 
 import logging
 import socket
@@ -12,24 +12,24 @@ from urllib.parse import urlsplit
 
 
 class PlainHttpServer(ThreadingHTTPServer):
-    """A server that answers each connection on a thread, up to a number of them.
+    """A server that serves each connection on a thread, up to a maximum number.
 
     Args:
-        address: The host and the port; 0 is any.
-        handler: Answers a request.
-        connections: Connections at once; a further one is closed.
+        address: The host and the port; port 0 for any free port.
+        handler: Handles the request of a connection.
+        connections: The number of connections at once; further ones are closed.
         read_timeout_s: Seconds for which a caller may send nothing of its request.
-        logger: The log of failed answers.
+        logger: The logger for failed answers.
 
     Raises:
-        OSError: The port is taken, or the address is not this machine's.
+        OSError: The port is in use, or the address does not belong to this machine.
     """
 
     daemon_threads = True
-    # One that has just ended may have left connections behind; the port is free all the same.
+    # The port can be bound although a server that has just ended may have left connections behind.
     allow_reuse_address = True
     request_queue_size = 128
-    # The content of the answers, as the log names it.
+    # The name of the answers' content in the log.
     content = "answers"
 
     def __init__(
@@ -48,44 +48,44 @@ class PlainHttpServer(ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the server listens on."""
         port: int = self.server_address[1]
         return port
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the library's
-        """Answer on a thread, if there are few of them."""
+        """Handle a connection on a thread, or close it if there are too many."""
         if self._connections.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - likewise
-        """Answer, on the thread."""
+        """Handle a connection, on its thread."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._connections.release()
 
     def handle_error(self, _request: Any, client_address: Any) -> None:  # noqa: ANN401 - likewise
-        """Log an error, unless it is that of a caller which hung up."""
+        """Log an error, unless the caller has closed the connection."""
         error = sys.exception()
         if not isinstance(error, OSError):
             self._logger.error("%s could not be sent to %s", self.content, client_address[0], exc_info=error)
 
 
 class PlainHttpHandler(BaseHTTPRequestHandler):
-    """Answers one request of a connection."""
+    """Handles the single request of a connection."""
 
     server: PlainHttpServer
     server_version = sys_version = ""
 
     def setup(self) -> None:
-        """Bound the time that the caller may take."""
+        """Set the timeout for reading the request."""
         self.request.settimeout(self.server.read_timeout_s)
         super().setup()
 
     def parse_request(self) -> bool:
-        """Parse a request, and refuse one whose target is not a URL."""
+        """Parse a request; refuse a request whose target is not a URL."""
         if not super().parse_request():
             return False
         try:
@@ -105,4 +105,4 @@ class PlainHttpHandler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the library's
-        """Log nothing: the callers ask every few seconds, or have a log of their own."""
+        """Log nothing: callers send a request every few seconds, or have their own log."""

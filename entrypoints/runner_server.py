@@ -1,4 +1,4 @@
-"""An HTTP runner (docs/runner.md) on this machine's engine: runs the programs of other services."""
+"""An HTTP runner (docs/runner.md), which runs the programs of other services on this machine's engine."""
 
 import json
 import logging
@@ -29,46 +29,46 @@ from entrypoints.plain_http_server import PlainHttpHandler, PlainHttpServer
 
 logger = logging.getLogger("service_server.runner")
 
-# The most that a service reads of an answer, less its other fields, and as JSON may write it: six for one.
+# The limit of each stream, so that a service can read the answer: JSON writes up to six bytes for one.
 _STREAM_BYTES = 2 << 20
 _READ_TIMEOUT_S = 30.0
-# Connections beside those of running programs: refusals, health checks and cancellations.
+# Connections in addition to those of running programs: refusals, health checks and cancellations.
 OTHERS_AT_ONCE = 32
 _RETRY_AFTER_S = "1"
-# More than any time has; Python reads no number of some thousand digits.
+# More digits than any time has. Python refuses to parse numbers of several thousand digits.
 _MOST_DIGITS = 15
 _TIMES = {Reason.WALL_TIME_LIMIT, Reason.CPU_TIME_LIMIT}
 _BUILDS = {Reason.COMPILE_ERROR, Reason.BUILD_LIMIT}
 
 
 class RunnerServer:
-    """Answers `/run`, `/health` and `/cancel`, also below the name of a language.
+    """Serves `/run`, `/health` and `/cancel`, also below the name of a language.
 
     Args:
-        engine: Runs the programs; it is started.
-        limits: The limits of programs, of which a request chooses the time.
-        programs: The number of programs at once; more are answered with 503.
+        engine: The engine that runs the programs; it must have been started.
+        limits: The limits of programs. A request may choose the timeout.
+        programs: The number of programs at once; further requests are answered with 503.
     """
 
     def __init__(self, engine: ExecutionEngine, limits: LimitPolicy, programs: int) -> None:
         self._engine, self._limits, self._programs = engine, limits, programs
 
     def listen(self, host: str, port: int) -> None:
-        """Take the port.
+        """Bind the port.
 
         Raises:
-            OSError: The port is taken, or the address is not this machine's.
+            OSError: The port is in use, or the address does not belong to this machine.
         """
         self._server = _Server((host, port), self._engine, self._limits, self._programs)
         self._thread = Thread(target=self._server.serve_forever, name="runner-server", daemon=True)
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the server listens on."""
         return self._server.port
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to serve requests."""
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -81,13 +81,13 @@ class RunnerServer:
 
 
 class _Observer(ExecutionObserver):
-    """Observer of a program whose end alone is reported."""
+    """Observer of a program of which only the end is reported."""
 
     def started(self) -> None:
-        """Nothing to record: the service counts the request as the start."""
+        """Do nothing: the service counts the request as the start."""
 
     def output(self, chunk: OutputChunk) -> None:
-        """Nothing to pass on: the output is in the answer."""
+        """Do nothing: the answer has the output."""
 
 
 class _Server(PlainHttpServer):
@@ -103,7 +103,7 @@ class _Handler(PlainHttpHandler):
     server: _Server
 
     def do_GET(self) -> None:  # noqa: N802 - the library's
-        """Run a program, or answer for the health."""
+        """Run a program, or report the health."""
         url = urlsplit(self.path)
         *above, name = url.path.strip("/").split("/")
         if name == "health" or url.path == HEALTH_PATH:
@@ -146,7 +146,7 @@ class _Handler(PlainHttpHandler):
             self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "the runner failed"})
             return
         else:
-            if report is None:  # of an engine elsewhere, which this is not
+            if report is None:  # only from an engine that reports its result later
                 self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "the runner has no answer"})
                 return
             with report:
@@ -195,10 +195,10 @@ class _Handler(PlainHttpHandler):
 
 
 def _request(asked: Mapping[str, str], above: list[str], limits: LimitPolicy) -> ExecutionRequest:
-    """Read a request to run a program.
+    """Parse a request to run a program.
 
     Raises:
-        InvalidValue: A parameter is missing or breaks its rule.
+        InvalidValue: A parameter is missing or invalid.
     """
     if "code_key" not in asked:
         raise InvalidValue("code_key", "is missing")
@@ -223,7 +223,7 @@ def _id(asked: Mapping[str, str], name: str) -> ExecutionId:
 
 
 def _language(key: ObjectKey, above: list[str]) -> Language:
-    """Return the language in the path, else the one whose extension the key has.
+    """Return the language in the path, or else the language with the extension of the key.
 
     Raises:
         InvalidValue: There is no such language.
@@ -235,7 +235,7 @@ def _language(key: ObjectKey, above: list[str]) -> Language:
 
 
 def _error(report: EngineReport, timeout_ms: int) -> str | None:
-    """Return the failure in the words that services recognise; None if the program ended by itself."""
+    """Return the failure in words that services recognize; None if the program ended on its own."""
     result = report.result
     message = result.error_message or ""
     if report.is_lost:

@@ -1,10 +1,10 @@
-"""Settings of the service, from environment variables and a `.env` file, read once.
+"""The settings of the service, read once from environment variables and a `.env` file.
 
-With none of them set, everything runs embedded on this machine. Each part moves on its own: `AWS_RDS_HOST`
-moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the logs to S3,
-`SERVICE_SERVER_REDIS_URL` the messages to Redis, `EXECUTION_ENGINE_BASE_URL` or the address of one language's
-runner, as `EXECUTION_ENGINE_PYTHON_RUN_URL`, the programs to runners, and `AWS_ECS_CLUSTER_NAME` the metrics
-to CloudWatch.
+Without any settings, everything runs embedded on this machine. Each part can be moved independently:
+`AWS_RDS_HOST` moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the logs to S3,
+`SERVICE_SERVER_REDIS_URL` the messages to Redis, `EXECUTION_ENGINE_BASE_URL` or the address of a language's
+runner (such as `EXECUTION_ENGINE_PYTHON_RUN_URL`) the programs to runners, and `AWS_ECS_CLUSTER_NAME` the
+metrics to CloudWatch.
 """
 
 import base64
@@ -49,7 +49,7 @@ from domain.tenant import TenantName
 
 PREFIX = "SERVICE_SERVER_"
 ENV_FILE = ".env"
-# The path that an identity provider sends visitors back to.
+# The path to which an identity provider sends visitors back.
 SIGN_IN_RETURN = "/dashboard/sign-in/return"
 _CONFIG = SettingsConfigDict(
     env_prefix=PREFIX,
@@ -60,14 +60,14 @@ _CONFIG = SettingsConfigDict(
     extra="ignore",
     frozen=True,
 )
-# Limits whose default has a name of the existing deployment's.
+# Limits whose default is set by a variable of the existing deployment.
 _KEPT_NAMES = {"timeout_ms": "EXECUTION_ENGINE_TIMEOUT"}
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be told apart, not bound to
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound to
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-# The log of all that a program may write by default: of each byte, JSON makes up to six and base64 four
-# thirds. What is left is for the figures.
+# Room for the log of a program with the default limit of output: JSON writes up to six bytes for one, and
+# base64 four thirds. The rest is for the figures.
 _LOG_BYTES = 8 * STANDARD_BOUNDS["output_mb"].default << 20
-# What an installation may be called, and whether it is one that a developer works on.
+# The names of environments, and whether each is a developer's.
 _ENVIRONMENTS: Mapping[str, bool] = {
     "development": True,
     "dev": True,
@@ -79,19 +79,19 @@ _ENVIRONMENTS: Mapping[str, bool] = {
 }
 _PRODUCTION = frozenset({"production", "prod"})
 _DAY_S = 86_400
-# The agent of ECS sets it for each container.
+# The ECS agent sets this variable in each container.
 _ON_ECS = "ECS_CONTAINER_METADATA_URI_V4"
-# The name of the machine that programs run on, where it is no cluster of machines.
+# The cluster name of a single machine.
 _THIS_MACHINE = "local"
-# Of the delays between attempts to post an event: some forty in a day.
+# For the delays between attempts to post an event, of which there are about forty in a day.
 _RETRY_JITTER, _RETRY_GROWTH = 0.3, 1.5
-# The specification's range begins here; an empty key would let anybody sign.
+# The minimum of the specification. With an empty key, anyone could sign.
 _WEBHOOK_KEY_MIN_BYTES = 24
 _LINK_KEY_MIN_BYTES = 32
 _SEALING_KEY_BYTES = 32
 _SEALING_KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
-_WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
-# As a browser writes it (Fetch standard, "byte-serializing a request origin"), but for a wildcard.
+_WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix is no secret
+# As browsers write an origin (Fetch standard, "byte-serializing a request origin"), or with a wildcard.
 _ORIGIN = re.compile(
     r"\*|null|(?!http:.*:80\Z|https:.*:443\Z)[a-z][a-z0-9+.-]*://"
     r"(?:\*?[a-z0-9._-]+|\*|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?"
@@ -105,10 +105,10 @@ def _data_home() -> Path:
 
 
 def webhook_key(secret: SecretStr) -> bytes:
-    """Read the key in a webhook secret: Base64, with `whsec_` before it or without (Standard Webhooks 1.0.0).
+    """Decode a webhook secret: Base64 with or without the prefix `whsec_` (Standard Webhooks 1.0.0).
 
     Raises:
-        ValueError: It is not Base64, or too short.
+        ValueError: The secret is not Base64, or too short.
     """
     try:
         key = base64.b64decode(secret.get_secret_value().removeprefix(_WEBHOOK_SECRET_PREFIX), validate=True)
@@ -120,10 +120,10 @@ def webhook_key(secret: SecretStr) -> bytes:
 
 
 def sealing_key(secret: SecretStr) -> tuple[str, bytes]:
-    """Read the name of a sealing key, and the key.
+    """Decode a sealing key; return its name and the key.
 
     Raises:
-        ValueError: It has another form, or another size.
+        ValueError: The format or the size of the key is wrong.
     """
     key_id, colon, encoded = secret.get_secret_value().partition(":")
     try:
@@ -167,7 +167,7 @@ def _check_address(address: str) -> str:
 
 
 def _check_engine_address(address: str) -> str:
-    """Refuse an address that no path can be appended to."""
+    """Refuse an address to which no path can be appended."""
     try:
         _check_address(address)
         parts = urlsplit(address)
@@ -235,7 +235,7 @@ def _check_readable(file: Path) -> Path:
 
 
 def _check_issuer(issuer: str) -> str:
-    """Refuse an issuer that others could answer for: on its way, http is read and changed."""
+    """Refuse an issuer that others could impersonate: plain HTTP can be read and changed on its way."""
     _check_address(issuer)
     parts = urlsplit(issuer)
     if parts.query or parts.fragment or parts.username is not None:
@@ -259,7 +259,7 @@ ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
 
 
 class AuthMode(StrEnum):
-    """Whom the service answers: any caller, those with an API key, or also users of an OIDC provider."""
+    """The callers that the service accepts: all, those with an API key, or also users of an OIDC provider."""
 
     OFF = "off"
     KEYS = "keys"
@@ -275,7 +275,7 @@ class AwsCredentials(TypedDict):
 
 
 class _Limits(BaseSettings):
-    """Defaults and maxima of the limits of an execution."""
+    """The defaults and maxima of the limits of executions."""
 
     model_config = _CONFIG
 
@@ -324,14 +324,14 @@ LimitSettings: type[_Limits] = create_model("LimitSettings", __base__=_Limits, *
 
 
 class Settings(BaseSettings):
-    """All settings except the limits of executions. Names of times and sizes end in their unit."""
+    """All settings except the limits of executions. The names of times and sizes end in their unit."""
 
     model_config = _CONFIG
 
     environment: str = Field("development", validation_alias="ENVIRONMENT")
     debug: bool = Field(default=False, validation_alias="DEBUG")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    # None is JSON in production.
+    # None means JSON in production, and text elsewhere.
     log_format: Literal["text", "json"] | None = None
     one_processor: bool = True
     metrics_host: str = "127.0.0.1"
@@ -362,7 +362,7 @@ class Settings(BaseSettings):
     idempotency_keys_kept_hours: float = Field(24, ge=1, le=8_760)
     unused_files_kept_hours: float = Field(6, ge=1, le=8_760)
 
-    # Retention; unset keeps
+    # Retention; None keeps for ever
     keep_jobs_days: float | None = Field(None, ge=MIN_DAYS, le=MAX_DAYS)
     keep_logs_days: float | None = Field(None, ge=MIN_DAYS, le=MAX_DAYS)
     keep_pending_days: float | None = Field(None, ge=MIN_DAYS, le=MAX_DAYS)
@@ -442,7 +442,7 @@ class Settings(BaseSettings):
     rds_username: str = Field("service_server", validation_alias="AWS_RDS_USERNAME")
     rds_password: SecretStr = Field(SecretStr(""), validation_alias="AWS_RDS_PASSWORD")
     rds_ca_file: ReadableFile | None = None
-    # Set, passwords of the database are tokens of IAM.
+    # If set, IAM tokens are used as database passwords.
     rds_iam_region: str | None = None
 
     # S3 and CloudWatch
@@ -462,7 +462,7 @@ class Settings(BaseSettings):
     cluster_history_kept_days: float = Field(30, ge=2, le=366)
     publish_backlog: bool | None = None
     backlog_namespace: str = Field("ServiceServer", min_length=1, max_length=255, pattern=r"^[^:]")
-    # The name that boto3 knows it by.
+    # The name that boto3 uses.
     cloudwatch_endpoint_url: HttpAddress | None = Field(None, validation_alias="AWS_ENDPOINT_URL_CLOUDWATCH")
 
     # Messages and workers
@@ -603,7 +603,7 @@ class Settings(BaseSettings):
 
     @property
     def membership_rules(self) -> MembershipRules:
-        """The rules that give users of the identity provider their tenants and roles."""
+        """The rules that assign tenants and roles to users of the identity provider."""
         return MembershipRules(
             tenant_claim=self.oidc_tenant_claim,
             role_claim=self.oidc_role_claim,
@@ -618,38 +618,38 @@ class Settings(BaseSettings):
 
     @property
     def line_format(self) -> Literal["text", "json"]:
-        """The format of lines of the log."""
+        """The format of log lines."""
         return self.log_format or ("json" if self.environment.lower() in _PRODUCTION else "text")
 
     @property
     def asks_for_keys(self) -> bool:
-        """Whether a caller needs a key. Unset, only a service on loopback asks for none."""
+        """Whether callers need a key. By default, only a service on loopback needs none."""
         return not self.is_on_loopback if self.auth is None else self.auth is not AuthMode.OFF
 
     @property
     def is_on_loopback(self) -> bool:
-        """Whether the service listens to this machine alone."""
+        """Whether the service listens only on loopback."""
         return _is_loopback(self.host)
 
     @property
     def is_open_to_all(self) -> bool:
-        """Whether callers from elsewhere are answered, and asked for no key."""
+        """Whether callers from other machines need no key."""
         is_public = self.public_url is not None and not _is_loopback(self.public_url.host or "")
         return not self.asks_for_keys and (is_public or not self.is_on_loopback)
 
     @property
     def max_form_bytes(self) -> int:
-        """The size of a body that brings files."""
+        """The largest size of a body with files."""
         return max(self.max_upload_mb << 20, self.max_body_bytes)
 
     @property
     def link_key_bytes(self) -> bytes | None:
-        """The key of signed links; None for one that is made in the data directory."""
+        """The key of signed links; None to use the key of the data directory."""
         return None if self.link_key is None else _link_key(self.link_key)
 
     @property
     def base_url(self) -> str:
-        """The address of this service for clients, without a slash at the end."""
+        """The address of this service for clients, without a trailing slash."""
         return str(self.public_url or f"http://{self._reachable_host}:{self.port}").rstrip("/")
 
     @property
@@ -662,8 +662,8 @@ class Settings(BaseSettings):
     def served_hosts(self) -> frozenset[str] | None:
         """The accepted values of the Host header, in lower case; None for any.
 
-        With `SERVICE_SERVER_ALLOWED_HOSTS` unset, a service that listens on all addresses takes any unless it
-        is in development: it stands behind a load balancer, which knows the names.
+        If `SERVICE_SERVER_ALLOWED_HOSTS` is not set, a service that listens on all addresses accepts any host
+        outside of development, because it is behind a load balancer, which checks the names.
         """
         is_behind_balancer = self.host in _LOOPBACK and not self.is_development
         if "*" in self.allowed_hosts or (is_behind_balancer and not self.allowed_hosts):
@@ -673,11 +673,11 @@ class Settings(BaseSettings):
 
     @property
     def cors_origin_pattern(self) -> str | None:
-        """The origins that a development installation accepts without configuration: any on this machine."""
+        """The origins that a development installation accepts by default: all on this machine."""
         return _DEVELOPMENT_ORIGINS if self.is_development and not self.cors_origins else None
 
     def share_of_address(self, amount: int) -> int:
-        """Return the part of an amount that one client address may have."""
+        """Return the share of an amount for one client address."""
         return max(amount * self.address_share_percent // 100, 1)
 
     @property
@@ -711,7 +711,7 @@ class Settings(BaseSettings):
 
     @property
     def artifact_limits(self) -> ArtifactLimits:
-        """The limits on the files that are kept of a program."""
+        """The limits on artifacts."""
         return ArtifactLimits(
             files=self.max_artifacts,
             file_bytes=self.max_artifact_mb << 20,
@@ -720,11 +720,11 @@ class Settings(BaseSettings):
 
     @property
     def delivery_rules(self) -> DeliveryRules:
-        """The rules of attempts to post events."""
+        """The rules for attempts to post events."""
         return DeliveryRules(
             threads=self.webhook_threads,
             per_receiver=self.webhook_receiver_threads,
-            # An attempt is over long before, and its outcome stored.
+            # Long enough for an attempt to end and its outcome to be stored.
             lease_s=max(self.lease_s, 3 * self.webhook_timeout_s),
             retry=RetryPolicy.exponential(
                 self.webhook_retry_first_s,
@@ -738,7 +738,7 @@ class Settings(BaseSettings):
 
     @property
     def retention_rules(self) -> RetentionRules:
-        """The service's own part of retention."""
+        """The service's own retention rules."""
         return RetentionRules(
             default=Retention(
                 jobs_days=self.keep_jobs_days,
@@ -747,7 +747,7 @@ class Settings(BaseSettings):
             ),
             audit_days=self.keep_audit_days,
             usage_days=self.keep_usage_days,
-            # A result that waits for the log store comes with its log later.
+            # The log of a spooled result is stored later, so objects are kept for longer than that takes.
             orphans_kept=max(
                 timedelta(hours=self.unused_files_kept_hours), 2 * timedelta(seconds=self.pending_results_s)
             ),
@@ -755,7 +755,7 @@ class Settings(BaseSettings):
 
     @property
     def swept_stores(self) -> frozenset[StoreName]:
-        """The stores whose objects without a row are removed: a bucket may have others' objects."""
+        """The stores in which objects without a row are removed. A bucket may have objects of others."""
         buckets = {StoreName.CODE: self.code_bucket, StoreName.LOG: self.log_bucket}
         return frozenset(name for name, bucket in buckets.items() if bucket is None or self.sweep_buckets)
 
@@ -775,12 +775,12 @@ class Settings(BaseSettings):
 
     @property
     def cluster_name(self) -> str:
-        """The name of the machines that programs run on, in their metrics."""
+        """The cluster name in the metrics of the machines that run programs."""
         return self.ecs_cluster_name or _THIS_MACHINE
 
     @property
     def publishes_backlog(self) -> bool:
-        """Whether the backlog is sent to CloudWatch: unset, on ECS."""
+        """Whether the backlog is sent to CloudWatch; by default, only on ECS."""
         return _ON_ECS in os.environ if self.publish_backlog is None else self.publish_backlog
 
     @property
@@ -790,13 +790,13 @@ class Settings(BaseSettings):
 
     @property
     def run_urls(self) -> dict[str, str]:
-        """The addresses of the runners with one of their own, by language."""
+        """The addresses of the runners of single languages, by language."""
         urls = {"python": self.python_run_url, "node": self.node_run_url, "java": self.java_run_url}
         return {language: url for language, url in urls.items() if url is not None}
 
 
 def variable(settings: type[BaseSettings], name: str) -> str:
-    """Return the environment variable that a field of the settings is read from."""
+    """Return the environment variable from which a field of the settings is read."""
     alias = settings.model_fields[name].validation_alias
     return alias if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
 

@@ -1,4 +1,4 @@
-"""Checks for probable mistakes in the settings: unknown names, and combinations that do not fit."""
+"""Checks for probable mistakes in the settings: unknown names and combinations that do not fit."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
@@ -9,15 +9,15 @@ from domain.catalogue.text import Text, text
 from entrypoints.settings import ENV_FILE, PREFIX, LimitSettings, Settings, variable
 from entrypoints.tracing_variables import PROTOCOL, is_tracing_wanted, other_protocol
 
-# All names that begin like this are ours, or those of the existing deployment.
+# All names with these prefixes are ours or belong to the existing deployment.
 _FAMILIES = (PREFIX, "EXECUTION_ENGINE_", "AWS_RDS_", "AWS_ECS_")
-# Names of the other kind are only suspected if they are as close to one of ours as a slip of the finger.
+# Other names are only suspected if they differ from one of ours by about a typing error.
 _SIMILAR, _ALMOST_THE_SAME = 0.6, 0.88
-# Read elsewhere: by the command line, and by the tests.
+# Read by the command line and by tests.
 _OTHERS_OF_OURS = frozenset(
     {f"{PREFIX}API_KEY", f"{PREFIX}SERVER_URL", f"{PREFIX}SOAK", f"{PREFIX}TEST_MYSQL"}
 )
-# Names that resemble ours and belong to the AWS tools.
+# Names that resemble ours but belong to the AWS tools.
 _OF_AWS = frozenset({"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SECURITY_TOKEN"})
 _AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"
 # Kubernetes sets these for a Service whose name is service-server (kubernetes.io, "Accessing the Service").
@@ -45,9 +45,9 @@ _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], Text], ...] = (
 
 
 def unknown_settings(environment: Mapping[str, str]) -> Iterator[Text]:
-    """Find the unknown settings among the environment's variables and in the `.env` file.
+    """Yield a sentence for each unknown setting in the environment and the `.env` file.
 
-    Each is a sentence that names the setting with the most similar name, if there is one.
+    The sentence names the setting with the most similar name, if there is one.
     """
     known = {variable(kind, name) for kind in (Settings, LimitSettings) for name in kind.model_fields}
     given = {name.upper(): value for name, value in {**dotenv_values(ENV_FILE), **environment}.items()}
@@ -70,7 +70,7 @@ def _unknown(name: str, nearest: str | None) -> Text:
 
 
 def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Text]:
-    """Yield probable mistakes in the settings, as sentences."""
+    """Yield a sentence for each probable mistake in the settings."""
     yield from unknown_settings(environment)
     for is_wrong, sentence in _COMBINATIONS:
         if is_wrong(settings):
@@ -81,7 +81,7 @@ def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Tex
 
 
 def _without_prefix(name: str, known: Collection[str]) -> str | None:
-    """Return the setting of a name that has the prefix by mistake, if there is one."""
+    """Return the setting that a name means if it has the prefix by mistake; None if there is none."""
     rest = name.removeprefix(PREFIX)
     return next((kept for kept in (rest, f"SERVER_{rest}") if rest != name and kept in known), None)
 

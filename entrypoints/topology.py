@@ -1,4 +1,4 @@
-"""Placement of the service's parts and of its work, decided once from the settings and the command."""
+"""The topology of the service, decided once from the settings and the command."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -7,25 +7,26 @@ from entrypoints.settings import Settings
 
 
 class WorkerMode(Enum):
-    """Share of the waiting executions that a process runs."""
+    """The waiting executions that a process runs."""
 
-    NONE = auto()  # none: others run them
-    OWN = auto()  # a standalone runner's: only those that this process asked for
-    ALL = auto()  # all that wait, and recovery of those that others lost
+    NONE = auto()  # none, because other processes run them
+    OWN = auto()  # in a standalone runner, only the executions that this process requests
+    ALL = auto()  # all waiting executions, with the recovery of orphans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """Parts that a process shares with others, and the work that it does.
+    """The parts that a process shares with others, and the work that it does.
 
     Attributes:
-        shares_database: The database is a server's, rather than a file of this process's.
-        shares_queue: Messages reach other processes.
-        uses_runners: Programs run on HTTP runners, rather than in this process's sandbox.
-        mode: Executions that this process runs.
-        checks_engine: The engine's health counts: an API beside workers leaves their sandbox to them.
-        starts_engine: The engine is made ready: a command about jobs that it does not run needs none.
-        posts_webhooks: The process posts events to webhooks, as each one does that stays.
+        shares_database: Whether the database is on a server rather than in a file of this process.
+        shares_queue: Whether messages reach other processes.
+        uses_runners: Whether programs run on HTTP runners rather than in this process's sandbox.
+        mode: The executions that this process runs.
+        checks_engine: Whether the health of the engine counts. An API without an engine of its own does not
+            check the sandboxes of workers.
+        starts_engine: Whether the engine is started. A command that runs no jobs needs none.
+        posts_webhooks: Whether the process posts events to webhooks. Every long-running process does.
     """
 
     shares_database: bool
@@ -38,19 +39,19 @@ class Topology:
 
     @classmethod
     def of_server(cls, settings: Settings) -> "Topology":
-        """Topology of a process that serves the API: with a shared queue, workers run the programs."""
+        """Return the topology of a process that serves the API. With a shared queue, workers run programs."""
         runs_programs = settings.redis_url is None
         mode = WorkerMode.ALL if runs_programs else WorkerMode.NONE
         return cls._of(settings, mode, checks_engine=settings.uses_runners or runs_programs)
 
     @classmethod
     def of_worker(cls, settings: Settings) -> "Topology":
-        """Topology of a worker process."""
+        """Return the topology of a worker process."""
         return cls._of(settings, WorkerMode.ALL)
 
     @classmethod
     def of_command(cls, settings: Settings, *, runs_programs: bool, asks_engine: bool = False) -> "Topology":
-        """Topology of a single command, which leaves other processes' work alone."""
+        """Return the topology of a single command, which does no work of other processes."""
         is_standalone = runs_programs and settings.redis_url is None
         mode = WorkerMode.OWN if is_standalone else WorkerMode.NONE
         return cls._of(settings, mode, starts_engine=runs_programs or asks_engine, posts_webhooks=False)
@@ -77,28 +78,28 @@ class Topology:
 
     @property
     def runs_programs(self) -> bool:
-        """Whether programs run on this machine: in this process, or in the one whose files a command uses."""
+        """Whether programs run on this machine, in this process or in the service that a command manages."""
         return not self.uses_runners and (self.mode is not WorkerMode.NONE or not self.shares_queue)
 
     @property
     def only_runs_programs(self) -> bool:
-        """Whether the process runs programs and serves no API."""
+        """Whether the process runs programs but serves no API."""
         return self.shares_queue and self.mode is WorkerMode.ALL
 
     @property
     def is_measured(self) -> bool:
-        """Whether the process has metrics, as each one does that stays."""
+        """Whether the process has metrics. Every long-running process does."""
         return self.posts_webhooks
 
     @property
     def migrates_at_start(self) -> bool:
-        """Whether the process migrates the database itself: a shared one waits for `migrate up`."""
+        """Whether the process migrates the database itself. A shared database needs `migrate up`."""
         return not self.shares_database
 
     @property
     def relays_stale_messages(self) -> bool:
-        """Whether the process publishes messages that others left in the outbox.
+        """Whether the process publishes stale messages, which other processes left in the outbox.
 
-        The publications of a standalone runner reach itself alone.
+        A standalone runner does not, because its messages reach only itself.
         """
         return self.shares_queue or self.mode is WorkerMode.ALL

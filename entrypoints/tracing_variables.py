@@ -1,4 +1,4 @@
-"""The standard variables of OpenTelemetry that decide whether there are spans, and how they are sent."""
+"""OpenTelemetry's standard variables, which decide whether spans are recorded and how they are sent."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ PROTOCOL = "http/protobuf"
 
 
 def is_tracing_wanted(environment: Mapping[str, str]) -> bool:
-    """Return whether an endpoint is set, or the exporter `otlp` for the standard one, and nothing is off."""
+    """Return whether an endpoint or the exporter `otlp` is set, and tracing is not disabled."""
     if environment.get(_DISABLED, "").strip().lower() == "true":
         return False
     exporter = environment.get(_EXPORTER, "").strip()
@@ -17,7 +17,7 @@ def is_tracing_wanted(environment: Mapping[str, str]) -> bool:
 
 
 def other_protocol(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the variable that asks for another protocol than the one there is, and its value."""
+    """Return the variable that asks for an unsupported protocol, and its value; None if there is none."""
     for name in _PROTOCOLS:
         if value := environment.get(name, "").strip():
             return None if value == PROTOCOL else (name, value)

@@ -1,4 +1,4 @@
-"""The bodies of webhooks, in the form of the API's answers."""
+"""The bodies of webhook events, in the format of the API's answers."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,14 +12,14 @@ from domain.webhook import Delivery
 
 
 class ApiWebhookDocuments(WebhookDocuments):
-    """Writes events as the API shows their subjects, without the links to logs, which take no key."""
+    """Encodes events in the API's format, without links to logs, because these links need no key."""
 
     def __init__(self, log_store: ObjectStore) -> None:
         self._log_store = log_store
 
     def of_job(self, delivery: Delivery, job: JobView) -> bytes:
         """Return the body of an event of a job."""
-        # Imported here, for the presenter takes the web framework along, which a worker does without.
+        # Imported here, because the presenter imports the web framework, which a worker does not need.
         from entrypoints.http.presenter import Presenter  # noqa: PLC0415 - as said above
 
         return _document(delivery, Presenter(self._log_store, links_logs=False).job(job))
@@ -31,7 +31,7 @@ class ApiWebhookDocuments(WebhookDocuments):
         return _document(delivery, present_batch(batch))
 
     def of_plain(self, delivery: Delivery, data: Mapping[str, object]) -> bytes:
-        """Return the body of an event with data as they are."""
+        """Return the body of an event with the given data."""
         return _document(delivery, data)
 
 

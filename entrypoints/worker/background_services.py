@@ -1,4 +1,4 @@
-"""Start, drain and stop of the relay, the worker and the periodic tasks of a process."""
+"""Starts, drains and stops the relay, the workers and the periodic tasks of a process."""
 
 import logging
 import time
@@ -20,36 +20,36 @@ from entrypoints.worker.webhook_dispatcher import WebhookDispatcher
 logger = logging.getLogger("service_server.worker")
 
 _LEASE_RENEWAL = "lease-renewal"
-# Longest wait for one more execution to stop and be requeued. An engine that is asked answers in two seconds.
+# The longest wait for another execution to stop and be requeued. An engine answers within two seconds.
 _REQUEUE_S = 4.5
 _STOPPING_THREADS = 16
-# Interval at which results that wait for the log store are tried: so soon do they end when it is back.
+# Interval at which results that wait for the log store are retried, so they end this soon after it is back.
 _PENDING_RESULTS_EVERY_S = 1.0
-# The last use of a key is shown so much later.
+# Interval at which the last uses of keys are stored.
 _KEY_USE_EVERY_S = 15.0
-# Interval at which audit entries are posted to the ledger. A quota's check adds up the ones that are not.
+# Interval at which audit entries are posted to the ledger. Quota checks add up the entries not yet posted.
 _POSTING_EVERY_S = 1.0
-# How soon after it a purge begins, and the objects of a deleted job go.
+# Interval at which deleted projects, tenants and jobs are purged.
 _DELETION_EVERY_S = 2.0
-# How soon uploaded files go that nothing has had for hours.
+# Interval at which uploaded files that have been unused for hours are removed.
 _UNUSED_FILES_EVERY_S = 300.0
-# How soon what is older than its policy keeps it goes.
+# Interval at which data older than the retention policy are removed.
 _AGE_EVERY_S = 60.0
-# So much later than its delay ends, at most, an execution waits for a worker.
+# Interval at which delayed executions whose delay has passed are made available to workers.
 _RELEASE_EVERY_S = 0.5
-# A batch that no end of a job completed is completed so much later.
+# Interval at which batches are completed that the ends of their jobs did not complete.
 _BATCH_SWEEP_EVERY_S = 15.0
-# Interval at which a process looks whether the present minute has a sample.
+# Interval at which a process checks whether the current minute has a sample.
 _SAMPLE_EVERY_S = 20.0
-# Renewing leases takes less, also during an outage: a process in which it takes longer is stuck.
+# Even during an outage, renewing leases takes less time. A process in which it takes longer is stuck.
 _STUCK_S = 120.0
-# Each round deletes a small batch of the expired rows.
+# Each round deletes a small batch of expired rows.
 _RETENTION_EVERY_S = 3_600.0
 
 
 @runtime_checkable
 class Background(Protocol):
-    """A part that works between its start and its stop."""
+    """A part that runs between its start and its stop."""
 
     def start(self) -> None:
         """Starts the part."""
@@ -62,20 +62,20 @@ class Worker(Protocol):
     """A part that runs executions."""
 
     def start(self) -> None:
-        """Starts to run them."""
+        """Starts to run executions."""
 
     def stop(self, timeout_s: float) -> bool:
         """Starts no more executions and waits for the running ones; returns whether all ended in time."""
 
 
 class Relay(Protocol):
-    """A publisher of this process's committed messages."""
+    """Publishes the messages that this process has committed."""
 
     def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
         """Starts to pass messages to `relay`."""
 
     def stop(self) -> None:
-        """Passes the last messages on, and stops."""
+        """Passes on the last messages and stops."""
 
 
 class BackgroundServices:
@@ -118,7 +118,7 @@ class BackgroundServices:
         ]
 
     def start(self) -> None:
-        """Starts every part; executions that already wait are run."""
+        """Starts every part. Executions that wait already are run."""
         if self._topology.migrates_at_start:
             self._schema.upgrade()
         self._relay.start(self._publish)
@@ -133,7 +133,7 @@ class BackgroundServices:
             task.start()
 
     def are_stuck(self) -> bool:
-        """Return whether leases have not been renewed, nor failed to be, for much longer than that can take.
+        """Returns whether the last renewal of leases, or its last failure, is far too long ago.
 
         Always False in a process that runs no programs.
         """
@@ -192,7 +192,7 @@ class BackgroundServices:
             yield _LEASE_RENEWAL, self._renew_leases, settings.renew_every_s
         if mode is WorkerMode.ALL:
             yield "engine-outages", services.follow_outages, settings.rescue_every_s
-            # At least as often as leases are renewed: a longer pause would count as an outage.
+            # At least as often as leases are renewed, because a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
             yield "orphan-recovery", services.recover_orphans, every_s
             yield "delayed-executions", services.release_delayed, _RELEASE_EVERY_S
@@ -232,7 +232,7 @@ class BackgroundServices:
             self._stop_soon({ExecutionId(UUID(execution_id)): JobId(UUID(message.body["job_id"]))})
 
     def _stop_soon(self, executions: Mapping[ExecutionId, JobId]) -> None:
-        """Stops executions on other threads than the caller's, since an engine may take its time."""
+        """Stops executions on other threads, because an engine may take long."""
         for execution_id, job_id in executions.items():
             self._stopping.submit(self._stop, execution_id, job_id)
 
@@ -243,5 +243,5 @@ class BackgroundServices:
             logger.warning(
                 "execution %s was not stopped, retrying at the next lease renewal: %s", execution_id, error
             )
-        except Exception:  # the result of this thread is read by no one
+        except Exception:  # no caller sees the outcome of this thread
             logger.exception("execution %s was not stopped, retrying at the next lease renewal", execution_id)

@@ -1,4 +1,4 @@
-"""Pinning of a process to one CPU: `docs/adr/0011-one-processor-for-a-process.md` and 0017."""
+"""Pinning of a process to one CPU (`docs/adr/0011-one-processor-for-a-process.md` and 0017)."""
 
 import logging
 import os
@@ -15,10 +15,10 @@ _THREADS = Path("/proc/self/task")
 
 @contextmanager
 def pinned_to_one_cpu(*, wanted: bool) -> Iterator[None]:
-    """Pins this process, with the threads that it starts, to the CPU with the fewest pinned processes.
+    """Pins this process and the threads that it starts to the CPU with the fewest pinned processes.
 
-    The interpreter's lock lets one thread work at a time: on several CPUs each hand-over of it wakes another
-    one. Where the system refuses, the threads stay where it puts them.
+    The interpreter lock lets one thread run at a time, and on several CPUs each handover of the lock wakes
+    another CPU. If the system refuses, the process is not pinned.
     """
     allowed = os.sched_getaffinity(0)
     if not wanted or len(allowed) == 1:
@@ -31,13 +31,13 @@ def pinned_to_one_cpu(*, wanted: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # the process ends on the CPU that it has
+        with suppress(OSError):  # the process stays pinned until it ends
             _allow(allowed)
 
 
 def _allow(cpus: Collection[int]) -> None:
     moved: set[str] = set()
-    # A thread that starts meanwhile may have the CPUs of a thread that has not been moved yet.
+    # A thread that starts meanwhile may inherit the CPUs of a thread that has not been moved yet.
     while left := {thread.name for thread in _THREADS.iterdir()} - moved:
         for thread in left:
             with suppress(ProcessLookupError):
@@ -46,7 +46,7 @@ def _allow(cpus: Collection[int]) -> None:
 
 
 def _least_assigned(allowed: Collection[int]) -> set[int]:
-    """Returns the CPU that the fewest visible processes are pinned to; of several, one by chance."""
+    """Returns the CPU to which the fewest visible processes are pinned; of several, a random one."""
     assigned = Counter[int]()
     for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - the names are enough
         with suppress(OSError):  # the process has ended

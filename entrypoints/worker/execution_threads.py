@@ -1,4 +1,4 @@
-"""The threads that run executions, each from its claim to its end."""
+"""The threads that run executions, each from the claim to the end."""
 
 import logging
 import time
@@ -15,14 +15,15 @@ logger = logging.getLogger("service_server.worker")
 
 
 class ExecutionThreads:
-    """Threads that take wake-ups, and run an execution for each.
+    """Threads that take wake-ups and run an execution for each.
 
-    A wake-up whose execution cannot be run is dropped: workers are woken again as long as one waits.
+    If no execution can be run for a wake-up, the wake-up is dropped, because workers are woken again as long
+    as executions wait.
 
     Args:
-        queue: The wake-ups.
+        queue: The queue of wake-ups.
         run: Claims an execution and runs it to its end; called on several threads at once.
-        threads: How many executions run at once.
+        threads: The number of executions that run at once.
     """
 
     def __init__(self, queue: WorkQueue, run: Callable[[], object], threads: int) -> None:
@@ -40,7 +41,7 @@ class ExecutionThreads:
             thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Take no more wake-ups and wait for running executions; return whether all ended in time."""
+        """Take no more wake-ups, and wait for the running executions; return whether all ended in time."""
         deadline = time.monotonic() + timeout_s
         self._is_stopping = True
         for thread in self._threads:
@@ -62,5 +63,5 @@ class ExecutionThreads:
             self._run()
         except DependencyUnavailable as error:
             logger.warning("a wake-up is dropped: %s", error, extra=outage_of(error))
-        except Exception:  # no caller sees this thread's outcome
+        except Exception:  # no caller sees the outcome of this thread
             logger.exception("a wake-up is dropped")

@@ -11,7 +11,7 @@ from domain.values import parse_execution_id
 
 
 def completion_handler(report_completion: ReportCompletion) -> Callable[[Mapping[str, Any]], None]:
-    """Return the handler of messages on the completions queue, whose form docs/production.md gives."""
+    """Return the handler of messages in the completions queue, whose format is in docs/production.md."""
 
     def handle(content: Mapping[str, Any]) -> None:
         body = content["body"]

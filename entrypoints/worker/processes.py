@@ -1,4 +1,4 @@
-"""Worker processes: forked, and replaced when they die."""
+"""Worker processes, which are forked and replaced when they end."""
 
 import logging
 import multiprocessing
@@ -12,17 +12,19 @@ from threading import Thread
 logger = logging.getLogger("service_server.worker")
 
 _STOPPING = {signal.SIGINT, signal.SIGTERM}
-# A process that ended sooner than this after its start is followed by the next one so much later.
+# A process is replaced this long after its start, at the earliest.
 _SHORT_LIFE_S = 2.0
 
 
 class Processes:
-    """Several processes that do the same work, each replaced when it dies, until SIGTERM or SIGINT.
+    """Several processes that do the same work, each replaced when it ends, until SIGTERM or SIGINT.
 
-    They are forked, so that imported modules are in memory once. Begin before there are threads.
+    The processes are forked, so that they share the memory of imported modules. `run` must be called before
+    any thread is started.
 
     Args:
-        work: Called in each process; it returns when its process gets SIGTERM.
+        number: The number of processes.
+        work: Called in each process; returns when the process gets SIGTERM.
     """
 
     def __init__(self, number: int, work: Callable[[], None]) -> None:
@@ -32,7 +34,7 @@ class Processes:
         self._running: list[tuple[ForkProcess, float]] = []
 
     def run(self) -> None:
-        """Keeps them running until a signal to stop; then stops them, and waits for their end."""
+        """Keeps the processes running until SIGTERM or SIGINT, then stops them and waits for their end."""
         signals = {*_STOPPING, signal.SIGCHLD}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         while True:
@@ -62,7 +64,7 @@ class Processes:
 
 
 def _stop_without_parent() -> None:
-    """Stops this process when the one that started it was killed."""
+    """Stops this process when its parent ends."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

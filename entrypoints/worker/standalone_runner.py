@@ -1,4 +1,4 @@
-"""The worker of a command's own service: it runs the executions of this process alone."""
+"""The worker of a single command, which runs only the executions that this process requests."""
 
 import logging
 import time
@@ -19,15 +19,15 @@ _REQUESTING = frozenset({JobStarted.__name__, JobRetried.__name__})
 
 
 class StandaloneRunner:
-    """Runs the executions that this process requests, and none that waited before.
+    """Runs the executions that this process requests, but none that waited before.
 
-    A wake-up would have it claim any execution, so it listens to the events of its own process instead.
+    It listens to the events of its own process, because a wake-up would make it claim any execution.
 
     Args:
-        event_feed: The feed of this process alone.
+        event_feed: The event feed of this process.
         run: Runs an execution to its end.
         of_batch: Returns the executions that a batch requested.
-        threads: How many of them run at once.
+        threads: The number of executions that run at once.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class StandaloneRunner:
         self._is_stopping = False
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start to listen for executions."""
         for thread in self._threads:
             thread.start()
         self._unsubscribe = self._event_feed.subscribe(self._hear)
@@ -80,5 +80,5 @@ class StandaloneRunner:
             self._run(execution_id)
         except DependencyUnavailable as error:
             logger.warning("execution %s waits: %s", execution_id, error, extra=outage_of(error))
-        except Exception:  # no caller sees this thread's outcome
+        except Exception:  # no caller sees the outcome of this thread
             logger.exception("execution %s failed to run", execution_id)

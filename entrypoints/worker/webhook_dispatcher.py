@@ -1,4 +1,4 @@
-"""The threads of a process that post events to webhooks."""
+"""The threads that post events to webhooks."""
 
 import logging
 from collections.abc import Iterable
@@ -16,18 +16,18 @@ from domain.webhook import Delivery
 
 logger = logging.getLogger("service_server.webhooks")
 
-# Interval at which events of other processes, and second attempts, are looked for.
+# Interval at which the dispatcher looks for events of other processes and for attempts that are due again.
 _POLL_S = 1.0
 
 
 class WebhookDispatcher:
-    """Claims events that are due, and posts them on threads of their own.
+    """Claims deliveries that are due, and posts them on its own threads.
 
-    It claims no more than it has free threads for: what waits is any process's. Threads are started when
-    there is something to post.
+    It claims only as many as it has free threads, so that other processes can claim the rest. Threads are
+    started on demand.
 
     Args:
-        threads: How many events are posted at once.
+        threads: The number of events that are posted at once.
     """
 
     def __init__(self, deliver: DeliverWebhooks, writer: WebhookWriter, threads: int) -> None:
@@ -42,22 +42,22 @@ class WebhookDispatcher:
         self._next_s = monotonic()
 
     def start(self) -> None:
-        """Start to claim events."""
+        """Start to claim deliveries."""
         self._claiming.start()
 
     def stop(self) -> None:
-        """Claim no more events, and wait for the posts that are under way, which end in seconds."""
+        """Claim no more deliveries, and wait for the current attempts, which take seconds."""
         self._claiming.stop()
         self._executor.shutdown()
 
     def wake(self) -> None:
-        """Look for events at once."""
+        """Look for deliveries at once."""
         with self._changed:
             self._is_awake = True
             self._changed.notify()
 
     def notice(self, messages: Iterable[Message]) -> None:
-        """Look for events at once if a commit's messages are about one that it stored for webhooks."""
+        """Look for deliveries at once if this process has stored one for a subject of the messages."""
         named = (message.body.get(name) for message in messages for name in ("job_id", "batch_id"))
         subjects = {UUID(subject) for subject in named if subject is not None}
         if [subject for subject in subjects if self._writer.take_noted(subject)]:
@@ -75,7 +75,7 @@ class WebhookDispatcher:
             self._executor.submit(self._post, delivery)
 
     def _wait_until_due(self) -> int:
-        """Wait until a thread is free and there may be something to post; return how many threads are."""
+        """Wait until a thread is free and a delivery may be due; return the number of free threads."""
         with self._changed:
             while not self._claiming.is_stopping:
                 left_s = self._next_s - monotonic()
@@ -92,11 +92,11 @@ class WebhookDispatcher:
             due_in_s = self._deliver(delivery)
         except DependencyUnavailable as error:
             logger.warning("delivery %s is attempted again when its lease ends: %s", delivery.id, error)
-        except Exception:  # the result of this thread is read by no one
+        except Exception:  # no caller sees the outcome of this thread
             logger.exception("delivery %s is attempted again when its lease ends", delivery.id)
         with self._changed:
             self._in_flight -= 1
-            # What waited for this delivery, or for its thread, may be due.
+            # Deliveries that waited for this one or for its thread may be due.
             self._is_awake = True
             if due_in_s is not None:
                 self._next_s = min(self._next_s, monotonic() + due_in_s)
