@@ -1,4 +1,4 @@
-"""The container: chooses adapters by the settings and wires the application. No other module imports adapters."""
+"""The container, which chooses the adapters by the settings. No other module imports adapters."""
 
 import hashlib
 import os

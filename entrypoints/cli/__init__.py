@@ -1,1 +1,1 @@
-"""The command line. Commands about jobs use the HTTP API, of a server or of one inside the process."""
+"""The command line. Commands about jobs use the HTTP API of a server or of a service inside the process."""

@@ -1,4 +1,4 @@
-"""The service's use cases for administrators, in a command's own process on the machine."""
+"""The use cases for administrators, in the process of a command on the service's machine."""
 
 import os
 import pwd
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Administration:
-    """The use cases, and the caller of the command: an administrator by access to the machine."""
+    """The use cases for a command, whose caller is an administrator because of access to the machine."""
 
     services: Services
     caller: Caller
@@ -34,12 +34,12 @@ class Administration:
 
     @contextmanager
     def opened_engine(self) -> Iterator[None]:
-        """Start the engine, if tenants depend on it, so that it can describe the isolation of programs."""
+        """Start the engine if tenants depend on its isolation, so that it can describe that."""
         if not self.separates_tenants or not isinstance(self.engine, Background):
             yield
             return
         try:
-            with suppress(DependencyUnavailable):  # it runs no programs at all
+            with suppress(DependencyUnavailable):  # an engine that cannot start runs no programs
                 self.engine.start()
             yield
         finally:
@@ -48,14 +48,15 @@ class Administration:
 
 @contextmanager
 def administration() -> Iterator[Administration]:
-    """Open the database in force for a command.
+    """Open the database of the current settings for a command.
 
     Raises:
-        Failure: A setting breaks its rule, or the database has no tables, and does not get them by itself.
-        DependencyUnavailable: The database is out of reach.
+        Failure: A setting is invalid, or a database that is not migrated automatically has no tables.
+        DependencyUnavailable: The database cannot be reached.
     """
     settings = load_settings().model_copy(update={"warm_starts": 0})
-    configure_logging(settings.log_level if settings.debug else "CRITICAL")  # an error is the command's own
+    # The command reports errors itself.
+    configure_logging(settings.log_level if settings.debug else "CRITICAL")
     topology = Topology.of_command(settings, runs_programs=False)
     container = build_container(settings, load_limits(), topology)
     schema = container.schema()
@@ -81,7 +82,7 @@ def administration() -> Iterator[Administration]:
 
 
 def administrative(function: Callable[Concatenate[Administration, P], None]) -> Callable[P, None]:
-    """Give a command the use cases for administrators once its arguments are known to be valid."""
+    """Pass the use cases for administrators to a command, after its arguments are validated."""
 
     @wraps(function)
     def run(*args: P.args, **options: P.kwargs) -> None:
@@ -92,7 +93,7 @@ def administrative(function: Callable[Concatenate[Administration, P], None]) -> 
 
 
 def _user() -> str:
-    """Return the name of the user that this process runs as, by the system and not by the environment."""
+    """Return the name of this process's user, from the system rather than from the environment."""
     uid = os.getuid()
     try:
         return pwd.getpwuid(uid).pw_name

@@ -1,4 +1,4 @@
-"""The command `audit`: verifies the chain of the audit log, and exports it, on the machine."""
+"""The command `audit`, which verifies and exports the audit log on the service's machine."""
 
 import json
 import re
@@ -23,7 +23,7 @@ class Link(click.ParamType[ChainLink]):
     def convert(
         self, value: str | ChainLink, param: click.Parameter | None, ctx: click.Context | None
     ) -> ChainLink:
-        """Read a link."""
+        """Parse a link."""
         if isinstance(value, ChainLink):
             return value
         match = _LINK.fullmatch(value)

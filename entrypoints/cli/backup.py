@@ -41,10 +41,10 @@ def restore(file: Path) -> None:
 
 
 def _refuse_unless_embedded(settings: Settings, refusal: Callable[[str], Text]) -> None:
-    """Refuse to work on a data directory that holds a part of the data only.
+    """Refuse a data directory that has only a part of the data.
 
     Raises:
-        Failure: A part of the data is elsewhere.
+        Failure: A part of the data is stored elsewhere.
     """
     elsewhere = (
         (text("cli.database_in_mysql"), settings.rds_host),

@@ -89,7 +89,7 @@ def cancel(*, batch_id: str, as_json: bool, server: str | None) -> None:
 
 
 def _of_directory(directory: Path, project: str) -> Iterator[Json]:
-    """Return a job for each file whose name has a language's extension, in the order of their names."""
+    """Yield a job for each file with the extension of a language, in the order of the file names."""
     for file in sorted(directory.iterdir()):
         language = _LANGUAGES.get(file.suffix)
         if language is not None and file.is_file():
@@ -106,7 +106,7 @@ def _of_file(file: Path) -> list[Json]:
     try:
         return _jobs(json.loads(content))
     except json.JSONDecodeError:
-        pass  # it may have a job in each line
+        pass  # the file may have one job per line
     try:
         return [json.loads(line) for line in content.splitlines() if line.strip()]
     except json.JSONDecodeError as error:

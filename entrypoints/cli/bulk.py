@@ -1,4 +1,4 @@
-"""The commands `cancel`, `rerun`, `delete` and `tag`, for jobs that are named or selected by filters."""
+"""The commands `cancel`, `rerun`, `delete` and `tag`, for named jobs or jobs selected by filters."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from entrypoints.cli.program_options import program_input, text_of
 from entrypoints.cli.terminal import json_option, note, print_json, say
 from entrypoints.cli.values import Tag
 
-# The most jobs in one request; where the service takes fewer, its refusal says how many.
+# The number of jobs in a request. If the service accepts fewer, its refusal has the maximum.
 _AT_ONCE = 100
 _TOO_MANY = "problems.jobs_at_once"
 _NOT_ENDED = (Phase.WAITING, Phase.BUILDING, Phase.RUNNING)
@@ -148,10 +148,10 @@ def tag(
 
 
 def confirm(question: Text, *, is_sure: bool) -> None:
-    """Ask on the terminal.
+    """Ask for confirmation on the terminal.
 
     Raises:
-        Failure: The answer is no, or there is no terminal to ask on.
+        Failure: The answer is no, or there is no terminal.
     """
     if is_sure:
         return
@@ -162,17 +162,17 @@ def confirm(question: Text, *, is_sure: bool) -> None:
 
 
 def _is_one(job_ids: Sequence[str]) -> bool:
-    """Whether one job is named: the API's call for one is answered with the job."""
+    """Whether a single job is named. Then the API's call for one job is used, which returns the job."""
     return len(set(job_ids)) == 1
 
 
 def _chosen(
     client: ServiceClient, job_ids: Sequence[str], filters: Filters, phases: Sequence[Phase]
 ) -> list[str]:
-    """Return the named jobs, or the ids of the ones that match and are in one of the phases.
+    """Return the ids of the named jobs, or of the jobs that match the filters and are in one of the phases.
 
     Raises:
-        Failure: Both or neither are given.
+        Failure: Both ids and filters are given, or neither.
     """
     if bool(job_ids) is not filters.is_empty:
         raise Failure(text("cli.ids_or_filters"), ExitCode.USAGE)
@@ -188,10 +188,10 @@ def _chosen(
 
 
 def _act(client: ServiceClient, job_ids: Sequence[str], action: Mapping[str, Json], *, as_json: bool) -> None:
-    """Act on each job, so many in each call; refusals of some do not keep the others from it.
+    """Act on each job, with several jobs per request. If some jobs are refused, the others proceed.
 
     Raises:
-        Failure: The service refused one of them, or is out of reach.
+        Failure: The service refused a job, or cannot be reached.
     """
     results: list[Json] = []
     left, at_once = list(job_ids), _AT_ONCE
@@ -215,10 +215,10 @@ def _act(client: ServiceClient, job_ids: Sequence[str], action: Mapping[str, Jso
 
 
 def _allowed(refusal: Refusal, asked: int) -> int:
-    """Return the smaller number of jobs on which the service acts at once.
+    """Return the smaller number of jobs that the service accepts in a request.
 
     Raises:
-        Refusal: That is not why it refused.
+        Refusal: The service refused for another reason.
     """
     allowed = refusal.values.get("maximum")
     if refusal.code != _TOO_MANY or not isinstance(allowed, int) or not 0 < allowed < asked:

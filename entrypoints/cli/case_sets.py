@@ -1,4 +1,4 @@
-"""The command `case-sets`: stores, lists and shows the case sets of projects, by the HTTP API."""
+"""The command `case-sets`, which stores, lists and shows the case sets of projects by the HTTP API."""
 
 import io
 import zipfile

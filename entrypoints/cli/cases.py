@@ -1,4 +1,4 @@
-"""Cases of the command `run`: read from a directory, followed on the terminal, and reported."""
+"""The cases of the command `run`, which are read from a directory, followed on the terminal, and reported."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ from entrypoints.cli.errors import ExitCode, Failure, fault_of, in_language
 from entrypoints.cli.input_files import read_bytes, read_text
 from entrypoints.cli.terminal import note, one_line, print_table, printable, say
 
-# A server that restarts is back within these pauses, in seconds.
+# Delays between attempts to reconnect, in seconds, long enough for a server to restart.
 _RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
 _COLUMNS = (Column.CASE, Column.VERDICT, Column.TIME, Column.MEMORY, Column.DETAILS)
 
@@ -32,7 +32,7 @@ def read_cases(directory: Path) -> Sequence[Json]:
     """Read the cases in a directory: files *.in with *.out or *.ans beside them, or directories in and out.
 
     Raises:
-        Failure: There are none, or one cannot be read.
+        Failure: There are no cases, or one cannot be read.
     """
     if not directory.is_dir():
         raise Failure(text("cli.not_a_directory", path=directory), ExitCode.USAGE)
@@ -60,14 +60,14 @@ def _input(data: bytes) -> dict[str, str]:
 
 
 class CaseProgress(Protocol):
-    """Shows how many cases are done."""
+    """Shows the progress of cases."""
 
     def update(self, done: int, failed: int) -> None:
-        """Show other numbers."""
+        """Show the numbers of cases that are done and that have failed."""
 
 
 class _Bar:
-    """A bar on stderr; terminals only."""
+    """A progress bar on stderr, for terminals only."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console  # noqa: PLC0415 - only terminals need it
@@ -83,7 +83,7 @@ class _Bar:
         self._task = self.progress.add_task("", total=total)
 
     def update(self, done: int, failed: int) -> None:
-        """Show other numbers."""
+        """Show the numbers of cases that are done and that have failed."""
         description = in_language(text("cli.not_accepted", count=failed)) if failed else ""
         self.progress.update(self._task, completed=done, description=description)
 
@@ -97,7 +97,7 @@ class _NoBar:
 
 @contextmanager
 def case_progress(total: int) -> Iterator[CaseProgress]:
-    """Show a bar on a terminal for as long as the context lasts, and nothing elsewhere."""
+    """Show a progress bar while the context lasts, if stderr is a terminal."""
     if total == 0 or not sys.stderr.isatty():
         yield _NoBar()
         return
@@ -107,10 +107,10 @@ def case_progress(total: int) -> Iterator[CaseProgress]:
 
 
 def follow_cases(client: ServiceClient, job_id: str, progress: CaseProgress) -> Json:
-    """Follow a job until it has ended, and return it with its cases.
+    """Follow a job until it has ended; return the job with its cases.
 
     Raises:
-        Failure: The service is lost, or refuses.
+        Failure: The connection is lost, or the service refuses.
     """
     delays_s = _RECONNECT.delays()
     while True:
@@ -133,7 +133,7 @@ def follow_cases(client: ServiceClient, job_id: str, progress: CaseProgress) -> 
 
 
 def print_verdicts(job: Json) -> None:
-    """Print a table of all cases and their sum, and the first stderr of one that was not accepted."""
+    """Print a table of all cases, the total, and the stderr of the first failed case that has one."""
     result = job["data"].get("result") or {}
     cases = result.get("cases") or ()
     if cases:
@@ -180,7 +180,7 @@ def _details(case: Json) -> Iterator[Text | str]:
 
 
 def write_junit(path: Path, job: Json, name: str) -> None:
-    """Write a report in the form of JUnit, which build servers read.
+    """Write a report in JUnit's format, for build servers.
 
     Raises:
         Failure: The file cannot be written.
@@ -193,7 +193,7 @@ def write_junit(path: Path, job: Json, name: str) -> None:
         kind = _add_case(suite, case, name)
         if kind is not None:
             counts[kind] += 1
-    if not cases:  # nothing ran: a failed build, or a failure of the service
+    if not cases:  # nothing has run, because the build or the service failed
         element = ET.SubElement(suite, "testcase", classname=_xml_text(name), name="build")
         message = _xml_text(result.get("error_message") or job["message"])
         ET.SubElement(element, "error", message=message).text = _xml_lines(result.get("stderr") or "")
@@ -209,7 +209,7 @@ def write_junit(path: Path, job: Json, name: str) -> None:
 
 
 def _add_case(suite: ET.Element, case: Json, name: str) -> str | None:
-    """Add a case; return the kind of its failure, None if it was accepted."""
+    """Add a case; return the kind of its failure, or None if it was accepted."""
     element = ET.SubElement(
         suite,
         "testcase",
@@ -235,10 +235,10 @@ def _seconds(milliseconds: float) -> str:
 
 
 def _xml_lines(text: str) -> str:
-    """Escape the same, but keep lines."""
+    """Escape like `_xml_text`, but keep line breaks."""
     return "\n".join(map(_xml_text, text.split("\n")))
 
 
 def _xml_text(text: str) -> str:
-    """Escape characters without a form in XML (XML 1.0, 2.2): controls and lone surrogates."""
+    """Escape characters that XML cannot represent (XML 1.0, 2.2): controls and lone surrogates."""
     return one_line(text).encode("utf-8", "backslashreplace").decode()

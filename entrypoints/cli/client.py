@@ -1,4 +1,4 @@
-"""The client of the HTTP API for commands, and its reading of event streams."""
+"""The client of the HTTP API for commands, and the parser of event streams."""
 
 import base64
 import json
@@ -18,18 +18,18 @@ from domain.api_key import KeyText
 from domain.catalogue.text import Text, text, text_of
 from entrypoints.cli.errors import ExitCode, Failure, Refusal
 
-# What an answer holds is known where it is read.
+# Only the code that reads an answer knows its type.
 Json: TypeAlias = Any
 
 _BYTES = "application/octet-stream"
 _IDEMPOTENCY_KEY = "Idempotency-Key"
-# Of the jobs of a batch.
+# The number of faults in the jobs of a batch that are shown.
 _FAULTS_SHOWN = 10
-# A connection that broke when the request may have taken effect already.
+# The connection broke, but the request may have taken effect.
 _LOST = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
-# So long a request is sent again whose first one is in work: its answer is overdue sooner.
+# How long a request is repeated while the first one is still in progress. Requests take less time than this.
 _IN_WORK_S = 15.0
-# The most that a page of a list may have.
+# The largest page of a list.
 _PAGE = 1_000
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # Streams send a heartbeat more often than this.
@@ -38,7 +38,7 @@ _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event of a stream (WHATWG HTML, 9.2.6): its type, its data, and the id to resume after it."""
+    """An event of a stream (WHATWG HTML, 9.2.6), with the id from which the stream can be resumed."""
 
     name: str
     data: str
@@ -46,7 +46,7 @@ class ServerSentEvent:
 
 
 def read_events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
-    """Read events from the pieces that a stream comes in; comments, such as heartbeats, are skipped."""
+    """Parse events from the pieces of a stream; skip comments, such as heartbeats."""
     name, data, last_id = "message", list[str](), None
     for line in _lines(pieces):
         if not line:
@@ -65,7 +65,7 @@ def read_events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Join pieces and part them at line feeds only: other separators of Unicode may be within the data."""
+    """Join pieces and split them only at line feeds, because data may contain Unicode's other separators."""
     pending = b""
     for piece in pieces:
         *lines, pending = (pending + piece).split(b"\n")
@@ -74,14 +74,14 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
 
 
 class _BearerKey(httpx.Auth):
-    """Sends an API key with the requests to one server, and to no other that it refers to."""
+    """Sends an API key with requests to one server, but not to others to which it redirects."""
 
     def __init__(self, key: KeyText, server: httpx.URL) -> None:
         self._header = f"Bearer {key.value}"
         self._origin = _origin(server)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the header."""
+        """Add the header with the key."""
         if _origin(request.url) == self._origin:
             request.headers["Authorization"] = self._header
         yield request
@@ -92,7 +92,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 class ServiceClient:
-    """Client of the HTTP API. Methods raise Failure with the service's own message when it refuses."""
+    """A client of the HTTP API. Methods raise Failure with the service's message if it refuses."""
 
     def __init__(self, http: httpx.Client, name: str, *, may_lose_answers: bool = True) -> None:
         self._http = http
@@ -101,9 +101,9 @@ class ServiceClient:
 
     @classmethod
     def at(cls, url: str, key: KeyText | None = None) -> Self:
-        """Build a client of the server at a URL, which sends it an API key.
+        """Build a client of the server at a URL, which sends an API key if there is one.
 
-        An address of this machine may leave out the scheme, as localhost:8000 does.
+        The scheme may be omitted for this machine, as in localhost:8000.
         """
         url = _with_scheme(url)
         try:
@@ -115,7 +115,7 @@ class ServiceClient:
     @classmethod
     def on_socket(cls, path: str) -> Self:
         """Build a client of a server that listens on a Unix domain socket."""
-        # An empty context: the usual one, with its authorities, takes a command 28 ms.
+        # An empty context, because loading the default one with its authorities takes 28 ms.
         transport = httpx.HTTPTransport(uds=path, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         http = httpx.Client(base_url="http://localhost", transport=transport, timeout=_TIMEOUT)
         return cls(http, "the embedded service", may_lose_answers=False)
@@ -130,11 +130,11 @@ class ServiceClient:
         self._http.close()
 
     def get(self, path: str, **query: str | float | None) -> Json:
-        """Return a resource; a query's None is left out."""
+        """Return a resource. Parameters that are None are omitted."""
         return self._answer("GET", path, params=_given(query)).json()
 
     def listed(self, path: str, limit: int, **query: Json) -> list[Json]:
-        """Return as many of a list as are wanted, page by page (RFC 8288); a query's None is left out."""
+        """Return up to `limit` items of a list, page by page (RFC 8288). Omits parameters that are None."""
         response = self._answer("GET", path, params=_given({"limit": min(limit, _PAGE), **query}))
         found: list[Json] = response.json()
         while len(found) < limit and "next" in response.links:
@@ -145,13 +145,13 @@ class ServiceClient:
     def post(self, path: str, body: Json = None) -> Json:
         """Post a body and return the answer.
 
-        A server gets the request under an idempotency key, and again if the connection is lost.
+        Requests to a server have an idempotency key, and are repeated if the connection is lost.
         """
         return self._checked(partial(self._post, path, body)).json()
 
     def upload(self, job: Json, files: Mapping[str, bytes], stdin: bytes | None = None) -> Json:
-        """Upload a job, the files beside its code by their paths, and its input; return the answer."""
-        if len(files) == 1:  # as a part, a single archive would be unpacked
+        """Upload a job with additional files, by path, and its input; return the answer."""
+        if len(files) == 1:  # sent as a part, a single archive would be unpacked
             listed = [{"path": path, "content_base64": _base64(content)} for path, content in files.items()]
             job, files = {**job, "files": listed}, {}
         if not files and stdin is None:
@@ -170,11 +170,11 @@ class ServiceClient:
         return self._answer("PATCH", path, json=body).json()
 
     def put(self, path: str, content: bytes, media_type: str) -> Json:
-        """Store a content and return the answer."""
+        """Put content and return the answer."""
         return self._answer("PUT", path, content=content, headers={"Content-Type": media_type}).json()
 
     def remove(self, path: str) -> None:
-        """Delete a resource whose answer is empty."""
+        """Delete a resource and ignore the answer."""
         self._answer("DELETE", path)
 
     def delete(self, path: str) -> Json:
@@ -182,17 +182,17 @@ class ServiceClient:
         return self._answer("DELETE", path).json()
 
     def health(self) -> Json:
-        """Return the health of every part of the service, also of one that is not ready."""
+        """Return the health of every part of the service, even if the service is not ready."""
         try:
             return self._http.get("/health/ready").json()["dependencies"]
         except (httpx.HTTPError, ValueError, KeyError) as error:
             raise Failure(text("cli.health_unknown", server=self._name)) from error
 
     def events(self, path: str, after: str | None) -> Iterator[ServerSentEvent]:
-        """Follow a stream of events that come after one.
+        """Follow a stream of events after a given one.
 
         Raises:
-            httpx.TransportError: The stream broke off; it can be resumed.
+            httpx.TransportError: The stream was interrupted. It can be resumed.
         """
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
         with self._http.stream("GET", path, headers=headers) as response:
@@ -238,7 +238,7 @@ class ServiceClient:
             problem = response.json()
             said = problem_sentence(problem)
             for fault in problem.get("errors", ())[:_FAULTS_SHOWN]:
-                if "index" in fault:  # of a job of a batch; others are in the detail
+                if "index" in fault:  # a fault in a job of a batch; others are in the detail
                     said = text("cli.fault_of_job", detail=said, index=fault["index"], fault=fault["detail"])
         except (ValueError, KeyError, TypeError, AttributeError):
             return Failure(text("cli.foreign_answer", server=self._name, status=response.status_code))
@@ -248,10 +248,10 @@ class ServiceClient:
 
 
 def _with_scheme(address: str) -> str:
-    """Return the URL of an address, which is unencrypted HTTP on this machine only if it has no scheme.
+    """Return the URL of an address. The scheme may be omitted for this machine, where it is http.
 
     Raises:
-        Failure: The scheme is missing or another, or there is no host.
+        Failure: The scheme is missing or unsupported, or there is no host.
     """
     if "://" not in address:
         try:
@@ -267,7 +267,7 @@ def _with_scheme(address: str) -> str:
 
 
 def problem_sentence(problem: Json) -> Text | str:
-    """Return the sentence of a problem: a text, where this version's catalogue has the same one."""
+    """Return the sentence of a problem, as a text if this version's catalogue has the same sentence."""
     detail = str(problem["detail"])
     told = text_of({"code": problem.get("code"), "values": problem.get("values")})
     if told is None or not detail.endswith(str(told)):
@@ -297,7 +297,7 @@ def _base64(content: bytes) -> str:
 
 
 def _in_work_for(response: httpx.Response) -> int | None:
-    """Return the delay of a request whose first one is not answered yet, in seconds; None for others."""
+    """Return the delay, in seconds, if the first request is still in progress; None otherwise."""
     delay_s = response.headers.get("Retry-After", "")
     is_in_work = response.status_code == httpx.codes.CONFLICT and delay_s.isdecimal()
     return int(delay_s) if is_in_work else None
@@ -310,7 +310,7 @@ def _exit_code(refusal: httpx.Response) -> ExitCode:
 
 
 def segment(text: str) -> str:
-    """Quote one segment of a path (RFC 3986, 3.3)."""
+    """Quote a segment of a path (RFC 3986, 3.3)."""
     return quote(text, safe="")
 
 

@@ -1,4 +1,4 @@
-"""The commands that are one call of the API: status, execute, languages."""
+"""The commands `status`, `execute` and `languages`, each of which is a single call of the API."""
 
 import time
 
@@ -18,7 +18,7 @@ from entrypoints.cli.terminal import (
 )
 from entrypoints.cli.values import Seconds
 
-# A service that has just started asks the languages' compilers for their versions for a moment.
+# A service that has just started looks up the versions of languages for a moment.
 _ASKING_S = 5
 _ASK_AGAIN_S = 0.1
 
@@ -81,7 +81,7 @@ def languages(*, as_json: bool, server: str | None) -> None:
 
 
 def known_languages(client: ServiceClient) -> Json:
-    """Return the languages, with the versions of the installed ones once these have answered."""
+    """Return the languages, after waiting for the versions of the installed ones."""
     deadline = time.monotonic() + _ASKING_S
     while True:
         found = client.get("/api/languages")

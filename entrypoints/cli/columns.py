@@ -1,4 +1,4 @@
-"""Columns of tables, and words in their cells, which are in the catalogue."""
+"""The columns of tables and the words in their cells, from the catalogue."""
 
 from enum import StrEnum
 
@@ -71,10 +71,10 @@ class Column(StrEnum):
 
     @property
     def head(self) -> Text:
-        """The head of the column."""
+        """The heading of the column."""
         return text(f"columns.{self}")
 
 
 def yes_or_no(*, is_so: bool) -> Text:
-    """Return the word for a truth."""
+    """Return the word for a boolean."""
     return text("cli.yes") if is_so else text("cli.no")

@@ -1,4 +1,4 @@
-"""The command `completion`: prints the completion script of a shell."""
+"""The command `completion`, which prints the completion script of a shell."""
 
 import rich_click as click
 from click.shell_completion import get_completion_class

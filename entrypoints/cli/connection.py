@@ -1,4 +1,4 @@
-"""The connection of a command to a server, or to the same service inside this process."""
+"""The connection of a command to a server or to a service inside this process."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ _KEY_FILE = "service-server.api-key-file"
 
 
 def server_option(function: F) -> F:
-    """Add --server, and --api-key-file for a server that asks for a key.
+    """Add the option --server, and --api-key-file for a server that needs a key.
 
-    A key itself is no option: other users of the machine see the arguments of commands.
+    There is no option for the key itself, because other users of the machine see the arguments of commands.
     """
     with_key_file = click.option(
         "--api-key-file",
@@ -50,7 +50,7 @@ def _api_key() -> KeyText | None:
     """Return the API key for a server, if there is one.
 
     Raises:
-        Failure: The file cannot be read, or there is something else in the place of the key.
+        Failure: The file cannot be read, or the file or the variable has no valid key.
     """
     context = click.get_current_context(silent=True)
     file: Path | None = None if context is None else context.meta.get(_KEY_FILE)
@@ -66,12 +66,12 @@ def _api_key() -> KeyText | None:
 
 @contextmanager
 def connect(server: str | None, *, runs: bool = False, asks_engine: bool = False) -> Iterator[ServiceClient]:
-    """Connect to a server or, if none is named, to the same service inside this process.
+    """Connect to a server or, without one, to a service inside this process.
 
     Args:
         server: The URL of a server.
-        runs: Whether the service inside this process runs the programs that this process uploads.
-        asks_engine: Whether it is asked about its engine, and whether that takes a program.
+        runs: Whether the service inside this process runs the programs that the command uploads.
+        asks_engine: Whether the command asks about the engine, or whether the engine accepts a program.
     """
     if server is not None:
         client = ServiceClient.at(server, _api_key())
@@ -80,13 +80,13 @@ def connect(server: str | None, *, runs: bool = False, asks_engine: bool = False
         finally:
             client.close()
         return
-    from entrypoints.cli.embedded import serve_embedded  # noqa: PLC0415 - loads the service, whole
+    from entrypoints.cli.embedded import serve_embedded  # noqa: PLC0415 - loads the whole service
 
     with serve_embedded(runs=runs, asks_engine=asks_engine) as client:
         yield client
 
 
 def explain_waiting(server: str | None) -> None:
-    """Name the process that a job waits for which was submitted without a server, and not waited for."""
+    """Explain which process will run a job that was submitted without a server and is not awaited."""
     if server is None:
         note(text("cli.not_run_here"))

@@ -1,4 +1,4 @@
-"""The command `dead-letters`: lists, shows and requeues completions that could not be handled."""
+"""The command `dead-letters`, which lists, shows and requeues completions that could not be processed."""
 
 from typing import Any
 

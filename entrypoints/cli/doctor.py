@@ -1,4 +1,4 @@
-"""The command `doctor`: reports the installation and its missing parts."""
+"""The command `doctor`, which reports on the installation and its missing parts."""
 
 import os
 import platform
@@ -61,7 +61,7 @@ def command(*, as_json: bool, server: str | None) -> None:
 
 
 def _host() -> str:
-    """Return the kind of this host, by which the remedies are chosen."""
+    """Return the kind of this host, which determines the remedies."""
     host = Host()
     return f"unit {host.unit}" if host.place is Place.UNIT else host.place.value
 
@@ -76,7 +76,7 @@ def _settings(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _plain(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a report as JSON has it, in English."""
+    """Return a report for JSON, in English."""
     named = {
         key: {str(name): str(what) for name, what in report.get(key, ())} for key in ("parts", "admitted")
     }
@@ -168,6 +168,6 @@ def _print_engine(engine: Json | None) -> None:
 
 
 def _sentence(described: Json, name: str) -> Text | str | None:
-    """Return a field of a description: in our language, or in English."""
+    """Return a field of a description, as a text that can be translated or else in English."""
     told: str | None = described[name]
     return text_of(described.get(f"{name}_text")) or told

@@ -19,20 +19,20 @@ from entrypoints.settings import AuthMode
 from entrypoints.topology import Topology
 
 _PREFIX = "service-server-"
-# unix(7): a socket's path has 108 bytes, of which the last is zero; BSD and macOS have four less. The
-# directory's name ends in eight characters of tempfile's.
+# unix(7): the path of a socket has 108 bytes including a final NUL, and four fewer on BSD and macOS. tempfile
+# ends the directory's name with eight characters.
 _PARENT_MAX_BYTES = 103 - len(f"/{_PREFIX}12345678/api")
 
 
 @contextmanager
 def serve_embedded(*, runs: bool, asks_engine: bool) -> Iterator[ServiceClient]:
-    """Serves the API to this process alone, on a socket in a directory that only its user may enter.
+    """Serve the API only to this process, on a socket in a directory that only its user can access.
 
-    It is a standalone runner: it leaves other processes' work alone, and with Redis, where workers run
-    programs, also the programs of its own.
+    The service is a standalone runner, which does no work of other processes. With Redis, it does not run its
+    own programs either, because workers run them.
     """
     settings = load_settings().model_copy(update={"auth": AuthMode.OFF, "drain_s": 0})
-    # What goes wrong is told once, as the API's answer.
+    # Failures are reported once, by the answers of the API.
     configure_logging(settings.log_level if settings.debug else "CRITICAL")
     topology = Topology.of_command(settings, runs_programs=runs, asks_engine=asks_engine)
     container = build_container(settings, load_limits(), topology)
@@ -40,7 +40,7 @@ def serve_embedded(*, runs: bool, asks_engine: bool) -> Iterator[ServiceClient]:
     background = running(container.background_services(), topology, container.schema())
     with background, tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_parent(settings.data_dir)) as directory:
         path = str(Path(directory) / "api")
-        # Listening before the server starts lets the first request wait for it without asking again.
+        # The socket listens before the server starts, so that the first request waits instead of failing.
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen()
@@ -53,9 +53,9 @@ def serve_embedded(*, runs: bool, asks_engine: bool) -> Iterator[ServiceClient]:
 
 
 def _parent(data_dir: Path) -> str:
-    """Return a directory for temporary files whose path leaves room for a socket's.
+    """Return a directory for temporary files whose path is short enough for a socket in it.
 
-    Where the root file system is read-only, there may be none but the data directory.
+    If the root filesystem is read-only, only the data directory may be left.
     """
     try:
         directory = tempfile.gettempdir()
@@ -63,7 +63,7 @@ def _parent(data_dir: Path) -> str:
         directory = str(data_dir)
     if len(os.fsencode(directory)) <= _PARENT_MAX_BYTES:
         return directory
-    return "/tmp"  # noqa: S108 - what is made in it is for this user alone
+    return "/tmp"  # noqa: S108 - only this user can access the directory made in it
 
 
 @contextmanager

@@ -23,13 +23,13 @@ OS_FAULTS: Mapping[int, str] = {
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the command line, where it does not end with a program's own.
+    """The exit codes of the command line, unless it exits with the program's own code.
 
-    FAILED is for a valid command that is refused or does not succeed, USAGE for an invalid one, and SERVICE
-    for a failure of the service or of the connection to it.
+    FAILED is for a valid command that is refused or does not succeed, USAGE for an invalid command, and
+    SERVICE for a failure of the service or of the connection to it.
 
-    TIMEOUT is the exit code of timeout(1) of GNU coreutils; from SIGNAL on it is 128 plus the number of the
-    signal, as in POSIX shells (POSIX.1-2017, Shell Command Language, 2.8.2).
+    TIMEOUT is the exit code of timeout(1) of GNU coreutils. The code for a signal is 128 plus its number, as
+    in POSIX shells (POSIX.1-2017, Shell Command Language, 2.8.2).
     """
 
     OK = 0
@@ -53,7 +53,8 @@ class Refusal(Failure):
     """The service refused a request.
 
     Attributes:
-        code: The code of its sentence in the catalogue, and `values` the figures in that.
+        code: The code of the message in the catalogue.
+        values: The values in the message.
     """
 
     def __init__(
@@ -65,16 +66,16 @@ class Refusal(Failure):
 
 
 def in_language(said: object) -> str:
-    """Return a text in the language of the terminal; anything else as it is."""
+    """Return a text in the language of the terminal, and anything else unchanged."""
     return said.into(language_of_environment(os.environ)) if isinstance(said, Text) else str(said)
 
 
 def sentence_of(error: Exception) -> str:
-    """Return the sentence of an error in the language of the terminal, if it is in the catalogue."""
+    """Return the message of an error, in the language of the terminal if it is in the catalogue."""
     return in_language(said_by(error))
 
 
 def fault_of(error: OSError) -> Text | str:
-    """Return the cause of a failure of the system."""
+    """Return the cause of a system error."""
     known = OS_FAULTS.get(error.errno or 0)
     return (error.strerror or str(error)).lower() if known is None else text(f"cli.os_{known}")

@@ -1,4 +1,4 @@
-"""Files that `run` uploads beside the program, and the ones that it saves."""
+"""The additional files that `run` uploads, and the artifacts that it saves."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,16 +16,16 @@ _FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def path_of(file: Path) -> str:
-    """Return the path of a file in the program's directory: as it is given, or its name if that leads out."""
+    """Return a file's path in the program's directory: the given path, or the name if that leads outside."""
     path = os.path.normpath(file)
     return file.name if os.path.isabs(path) or path.startswith("..") else PurePosixPath(path).as_posix()  # noqa: PTH117
 
 
 def read_files(given: Sequence[Path]) -> dict[str, bytes]:
-    """Read files, and all files in directories, by their paths in the program's directory.
+    """Read files and all files in directories; return them by their paths in the program's directory.
 
     Raises:
-        Failure: One cannot be read, or two have the same path.
+        Failure: A file cannot be read, or two files have the same path.
     """
     contents: dict[str, bytes] = {}
     for each in given:
@@ -37,10 +37,10 @@ def read_files(given: Sequence[Path]) -> dict[str, bytes]:
 
 
 def save_artifacts(client: ServiceClient, job: Json, directory: Path) -> None:
-    """Save the files that a program wrote, below a directory.
+    """Save the artifacts of a job to a directory.
 
     Raises:
-        Failure: One cannot be written.
+        Failure: A file cannot be written.
     """
     for artifact in (job["data"].get("result") or {}).get("artifacts", ()):
         path = directory / _safe(artifact["path"])
@@ -69,7 +69,7 @@ def _files_of(given: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _safe(path: str) -> str:
-    """Return the path of an artifact; a server that is not trusted may name any."""
+    """Return the path of an artifact; refuse an unsafe one, because the server is not trusted."""
     try:
         return FilePath(path).value
     except InvalidValue as error:

@@ -1,7 +1,7 @@
-"""The framework's own words in the language of the terminal: headings of help, hints and refusals.
+"""The framework's own texts in the language of the terminal: headings of help, hints and refusals.
 
-click marks its words for gettext, whose catalogues are compiled; they are looked up among the help texts
-instead. Words that only a newer version has are shown in English.
+click marks its texts for gettext, whose catalogues are compiled. This module looks them up in the help texts
+instead. Texts of newer versions of click, which have no translation, are shown in English.
 """
 
 import gettext
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
     from rich.style import StyleType
     from rich.text import Text
 
-# click's name for a type is also the metavar of its values, which is the same in every language.
+# click uses the names of types also as metavars, which are the same in every language.
 TYPE_NAMES = frozenset({"file", "directory", "path"})
-# rich ends lines at white space alone, of which this one has no width and is in no text.
+# rich breaks lines only at white space. This character counts as white space, has no width and occurs in no
+# text.
 _BREAK = "\x1f"
-# Where a Japanese line may end: after kana, kanji and their punctuation, and before kana, kanji and opening
-# brackets, but for characters that begin no line and such that end none (JLREQ, "Line Breaking Rules").
+# A Japanese line may end after kana, kanji and their punctuation, and before kana, kanji and opening
+# brackets, except for characters that must not begin or end a line (JLREQ, "Line Breaking Rules").
 _AFTER, _BEFORE = "ぁ-んァ-ヺー一-龠、。）」", "ぁ-んァ-ヺ一-龠（「"  # noqa: RUF001 - Japanese
 _BEGIN_NO_LINE = r"\s:;,.!?)、。：？！）」ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"  # noqa: RUF001 - Japanese
 _END_NO_LINE = r"\s(（「"  # noqa: RUF001 - Japanese
 _LINE_MAY_END = re.compile(
     rf"(?:(?<=[{_AFTER}])|(?<=[^{_END_NO_LINE}])(?=[{_BEFORE}]))(?=[^{_BEGIN_NO_LINE}])"
 )
-# rich-click's words, by their settings.
+# The settings of rich-click that are texts.
 _SETTINGS = (
     *("arguments_panel_title", "options_panel_title", "commands_panel_title", "errors_panel_title"),
     *("default_string", "envvar_string", "required_long_string", "aborted_text"),
@@ -41,7 +42,7 @@ _SETTINGS = (
 
 
 def translate_framework() -> None:
-    """Have click look its words up here, unless the terminal's language is click's own."""
+    """Make click look up its texts here, unless the language of the terminal is English."""
     if language_of_environment(os.environ) is Language.ENGLISH:
         return
     for name in [name for name in sys.modules if name.startswith("click.")]:
@@ -62,15 +63,15 @@ def _translated_plural(singular: str, plural: str, count: int) -> str:
 
 
 class TranslatedFormatter(click.RichHelpFormatter):
-    """Writes help and refusals with the framework's words in the language of the terminal."""
+    """Writes help and refusals with the framework's texts in the language of the terminal."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on as they are
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed on unchanged
         super().__init__(*args, **options)
         for setting in _SETTINGS:
             setattr(self.config, setting, translated(getattr(self.config, setting)))
 
     def rich_text(self, text: "str | Text | Markdown", style: "StyleType" = "") -> "Text | Markdown":
-        """Return a text whose lines may also end where it has no spaces, as in Japanese."""
+        """Return a text whose lines may also be broken where there are no spaces, as in Japanese."""
         from rich.text import Text  # noqa: PLC0415 - only help needs it
 
         if isinstance(text, str):
@@ -81,11 +82,11 @@ class TranslatedFormatter(click.RichHelpFormatter):
         return shown
 
     def getvalue(self) -> str:
-        """Return what was written, without the marks of possible breaks."""
+        """Return the written text, without the marks of possible line breaks."""
         return super().getvalue().replace(_BREAK, "")
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        """Write the line of usage."""
+        """Write the usage line."""
         super().write_usage(prog, args, prefix or translated("Usage:"))
 
     def write_error(self, e: click.ClickException) -> None:
@@ -105,7 +106,7 @@ class TranslatedContext(click.RichContext):
 
 
 def use_translated_words(command: click.Command) -> None:
-    """Have a command and its subcommands write help and refusals in the language of the terminal."""
+    """Make a command and its subcommands write help and refusals in the language of the terminal."""
     command.context_class = TranslatedContext
     if isinstance(command, click.Group):
         for subcommand in command.commands.values():

@@ -1,4 +1,4 @@
-"""The command `health`: the health check of a container, cheap enough for every few seconds."""
+"""The command `health`, the health check of a container, which is cheap enough to run every few seconds."""
 
 import http.client
 import os
@@ -9,7 +9,7 @@ import rich_click as click
 from domain.catalogue.text import text
 from entrypoints.cli.errors import ExitCode, Failure, fault_of
 
-# Reading all settings takes five times as long as the rest of the command.
+# Read separately, because reading all settings takes five times as long as the rest of the command.
 _HOST, _PORT = ("SERVER_HOST", "127.0.0.1"), ("SERVER_PORT", "8000")
 _METRICS_HOST, _METRICS_PORT = (
     ("SERVICE_SERVER_METRICS_HOST", "127.0.0.1"),
@@ -17,7 +17,7 @@ _METRICS_HOST, _METRICS_PORT = (
 )
 _PATH = "/health/live"
 _TIMEOUT_S = 4.0
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked at, not listened on
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - connected to, not listened on
 
 
 @click.command("health", epilog="Settings are read from the environment, and not from a file .env.")
@@ -44,10 +44,10 @@ def _setting(setting: tuple[str, str]) -> str:
 
 
 def _ask(host: str, port: int) -> None:
-    """Ask for the health at an address.
+    """Check the health at an address.
 
     Raises:
-        Failure: There is no answer, or another one than that all is well.
+        Failure: There is no answer, or the answer is not 200.
     """
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:

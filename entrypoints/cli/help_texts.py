@@ -1,7 +1,7 @@
 """Help texts in the language of the terminal.
 
-English is in the code, beside the option that it is about, and is the key of the other languages: a text
-without a translation is shown in English.
+The English text is in the code, beside its option, and is the key of the translations. A text without a
+translation is shown in English.
 """
 
 import inspect
@@ -16,15 +16,14 @@ import rich_click as click
 
 from domain.catalogue.language import Language, language_of_environment
 
-# Files of texts, in the order in which they are read until one has a text: the help of the program itself
-# needs the first ones alone.
+# The files of texts, which are searched in this order. The program's own help needs only the first ones.
 FILES = ("framework", "program", "jobs", "operators")
 _DIRECTORY = Path(__file__).parent / "help"
 _LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
 
 def translate(command: click.Command, context: click.Context) -> None:
-    """Put the help texts of a command, its options and its subcommands into the language of the terminal."""
+    """Translate the help texts of a command, its options and its subcommands for the terminal."""
     if language_of_environment(os.environ) is not Language.ENGLISH:
         _translate(command, context)
 
@@ -40,13 +39,13 @@ def translated(text: str) -> str:
 
 
 def key_of(text: str) -> str:
-    """Return a help text as it is the key of its translations: without indentation and breaks of lines."""
+    """Return the key of a help text's translations: the text without indentation and line breaks."""
     return _LINE_BREAK.sub(" ", inspect.cleandoc(text))
 
 
 @cache
 def help_texts(language: Language, file: str) -> Mapping[str, str]:
-    """Return the help texts in a file of a language, by the English ones."""
+    """Return the help texts in a file of a language, by their keys."""
     return tomllib.loads((_DIRECTORY / language / f"{file}.toml").read_text(encoding="utf-8"))
 
 

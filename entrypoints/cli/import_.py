@@ -1,4 +1,4 @@
-"""The command `import`: takes over the data of the service that this one replaces."""
+"""The command `import`, which imports the data of the service that this one replaces."""
 
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError

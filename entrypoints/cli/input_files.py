@@ -10,7 +10,7 @@ def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file.
 
     Raises:
-        Failure: It cannot be read.
+        Failure: The file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -22,7 +22,7 @@ def read_text(path: Path) -> str:
     """Return the text of a file.
 
     Raises:
-        Failure: It cannot be read, or is not UTF-8.
+        Failure: The file cannot be read, or is not UTF-8.
     """
     try:
         return read_bytes(path).decode()

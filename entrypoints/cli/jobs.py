@@ -28,12 +28,12 @@ from entrypoints.cli.values import STATUSES, Choice, LanguageName, Tag
 if TYPE_CHECKING:
     from rich.table import Table
 
-# So many jobs are chosen by filters at most.
+# The number of jobs that filters select, at most.
 MAX_SELECTED = 10_000
 _WATCH_S = 2.0
 _LINES_AROUND = 3
 _MINUTE_S = 60
-# A terminal of this width has room for all columns.
+# The width of a terminal with room for all columns.
 _WIDE = 110
 _COLUMNS = (
     Column.JOB,
@@ -70,7 +70,7 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """The filters of a selection; the ones that are not given select all."""
+    """The filters of a selection. A filter that is not given selects all jobs."""
 
     project: str | None
     status: str | None
@@ -88,7 +88,7 @@ class Filters:
         return not (self.phases or self.tags or any(value is not None for value in given))
 
     def select(self, client: ServiceClient, limit: int, **query: Json) -> list[Json]:
-        """Return the newest jobs that match."""
+        """Return the newest matching jobs."""
         path = "/api/jobs" if self.project is None else f"/api/projects/{segment(self.project)}/jobs"
         return client.listed(path, limit, **self._query(), **query)
 
@@ -178,7 +178,7 @@ def command(*, filters: Filters, limit: int, watch: bool, as_json: bool, server:
 
 
 def _watch(read: Callable[[], list[Json]]) -> None:
-    """Show the jobs on the terminal's other screen until an interrupt, and leave the last list behind."""
+    """Show the jobs on the terminal's alternate screen until an interrupt, then print the last list."""
     from rich.console import Console  # noqa: PLC0415 - only terminals need it
     from rich.live import Live  # noqa: PLC0415
 
@@ -233,7 +233,7 @@ def _piped(job: Json) -> Sequence[object]:
 
 
 def _ran_ms(job: Json, now: datetime | None) -> float | None:
-    """Return the time for which a job's program ran, or has run until now; None for one that did not."""
+    """Return the time for which a job's program ran, or has run until now; None if it has not started."""
     started, ended = job["run_started_at"], job["data"]["completed_at"]
     if started is None:
         return None
@@ -244,13 +244,13 @@ def _ran_ms(job: Json, now: datetime | None) -> float | None:
 
 
 def _age(milliseconds: float) -> str:
-    """Write an age in whole units."""
+    """Format an age in whole units."""
     seconds = max(milliseconds, 0) // 1_000
     return f"{seconds:.0f} s" if seconds < _MINUTE_S else " ".join(duration(seconds * 1_000).split()[:2])
 
 
 def _exit_on_terminal(job: Json) -> str | None:
-    """Return the exit code, or the name of the signal in short."""
+    """Return the exit code, or the short name of the signal."""
     number = (job["data"].get("result") or {}).get("signal")
     try:
         return signal.Signals(number).name.removeprefix("SIG") if number else _exit(job)

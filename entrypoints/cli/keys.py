@@ -1,4 +1,4 @@
-"""The command `keys`: creates, lists, rotates and revokes API keys, on the machine."""
+"""The command `keys`, which creates, lists, rotates and revokes API keys on the service's machine."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,14 +30,14 @@ _COLUMNS = ("key_id", "name", "scopes", "project", "status", "created_at", "expi
 
 
 class Duration(click.ParamType[timedelta]):
-    """A number with its unit: seconds, minutes, hours or days."""
+    """A number with a unit: seconds, minutes, hours or days."""
 
     name = "duration"
 
     def convert(
         self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """Read a duration."""
+        """Parse a duration."""
         if isinstance(value, timedelta):
             return value
         duration = _duration(value)
@@ -47,14 +47,14 @@ class Duration(click.ParamType[timedelta]):
 
 
 class Expiry(click.ParamType[datetime]):
-    """A time with its offset, or a duration from now."""
+    """A time with an offset, or a duration from now."""
 
     name = "time"
 
     def convert(
         self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read a time."""
+        """Parse a time."""
         if isinstance(value, datetime):
             return value
         duration = _duration(value)
@@ -70,8 +70,8 @@ class Expiry(click.ParamType[datetime]):
 
 
 def _duration(given: str) -> timedelta | None:
-    """Read a number with its unit; None if it is not written as one."""
-    if given.strip().isdecimal():  # without a unit
+    """Parse a number with a unit; return None if it has another format."""
+    if given.strip().isdecimal():  # there is no unit
         return None
     try:
         return timedelta(milliseconds=read_duration(given))
@@ -80,7 +80,7 @@ def _duration(given: str) -> timedelta | None:
 
 
 def tenant_option(function: F) -> F:
-    """Add --tenant."""
+    """Add the option --tenant."""
     return click.option(
         "--tenant",
         default=DEFAULT_TENANT.value,
@@ -217,7 +217,7 @@ def print_issued(issued: IssuedKey, *, as_json: bool) -> None:
 
 @contextmanager
 def _key_of(tenant: str) -> Iterator[None]:
-    """Name the tenant in which a key was not found, and the option for another one."""
+    """If a key is not found, name the tenant and the option for another one."""
     try:
         yield
     except NotFound as error:

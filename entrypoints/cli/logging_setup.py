@@ -1,4 +1,4 @@
-"""Logging, configured once for a process: lines on stderr; the repeated ones of an outage are counted."""
+"""The logging configuration of a process: lines on stderr, with repeated records of an outage counted."""
 
 import copy
 import json
@@ -26,7 +26,7 @@ LogFormat = Literal["text", "json"]
 
 
 def configure_logging(level: str, log_format: LogFormat = "text") -> None:
-    """Log from a level on, and records of libraries from WARNING on."""
+    """Log records from a level on, and records of libraries from WARNING on."""
     handler = Handler(sys.stderr)
     handler.setFormatter(JsonLines() if log_format == "json" else Lines())
     logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler])
@@ -37,13 +37,13 @@ class LogFieldsFilter(logging.Filter):
     """Adds the ids of the job, project and request to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set the fields and keep the line."""
+        """Set the fields and keep the record."""
         record.fields = log_fields()
         return True
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes records with their fields, and counts the repeated ones of an outage."""
+    """Writes records with their fields, and counts repeated records of an outage."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -64,10 +64,10 @@ class _Outage:
 
 
 class OutageCounter:
-    """Passes the first log record of an outage, and counts the next ones: the count is logged every 30 s.
+    """Passes the first log record of an outage and counts the following ones. Logs the count every 30 s.
 
-    Records with the same `outage` (see `application.log_context`) belong to one outage, from any part of the
-    service. All other records pass.
+    Records with the same `outage` (see `application.log_context`) belong to the same outage, whichever part
+    of the service logs them. All other records pass.
     """
 
     def __init__(self, every_s: float = EVERY_S, clock: Callable[[], float] = monotonic) -> None:
@@ -77,7 +77,7 @@ class OutageCounter:
         self._lock = Lock()
 
     def lines(self, line: logging.LogRecord) -> Iterator[logging.LogRecord]:
-        """Yield the counts that are due, and a new record unless it is counted."""
+        """Yield the counts that are due, then the new record unless it is counted."""
         key = getattr(line, "outage", None)
         with self._lock:
             now = self._clock()
@@ -89,7 +89,7 @@ class OutageCounter:
         yield line
 
     def _is_first(self, key: object, line: logging.LogRecord, now: float) -> bool:
-        """Count a line of an outage; return whether it is logged."""
+        """Count a record of an outage; return whether it is logged."""
         known = self._outages.get(key)
         if known is None:
             self._outages[key] = _Outage(line, now)
@@ -120,7 +120,7 @@ def _say_count(line: logging.LogRecord, more: int, within_s: float) -> None:
 
 
 class Lines(logging.Formatter):
-    """Lines to read: times in UTC, control characters of callers and programs escaped, API keys masked."""
+    """Lines for people: times in UTC, control characters of callers and programs escaped, API keys masked."""
 
     converter = staticmethod(time.gmtime)
 
@@ -130,11 +130,11 @@ class Lines(logging.Formatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record, its traceback included, without the keys in it."""
+        """Format a record with its traceback; mask API keys."""
         return mask_keys(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - named by logging
-        """Write a line as one line."""
+        """Format the message and the fields in one line."""
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         return one_line(super().formatMessage(record) + fields)
 
@@ -144,10 +144,10 @@ class Lines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Lines for machines: an object each, by the schema of docs/logs.md, in ASCII, and API keys masked."""
+    """Lines for machines: JSON objects with the schema of docs/logs.md, in ASCII, API keys masked."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Format a record."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,

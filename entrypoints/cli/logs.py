@@ -1,4 +1,4 @@
-"""The command `logs`: prints the output of a job's program."""
+"""The command `logs`, which prints the output of a job's program."""
 
 import json
 
@@ -49,8 +49,8 @@ def _follow(client: ServiceClient, status: Json, *, is_live: bool) -> None:
 
 
 def _hears_of_others() -> bool:
-    """Return whether this process receives the output of other processes: through Redis alone."""
-    from entrypoints.cli.settings_report import load_settings  # noqa: PLC0415 - loads the settings, late
+    """Return whether this process receives the output of other processes, which needs Redis."""
+    from entrypoints.cli.settings_report import load_settings  # noqa: PLC0415 - slow to load
     from entrypoints.topology import Topology  # noqa: PLC0415 - likewise
 
     return Topology.of_command(load_settings(), runs_programs=False).shares_queue

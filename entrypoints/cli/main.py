@@ -1,6 +1,6 @@
 """The program `service-server` and its commands.
 
-A command's module is loaded when it is called, so that help comes at once.
+The module of a command is loaded when the command is called, so that help appears at once.
 """
 
 import gc
@@ -21,7 +21,7 @@ from entrypoints.cli.framework_texts import TranslatedContext, translate_framewo
 from entrypoints.cli.help_texts import translate, translated
 from entrypoints.cli.terminal import one_line
 
-# Each: the command, where it is in this package, and its summary.
+# Each row has the name of a command, its location in this package, and its summary.
 COMMANDS = (
     ("run", "run.command", "Run a program and exit with its exit code."),
     ("upload", "run.upload", "Upload a program without running it."),
@@ -57,16 +57,16 @@ COMMANDS = (
     ("doctor", "doctor.command", "Check the installation, its settings, health and languages."),
 )
 _HELP = frozenset({"-h", "--help"})
-# The framework's, while it completes a line.
+# The framework sets this variable while it completes a line.
 _COMPLETES = "_SERVICE_SERVER_COMPLETE"
 _LOCATIONS = {name: location for name, location, _summary in COMMANDS}
 _SUMMARIES = {name: summary for name, _location, summary in COMMANDS}
 
 
 class _Commands(click.RichGroup):
-    """Lists commands by their summaries alone, and loads the one that is called.
+    """Lists commands by their summaries, and loads only the command that is called.
 
-    Help texts are translated where they are shown.
+    Help texts are translated when they are shown.
     """
 
     context_class = TranslatedContext
@@ -111,7 +111,8 @@ class _Commands(click.RichGroup):
 
 def _load(location: str) -> click.Command:
     module, _dot, command = location.partition(".")
-    # Modules stay: collecting garbage while they load, and looking at them later, takes an eighth of a start.
+    # Modules are never freed. Collecting garbage during the import, and scanning modules later, would take an
+    # eighth of the start.
     gc.disable()
     loaded: click.Command = getattr(import_module(f"entrypoints.cli.{module}"), command)
     gc.freeze()
@@ -131,10 +132,9 @@ def service_server() -> None:
 
 
 def main() -> None:
-    """Run the command line, and report a failure in a sentence."""
-    if (
-        os.getpid() == 1
-    ):  # the kernel ignores a signal to it that has no handler, and containers are stopped by one
+    """Run the command line, and report a failure in one sentence."""
+    # Containers are stopped by SIGTERM, which the kernel ignores for process 1 unless there is a handler.
+    if os.getpid() == 1:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         service_server.main(prog_name="service-server")
@@ -151,7 +151,7 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> Text | str:
-    """Return cause and remedy of a refusal by the host; else the error as it is."""
+    """Return the cause and the remedy of a refusal by the host, or else the error itself."""
     from adapters.common.obstacles import explain, refusal_of  # noqa: PLC0415 - slows every command down
 
     refusal = refusal_of(error)

@@ -1,4 +1,4 @@
-"""The port of a process for its metrics and its health."""
+"""The port on which a process serves its metrics and its health."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -21,22 +21,23 @@ def serving_metrics(
     *,
     is_stuck: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
-    """Serve metrics and health for as long as the context lasts, if the settings name a port for them.
+    """Serve metrics and health while the context lasts, if the settings have a port for them.
 
     Args:
-        settings: They name the host and the port.
+        settings: The settings, which have the host and the port.
         measurements: The metrics.
-        processes: The number of processes beside each other: each takes the first free port of so many.
-        is_stuck: Whether the process is alive without doing its work.
+        processes: The number of processes that share the settings. Each uses the first free port of a range
+            of this size.
+        is_stuck: Returns whether the process is alive but does not do its work.
 
     Raises:
-        Failure: The port is taken.
+        Failure: The ports are in use.
     """
     if settings.metrics_port is None:
         yield
         return
     host, first = settings.metrics_host, settings.metrics_port
-    # 0 is any port, for each of them.
+    # Port 0 means any free port, for each process.
     ports = range(first, min(first + processes, 65_536)) if first else [0]
     try:
         server = MetricsServer(measurements, host, ports, is_stuck=is_stuck)

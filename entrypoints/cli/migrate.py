@@ -1,4 +1,4 @@
-"""The command `migrate`: brings the database's schema up or down."""
+"""The command `migrate`, which upgrades, downgrades or checks the schema of the database."""
 
 from typing import NoReturn
 

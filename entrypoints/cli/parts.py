@@ -1,4 +1,4 @@
-"""Parts of the service under some settings, in words for people."""
+"""Descriptions of the service's parts with given settings, for people."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from entrypoints.settings import Settings, variable
 
 
 def parts(settings: Settings) -> Iterator[tuple[Text, Text]]:
-    """Yield each part's name and kind."""
+    """Yield the name and the kind of each part."""
     cluster = settings.ecs_cluster_name
     yield text("parts.database"), _database(settings)
     yield text("parts.code"), _store(settings.code_bucket, settings)
@@ -29,7 +29,7 @@ def parts(settings: Settings) -> Iterator[tuple[Text, Text]]:
 
 
 def admitted(settings: Settings) -> Iterator[tuple[Text, Text]]:
-    """Yield the admitted callers, hosts and origins of pages, with the settings for them."""
+    """Yield the admitted callers, hosts and origins, with the settings that determine them."""
     yield text("parts.callers"), _callers(settings)
     yield text("parts.hosts"), _hosts(settings)
     yield text("parts.origins"), _origins(settings)

@@ -21,7 +21,8 @@ from entrypoints.cli.input_files import read_bytes, read_text, unreadable
 from entrypoints.cli.terminal import note
 from entrypoints.cli.values import LanguageName, Seconds, Tag
 
-# Names by which the languages read standard input; one in vain costs a Ctrl-D, and one too few `--stdin -`.
+# Names with which languages read standard input. A false match costs the user a Ctrl-D, and a missing one
+# requires `--stdin -`.
 _READS_INPUT = re.compile(
     r"stdin|STDIN|\binput\(|\bcin\b|\b(?:scanf|getchar|gets|getline|readline|readLine|read_line)\b"
     r"|System\.in\b|readFileSync\(0|ARGF|^\s*read\b|\bread -r|<>",
@@ -32,12 +33,12 @@ _TEXT_BYTES = 1 << 20
 
 
 class Memory(click.ParamType[int]):
-    """A size in MiB, or with its unit."""
+    """A size in MiB or with a unit."""
 
     name = "size"
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read a size, in MiB."""
+        """Parse a size; return it in MiB."""
         try:
             return value if isinstance(value, int) else read_size(value)
         except ValueError:
@@ -45,14 +46,14 @@ class Memory(click.ParamType[int]):
 
 
 class Variable(click.ParamType[tuple[str, str]]):
-    """A variable as NAME=VALUE, or NAME for the one of this command's environment."""
+    """A variable as NAME=VALUE, or NAME for the value in this command's environment."""
 
     name = "variable"
 
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """Read a variable."""
+        """Parse a variable."""
         if isinstance(value, tuple):
             return value
         found = variable_of(value)
@@ -62,7 +63,7 @@ class Variable(click.ParamType[tuple[str, str]]):
 
 
 def variable_of(line: str) -> tuple[str, str] | None:
-    """Return the name and the value that are in a line; None if it has no name, or no value is known."""
+    """Return the name and the value of a variable in a line; None if it has no name or no known value."""
     name, separator, value = line.partition("=")
     known = value if separator else os.environ.get(name)
     return None if not name or known is None else (name, known)
@@ -70,7 +71,7 @@ def variable_of(line: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramOptions:
-    """The options that describe a program and its limits, times in seconds."""
+    """The options that describe a program and its limits. Times are in seconds."""
 
     language: str | None
     runtime: str | None
@@ -86,10 +87,10 @@ class ProgramOptions:
     project: str
 
     def upload(self, file: Path, args: tuple[str, ...], stdin: bytes) -> tuple[Json, Mapping[str, bytes]]:
-        """Return the job of an upload, without a stdin that is no text, and the files beside the program.
+        """Return the job of an upload and the additional files. Its stdin is None if that is no short text.
 
         Raises:
-            Failure: A file cannot be read, or its language is unknown.
+            Failure: A file cannot be read, or the language is unknown.
         """
         job: Json = {
             "project": self.project,
@@ -115,7 +116,7 @@ class ProgramOptions:
         return job, contents
 
     def _environment(self) -> dict[str, str]:
-        """Return the variables of the files, in their order, and then of the options."""
+        """Return the variables of the files, in order, overridden by those of the options."""
         variables: dict[str, str] = {}
         for file in self.env_files:
             for number, line in enumerate(read_text(file).splitlines(), 1):
@@ -199,10 +200,10 @@ _OPTIONS = (
 
 
 def text_of(stdin: bytes) -> str:
-    """Return an input as a text.
+    """Return an input as text.
 
     Raises:
-        Failure: It is none, or too long to be sent as one.
+        Failure: The input is not UTF-8, or too long to be sent as text.
     """
     found = _short_text(stdin)
     if found is None:
@@ -215,10 +216,10 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 
 def language_of(file: Path) -> str:
-    """Return the language of a file by its extension.
+    """Return the language with the extension of a file.
 
     Raises:
-        Failure: There is none.
+        Failure: There is no such language.
     """
     for language in LANGUAGES.values():
         if language.extension == file.suffix:
@@ -230,10 +231,10 @@ def program_input(option: str | None, program: Path | None = None) -> bytes:
     """Return the stdin of a program.
 
     Args:
-        option: A text, `-` for the command's own stdin, `@` and a file's name, or None for the command's own
-            stdin if that is a pipe, a file or, for a program that reads input, a terminal; and nothing if it
-            is a device such as /dev/null.
-        program: The program that gets it, if it is run at once.
+        option: A text, `-` for the command's stdin, or `@` and the name of a file. With None, the command's
+            stdin is read if it is a pipe, a file or, for a program that reads input, a terminal, but not if
+            it is a device such as /dev/null.
+        program: The program that gets the input, if it is run at once.
 
     Raises:
         Failure: The file cannot be read.
@@ -255,7 +256,7 @@ def _is_given() -> bool:
 
 
 def _is_typed(program: Path) -> bool:
-    """Whether a program seems to read its input, and there is a terminal to type it on."""
+    """Whether a program seems to read its input, and stdin is a terminal to type it on."""
     return sys.stdin is not None and sys.stdin.isatty() and bool(_READS_INPUT.search(read_text(program)))
 
 
@@ -269,7 +270,7 @@ def _own_stdin() -> bytes:
 
 
 def _short_text(data: bytes) -> str | None:
-    """Return data as a text; None for data that is none, or too long to be sent as one."""
+    """Return data as text; None if it is not UTF-8, or too long to be sent as text."""
     try:
         return data.decode() if len(data) <= _TEXT_BYTES else None
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The output of a job's program on the terminal, as it is written or from its log."""
+"""The output of a job's program on the terminal, live or from the log."""
 
 import base64
 import codecs
@@ -18,18 +18,18 @@ from entrypoints.cli.client import Json, ServerSentEvent, ServiceClient
 from entrypoints.cli.errors import Failure
 from entrypoints.cli.terminal import printable
 
-# A server that restarts is back within these pauses, in seconds.
+# Delays between attempts to reconnect, in seconds, long enough for a server to restart.
 _RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
-# The job ends when it is cancelled, and its program, with its output in a log, somewhat later.
+# A cancelled job ends at once, but its program ends a little later, with its output in a log.
 _RESULT_OF_CANCELLED = RetryPolicy((0.1, 0.2, 0.4, 0.8, 1.5, 3))
 
 
 class ProgramOutput:
-    """Passes on the output of a program: stdout to stdout, stderr to stderr.
+    """Writes the stdout of a program to stdout, and its stderr to stderr.
 
     Args:
-        is_raw: Whether bytes pass as they are, as if the program ran here, rather than made harmless where
-            they reach a terminal.
+        is_raw: Whether bytes are written unchanged, as if the program ran here. If not, characters that a
+            terminal would act on are escaped on terminals.
         before_first: Called before the first byte is written.
     """
 
@@ -39,7 +39,7 @@ class ProgramOutput:
         self._streams = {name: _Stream(_writer(file, is_raw=is_raw)) for name, file in files.items()}
 
     def take(self, event: ServerSentEvent) -> None:
-        """Pass on an event of the job's output stream."""
+        """Write the output in an event of the job's output stream."""
         told = json.loads(event.data)
         if event.name == "execution":
             for stream in self._streams.values():
@@ -49,7 +49,7 @@ class ProgramOutput:
             self._write(told["stream"], told["offset"], data)
 
     def complete(self, client: ServiceClient, result: Json) -> None:
-        """Pass on the output that the events did not have, from the log."""
+        """Write the output that was missing in the events, from the log."""
         if all(stream.position >= result[f"{name}_bytes"] for name, stream in self._streams.items()):
             return
         if result["log_key"] is None:
@@ -57,7 +57,7 @@ class ProgramOutput:
         self.take_log(json.loads(client.get("/api/log", log_key=result["log_key"])))
 
     def take_log(self, log: Json) -> None:
-        """Pass on the output in a log that was not passed on yet."""
+        """Write the output in a log that was not written yet."""
         for name in self._streams:
             self._write(name, 0, _logged(log, name))
 
@@ -69,7 +69,7 @@ class ProgramOutput:
 
 
 class _Stream:
-    """One of the two streams, and how far it has been passed on."""
+    """One of the two streams, with the number of bytes that were written."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
@@ -79,7 +79,7 @@ class _Stream:
         self.position = 0
 
     def write(self, offset: int, data: bytes) -> None:
-        """Write new bytes; bytes after a gap are left to the log."""
+        """Write new bytes. Bytes after a gap are written later, from the log."""
         new = data[self.position - offset :] if offset <= self.position else b""
         if new:
             self._write(new)
@@ -106,18 +106,18 @@ def _logged(log: Json, stream: str) -> bytes:
 
 
 def forget_stdout() -> None:
-    """Discard further output to a closed stdout, also at the end of the interpreter."""
+    """Discard further output to a closed stdout, including output at the interpreter's exit."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def follow(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
-    """Pass on a job's output until it has ended, and return the job.
+    """Write a job's output until the job has ended; return the job.
 
-    A stream that breaks off is taken up where it broke.
+    An interrupted stream is resumed where it was interrupted.
 
     Raises:
-        Failure: It cannot be taken up, or the service refuses.
+        Failure: The stream cannot be resumed, or the service refuses.
     """
     last_id: str | None = None
     delays_s = _RECONNECT.delays()

@@ -1,4 +1,4 @@
-"""The command `projects`: lists, creates, archives, restores and deletes projects, by the HTTP API."""
+"""The command `projects`, which lists, creates, archives, restores and deletes projects by the HTTP API."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The command `purge`: removes old jobs, logs and records by their policies, on the machine."""
+"""The command `purge`, which removes old jobs, logs and records on the service's machine."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Policies of retention on the command line: figures of days as arguments, and their printing."""
+"""Retention policies on the command line: parsing of their arguments, and printing."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.terminal import print_fields, print_json
 
 _SUFFIX = "_days"
-# The figures by the names that they have here.
+# The figures by their names on the command line.
 _FIGURES = {name.removesuffix(_SUFFIX): name for name in RETENTION_NAMES}
 
 days_argument = click.argument("figures", nargs=-1, metavar="[FIGURE=DAYS]...")
@@ -21,10 +21,10 @@ EPILOG = f"Figures: {', '.join(_FIGURES)}; DAYS is a number of days, or '{FOREVE
 
 
 def read_policy(figures: Sequence[str], *, is_none: bool) -> Retention | None:
-    """Return the policy of some arguments; None if it is not to be set.
+    """Parse a policy; return None if there are no arguments.
 
     Raises:
-        Failure: An argument has another form, or names a figure twice.
+        Failure: An argument has the wrong format, or a figure is given twice.
     """
     if is_none and figures:
         raise Failure(text("cli.none_with_figures"), ExitCode.USAGE)
@@ -47,7 +47,7 @@ def read_policy(figures: Sequence[str], *, is_none: bool) -> Retention | None:
 
 
 def print_retention(shown: Json, *, as_json: bool) -> None:
-    """Print a policy and the one in force, as the API shows them."""
+    """Print a policy and the policy in force, as the API returns them."""
     if as_json:
         print_json(shown)
     else:

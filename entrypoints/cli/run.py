@@ -1,4 +1,4 @@
-"""The command `run`: uploads a file, executes it, and ends as its program did."""
+"""The command `run`, which uploads a file, executes it, and exits like its program."""
 
 import signal
 import sys
@@ -34,9 +34,9 @@ from entrypoints.cli.values import Choice
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
 _KINDS = tuple(kind.value for kind in CheckerKind if kind is not CheckerKind.PROGRAM)
-# Of a sentence and a remark, such as that the machine was busy; the figures are in it.
+# The code of a sentence with a remark, such as that the machine was busy. It has the figures already.
 _WITH_REMARK = "outcomes.both"
-# Reasons that are the service's and not the program's.
+# Reasons for which the service, and not the program, is responsible.
 _SERVICE = {
     *("engine_unavailable", "engine_error", "worker_lost"),
     *("storage_error", "secrets_unavailable", "internal"),
@@ -47,7 +47,7 @@ class Interrupted(KeyboardInterrupt):
     """A signal asks this command to end.
 
     Attributes:
-        signal: Its number.
+        signal: The number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -57,10 +57,10 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted on the signals that ask a command to end, once: the next one ends it as ever."""
+    """Raise Interrupted on the first signal that asks the command to end. The next one kills it as usual."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as it is under nohup(1)
+        if handler is not signal.SIG_IGN:  # ignored under nohup(1)
             signal.signal(number, _interrupt)
     try:
         yield
@@ -237,7 +237,7 @@ def _follow(
     *,
     as_json: bool,
 ) -> int:
-    """Run a program without its output: for a number of cases, or for the job alone."""
+    """Run a program for cases, or only to print its job, without showing its output."""
     with connect(server, runs=True) as client:
         job_id = send(client)["job_id"]
         try:
@@ -261,10 +261,10 @@ def _follow(
 
 
 def _checker(name: str | None, tolerance: float | None) -> Json | None:
-    """Return a checker of a kind, or the program in a file.
+    """Return a checker of a kind, or a checker program in a file.
 
     Raises:
-        Failure: It is neither, or a tolerance is not that of numbers.
+        Failure: The name is neither, or a tolerance is given for a checker other than float.
     """
     if tolerance is not None and name != CheckerKind.FLOAT:
         raise Failure(text("cli.tolerance_of_float"), ExitCode.USAGE)
@@ -310,14 +310,14 @@ def _tell(job: Json, *, explains: bool = True) -> None:
 def _cancel(client: ServiceClient, job_id: str) -> None:
     try:
         client.post(f"/api/cancel/{job_id}")
-    except Failure as failure:  # it may have ended meanwhile
+    except Failure as failure:  # the job may have ended meanwhile
         note(said_by(failure))
     else:
         note(text("cli.cancelled_job", id=job_id))
 
 
 def exit_code(job: Json) -> int:
-    """Return the exit code of the command: the program's own, if it has one."""
+    """Return the exit code of the command, which is the program's if it has one."""
     result, reason = job["data"].get("result") or {}, job["data"]["reason"]
     if job["status"] in _BY_STATUS:
         return _BY_STATUS[job["status"]]
@@ -329,13 +329,13 @@ def exit_code(job: Json) -> int:
 
 
 def explanation(job: Json) -> Text | None:
-    """Explain why a program did not end by itself; None if it did."""
+    """Explain why a program did not end on its own; None if it did."""
     result, reason = job["data"].get("result") or {}, job["data"]["reason"]
     if reason in {None, "nonzero_exit"}:
         return None
     told, limit = text_of(result.get("error_text")), result.get("limit")
     sentence: Text | str = told or result.get("error_message") or job["message"]
-    # A build has several limits of one reason: the sentence that is told names the one that it exceeded.
+    # A build has several limits with the same reason, and its message names the exceeded one.
     has_one_limit = reason in set(Reason) - {Reason.BUILD_LIMIT}
     if limit and has_one_limit and not (told and told.code == _WITH_REMARK):
         measured, allowed = (limit_figure(limit["name"], limit[figure]) for figure in ("measured", "allowed"))
@@ -345,7 +345,7 @@ def explanation(job: Json) -> Text | None:
 
 
 def summary(job: Json) -> str:
-    """Summarize the end of a job and its resource usage in a line."""
+    """Summarize the end of a job and its resource usage in one line."""
     resource = (job["data"].get("result") or {}).get("resource") or {}
     unknown = resource.get("unknown") or ()
     parts = [in_language(text(f"states.{job['status'].lower()}"))]

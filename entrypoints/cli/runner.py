@@ -1,4 +1,4 @@
-"""The command `runner`: runs the programs of services that name it as their runner."""
+"""The command `runner`, which runs the programs of services that use it as their runner."""
 
 import os
 

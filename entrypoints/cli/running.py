@@ -1,4 +1,4 @@
-"""Start and stop of the background services, after checks of the schema and of the limit on open files."""
+"""Starts and stops the background services, after checks of the schema and of the limit on open files."""
 
 import logging
 import resource
@@ -14,7 +14,7 @@ from entrypoints.worker.background_services import BackgroundServices
 
 logger = logging.getLogger("service_server.schema")
 
-# The database, its pool, the stores, the engine's descriptors for each program, and some connections.
+# Enough for the database's pool, the stores, the engine's descriptors for each program, and some connections.
 MIN_OPEN_FILES = 256
 
 
@@ -22,10 +22,10 @@ MIN_OPEN_FILES = 256
 def running(
     background_services: BackgroundServices, topology: Topology, schema: DatabaseSchema
 ) -> Iterator[None]:
-    """Runs the background services for as long as the context lasts.
+    """Run the background services while the context lasts.
 
     Raises:
-        Failure: The database has no tables, and does not get them by itself; or too few files may be open.
+        Failure: A database that is not migrated automatically has no tables, or too few files may be open.
         DependencyUnavailable: A part cannot start.
     """
     _ensure_open_files()
@@ -39,16 +39,16 @@ def running(
 
 
 def check_schema(schema: DatabaseSchema) -> None:
-    """Compare the schema of a database that others migrate with the one needed; log differences.
+    """Compare the schema of a database with the schema that this version needs; log the differences.
 
     Raises:
-        Failure: The database has no tables, or others' by the same names.
+        Failure: The database has no tables, or another service's tables with the same names.
     """
     try:
         refuse_foreign_tables(schema)
         revision, is_newer = schema.revision(), schema.is_newer()
         differences = () if revision is None or is_newer else schema.differences()
-    except DependencyUnavailable as error:  # it may be back before anybody asks
+    except DependencyUnavailable as error:  # the database may be back before the first request
         logger.warning("%s", error)
         return
     if revision is None:
@@ -62,21 +62,21 @@ def check_schema(schema: DatabaseSchema) -> None:
 
 
 def refuse_foreign_tables(schema: DatabaseSchema) -> None:
-    """Refuses a database that is another service's.
+    """Refuse the database of another service.
 
     Raises:
-        Failure: Tables of others have the names of this service's.
-        DependencyUnavailable: The database is out of reach.
+        Failure: The database has another service's tables with the same names.
+        DependencyUnavailable: The database cannot be reached.
     """
     if names := schema.foreign_tables():
         raise Failure(text("cli.foreign_tables", names=", ".join(names)), ExitCode.FAILED)
 
 
 def _ensure_open_files() -> None:
-    """Let this process open as many files as it needs.
+    """Raise the limit on open files to the number that this process needs.
 
     Raises:
-        Failure: The system does not.
+        Failure: The hard limit is too low.
     """
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed >= MIN_OPEN_FILES:

@@ -1,4 +1,4 @@
-"""The commands about runtimes of this machine: add, list, remove."""
+"""The command `runtimes`, which adds, lists and removes runtimes of this machine."""
 
 from pathlib import Path
 

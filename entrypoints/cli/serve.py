@@ -1,4 +1,4 @@
-"""The command `serve`: the HTTP API, with the background services in its process."""
+"""The command `serve`, which serves the HTTP API and runs the background services."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ from entrypoints.topology import Topology
 from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
 
 _BACKLOG = 2_048
-# A program, and what it reads. Runners give theirs nothing to read.
+# Programs with their inputs. Programs on runners have no input.
 _SUM = ("print(sum(map(int, input().split())))", "input_data=1+2+3&")
 _ANSWER = ("print(6 * 7)", "")
 _UPLOAD = (
@@ -54,7 +54,7 @@ def command(host: str | None, port: int | None) -> None:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         topology = Topology.of_server(settings)
         container = build_container(settings, load_limits(), topology)
-        # The server ends by itself on these, and raises them again when it has ended.
+        # The server handles these signals to stop, and raises them again after it has stopped.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
         for warning in warnings(settings, os.environ):
@@ -71,10 +71,10 @@ def command(host: str | None, port: int | None) -> None:
 
 
 def _ensure_callers_are_decided(settings: Settings) -> None:
-    """Refuse to listen to other machines before it is decided who may call.
+    """Refuse to listen to other machines unless it is decided who may call.
 
     Raises:
-        Failure: SERVICE_SERVER_AUTH is not set, and the address is not one of loopback.
+        Failure: SERVICE_SERVER_AUTH is not set, and the address is not a loopback address.
     """
     if settings.auth is None and not settings.is_on_loopback:
         setting = variable(Settings, "auth")
@@ -82,7 +82,7 @@ def _ensure_callers_are_decided(settings: Settings) -> None:
 
 
 class _Server(HttpServer):
-    """HTTP server that prints a banner once it listens."""
+    """An HTTP server that prints a banner once it listens."""
 
     def __init__(self, app: Litestar, settings: Settings, engine: ExecutionEngine) -> None:
         super().__init__(app, settings.trusted_proxies)
@@ -100,14 +100,14 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        # The library adds the address to the system's words, and resolvers have words of their own.
+        # The library adds the address to the system's message, and resolvers have their own messages.
         number = error.errno or 0
         reason = fault_of(OSError(number, os.strerror(number))) if number > 0 else text("cli.unresolved")
         raise Failure(text("cli.cannot_listen", host=host, port=port, detail=reason)) from error
 
 
 def banner(settings: Settings, warning: Text | str | None) -> Iterator[str]:
-    """Describe the address and the parts of a server, and the commands for a first program."""
+    """Yield lines with the address and the parts of a server, and the commands for a first program."""
     url = f"http://{_reachable(settings.host)}:{settings.port}"
     yield in_language(text("serve.listens", url=url))
     for line in aligned([(in_language(name), in_language(what)) for name, what in parts(settings)]):
@@ -129,7 +129,7 @@ def banner(settings: Settings, warning: Text | str | None) -> Iterator[str]:
 
 
 def _program() -> str:
-    """Return the command of this program from the current directory."""
+    """Return the command that starts this program from the current directory."""
     name = Path(sys.argv[0])
     found = shutil.which(name.name)
     if found is not None and Path(found).resolve() == name.resolve():

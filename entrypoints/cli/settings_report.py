@@ -1,4 +1,4 @@
-"""Loading of the settings, and reports of them by their environment variables, without secrets."""
+"""Loading of the settings, and reports on them by environment variable, without secrets."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from entrypoints.settings import LimitSettings, Settings, variable
 from entrypoints.settings_check import unknown_settings
 
 _MASK = "********"
-# The kinds of pydantic's errors that a value from the environment may have.
+# The types of pydantic's errors that values from the environment can cause.
 RULES = frozenset(
     {
         *("bool_parsing", "int_parsing", "int_parsing_size", "float_parsing", "finite_number"),
@@ -29,10 +29,10 @@ RULES = frozenset(
 
 
 def load_settings(host: str | None = None, port: int | None = None) -> Settings:
-    """Read the settings; the arguments take precedence over the environment.
+    """Read the settings. The arguments take precedence over the environment.
 
     Raises:
-        Failure: One of them breaks its rule, or, unless this is a development environment, is unknown.
+        Failure: A setting is invalid or, outside of development, unknown.
     """
     given: dict[str, Any] = {"SERVER_HOST": host, "SERVER_PORT": port}
     with _refusals(Settings):
@@ -47,27 +47,27 @@ def load_limits() -> LimitPolicy:
     """Read the settings of the limits of executions.
 
     Raises:
-        Failure: One of them breaks its rule.
+        Failure: A setting is invalid.
     """
     with _refusals(LimitSettings):
         return LimitSettings().policy()
 
 
 def in_force(settings: BaseSettings) -> Iterator[tuple[str, str, bool]]:
-    """List settings: the variable's name, its value with secrets masked, and whether it was set."""
+    """Yield the variable of each setting, its value with secrets masked, and whether it was set."""
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         yield variable(type(settings), name), _masked(name, value), name in settings.model_fields_set
 
 
 def variables(settings: type[BaseSettings]) -> Iterator[str]:
-    """List the names of the environment variables that settings are read from."""
+    """Yield the names of the environment variables from which settings are read."""
     for name in settings.model_fields:
         yield variable(settings, name)
 
 
 def _named(settings: type[BaseSettings], location: tuple[int | str, ...]) -> str:
-    # A problem is found at a field's name where it has no alias, and else at its alias.
+    # The location of a problem is the alias of a field or, without an alias, its name.
     name = str(location[0]) if location else ""
     return variable(settings, name) if name in settings.model_fields else name
 
@@ -78,7 +78,7 @@ def _sentence(settings: type[BaseSettings], problem: ErrorDetails) -> str:
 
 
 def _broken_rule(problem: ErrorDetails) -> Text | str:
-    """Return the rule that a value breaks; in the library's words, if they are not in the catalogue."""
+    """Return the rule that a value breaks, from the catalogue or else in the library's words."""
     bounds = problem.get("ctx", {})
     if problem["type"] in RULES:
         shown = {name: str(bound).replace(" or ", ", ") for name, bound in bounds.items()}
@@ -97,12 +97,12 @@ def _masked(name: str, value: object) -> str:
 
 
 def _masked_url(text: str) -> str:
-    """Mask the parts of an address that may be secret; of an ambiguous one, show the scheme alone."""
+    """Mask the parts of an address that may be secret. Of an ambiguous address, show only the scheme."""
     scheme, _, rest = text.partition("://")
     known = f"{scheme}://" if rest and scheme.isalnum() else ""
     try:
         url = urlsplit(text)
-        _ = url.port  # a password with a slash makes this one of host and port
+        _ = url.port  # raises if a slash in a password makes the rest look like a port
     except ValueError:
         return known + _MASK
     if not (known and url.netloc) or "@" in url.path + url.query + url.fragment:

@@ -1,4 +1,4 @@
-"""The command `setup`: makes the first administrator's key."""
+"""The command `setup`, which creates the key of the first administrator."""
 
 import rich_click as click
 

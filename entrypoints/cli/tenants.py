@@ -1,4 +1,4 @@
-"""The command `tenants`: creates, lists, changes and deletes tenants, on the machine."""
+"""The command `tenants`, which creates, lists, changes and deletes tenants on the service's machine."""
 
 from collections.abc import Sequence
 

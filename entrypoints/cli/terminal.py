@@ -26,19 +26,19 @@ _API_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)",
 
 
 def printable(text: str) -> str:
-    """Escape the characters that a terminal would act on (ECMA-48 controls, Unicode's format characters)."""
+    """Escape characters that a terminal would act on (ECMA-48 controls, Unicode's format characters)."""
     return "".join(c if c in _KEPT or _is_harmless(c) else _escape(c) for c in text)
 
 
 def one_line(text: str) -> str:
-    """Escape them and line breaks."""
-    if text.isprintable():  # nearly every line of the log is, and is told so in a fiftieth of the time
+    """Escape characters that a terminal would act on, and line breaks."""
+    if text.isprintable():  # true for nearly every log line, and fifty times as fast
         return text
     return "".join(c if _is_harmless(c) else _escape(c) for c in text)
 
 
 def printable_json(data: object) -> str:
-    """Write data as indented JSON, with the same as escapes of JSON's own (RFC 8259, 7)."""
+    """Return data as indented JSON, with the same characters escaped by JSON's escapes (RFC 8259, 7)."""
     text = json.dumps(data, indent=2, ensure_ascii=False)
     return "".join(c if c == "\n" or _is_harmless(c) else json.dumps(c)[1:-1] for c in text)
 
@@ -70,15 +70,15 @@ def print_table(
     is_part: bool = False,
     whole: int = 1,
 ) -> None:
-    """Print rows: as a table to a terminal, and with tabs between their cells to anything else.
+    """Print rows as a table on a terminal, and as tab-separated lines elsewhere.
 
     Args:
-        columns: Their heads, which programs read in English.
-        rows: The rows. Their texts of the catalogue are in the language of a terminal, and else in English.
-        style: Returns the style of a row on a terminal by its English texts, None for the usual one.
-        is_part: Whether it is a part of a report, which has the heads everywhere. Elsewhere they are on
-            terminals only, and with --header.
-        whole: The number of columns, from the first on, that are neither cut nor folded on a terminal.
+        columns: The columns. Outside of terminals, their headings are in English.
+        rows: The rows. Texts of the catalogue are in the language of the terminal, and in English elsewhere.
+        style: Returns the style of a row on a terminal by its English texts; None for the default.
+        is_part: Whether the table is a part of a report, which always has headings. Other tables have
+            headings only on terminals and with --header.
+        whole: The number of leading columns that are neither cut nor folded on a terminal.
     """
     if sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415 - only terminals need it
@@ -98,7 +98,7 @@ def table_of(
     *,
     whole: int = 1,
 ) -> "Table":
-    """Return a table for a terminal, where times are local. The first columns are neither cut nor folded."""
+    """Return a table for a terminal, with local times. The first columns are neither cut nor folded."""
     from rich.table import Table  # noqa: PLC0415 - only terminals need it
     from rich.text import Text  # noqa: PLC0415
 
@@ -122,7 +122,7 @@ def _texts(row: Iterable[object]) -> list[str]:
 
 
 def _local(cell: str) -> str:
-    """Return a time of the API as it is on the clock of this machine; another text as it is."""
+    """Return a time of the API in the local time zone, and any other text unchanged."""
     if not _API_TIME.fullmatch(cell):
         return cell
     return datetime.fromisoformat(cell).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -144,7 +144,7 @@ def note(sentence: CatalogueText | str) -> None:
 
 
 def print_fields(fields: Iterable[tuple[CatalogueText | str, object]]) -> None:
-    """Print the fields that have a value below each other."""
+    """Print the fields that have a value, one per line."""
     given = [(in_language(name), one_line(in_language(value))) for name, value in fields if value is not None]
     if sys.stdout.isatty():
         given = [(name, _with_offset(value)) for name, value in given]
@@ -153,14 +153,14 @@ def print_fields(fields: Iterable[tuple[CatalogueText | str, object]]) -> None:
 
 
 def aligned(fields: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Write names and values in two columns of a terminal, where East Asian characters are wide."""
+    """Yield lines with names and values in two columns, in which East Asian characters are wide."""
     width = max((_cells(name) for name, _value in fields), default=0)
     for name, value in fields:
         yield f"{name}{' ' * (width - _cells(name))}  {value}"
 
 
 def _cells(text: str) -> int:
-    """Return the width of a text on a terminal."""
+    """Return the width of a text on a terminal, in cells."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # noqa: PLC0415 - only other languages need it
@@ -169,19 +169,19 @@ def _cells(text: str) -> int:
 
 
 def _with_offset(value: str) -> str:
-    """Return a time of the API as it is on this machine, with the offset from UTC."""
+    """Return a time of the API in the local time zone with its UTC offset, and any other text unchanged."""
     if not _API_TIME.fullmatch(value):
         return value
     return datetime.fromisoformat(value).astimezone().isoformat(" ", "milliseconds")
 
 
 def json_option(function: F) -> F:
-    """Add --json."""
+    """Add the option --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
 
 
 def list_options(function: F) -> F:
-    """Add --json, and --header for the names of columns where the output is no terminal."""
+    """Add the options --json and --header, which prints headings also if stdout is no terminal."""
     header = click.option(
         "--header",
         is_flag=True,
@@ -197,12 +197,12 @@ def _remember_header(context: click.Context, _option: click.Parameter, is_given:
 
 
 def print_json(data: object) -> None:
-    """Print data as indented JSON, with nothing in it that would act on a terminal."""
+    """Print data as indented JSON, with characters escaped that a terminal would act on."""
     click.echo(printable_json(data))
 
 
 class Progress:
-    """A line of progress on stderr until there is output. Terminals only."""
+    """A progress line on stderr until there is output, for terminals only."""
 
     def __init__(self, message: str) -> None:
         self._status = None
@@ -222,6 +222,6 @@ class Progress:
         self.stop()
 
     def stop(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._status is not None:
             self._status.stop()

@@ -1,4 +1,4 @@
-"""Times of options: dates, days by their names, and spans before now."""
+"""The times in options: dates, names of days, and time spans before now."""
 
 import re
 from datetime import datetime, timedelta
@@ -21,14 +21,14 @@ _DAYS_AGO = {"today": 0, "yesterday": 1}
 
 
 class Moment(click.ParamType[datetime]):
-    """A date, a time, `today`, `yesterday`, or a span before now; local where it has no offset."""
+    """A date, a time, `today`, `yesterday`, or a span before now; local if it has no offset."""
 
     name = "time"
 
     def convert(
         self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read a time."""
+        """Parse a time."""
         if isinstance(value, datetime):
             return value
         try:
@@ -38,11 +38,11 @@ class Moment(click.ParamType[datetime]):
 
 
 def parse_moment(given: str, now: datetime) -> datetime:
-    """Read a time. A day is its beginning.
+    """Parse a time. A day stands for its beginning.
 
     Raises:
-        ValueError: It is not written as one.
-        OverflowError: It is before the first year.
+        ValueError: The format is wrong.
+        OverflowError: The time is before the year 1.
     """
     if span := _SPAN.fullmatch(given.lower()):
         return now - int(span[1]) * _UNITS[span[2]]

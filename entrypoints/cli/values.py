@@ -1,4 +1,4 @@
-"""Types of the values of options, which refuse a value with the ones that are allowed."""
+"""Types of option values, whose refusals name the allowed values."""
 
 import math
 import re
@@ -35,7 +35,7 @@ class LanguageName(click.ParamType[str]):
     def shell_complete(
         self, _ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the languages that begin with a text."""
+        """Return the languages that begin with the incomplete word."""
         return [CompletionItem(name) for name in LANGUAGES if name.startswith(incomplete.lower())]
 
 
@@ -47,7 +47,7 @@ class Tag(click.ParamType[tuple[str, str]]):
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """Read a tag."""
+        """Parse a tag."""
         if isinstance(value, tuple):
             return value
         name, *rest = re.split("[=:]", value, maxsplit=1)
@@ -57,10 +57,10 @@ class Tag(click.ParamType[tuple[str, str]]):
 
 
 class Seconds(click.ParamType[float]):
-    """A time with its unit, or in seconds.
+    """A time with a unit, or in seconds.
 
     Args:
-        maximum: The longest one, in seconds; None for any above zero.
+        maximum: The longest time, in seconds; None for any time above zero.
     """
 
     name = "time"
@@ -69,7 +69,7 @@ class Seconds(click.ParamType[float]):
         self._maximum = maximum
 
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read a time, in seconds."""
+        """Parse a time; return it in seconds."""
         try:
             seconds = float(value)
         except ValueError:
@@ -85,10 +85,10 @@ class Seconds(click.ParamType[float]):
 
 
 class Choice(click.Choice[str]):
-    """One of some words, which refuses another one with a similar one."""
+    """One of several words. The refusal of another word suggests a similar one."""
 
     def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:  # noqa: ARG002 - called by the framework
-        """Return the refusal of a word."""
+        """Return the message that refuses a word."""
         words = [choice if self.case_sensitive else choice.lower() for choice in self.choices]
         choices = ", ".join(f"'{word}'" for word in words)
         similar = get_close_matches(str(value) if self.case_sensitive else str(value).lower(), words, 1)

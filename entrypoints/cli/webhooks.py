@@ -1,4 +1,4 @@
-"""The command `webhooks`: subscribes to events, and shows what was posted, by the HTTP API."""
+"""The command `webhooks`, which manages subscriptions to events and shows deliveries by the HTTP API."""
 
 import time
 
@@ -15,9 +15,9 @@ from entrypoints.cli.values import Choice
 _EVENTS = ("job.started", "job.completed", "job.cancelled", "batch.completed")
 _COLUMNS = ("webhook_id", "status", "project", "events", "url")
 _POLL_S = 0.2
-# An attempt ends within some seconds.
+# An attempt ends within a few seconds.
 _TEST_S = 15.0
-# The API shows so many of a list at once.
+# The largest list of deliveries that the API returns.
 _MAX_DELIVERIES = 200
 
 
@@ -184,7 +184,7 @@ def redeliver(*, webhook_id: str, delivery_id: str, as_json: bool, server: str |
 
 
 def _attempted(client: ServiceClient, path: str, delivery_id: str) -> Json:
-    """Return a delivery after its first attempt, or as it is after some seconds."""
+    """Return a delivery after its first attempt, or after a timeout in its current state."""
     end = time.monotonic() + _TEST_S
     while True:
         found = client.get(f"{path}/deliveries", limit=_MAX_DELIVERIES)

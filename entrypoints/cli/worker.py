@@ -1,4 +1,4 @@
-"""The command `worker`: background services without the API, in one or more processes."""
+"""The command `worker`, which runs the background services without the API, in one or more processes."""
 
 import logging
 import os
@@ -74,9 +74,9 @@ def _work(settings: Settings, processes: int = 1) -> None:
 
 
 def listen_for_signals() -> int:
-    """Returns a descriptor that becomes readable with the first signal to stop.
+    """Return a descriptor that becomes readable with the first signal to stop.
 
-    A signal may come in the midst of another one's handler, and nothing with a lock bears that.
+    A signal may interrupt the handler of another one, so the handlers must not use anything that has a lock.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
