@@ -207,7 +207,6 @@ def _lifespan(threads: int, notifier: JobNotifier) -> Callable[[Litestar], Abstr
         await notifier.start()
         # Objects loaded so far are permanent: exempting them from garbage collection takes the slowest
         # responses from 50 ms to 3 ms.
-        # answers from 50 ms to 3 ms.
         gc.collect()
         gc.freeze()
         try:

@@ -31,7 +31,6 @@ T = TypeVar("T")
 
 # The key of a route's `opt` that names the scope it requires; None if the route needs no caller. A route
 # without the key answers no request.
-# None, it needs no caller.
 SCOPE = "scope"
 TOKEN_HEADER = "X-Auth-Token"  # noqa: S105 - the name of a header
 # The ways to send a key, as the OpenAPI document describes them.
@@ -48,8 +47,8 @@ SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 _TOKEN_HEADER = TOKEN_HEADER.lower().encode()
 _BEARER = "bearer"
-# Routes with these scopes create things, such as keys, that outlast the caller's key. So a revocation of that
-# key must take effect on them at once.
+# Routes with these scopes create things, such as keys, that outlast the caller's key, so a revoked key
+# must be refused at once.
 _LASTING = frozenset({Scope.PROJECTS_WRITE, Scope.KEYS_WRITE, Scope.ADMIN})
 _WITHOUT_A_KEY = (
     "a caller without an API key does not have it, and SERVICE_SERVER_AUTH=keys asks callers for one"

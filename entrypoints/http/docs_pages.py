@@ -60,7 +60,7 @@ class _ApiPage(OpenAPIRenderPlugin):
 
 
 class _Document(JsonRenderPlugin):
-    """The document at the framework's path, beside the page."""
+    """The document at the framework's path, next to the page."""
 
     def render(self, request: Request[Any, Any, Any], _openapi_schema: dict[str, Any]) -> bytes:
         return _document(request)

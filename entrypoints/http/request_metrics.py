@@ -26,7 +26,7 @@ _SECTION = re.compile(r"/(?:dashboard|docs)(?:/(?!\{)[^/]*)?")
 
 
 class RequestMeter:
-    """Measures requests by route. The path templates of routes bound the number of labels."""
+    """Measures requests by route. The path templates of routes limit the number of labels."""
 
     def __init__(self, measurements: Measurements) -> None:
         self._measurements = measurements

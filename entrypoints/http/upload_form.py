@@ -149,7 +149,7 @@ class UploadFormReader:
                 else:
                     self._write(event)
         except MultipartError as error:
-            # Behind the sentence, some have a Python error.
+            # Some errors have a Python error as a second argument, which is omitted.
             raise UnreadableBody(f"the multipart body is malformed: {error.args[0]}") from error
 
     def finish(self) -> UploadForm:
