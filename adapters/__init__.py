@@ -1,1 +1,1 @@
-"""The ports made real, one technology per package."""
+"""Implementations of the ports, one technology per package."""

@@ -89,7 +89,7 @@ class BackgroundThread:
                 self._back_off(error)
             else:
                 if self._failures is not None:
-                    logger.info("%s: works again", self.name)
+                    logger.info("%s recovered", self.name)
                     self._failures = None
 
     def _back_off(self, error: Exception) -> None:

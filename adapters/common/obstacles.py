@@ -41,7 +41,7 @@ class Refusal:
 
     @property
     def message(self) -> Text | str:
-        """The error in words."""
+        """The error as text."""
         if self.error == KILLED:
             return text("obstacles.killed")
         return os.strerror(getattr(errno, self.error, 0)).lower()

@@ -1,1 +1,1 @@
-"""Runs programs on the runner services behind one HTTP base address, one runner for each language."""
+"""Execution engine that runs programs on HTTP runners, one runner for each language."""

@@ -1,4 +1,4 @@
-"""The addresses of runners: one base address with a path for each language, or a full address for each."""
+"""Addresses of runners: a base address with a path per language, or a full address per language."""
 
 from dataclasses import dataclass
 from typing import Self

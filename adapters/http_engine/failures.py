@@ -17,7 +17,7 @@ _COMPILE_OUTPUT_BYTES = 16 << 10
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A kind of failure: its marks in an error, and its meaning for the job.
+    """A kind of failure: the marks that identify it in an error, and its meaning for the job.
 
     Attributes:
         marks: Lower-case texts that the error contains, all of them and in this order.

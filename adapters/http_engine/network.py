@@ -74,7 +74,7 @@ class DeadlineStream(httpcore.NetworkStream):
         except httpcore.TimeoutException as error:
             raise DeadlineExceeded from error
         except httpcore.NetworkError:
-            deadline.left_s()  # a stopped request may see its connection fail
+            deadline.left_s()  # the connection of a stopped request may fail
             raise
 
 
@@ -92,7 +92,7 @@ class DeadlineBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect within the shorter of `timeout` and the time that is left."""
+        """Connect within the shorter of `timeout` and the remaining time."""
         left_s = _current.get().left_s()
         within_s = min(timeout or left_s, left_s)
         return DeadlineStream(super().connect_tcp(host, port, within_s, local_address, socket_options))

@@ -34,7 +34,7 @@ class InProcessWorkQueue(WorkQueue):
         return self._waiting.get() is not None
 
     def interrupt(self) -> None:
-        """End the wait of a thread in `take` at once."""
+        """End the wait of a thread in `take` immediately."""
         self._waiting.put(None)
 
     def backlog(self) -> int:

@@ -44,7 +44,7 @@ class ProviderHttp:
         """Fetch a document.
 
         Raises:
-            DependencyUnavailable: The provider is out of reach, or fails.
+            DependencyUnavailable: The provider is unreachable, or answers with an error.
         """
         return self._send("GET", url, {"Accept": "application/json"}, None)
 
@@ -52,7 +52,7 @@ class ProviderHttp:
         """Post a form.
 
         Raises:
-            DependencyUnavailable: The provider is out of reach, or fails.
+            DependencyUnavailable: The provider is unreachable, or answers with an error.
         """
         return self._send("POST", url, headers, body)
 

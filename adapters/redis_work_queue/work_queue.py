@@ -55,7 +55,7 @@ class RedisWorkQueue(WorkQueue):
             return self._waiting_client.blpop(KEY, timeout=WAIT_S) is not None
 
     def interrupt(self) -> None:
-        """Do nothing: a wait ends by itself."""
+        """Do nothing: each wait ends soon by itself."""
 
     def backlog(self) -> int:
         """Return the number of wake-ups that no worker has taken."""

@@ -176,7 +176,7 @@ _AS_URGENT_AND_OLDER = _count(
 
 
 class SqlDashboardQueries(DashboardQueries):
-    """Statistics whose cost does not grow with the number of jobs."""
+    """Queries of statistics, at a cost that does not grow with the number of jobs."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine

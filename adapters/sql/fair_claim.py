@@ -69,7 +69,7 @@ class FairClaim:
     concurrent claims keep the bound. If another claim holds the lock, other tenants are served first.
 
     Args:
-        connection: The connection of the transaction that claims.
+        connection: The connection of the claiming transaction.
         languages: The languages to claim; None for all.
         last: The name of the tenant that was served last; empty if there is none.
     """

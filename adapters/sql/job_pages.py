@@ -185,7 +185,7 @@ def by_statuses(wanted: JobFilter) -> JobFilter | None:
 
 
 def page_parameters(tenant: TenantName, wanted: JobFilter) -> dict[str, object]:
-    """Return the values for the statements of the filter's shape."""
+    """Return the parameters for the statements of a filter's shape."""
     cursor = wanted.cursor
     digits = wanted.search and (wanted.search.replace("-", "") or "-")
     first_id, last_id = (None, None) if wanted.id_prefix is None else job_ids_from(wanted.id_prefix)
@@ -247,7 +247,7 @@ def matches_statement(shape: PageShape, walk: Walk) -> sa.Select[int]:
 
 @lru_cache(maxsize=512)
 def count_statement(shape: PageShape) -> sa.CompoundSelect[int, int]:
-    """Build the statement for the length of each of a shape's walks, up to `scanned`."""
+    """Build the statement that counts the keys of each walk of a shape, up to `scanned`."""
     counts = []
     for number, walk in enumerate(walks(shape)):
         keys = _way(shape, walk, "scanned") if walk.has_bound else _LENGTHS[walk.source]
@@ -344,7 +344,7 @@ def _of_phases(shape: PageShape, walk: Walk) -> list[sa.ColumnElement[bool]]:
 
 
 def _way(shape: PageShape, walk: Walk, limit: str) -> Select:
-    """Return the statement for the first keys of a walk."""
+    """Build the statement for the first keys of a walk."""
     if walk.source is Source.CLAIMED:
         return _claimed(shape, limit)
     if walk.source is Source.IDS:

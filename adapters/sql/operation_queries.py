@@ -29,7 +29,7 @@ DELETIONS = _count(pending_deletions)
 
 
 class SqlOperationQueries(OperationQueries):
-    """Figures whose cost does not grow with the number of jobs."""
+    """Queries of figures, at a cost that does not grow with the number of jobs."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine

@@ -55,7 +55,7 @@ def cancel_deletions(connection: sa.Connection, store: StoreName, keys: Collecti
     """Cancel the pending deletion of objects that are needed after all.
 
     Returns:
-        The keys of objects that a process is deleting already; their deletions are not canceled.
+        The keys of objects that a process is deleting already; their deletions go ahead.
     """
     digests: Mapping[str, str] = {deletion_digest(store, key): key for key in keys}
     if not digests:

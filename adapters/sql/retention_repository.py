@@ -138,7 +138,8 @@ _DAYS = (
     .where(usage_by_day.c.tenant == sa.bindparam("of_tenant"), usage_by_day.c.day < sa.bindparam("until"))
     .limit(sa.bindparam("limit"))
 )
-# The period of a day is an ISO date, which sorts by time; the period of all time is a word.
+# The period of a day is an ISO date, which sorts by time; `all`, the period of all time, sorts after every
+# date.
 _PERIODS = (
     sa.select(usage_of_tenants.c.tenant, usage_of_tenants.c.period)
     .where(

@@ -559,7 +559,7 @@ webhooks = sa.Table(
     **_OPTIONS,
 )
 
-# Events on their way to receivers, with their latest attempts.
+# Deliveries of events to receivers, with their latest attempts.
 webhook_deliveries = sa.Table(
     "webhook_deliveries",
     metadata,
@@ -602,7 +602,7 @@ case_runs = sa.Table(
     sa.Column("compile_output", LongText),
     sa.Column("compile_output_bytes", sa.BigInteger),
     sa.Column("compile_output_truncated", sa.Boolean),
-    # The index after which cases are skipped.
+    # The index after which cases are skipped; NULL for none.
     sa.Column("skip_after", sa.Integer),
     **_OPTIONS,
 )
@@ -658,7 +658,7 @@ case_set_versions = sa.Table(
     sa.Column("project_id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("name", symbol(CASE_SET_NAME_MAX_CHARS), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    # The owner of the reference to its blob.
+    # The owner id of the reference to the manifest's blob.
     sa.Column("version_id", Guid, nullable=False, unique=True),
     sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
     sa.Column("manifest_sha256", symbol(SHA256_CHARS), nullable=False),

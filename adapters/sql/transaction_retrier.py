@@ -14,7 +14,7 @@ from application.log_context import outage
 from application.retry_policy import RetryPolicy
 
 T = TypeVar("T")
-# Called before each further attempt.
+# Called before each retry.
 OnRetry: TypeAlias = Callable[[], None]
 
 logger = logging.getLogger("service_server.database")

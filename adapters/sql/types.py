@@ -15,7 +15,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-BYTES_PER_CHAR = 4  # UTF-8 at its longest
+BYTES_PER_CHAR = 4  # the maximum in UTF-8
 T = TypeVar("T")
 # Types define `result_processor` and not `process_result_value`, which SQLAlchemy would wrap in another
 # function: a row has some twenty such values.
@@ -63,11 +63,11 @@ class Guid(TypeDecorator[UUID]):
         return dialect.type_descriptor(mysql.CHAR(36, charset="ascii", collation="ascii_bin"))
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
-        """Put a value in its form in the database."""
+        """Convert a value to the format of the database."""
         return None if value is None else str(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Read[UUID]:  # noqa: ARG002 (SQLAlchemy's)
-        """Return the function that reads a value from its form in the database."""
+        """Return the function that converts a value from the format of the database."""
         return _read_uuid
 
 
@@ -82,14 +82,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else mysql.DATETIME(fsp=6))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
-        """Put a value in its form in the database."""
+        """Convert a value to the format of the database."""
         if value is None:
             return None
         naive = value.astimezone(UTC).replace(tzinfo=None)
         return naive.isoformat(timespec="microseconds") + "Z" if dialect.name == "sqlite" else naive
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Read[datetime]:  # noqa: ARG002
-        """Return the function that reads a value from its form in the database."""
+        """Return the function that converts a value from the format of the database."""
         return _read_time
 
 
@@ -107,7 +107,7 @@ class LongText(TypeDecorator[str]):
         return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else mysql.LONGTEXT())
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Put a value in its form in the database."""
+        """Convert a value to the format of the database."""
         if value is None:
             return None
         try:
@@ -124,11 +124,11 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: object, dialect: Dialect) -> str:  # noqa: ARG002
-        """Put a value in its form in the database."""
+        """Convert a value to the format of the database."""
         return encode_json(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Read[Any]:  # noqa: ARG002
-        """Return the function that reads a value from its form in the database."""
+        """Return the function that converts a value from the format of the database."""
         return _read_json
 
 
@@ -160,11 +160,11 @@ class ExactText(TypeDecorator[str]):
         return dialect.type_descriptor(mysql.VARBINARY(self._length * BYTES_PER_CHAR))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
-        """Put a value in its form in the database."""
+        """Convert a value to the format of the database."""
         if value is None or dialect.name == "sqlite":
             return value
         return value.encode()
 
     def process_result_value(self, value: str | bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Read a value from its form in the database."""
+        """Convert a value from the format of the database."""
         return value.decode() if isinstance(value, bytes) else value

@@ -1,1 +1,1 @@
-"""The steps that bring a database's tables to their present form, as Alembic scripts."""
+"""Alembic migrations of the database's tables."""
