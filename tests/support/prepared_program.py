@@ -2,7 +2,8 @@
 start.
 
 Each start is a fork: a separate process with its own arguments, variables, directory and streams, which runs
-the program's `main` from the beginning. Only the modules are loaded already.
+the program's `main` from the beginning. Only the modules and what they
+keep are loaded already.
 """
 
 import atexit
@@ -33,13 +34,22 @@ _LOADED_LATER = (
     *("uvicorn.lifespan.on", "uvicorn.loops.auto", "uvloop"),
 )
 
+# What a service loads that has servers beside it, as this variable says.
+_HAS_SERVERS = "SERVICE_SERVER_REDIS_URL"
+_LOADED_WITH_SERVERS = (
+    *("adapters.dramatiq_queue.dead_letters", "adapters.dramatiq_queue.worker"),
+    *("adapters.http_engine.engine", "adapters.redis_feed.event_feed", "adapters.redis_feed.output_feed"),
+    *("adapters.redis_rate_limiter.rate_limiter", "adapters.redis_work_queue.work_queue"),
+    *("adapters.s3.bucket", "adapters.s3.object_store"),
+)
+
 
 def start(
     command: Sequence[str], env: Mapping[str, str], directory: Path, streams: Sequence[int]
 ) -> "StartedProcess":
     """Start the program with open files as its standard input, output and error."""
     chosen = frozenset((name, value) for name, value in env.items() if name.startswith(_OF_THE_INTERPRETER))
-    return _prepared(chosen).start(command, env, directory, streams)
+    return _prepared(chosen, _HAS_SERVERS in env).start(command, env, directory, streams)
 
 
 class StartedProcess:
@@ -89,14 +99,15 @@ class PreparedProgram:
 
     Args:
         variables: The environment variables of the process, besides PATH.
+        modules: The modules that it loads besides those of each start.
     """
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], modules: Sequence[str]) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._one_at_a_time = Lock()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [sys.executable, "-m", __name__, str(theirs.fileno()), *modules],
                 cwd=_ROOT,
                 env={"PATH": os.environ["PATH"], **variables},
                 stdin=subprocess.DEVNULL,
@@ -129,8 +140,8 @@ class PreparedProgram:
 
 
 @cache
-def _prepared(variables: frozenset[tuple[str, str]]) -> PreparedProgram:
-    program = PreparedProgram(dict(variables))
+def _prepared(variables: frozenset[tuple[str, str]], has_servers: bool) -> PreparedProgram:  # noqa: FBT001
+    program = PreparedProgram(dict(variables), _LOADED_WITH_SERVERS if has_servers else ())
     atexit.register(program.stop)
     return program
 
@@ -171,8 +182,10 @@ def _main() -> None:
     from entrypoints.cli import main  # noqa: PLC0415 - the same
     from entrypoints.http.dashboard.router import first_page  # noqa: PLC0415 - the same
 
-    for location in _LOADED_LATER:
+    for location in (*_LOADED_LATER, *sys.argv[2:]):
         import_module(location)
+    if buckets := sys.modules.get("adapters.s3.bucket"):
+        buckets.Bucket("any", "us-east-1")  # boto3 reads its descriptions for the first one
     Litestar([first_page], logging_config=None)  # loads modules that an application needs
     for _name, location, _summary in main.COMMANDS:
         import_module(f"entrypoints.cli.{location.partition('.')[0]}")
