@@ -21,8 +21,9 @@ class CompletionWorker:
     """Consumes the completions queue on dedicated threads.
 
     * If the handler of a completion raises DependencyUnavailable, the completion is retried until it
-    succeeds. After any other exception, it is dead-lettered. * A worker holds no more messages than it has
-    threads, so that it does not keep messages from other workers.
+      succeeds. After any other exception, it is dead-lettered.
+    * A worker holds no more messages than it has threads, so that it does not keep messages from other
+      workers.
 
     Args:
         broker: The broker, used by this worker only.

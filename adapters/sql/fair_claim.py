@@ -64,9 +64,9 @@ def walk_statement(ranges: int, *, in_language: bool) -> sa.Select[tuple[Any, ..
 class FairClaim:
     """Selects waiting executions to claim, and locks them.
 
-    * Tenants that are not active, or that have reached the running executions of their quota, are skipped. *
-    The row of a tenant with a bound is locked while its executions are counted and claimed, so that
-    concurrent claims keep the bound. If another claim holds the lock, other tenants are served first.
+    * Tenants that are not active, or that have reached the running executions of their quota, are skipped.
+    * The row of a tenant with a bound is locked while its executions are counted and claimed, so that
+      concurrent claims keep the bound. If another claim holds the lock, other tenants are served first.
 
     Args:
         connection: The connection of the claiming transaction.

@@ -82,9 +82,9 @@ class SqlUnitOfWork(UnitOfWork):
     """Runs transactions on an engine. A process has one unit of work.
 
     * Each transaction on a server stores a proof of its commit: its audit entry, its claim, or else an id in
-    the commit log. If the answer to a commit is lost, the proof is looked up before the work is retried. The
-    proof exists if and only if the transaction was committed. SQLite's commits always get an answer. * After
-    a deadlock, a lock timeout or a conflicting write, the whole transaction is retried.
+      the commit log. If the answer to a commit is lost, the proof is looked up before the work is retried.
+      The proof exists if and only if the transaction was committed. SQLite's commits always get an answer.
+    * After a deadlock, a lock timeout or a conflicting write, the whole transaction is retried.
 
     Args:
         engine: The database.
