@@ -41,7 +41,7 @@ class CircuitBreaker:
         reset_s: Seconds between trials.
         failure: The error that counts as a failure; any other outcome shows that the dependency answers.
         refusal: Builds the error that `call` raises while the circuit is open, from the cause of the last
-        failure.
+            failure.
 
     Attributes:
         openings: The number of times that the circuit has opened.

@@ -43,7 +43,7 @@ def redis_errors(dependency: str) -> Iterator[None]:
     """Translate every Redis error into DependencyUnavailable, with the cause.
 
     Args:
-       dependency: The part of the service that uses Redis.
+        dependency: The part of the service that uses Redis.
     """
     try:
         yield

@@ -79,7 +79,7 @@ class Tree:
 
         Raises:
             OSError: FileNotFoundError if it is missing, NotADirectoryError if a component is a link or a
-            file.
+                file.
         """
         descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -17,7 +17,7 @@ from domain.errors import InvalidValue
 from domain.execution import ResourceUsage
 from domain.values import ObjectKey
 
-# Python literals are parsed character by character, so only answers of this size are.
+# Python literals are parsed character by character, so only answers up to this size are parsed.
 LITERAL_MAX_BYTES = 64 << 10
 # The largest figure accepted from a runner: a larger one is no measurement, and fits no column.
 MAX_FIGURE = 2**31 - 1
@@ -54,7 +54,7 @@ def reading(size: int) -> Iterator[None]:
     Reading takes up to ten times the memory of the answer.
 
     Args:
-       size: The size of the answer in bytes.
+        size: The size of the answer in bytes.
     """
     if size <= IN_MEMORY_BYTES:
         yield

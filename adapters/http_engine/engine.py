@@ -89,7 +89,7 @@ class HttpEngine(ExecutionEngine):
 
     Args:
         base_url: The address shared by all runners that are not in `run_urls`; None if there are no such
-        runners.
+            runners.
         languages: The languages with a runner at the shared address.
         run_urls: The full `/run` addresses of runners with their own address, by language.
         connect_timeout_s: The timeout for a connection, in seconds.

@@ -156,7 +156,7 @@ class Runner:
 
         Raises:
             NothingStarted: The runner is unreachable or unhealthy. The message reads as a predicate after its
-            name.
+                name.
         """
         try:
             status = self._control("GET", self.address.health_url, {})

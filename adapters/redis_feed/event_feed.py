@@ -40,7 +40,7 @@ class RedisEventFeed(EventFeed):
         url: The address of Redis, with credentials if required.
         local: The feed of this process's listeners.
         channel: The channel that this process subscribes to, with all events or only events that stop
-        programs.
+            programs.
         quiet_s: Seconds without traffic after which the connection is pinged.
     """
 

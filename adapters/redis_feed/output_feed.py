@@ -23,7 +23,7 @@ class RedisOutputFeed(OutputFeed):
         local: The feed of this process's followers, which keeps output for later followers.
         kept_bytes: The size of each execution's latest output that is kept in Redis.
         linger_s: Seconds for which output is kept after the execution ends, so that followers can read the
-        rest.
+            rest.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ class OutputWriter:
         url: The address of Redis, with credentials if required.
         kept_bytes: The size of each execution's latest output that is kept in Redis.
         linger_s: Seconds for which output is kept after the execution ends, so that followers can read the
-        rest.
+            rest.
     """
 
     def __init__(self, url: str, kept_bytes: int, linger_s: float) -> None:

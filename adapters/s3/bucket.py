@@ -46,7 +46,7 @@ class Bucket:
         name: The bucket's name.
         region: The bucket's region. If the bucket turns out to be in another region, that region is used.
         endpoint_url: The address of an S3-compatible store; None for boto3's own setting
-        (`AWS_ENDPOINT_URL`).
+            (`AWS_ENDPOINT_URL`).
         access_key_id: None for the credentials that boto3 finds: environment, files, task or instance role.
         secret_access_key: The secret of the access key.
         session_token: The token of a temporary access key.
