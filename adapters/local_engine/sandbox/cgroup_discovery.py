@@ -210,7 +210,7 @@ def _is_in_scope(plan: CgroupPlan) -> bool:
 
 
 def _ensure_delegated(group: Path) -> None:
-    """Check that systemd has delegated a group: it stops other units when a program runs out of memory.
+    """Check that systemd has delegated a group: it stops any other unit in which memory runs out.
 
     Raises:
         CgroupsUnavailable: The group belongs to a unit without Delegate=yes.
@@ -218,7 +218,8 @@ def _ensure_delegated(group: Path) -> None:
     is_unit = group.suffix in _UNITS or group.is_mount()
     if not is_unit or not _SYSTEMD_RUNS.is_dir() or any(_has(group, mark) for mark in _MARKS):
         return
-    # A user owns the groups that are delegated to it. It also owns all others of its manager, so we ask that.
+    # A user owns the groups that are delegated to it. It also owns all others of its manager, so we ask the
+    # manager.
     is_of_a_user = group.stat().st_uid != 0
     is_of_a_manager = any(parent.name.startswith(_USER_MANAGER) for parent in group.parents)
     if not is_of_a_user or (is_of_a_manager and not _systemd().is_delegated(group.name)):

@@ -73,7 +73,7 @@ class Observation:
 
     @property
     def memory_mb(self) -> int:
-        """The measured peak, rounded up: the larger one of all processes together and of the largest one."""
+        """The measured peak, rounded up: of all processes together or of the largest one, if that is more."""
         return -(-max(self.event.memory_kb, self.event.tree_memory_kb) // 1024)
 
     @property

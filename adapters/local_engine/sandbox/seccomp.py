@@ -143,7 +143,7 @@ def _looked_at(condition: Mapping[str, Any]) -> bytes:
 
 
 def _unless_null(argument: int, then: bytes) -> bytes:
-    """Return the steps that allow a call with a null pointer, of which the kernel uses both halves."""
+    """Return the steps that allow a call if both halves of a pointer are null; otherwise, `then` decides."""
     low = _ARGUMENTS + argument * _ARGUMENT_SIZE
     halves = (_step(_LOAD_WORD, half) + _step(_IF_EQUAL, 0, 1) + then for half in (low, low + 4))
     return b"".join([*halves, _ALLOWED])

@@ -19,7 +19,7 @@ from domain.catalogue.text import Text, text
 _RETRY_AFTER_S = 5
 # On a busy machine, no sandbox is started for this long after a job has begun: most jobs end sooner.
 _LULL_S = 0.02
-# On an idle machine, a replacement starts after this delay, to stay out of the way of the job that took its
+# On any other machine, a replacement starts after this delay, to stay out of the way of the job that took its
 # predecessor: most jobs end sooner.
 _HEAD_START_S = 0.01
 _IDLE_MARGIN_S = 0.01

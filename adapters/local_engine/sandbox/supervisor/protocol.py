@@ -9,11 +9,11 @@ supervisor sends `RunEvent`s on the control socket.
 The processes of a run send lines of JSON to the supervisor through the status pipe:
 
     {"status":"unpacked","cpu_s":0.5}     the supervisor's child that unpacks files: the time that it took
-    {"status":"failed","error":"..."}     the same: it could not unpack files, or could not execute bubblewrap
+    {"status":"failed","error":"..."}     the same: it could not unpack files, or execute bwrap or the reaper
     {"status":"building"}                 the launch script: the compiler starts
     {"status":"built"}                    the launch script: the compiler has succeeded
     {"status":"waiting"}                  a preload hook: the interpreter waits for a job
-    {"status":"ready"}                    any of the two: limits are in force, and only the start is missing
+    {"status":"ready"}                    either of these: limits are in force, and only the start is missing
     {"status":"ended","wait4":"00..."}    the reaper: the program's status and struct rusage, in hexadecimal
 
 The supervisor sends a line through the start pipe to the launch script or the preload hook, which then starts
