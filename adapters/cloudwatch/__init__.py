@@ -1,1 +1,1 @@
-"""Metrics of ECS clusters from Amazon CloudWatch, and the backlog for it."""
+"""Metrics of ECS clusters, read from Amazon CloudWatch, and the backlog, published to it."""

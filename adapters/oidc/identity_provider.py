@@ -28,8 +28,8 @@ ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
 )
-# How long the provider's metadata and keys are cached. A token with an unknown key makes the keys be fetched
-# at once.
+# How long the provider's metadata and keys are cached. After a token with an unknown key, the keys are
+# fetched again at once.
 _KEPT_S = 600.0
 _LEEWAY_S = 60
 _TIMEOUT_S = 5.0

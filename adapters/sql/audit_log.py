@@ -1,7 +1,7 @@
 """SQL audit log.
 
-The driver writes and moves entries directly, as rows of plain values, because every command waits for the
-write of its entry, and each entry is moved once.
+Entries are written and moved as rows of plain values, bypassing SQLAlchemy's types, because every command
+waits for the write of its entry, and entries are moved as often as they are written.
 """
 
 from collections.abc import Mapping, Sequence

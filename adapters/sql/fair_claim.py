@@ -64,7 +64,7 @@ def walk_statement(ranges: int, *, in_language: bool) -> sa.Select[tuple[Any, ..
 class FairClaim:
     """Selects waiting executions to claim, and locks them.
 
-    * Tenants that are not active, or that have reached the running executions of their quota, are skipped.
+    * Tenants that are not active, or have as many running executions as their quota allows, are skipped.
     * The row of a tenant with a bound is locked while its executions are counted and claimed, so that
       concurrent claims keep the bound. If another claim holds the lock, other tenants are served first.
 
@@ -122,7 +122,7 @@ class FairClaim:
         return self._count([name]).get(name, 0)
 
     def held_back(self, beside: Mapping[str, int] = MappingProxyType({})) -> set[str]:
-        """Return the tenants that are suspended, or that have reached the running executions of their quota.
+        """Return the tenants that are suspended, or have as many running executions as their quota allows.
 
         Args:
             beside: The number of threads that work for each tenant in addition to its executions.

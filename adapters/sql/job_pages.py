@@ -79,7 +79,7 @@ Select = sa.Select[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
-    """Which filters are set. The shape determines the statement; the filters' values are parameters.
+    """The combination of filters that are set. It determines the statement; their values are parameters.
 
     Attributes:
         statuses: The number of statuses in the filter; 0 if it has none or all.

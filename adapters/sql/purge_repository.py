@@ -283,7 +283,7 @@ class SqlPurgeRepository(PurgeRepository):
             return None
         purge = _to_purge(row)
         late = sa.select(jobs.c.job_id).where(_is_in(purge, jobs)).limit(1)
-        if self._connection.execute(late).first() is not None:  # was uploaded while the purge was requested
+        if self._connection.execute(late).first() is not None:  # uploaded while the purge was requested
             self._connection.execute(_REOPEN, {"id": purge.id})
             return None
         if purge.project_id is not None:

@@ -138,8 +138,7 @@ _DAYS = (
     .where(usage_by_day.c.tenant == sa.bindparam("of_tenant"), usage_by_day.c.day < sa.bindparam("until"))
     .limit(sa.bindparam("limit"))
 )
-# The period of a day is an ISO date, which sorts by time; `all`, the period of all time, sorts after every
-# date.
+# The period of a day is an ISO date, which sorts by time. The period of all time, `all`, sorts after it.
 _PERIODS = (
     sa.select(usage_of_tenants.c.tenant, usage_of_tenants.c.period)
     .where(

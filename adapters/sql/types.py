@@ -144,7 +144,7 @@ def decode_json(text: str) -> object:
 
 
 class ExactText(TypeDecorator[str]):
-    """Text compared with its trailing spaces, which utf8mb4_bin ignores on MySQL and VARBINARY does not."""
+    """Text with significant trailing spaces: utf8mb4_bin ignores them on MySQL, but VARBINARY does not."""
 
     impl = sa.String
     cache_ok = True
