@@ -1,4 +1,4 @@
-"""A cache of built checkers and interactors, for the next jobs that use the same ones."""
+"""A cache of built checkers and interactors, for other jobs that use them."""
 
 from collections import OrderedDict
 from threading import Lock

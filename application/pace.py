@@ -28,11 +28,11 @@ _LONGEST_REST_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The outcome of a batch that may be full without having done all of its items.
+    """The outcome of a batch, which may have been full without finishing all of its items.
 
     Attributes:
-        done: How many items are done.
-        is_full: Whether it was as much work as a batch of its size has.
+        done: How many items are finished.
+        is_full: Whether it did as much work as a batch of its size should.
     """
 
     done: int
@@ -148,7 +148,7 @@ class Pace:
 
 @dataclass(slots=True)
 class _BatchSize:
-    """The size of the next batch of a kind, and the time of the quickest one of late."""
+    """The size of the next batch of a kind, and the time of the quickest recent one."""
 
     items: int
     quickest_s: float
@@ -167,7 +167,7 @@ class _BatchSize:
 
 @dataclass(slots=True)
 class _Learned:
-    """The sizes of batches by their kinds, and the begin of the present one."""
+    """The batch sizes by kind, and the start time of the current batch."""
 
     sizes: dict[str, _BatchSize] = field(default_factory=dict)
     begin: float = 0.0

@@ -94,7 +94,7 @@ class _Count:
 class QuotaGuard:
     """Refuses commands that would exceed their tenants' quotas.
 
-    * Usage is counted from rows, so that there is no counter that a killed process could leave wrong.
+    * Usage is counted from rows, so that a killed process cannot leave a counter wrong.
     * Near a quota, the tenant's row is locked before usage is counted. The tenant's commands are then
       serialized, and none exceeds the quota.
     * A tenant without a quota causes no queries.

@@ -19,7 +19,7 @@ T = TypeVar("T")
 class RetryPolicy:
     """The delays between the attempts at an action that may fail temporarily.
 
-    All of the service uses this policy: use cases to wait for the database and the object store, and adapters
+    The whole service uses this policy: use cases to wait for the database and the object store, and adapters
     to wait for Redis, runners and locks. It is in the application because adapters may import the application
     but not the reverse.
 

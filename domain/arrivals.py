@@ -60,7 +60,7 @@ class ArrivalRecorder:
         self._marks: list[Mark] = []
         self._ends = dict.fromkeys(_STREAMS, 0)
         self._step_ms = _STEP_MS
-        # The start and the stream of the last mark.
+        # When the first output of the last mark arrived, and the stream that it arrived on.
         self._since_ms = 0
         self._stream = ""
 

@@ -29,7 +29,8 @@ class IdempotentRequest:
 
     Attributes:
         id: The id of this request, by which it recognizes the record that it created.
-        key: The SHA-256 of the key's text and the caller's identity, in hexadecimal.
+        key: The SHA-256 of the key's text and of the project that the caller is restricted to, in
+            hexadecimal.
         fingerprint: The HMAC-SHA-256 of method, path, query and body, keyed with the key's text, in
             hexadecimal.
         answer_due: When its answer is overdue.

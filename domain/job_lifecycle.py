@@ -26,7 +26,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended for good."""
+        """Whether the job has ended."""
         return self not in {JobStatus.PENDING, JobStatus.RUNNING}
 
 

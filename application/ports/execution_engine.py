@@ -349,7 +349,7 @@ class ExecutionEngine(ABC):
         """
 
     def detach(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Stop an execution as far as this affects nothing else of its job, without a request or a wait.
+        """Stop an execution without affecting anything else of its job, and without a request or a wait.
 
         By default it is cancelled, because most engines distinguish the executions of a job.
         """

@@ -103,7 +103,7 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
-        """Pass the claim on an execution whose result is kept until its log is stored to `holder`.
+        """Pass the claim to `holder` on an execution whose result is kept until its log is stored.
 
         The present holder loses the claim, and the lease is replaced. Returns whether the execution was
         claimed and is its job's current one.

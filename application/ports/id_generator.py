@@ -5,7 +5,7 @@ from uuid import UUID
 
 
 class IdGenerator(ABC):
-    """New identifiers."""
+    """Generates new identifiers."""
 
     @abstractmethod
     def new(self) -> UUID:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-# Counts are exact up to this number; beyond it, only that there are more is known.
+# Counts are exact up to this number; above it, a count only shows that there are more.
 COUNTED_UP_TO = 10_000
 
 

@@ -177,4 +177,4 @@ class PurgeRepository(ABC):
 
     @abstractmethod
     def delete_object(self, store: StoreName, key: ObjectKey) -> None:
-        """Record the key of an object that belongs to no job for deletion."""
+        """Schedule the deletion of an object that belongs to no job."""

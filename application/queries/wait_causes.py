@@ -25,7 +25,7 @@ class WaitCause(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        """Whether the wait does not end by itself as other programs end."""
+        """Whether the wait does not resolve when other programs end."""
         return self in _FAULTS
 
 

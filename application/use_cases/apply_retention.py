@@ -39,12 +39,12 @@ _FIGURES: Mapping[JobStatus, str] = {
 _PROJECTS_AT_ONCE = 500
 _WALKED_AT_ONCE = 1_000
 _OBJECTS_AT_ONCE = 500
-# Rarely: each time the start of the audit chain moves, an entry is added.
+# The interval is long because each shortening of the audit log adds an entry to it.
 _AUDIT_EVERY_S = _USAGE_EVERY_S = 3_600.0
 _SWEEP_EVERY_S = 86_400.0
 # A periodic step may run slightly early, because the intervals of tasks vary.
 _EARLY = 0.9
-# The kinds counted as rows.
+# The kinds that are counted as rows in the metrics.
 _ROWS = frozenset({"jobs", "executions", "cases", "audit", "usage"})
 _FIRST_ID = UUID(int=0)
 # An estimate counts at most this many jobs per project and status, and averages over this many.

@@ -34,11 +34,12 @@ class MessageKey:
 class CompleteExecution:
     """Records how an execution ended, and ends its job accordingly.
 
-    * If the job is to be retried for this reason and has attempts left, it continues instead: another
-      execution follows after a delay.
+    * If the job allows a retry for this reason and has attempts left, it continues instead: another execution
+      follows after a delay.
     * The first result of a job's current execution counts. A late or duplicate result, or one of an execution
       that was replaced, changes nothing and is not an error.
-    * A cancelled job stays cancelled; the output that its program produced before is kept with the execution.
+    * A cancelled job stays cancelled; the output that its program produced before the cancellation is kept
+      with the execution.
     * The usage is recorded once, with the result that is kept.
     """
 

@@ -28,7 +28,7 @@ class CreateKey:
       accessible to the caller and not deleted.
     * A caller whose key has a limit of requests per second cannot create a key with a higher limit.
     * A caller without ADMIN whose key expires cannot create a key that expires later.
-    * Only ADMIN creates keys of another tenant; a deleted tenant gets no keys.
+    * Only a caller with ADMIN can create keys of another tenant; a deleted tenant gets no keys.
     * The first key, made during setup, is created only if no key with ADMIN was ever created, even if that
       key is revoked by now.
     * The number of keys per tenant is limited. The oldest revoked or expired keys are removed to make room.
@@ -100,7 +100,7 @@ def lock_tenant(transaction: Transaction, caller: Caller, name: TenantName | Non
 
 
 def make_room(transaction: Transaction, caller: Caller, max_keys: int, now: datetime) -> None:
-    """Remove the oldest inactive keys of the caller's tenant, as far as needed to make room for one more.
+    """Remove the oldest inactive keys of the caller's tenant, if needed to make room for one more.
 
     Raises:
         Conflict: The tenant has the maximum number of active keys.

@@ -26,7 +26,7 @@ _RETRY_AFTER_S = 60
 class CreateWebhook:
     """Creates a webhook of a project, or of all projects of the tenant, and returns its secret once.
 
-    * It requires the scope JOBS_READ, because the events contain what this scope can read.
+    * The caller needs the scope JOBS_READ, because the events contain the same data as jobs.
     * A caller restricted to one project creates webhooks of that project only.
     * The URL must not contain a private address; the addresses that a host name resolves to are checked at
       each attempt.

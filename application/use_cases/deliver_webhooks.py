@@ -103,7 +103,7 @@ class DeliverWebhooks:
     * A slow receiver delays others only as long as `ReceiverLanes` lets it hold threads.
     * After a failure the event is attempted again, with growing delays, until its time is up. Then it becomes
       a dead letter, which its owner can have delivered again.
-    * A webhook that fails for long is disabled; one whose receiver answers 410 is disabled at once. Its
+    * A webhook that fails for too long is disabled; one whose receiver answers 410 is disabled at once. Its
       deliveries then become dead letters.
     * The log contains no secret, and only the origin of a URL.
     """

@@ -252,7 +252,7 @@ class FinishExecution:
         return self._clock.now() - ended_at > timedelta(seconds=self._kept_s)
 
     def _expire(self, name: str) -> bool:
-        """Give up a result that has waited for too long; return whether it had."""
+        """Give up a result that has waited for too long; return whether it was given up."""
         with self._spool.opened(name) as opened:
             if opened is None:
                 return False
@@ -290,7 +290,7 @@ class FinishExecution:
         return found is not None
 
     def _discard(self, execution_id: ExecutionId, result: ExecutionResult) -> None:
-        """Record the log of an execution whose job was deleted for deletion."""
+        """Schedule the deletion of a log whose job was deleted."""
         logger.warning("the result of execution %s is dropped: its job was deleted", execution_id)
         key = result.log_key
         if key is not None:

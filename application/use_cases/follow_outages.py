@@ -30,7 +30,7 @@ class FollowOutages:
     * An execution that waits in a language whose engine is unavailable is marked with the time of the outage.
     * An execution that has waited for too long ends as FAILED with the reason engine_unavailable.
     * No execution is given up while this process or another live one reaches an engine for its language.
-    * A job that is to be retried for that reason gets another execution, which waits for as long.
+    * If the job allows a retry for that reason, another execution follows, which waits for the same time.
     """
 
     def __init__(

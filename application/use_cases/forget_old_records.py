@@ -8,7 +8,7 @@ from application.pace import SOON, Pace
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 
-# Removes at most that many records older than the given time; returns how many.
+# Takes a transaction, a time and a limit; removes up to that many older records and returns how many.
 Forget: TypeAlias = Callable[[Transaction, datetime, int], int]
 
 

@@ -9,8 +9,8 @@ from application.ports.unit_of_work import UnitOfWork
 from application.use_cases.claim_execution import Claim
 from domain.events import ExecutionStarted
 
-# A worker that was suspended for longer than this since its claim checks that it still holds it before it
-# starts a program. It is far shorter than a lease, and than the time that a cancellation otherwise takes to
+# If a worker was suspended for longer than this since its claim, it checks that the claim is still valid
+# before it starts the program. This is far shorter than a lease, and than a cancellation otherwise takes to
 # arrive.
 _FRESH_S = 1.0
 

@@ -21,8 +21,8 @@ class RecordClusterSample:
     """Records one sample per minute, in whichever process checks first.
 
     * Every process checks, so that there is a history as long as any process runs, without a leader.
-    * A process that runs no programs waits for half of the minute, so that a process on a machine that runs
-      programs, whose metrics are of interest, comes first.
+    * A process that runs no programs leaves the first half of the minute to processes that do, because only
+      the metrics of their machines are of interest.
     * Metrics of machines are left out while they are unavailable.
 
     Args:

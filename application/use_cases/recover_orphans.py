@@ -93,7 +93,7 @@ class RecoverOrphans:
 
     * The job of an orphan gets a new execution if it is allowed one; otherwise it ends as FAILED with the
       reason worker_lost. An orphan that was delegated to an engine ends as TIMEOUT.
-    * The streamed output of an orphan becomes its output, as far as the output feed still has it.
+    * An orphan's output is the streamed output that the output feed still has.
     * Workers are woken again for executions that have waited unclaimed for long, because their wake-up may be
       lost. Executions held back by their tenant's state or quota are left out.
     * Any number of processes may sweep at the same time: the first write counts.

@@ -17,7 +17,7 @@ from domain.values import BatchId, MessageId
 # Events that leave an execution waiting for a worker. Older versions stored them in the outbox, including
 # under the last name.
 _WAKING = frozenset({JobStarted.__name__, JobRetried.__name__, "ExecutionRequested"})
-# Events without listeners: no one can listen to a job that was just created.
+# Events without listeners: no client can follow a job that was just created.
 _UNHEARD = frozenset({JobSubmitted.__name__})
 _ENDING = frozenset({JobCompleted.__name__, JobCancelled.__name__})
 

@@ -20,7 +20,7 @@ class RevokeKey:
     * A caller without ADMIN cannot revoke a key that has it.
     * The last active key with ADMIN is revoked only with `force`; after that, only the command line on the
       machine can create keys with ADMIN.
-    * Only ADMIN revokes keys of another tenant.
+    * Only a caller with ADMIN can revoke keys of another tenant.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock) -> None:

@@ -26,7 +26,7 @@ class RotateKey:
     * A caller cannot rotate a key with a scope that it lacks, because it learns the successor's text.
     * A caller without ADMIN cannot rotate a key that expires later, or has a higher rate limit, than its own.
     * An expired or revoked key cannot be rotated.
-    * Only ADMIN rotates keys of another tenant.
+    * Only a caller with ADMIN can rotate keys of another tenant.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator, max_keys: int) -> None:

@@ -269,7 +269,7 @@ class RunExecution:
             self._unmark_started(execution_id)
         finish = self._finish_execution(job, execution, report)
         if report.result.status is JobStatus.TIMEOUT:
-            if finish is Finish.KEPT:  # the execution is still current: no other one of the job runs
+            if finish is Finish.KEPT:  # the execution is still the current one, so nothing else runs
                 self._engine.cancel(execution_id, job.id)
             elif finish is not Finish.UNRECORDED:
                 self._stop(job, execution_id)

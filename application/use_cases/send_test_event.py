@@ -11,7 +11,7 @@ from domain.webhook import Delivery, DeliveryId, WebhookEvent, WebhookId
 
 
 class SendTestEvent:
-    """Sends an event of type `test` to one webhook.
+    """Sends an event of type `webhook.test` to one webhook.
 
     * It is attempted like any other event.
     * A disabled webhook gets none.

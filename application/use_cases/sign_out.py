@@ -15,7 +15,8 @@ class SignOut:
 
     * A visitor can end its own session, or all sessions of its principal.
     * A visitor with the scope `keys:write` can end any session of its tenant's principals; if it is
-      restricted to a project, only sessions of that project. Only ADMIN ends sessions with ADMIN.
+      restricted to a project, only sessions of that project. Only a visitor with ADMIN can end sessions with
+      ADMIN.
     * The session ends at once in this process, and within some seconds in all others.
     """
 

@@ -242,7 +242,8 @@ class SubmitBatch:
             if project is None:
                 project = self._upload_code.project(transaction, caller, submission.reference, now)
                 projects[submission.reference] = project
-            # Events of single jobs are not published: nobody follows a job whose id is not known yet.
+            # Events of single jobs are not published, because no client follows a job whose id it does not
+            # know yet.
             job, execution, of_job = submission.job(project, now, batch_id)
             jobs.append(job)
             events += [(event, job) for event in of_job]

@@ -11,7 +11,7 @@ from domain.tenant import TenantName, TenantStatus
 
 
 class SwitchTenant:
-    """Switches a session to the view of another tenant.
+    """Switches the tenant that a session shows.
 
     * Only a session with the scope `admin` that is not restricted to a project can switch.
     * The switch is recorded in the audit log of the tenant that is then shown.

@@ -32,7 +32,7 @@ class TagJob:
             InvalidValue: The job would have too many tags, or a tag is too long.
             TenantTransitionRefused: The tenant is suspended.
         """
-        self._submission_limits.check_tags(change.set)  # first: a request may contain very many
+        self._submission_limits.check_tags(change.set)  # checked first: a request may contain many
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:

@@ -36,7 +36,7 @@ class VerifyAuditLog:
     * Entries removed by retention are not faults: the link of the last removed entry is stored, and another
       entry records it.
     * The last entry is the one recorded as the end of the chain.
-    * A link noted earlier is still in the chain; a recomputed chain has other links.
+    * The chain still contains a link that was noted earlier; a recomputed chain would have other links.
     """
 
     def __init__(self, audit_reader: AuditReader) -> None:
