@@ -26,25 +26,25 @@ _POLICY = (
 _REFERENCE_POLICY = _POLICY.replace("; img-src", "; style-src 'self' 'unsafe-inline'; img-src")
 _NO_CACHE = "no-cache"
 _DESCRIPTION = """
-Upload source code, execute it, read its result and its log.
+Upload source code, execute it, and read its result and log.
 
-Every error is `application/problem+json` (RFC 9457). Times are RFC 3339 in UTC. Each answer has an
-`X-Request-ID`, which a caller may choose.
+Errors are `application/problem+json` (RFC 9457). Times are RFC 3339 in UTC. Each response has an
+`X-Request-ID`, which the caller may set.
 """
 _TAGS = (
-    ("Running", "Upload, execute, cancel, and ask where a job stands."),
-    ("Jobs", "Find jobs and read what came of them."),
-    ("Batches", "Submit many jobs at once, and follow them together."),
-    ("Projects", "Jobs are kept together in projects."),
-    ("Case sets", "Cases that many jobs of a project use, in versions."),
-    ("Machines", "What programs run on."),
-    ("Engines", "What execution engines report."),
-    ("Keys", "Keys that callers show who they are with."),
-    ("Webhooks", "Subscriptions to the events of jobs and batches, and what was posted to them."),
+    ("Running", "Upload, execute and cancel jobs, and get their status."),
+    ("Jobs", "Find jobs and read their results."),
+    ("Batches", "Submit many jobs at once and follow them together."),
+    ("Projects", "Collections of jobs."),
+    ("Case sets", "Versioned cases that many jobs of a project share."),
+    ("Machines", "Languages, runtimes, the engine and the load of machines."),
+    ("Engines", "Reports of execution engines."),
+    ("Keys", "API keys, which authenticate callers."),
+    ("Webhooks", "Subscriptions to events of jobs and batches, and their deliveries."),
     ("Retention", "How long jobs and logs of projects and tenants are kept."),
-    ("Tenants", "Owners of projects, jobs and keys, and their quotas; for administrators."),
-    ("Audit", "Who did what, and how much of the service that took."),
-    ("Health", "Whether the service answers."),
+    ("Tenants", "Owners of projects, jobs and keys, with their quotas; for administrators."),
+    ("Audit", "The audit log and the usage of the service."),
+    ("Health", "Health checks."),
 )
 
 

@@ -56,7 +56,7 @@ def openapi_docs(
         secret_answer: Whether its success response contains a secret, and so is stored sealed for repeated
             requests.
     """
-    needed = None if scope is None else f"Takes the scope `{scope}`."
+    needed = None if scope is None else f"Requires the scope `{scope}`."
     return {
         SCOPE: scope,
         SECRET_ANSWER: secret_answer,

@@ -18,10 +18,10 @@ from entrypoints.http.ranges import select_range
 from entrypoints.http.streaming.spooled_body import SpooledBody
 
 _DESCRIPTION = """
-A file that the program wrote, of those that the upload's `artifacts` ask for: all of it, or the part that a
-`Range` header asks for (RFC 9110). It is for saving: a browser shows none of it as a page of this service.
+A file that the program wrote and that matches the upload's `artifacts`: all of it, or the part selected by a
+`Range` header (RFC 9110). It is always served as a download, never displayed as a page.
 """
-_PathInPath = Annotated[Path, PathParameter(description="The file's path, as the result has it.")]
+_PathInPath = Annotated[Path, PathParameter(description="The file's path, as listed in the result.")]
 _PARTIAL = 206
 # Untrusted content: no browser may run it, or guess another type for it.
 UNTRUSTED = {

@@ -82,8 +82,8 @@ class AuditController(Controller):
         **openapi_docs(
             "listAuditEntries",
             "List audit entries",
-            "Newest first, page by page, as lists of jobs are. Entries come a second or so after their acts. "
-            "An administrator who names no tenant gets the entries of all.",
+            "Newest first, in pages like lists of jobs. An entry appears about a second after its action. "
+            "Without `tenant`, an administrator gets the entries of all tenants.",
             headers=("Link",),
             scope=Scope.KEYS_WRITE,
             problems=(404,),
@@ -130,8 +130,9 @@ class UsageController(Controller):
         sync_to_thread=True,
         **openapi_docs(
             "listUsage",
-            "List the usage by day and project",
-            "Of the tenant, the latest day first, page by page. Acts of the last second or so are not in it.",
+            "List usage by day and project",
+            "Usage of the tenant, latest day first, in pages. Actions of about the last second are not "
+            "included.",
             headers=("Link",),
             scope=Scope.JOBS_READ,
             problems=(404,),
@@ -170,8 +171,8 @@ class UsageController(Controller):
         sync_to_thread=True,
         **openapi_docs(
             "getQuotaUse",
-            "Get the quotas in force and their use",
-            "Those of the tenant: of today (UTC), or at this moment.",
+            "Get quotas and their usage",
+            "The limits of the tenant with their current usage: of today (UTC), or at this moment.",
             scope=Scope.JOBS_READ,
             problems=(404,),
         ),

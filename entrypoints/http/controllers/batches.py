@@ -67,8 +67,8 @@ class BatchesController(Controller):
         **openapi_docs(
             "submitBatch",
             "Submit a batch",
-            "Keeps many jobs and executes them, but those with `execute: false`: all of them, or none. Each "
-            "fault of each job is in `errors`, with its `index`.",
+            "Creates many jobs and executes them, except those with `execute: false`. Either all are "
+            "accepted or none is; every error of every job is in `errors`, with its `index`.",
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
         ),
@@ -91,7 +91,7 @@ class BatchesController(Controller):
         **openapi_docs(
             "listBatches",
             "List batches",
-            "Newest first, page by page: a page that is not the last names the next in its `Link` header.",
+            "Newest first, in pages: the `Link` header has the next page.",
             headers=("Link",),
             scope=Scope.JOBS_READ,
         ),
@@ -120,7 +120,7 @@ class BatchesController(Controller):
         **openapi_docs(
             "getBatch",
             "Get a batch",
-            "With `wait`, answers when the last of its jobs has ended.",
+            "With `wait`, the response is sent when the last of its jobs has ended.",
             headers=(WAIT_HEADER,),
             problems=(404,),
             scope=Scope.JOBS_READ,
@@ -144,8 +144,8 @@ class BatchesController(Controller):
         **openapi_docs(
             "cancelBatch",
             "Cancel a batch",
-            "Ends its jobs that have not ended; programs that run are stopped. A batch that has ended stays "
-            "as it is.",
+            "Cancels the jobs that have not ended and stops their programs. A batch that has ended is left "
+            "unchanged.",
             problems=(404,),
             scope=Scope.JOBS_WRITE,
         ),

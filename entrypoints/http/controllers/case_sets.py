@@ -81,7 +81,7 @@ class CaseSetsController(Controller):
         **openapi_docs(
             "listCaseSets",
             "List the case sets of a project",
-            "The latest version of each, by their names.",
+            "The latest version of each, ordered by name.",
             problems=(404,),
             scope=Scope.JOBS_READ,
         ),
@@ -105,8 +105,9 @@ class CaseSetsController(Controller):
         **openapi_docs(
             "putCaseSet",
             "Store a case set",
-            "The cases become the next version of the set, unless the latest version has the same. Jobs name "
-            "it as `case_set`, and keep the version that was the latest when they were uploaded.",
+            "Stores the cases as the next version of the set, unless they equal the latest version. Jobs "
+            "refer to the set in `case_set`, and keep the version that was the latest when they were "
+            "uploaded.",
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
         ),
@@ -138,8 +139,8 @@ class CaseSetsController(Controller):
         **openapi_docs(
             "getCaseSet",
             "Get a case set",
-            "A version with some of its cases, and the list of versions. Contents are shown as far as they "
-            "are text, from their beginning; of hidden cases there are none.",
+            "A version with some of its cases, and the list of versions. Contents that are text are shown "
+            "from their beginning; the contents of hidden cases are not shown.",
             problems=(404,),
             scope=Scope.JOBS_READ,
         ),
@@ -170,7 +171,7 @@ class CaseSetsController(Controller):
         **openapi_docs(
             "deleteCaseSet",
             "Delete a case set",
-            "All of its versions are gone. Jobs that were uploaded with one keep its cases.",
+            "Deletes all versions. Jobs that were uploaded with one keep its cases.",
             problems=(404,),
             scope=Scope.JOBS_WRITE,
         ),

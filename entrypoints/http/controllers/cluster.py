@@ -67,8 +67,8 @@ class ClusterController(Controller):
         **openapi_docs(
             "listRuntimes",
             "List runtimes",
-            "The versions and environments of languages that a job can name, and the presets of their "
-            "compilers' flags.",
+            "The versions and environments of languages that a job can select, with their presets of "
+            "compiler flags.",
             scope=Scope.JOBS_READ,
         ),
     )
@@ -82,7 +82,7 @@ class ClusterController(Controller):
         **openapi_docs(
             "getEngine",
             "Get the engine",
-            "What runs programs, how limits are enforced, and what waits.",
+            "How programs are run and isolated, how limits are enforced, and what is waiting.",
             scope=Scope.CLUSTER_READ,
         ),
     )
@@ -95,8 +95,8 @@ class ClusterController(Controller):
         sync_to_thread=True,
         **openapi_docs(
             "getClusterMetrics",
-            "Get how busy a cluster was",
-            "CPU and memory, in percent.",
+            "Get the utilization of a cluster",
+            "CPU and memory utilization, in percent.",
             problems=(404,),
             scope=Scope.CLUSTER_READ,
         ),
@@ -123,7 +123,7 @@ class ClusterController(Controller):
         "/cloudwatch/{clusterName:str}/metrics",
         sync_to_thread=True,
         **openapi_docs(
-            "listMetricNames", "List what is measured of a cluster", problems=(404,), scope=Scope.CLUSTER_READ
+            "listMetricNames", "List the metrics of a cluster", problems=(404,), scope=Scope.CLUSTER_READ
         ),
     )
     def metric_names(

@@ -41,9 +41,9 @@ class CompletionsController(Controller):
         guards=[_claims_to_be_signed],
         **openapi_docs(
             "reportCompletion",
-            "Report how an execution ended",
-            "For engines that answered 202. The body is a runner's answer, signed after the Standard "
-            "Webhooks specification: headers webhook-id, webhook-timestamp and webhook-signature.",
+            "Report the result of an execution",
+            "For engines that answered 202. The body is a runner's response, signed as defined by Standard "
+            "Webhooks with the headers webhook-id, webhook-timestamp and webhook-signature.",
             problems=(401, 404, 413),
             scope=None,
         ),

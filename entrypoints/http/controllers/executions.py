@@ -96,9 +96,9 @@ class ExecutionsController(Controller):
         **openapi_docs(
             "uploadCode",
             "Upload code",
-            "Keeps source code as a job of a project. With `execute`, runs it at once; with `wait` too, "
-            "answers when it has ended. Files beside the code come in `files`, in an archive, or as the "
-            "parts of a multipart body.",
+            "Stores source code as a job of a project. With `execute`, the job is executed immediately; "
+            "with `wait` too, the response is sent when it has ended. Files besides the code are sent in "
+            "`files`, in an archive, or as parts of a multipart body.",
             headers=(IGNORED_FIELDS_HEADER, WAIT_HEADER),
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
@@ -135,7 +135,7 @@ class ExecutionsController(Controller):
         **openapi_docs(
             "executeJob",
             "Execute a job",
-            "Has a PENDING job run and answers at once, or with `wait` when it has ended.",
+            "Queues a PENDING job and responds immediately or, with `wait`, when it has ended.",
             headers=(WAIT_HEADER,),
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
@@ -168,9 +168,9 @@ class ExecutionsController(Controller):
         **openapi_docs(
             "rerunJob",
             "Run a job again",
-            "Makes a new job of the same code, with all that the old one was given but for the body's "
-            "fields, and executes it. Nothing is uploaded, and the old job may be deleted. With `wait`, "
-            "answers when the new job has ended.",
+            "Creates a new job with the same code and options, except for the fields in the body, and "
+            "executes it. The original job may be deleted afterwards. With `wait`, the response is sent "
+            "when the new job has ended.",
             headers=(WAIT_HEADER,),
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
@@ -203,7 +203,7 @@ class ExecutionsController(Controller):
         **openapi_docs(
             "cancelJob",
             "Cancel a job",
-            "Ends a job that has not ended; a program that runs is stopped.",
+            "Cancels a job that has not ended, and stops its program if it is running.",
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
         ),

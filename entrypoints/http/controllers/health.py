@@ -55,7 +55,12 @@ class HealthController(Controller):
     @get(
         "/api/health",
         sync_to_thread=False,
-        **openapi_docs("getHealth", "Get the service's health", "Asks no other part.", scope=None),
+        **openapi_docs(
+            "getHealth",
+            "Get the service's health",
+            "Checks only that the process responds, not its dependencies.",
+            scope=None,
+        ),
     )
     def health(self, api: NamedDependency[Api]) -> HealthResponse:
         """Return the health of the service."""
@@ -64,7 +69,7 @@ class HealthController(Controller):
     @get(
         "/health/live",
         sync_to_thread=False,
-        **openapi_docs("getLiveness", "Get whether the process answers", scope=None),
+        **openapi_docs("getLiveness", "Check that the process responds", scope=None),
     )
     def live(self) -> LiveResponse:
         """Return the liveness of the process."""
@@ -75,9 +80,10 @@ class HealthController(Controller):
         sync_to_thread=True,
         **openapi_docs(
             "getReadiness",
-            "Get whether the service can take work",
-            "It can while the required parts answer. Without another it is degraded: work is taken, and "
-            "waits or fails with a reason. Each part has two seconds to answer.",
+            "Check that the service can accept work",
+            "The service is ready if all required dependencies respond. If another one fails, it is "
+            "degraded: jobs are accepted, and wait or fail with a reason. Each dependency has two seconds "
+            "to respond.",
             scope=None,
         ),
     )

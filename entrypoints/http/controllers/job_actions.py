@@ -70,9 +70,10 @@ class JobActionsController(Controller):
         **openapi_docs(
             "actOnJobs",
             "Cancel, rerun, delete or tag many jobs",
-            "Acts on each of the jobs as the call for one job does, and answers with a result for each. Jobs "
-            "that meet a `filter` are acted on newest first, so many in each call: `next` goes on with the "
-            f"rest. A filter, and an id that is not given whole, take the scope `{Scope.JOBS_READ}` too.",
+            "Applies the action to each job like the operation for a single job, and returns a result for "
+            "each. Jobs that match a `filter` are processed newest first, a limited number in each request: "
+            "`next` continues with the rest. A filter, and an abbreviated id, also require the scope "
+            f"`{Scope.JOBS_READ}`.",
             problems=(409,),
             scope=Scope.JOBS_WRITE,
         ),

@@ -15,9 +15,8 @@ from entrypoints.http.schemas.jobs import CasesResponse, JobDetailsResponse, Job
 
 _Jobs = Response[list[JobResponse]]
 _PAGES = (
-    "Newest first, page by page: a page that is not the last names the next in its `Link` header, with all "
-    "filters kept. A page may have fewer jobs than were asked for, and even none, where a search for more "
-    "would take long: the next page goes on with it."
+    "Newest first, in pages: the `Link` header has the next page, with the same filters. A page may have "
+    "fewer jobs than `limit`, or none, if finding more would take long: the next page continues the search."
 )
 
 
@@ -48,7 +47,7 @@ class JobsController(Controller):
         **openapi_docs(
             "listProjectJobs",
             "List a project's jobs",
-            f"A project that does not exist has none. {_PAGES}",
+            f"The list of a project that does not exist is empty. {_PAGES}",
             headers=("Link",),
             scope=Scope.JOBS_READ,
         ),
@@ -71,7 +70,7 @@ class JobsController(Controller):
         **openapi_docs(
             "getCases",
             "Get the results of a job's cases",
-            "The ones so far, while the job runs. A job without cases has none.",
+            "While the job runs, the results so far. Empty for a job without cases.",
             problems=(404, 409),
             headers=("ETag",),
             scope=Scope.JOBS_READ,
@@ -102,7 +101,7 @@ class JobsController(Controller):
         **openapi_docs(
             "getJob",
             "Get a job",
-            "What it was uploaded with, and every attempt.",
+            "The job with its options and all attempts.",
             problems=(404, 409),
             headers=("ETag",),
             scope=Scope.JOBS_READ,
@@ -125,8 +124,8 @@ class JobsController(Controller):
         **openapi_docs(
             "deleteJob",
             "Delete a job",
-            "Removes a job that has ended, with its executions, its code and its logs. One that has not "
-            "ended is cancelled first.",
+            "Deletes a job that has ended, with its executions, code and logs. Cancel a job that has not "
+            "ended first.",
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
         ),

@@ -49,8 +49,8 @@ class KeysController(Controller):
         **openapi_docs(
             "listKeys",
             "List API keys",
-            "The keys of a tenant in any status, the oldest first; of one project alone, if the caller "
-            "reaches no other.",
+            "The keys of a tenant in any status, oldest first. A caller that is limited to one project gets "
+            "only the keys of that project.",
             scope=Scope.KEYS_WRITE,
             problems=(404,),
         ),
@@ -68,9 +68,9 @@ class KeysController(Controller):
         **openapi_docs(
             "createKey",
             "Create an API key",
-            "Its text is in the field `key` of this answer and nowhere else. A caller gives scopes of its "
-            "own only, and one of a single project gives keys of that project. Without `admin`, a key that "
-            "expires gives keys that expire with it at the latest.",
+            "The text of the key is only in the field `key` of this response. A caller can only grant scopes "
+            "that it has; one that is limited to a project can only create keys of that project. Without "
+            "`admin`, a caller whose key expires can only create keys that expire no later.",
             scope=Scope.KEYS_WRITE,
             problems=(404, 409),
             secret_answer=True,
@@ -97,8 +97,8 @@ class KeysController(Controller):
         **openapi_docs(
             "revokeKey",
             "Revoke an API key",
-            "It opens nothing from then on, after five seconds at most. The last active key with the scope "
-            "`admin` takes `force`.",
+            "The key is refused everywhere within five seconds. Revoking the last active key with the scope "
+            "`admin` requires `force`.",
             scope=Scope.KEYS_WRITE,
             problems=(404, 409),
         ),
@@ -123,8 +123,8 @@ class KeysController(Controller):
         **openapi_docs(
             "rotateKey",
             "Rotate an API key",
-            "Creates a successor of the same rights and expiry, whose text is in the field `key` of this "
-            "answer and nowhere else. The key stays valid beside it for `overlap_s`.",
+            "Creates a new key with the same rights and expiry, whose text is only in the field `key` of "
+            "this response. The old key remains valid for `overlap_s`.",
             scope=Scope.KEYS_WRITE,
             problems=(404, 409),
             secret_answer=True,

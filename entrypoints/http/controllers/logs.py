@@ -31,8 +31,8 @@ class LogsController(Controller):
         **openapi_docs(
             "readLog",
             "Read a log",
-            "The text of a log object, which is itself a JSON document: the figures of an execution and all "
-            "that its program wrote.",
+            "The text of a log object, which is itself a JSON document with the measurements of an "
+            "execution and the complete output of its program.",
             problems=(404,),
             headers=("ETag",),
             scope=Scope.LOGS_READ,
@@ -51,8 +51,8 @@ class LogsController(Controller):
         **openapi_docs(
             "readLogByLink",
             "Read a log by its link",
-            "The same, by the `logs_url` of a job whose log is in the data directory: a signed link, which "
-            "needs no key and is good for that log alone, until it expires.",
+            "The same for the `logs_url` of a job whose log is in the data directory: a signed link that "
+            "requires no key and gives access to that log only, until it expires.",
             problems=(404,),
             headers=("ETag",),
             scope=None,

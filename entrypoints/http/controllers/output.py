@@ -24,33 +24,33 @@ from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEA
 from entrypoints.http.streaming.spooled_body import SpooledBody
 
 _DESCRIPTION = """
-Server-sent events while the program runs; of one that has ended, what its result has inline, or all
-of it from an `offset` on.
+Server-sent events while the program runs. If it has ended: the output that its result has inline, or all of
+it from an `offset` on.
 
-* `execution` — `{execution_id, number}`: an attempt begins; what was told of another is void.
+* `execution` — `{execution_id, number}`: an attempt begins; discard the output of earlier ones.
 * `output` — `{stream, offset, at?, text}` or `{stream, offset, at?, base64}`: bytes of `stdout` or `stderr`,
-  from an offset on, and when they came; base64 where they are not UTF-8. With `exact: false` the text stands
-  for other or more bytes: the log has those.
-* `usage` — `{execution_time_ms, cpu_time_ms, memory_mb, processes}`: what the program uses, about once a
-  second while it runs; null where its engine does not know. It has no id.
-* `end` — where the job stands at last, as `GET /api/jobs/{jobId}/status` has it. The stream ends with it.
+  from an offset on, and their arrival time; base64 if they are not UTF-8. With `exact: false` the text
+  replaces other or more bytes, which are in the log.
+* `usage` — `{execution_time_ms, cpu_time_ms, memory_mb, processes}`: its resource usage, about once a second
+  while the program runs; null if the engine does not report it. It has no id.
+* `end` — the final status, as returned by `GET /api/jobs/{jobId}/status`. The stream ends with it.
 
-To go on where a stream broke off, send the id of the last event as `Last-Event-ID`, or the `offset` that
-comes next. The offsets are also those of `GET /api/jobs/{jobId}/output/{stream}`.
+To resume an interrupted stream, send the id of the last event as `Last-Event-ID`, or the next `offset`.
+Offsets are the same as in `GET /api/jobs/{jobId}/output/{stream}`.
 """
 _ARCHIVED = """
-What the program wrote to `stdout` or `stderr`, byte for byte, once it has ended: all of it, or the part that
-a `Range` header asks for (RFC 9110). The offsets are those of the events.
+The exact bytes that the program wrote to `stdout` or `stderr`, once it has ended: all of them, or the part
+selected by a `Range` header (RFC 9110). Offsets are the same as in the events.
 """
 _INDEXED = """
-The newlines of `stdout` or `stderr` once the program has ended, counted in each block of `block_bytes`: of a
-line's number they give the block that it is in, whose bytes a `Range` of the output has. Beside them is the
-style, such as a colour, that escape sequences before each block have set.
+The number of newlines in each block of `block_bytes` of `stdout` or `stderr`, once the program has ended. It
+shows which block contains a line; read the block with a `Range` of the output. `styles` has the style, such
+as a colour, that escape sequences before each block have set.
 """
 _SEARCHED = """
-The numbers of the lines of `stdout` or `stderr` that have a text, once the program has ended. The lines are
-as terminals show them, without escape sequences, and letters from A to Z match in either case. Of more than
-`limit` lines, `next_line` is the `from_line` to go on with.
+The numbers of the lines of `stdout` or `stderr` that contain a text, once the program has ended. Escape
+sequences are ignored, and letters from A to Z match in either case. If there are more than `limit` lines,
+`next_line` is the `from_line` of the next request.
 """
 _SearchedText = Annotated[
     str,
@@ -58,8 +58,8 @@ _SearchedText = Annotated[
         min_length=1, max_length=500, pattern=r"^[^\n]+$", description="The text, without a newline."
     ),
 ]
-_FromLine = Annotated[int, QueryParameter(ge=1, description="The first line to look at.")]
-_MatchLimit = Annotated[int, QueryParameter(ge=1, le=MAX_MATCHES, description="How many lines at most.")]
+_FromLine = Annotated[int, QueryParameter(ge=1, description="The first line to search.")]
+_MatchLimit = Annotated[int, QueryParameter(ge=1, le=MAX_MATCHES, description="Maximum number of lines.")]
 _Offset = Annotated[
     int | None,
     QueryParameter(ge=0, description="Tell each stream from this byte on. A Last-Event-ID says it exactly."),
@@ -152,7 +152,7 @@ class OutputController(Controller):
         "/jobs/{jobId:str}/output/{stream:str}/lines",
         **openapi_docs(
             "indexOutput",
-            "Find where the lines of a job's output are",
+            "Find the lines of a job's output",
             _INDEXED,
             problems=(404, 409),
             scope=Scope.LOGS_READ,

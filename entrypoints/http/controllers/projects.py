@@ -69,8 +69,8 @@ class ProjectsController(Controller):
         opt={"names": {"project": "project_name"}},
         **openapi_docs(
             "createProject",
-            "Get or make a project",
-            "The same name twice is one project, and keeps the description that it was made with.",
+            "Get or create a project",
+            "If a project with this name exists, it is returned unchanged.",
             problems=(404, 409),
             scope=Scope.PROJECTS_WRITE,
         ),
@@ -97,7 +97,7 @@ class ProjectsController(Controller):
         **openapi_docs(
             "archiveProject",
             "Archive a project",
-            "It keeps its history and takes no new work; what runs in it runs to its end.",
+            "The project keeps its history and accepts no new jobs; running jobs continue.",
             problems=(404, 409),
             scope=Scope.PROJECTS_WRITE,
         ),
@@ -115,7 +115,7 @@ class ProjectsController(Controller):
         **openapi_docs(
             "restoreProject",
             "Restore an archived project",
-            "It takes work again.",
+            "The project accepts jobs again.",
             problems=(404, 409),
             scope=Scope.PROJECTS_WRITE,
         ),
@@ -133,9 +133,9 @@ class ProjectsController(Controller):
         **openapi_docs(
             "deleteProject",
             "Delete a project",
-            "It is gone from every list and its name is free again; its jobs can still be read by their ids. "
-            "With `purge`, they are gone too, at once for every caller and soon from the database and the "
-            "object stores; a project that was deleted before is purged by its id.",
+            "Removes it from all lists and frees its name; its jobs can still be read by their ids. With "
+            "`purge`, the jobs are deleted too: immediately for callers, and shortly afterwards from the "
+            "database and the object stores. A project that was deleted before is purged by its id.",
             problems=(404, 409),
             scope=Scope.PROJECTS_WRITE,
         ),

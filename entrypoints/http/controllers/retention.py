@@ -17,7 +17,7 @@ _Body = Annotated[
     RetentionRequest,
     BodyKwarg(examples=[Example(summary="A policy", value={"jobs_days": 365, "logs_days": 30})]),
 ]
-_TAKES_PLACE = "It takes the place of the whole policy before, and goes for what there is already, too."
+_REPLACES = "Replaces the whole policy. It also applies to existing data."
 
 
 class RetentionController(Controller):
@@ -31,7 +31,8 @@ class RetentionController(Controller):
         **openapi_docs(
             "getProjectRetention",
             "Get the retention of a project",
-            "Its own policy, and the one in force, with the figures of its tenant and of the service.",
+            "The project's own policy, and the policy in force with the values of its tenant and of the "
+            "service.",
             scope=Scope.JOBS_READ,
             problems=(404,),
         ),
@@ -48,7 +49,7 @@ class RetentionController(Controller):
         **openapi_docs(
             "setProjectRetention",
             "Set the retention of a project",
-            _TAKES_PLACE,
+            _REPLACES,
             scope=Scope.PROJECTS_WRITE,
             problems=(404, 409),
         ),
@@ -69,7 +70,7 @@ class RetentionController(Controller):
         **openapi_docs(
             "getTenantRetention",
             "Get the retention of a tenant",
-            "Its own policy, and the one in force, with the figures of the service.",
+            "The tenant's own policy, and the policy in force with the values of the service.",
             scope=Scope.ADMIN,
             problems=(404,),
         ),
@@ -84,7 +85,7 @@ class RetentionController(Controller):
         **openapi_docs(
             "setTenantRetention",
             "Set the retention of a tenant",
-            _TAKES_PLACE,
+            _REPLACES,
             scope=Scope.ADMIN,
             problems=(404, 409),
         ),

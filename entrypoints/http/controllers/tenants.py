@@ -50,7 +50,7 @@ class TenantsController(Controller):
         **openapi_docs(
             "listTenants",
             "List tenants",
-            "In any status, by their names.",
+            "Tenants in any status, ordered by name.",
             scope=Scope.ADMIN,
         ),
     )
@@ -85,7 +85,7 @@ class TenantsController(Controller):
         **openapi_docs(
             "changeTenant",
             "Suspend or resume a tenant",
-            "A suspended tenant reads and cancels, and starts nothing; programs that run, run to their end.",
+            "A suspended tenant can read and cancel, but not start anything; running programs continue.",
             scope=Scope.ADMIN,
             problems=(404, 409),
         ),
@@ -107,7 +107,7 @@ class TenantsController(Controller):
         **openapi_docs(
             "setQuota",
             "Set the quota of a tenant",
-            "It takes the place of the whole quota before, and counts for what begins from then on.",
+            "Replaces the whole quota. It applies to everything that begins afterwards.",
             scope=Scope.ADMIN,
             problems=(404, 409),
         ),
@@ -129,7 +129,7 @@ class TenantsController(Controller):
         **openapi_docs(
             "deleteTenant",
             "Delete a tenant",
-            "Its keys are revoked and its jobs are cancelled. Its name is never given anew.",
+            "Revokes its keys and cancels its jobs. The name is never reused.",
             scope=Scope.ADMIN,
             problems=(404, 409),
         ),

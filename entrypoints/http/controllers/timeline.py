@@ -15,12 +15,12 @@ from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEA
 from entrypoints.http.timeline_presenter import present_timeline
 
 _EVENTS = """
-Server-sent events: what has happened to the job, then what happens, in order.
+Server-sent events: all past steps of the job, then new ones, in order.
 
-* `state` — a step, as `GET /api/jobs/{jobId}/timeline` has it among its `entries`.
-* `end` — where the job stands at last, as `GET /api/jobs/{jobId}/status` has it. The stream ends with it.
+* `state` — a step, as in the `entries` of `GET /api/jobs/{jobId}/timeline`.
+* `end` — the final status, as returned by `GET /api/jobs/{jobId}/status`. The stream ends with it.
 
-To go on where a stream broke off, send the id of the last event as `Last-Event-ID`.
+To resume an interrupted stream, send the id of the last event as `Last-Event-ID`.
 """
 
 
@@ -35,8 +35,8 @@ class TimelineController(Controller):
         **openapi_docs(
             "getTimeline",
             "Get a job's timeline",
-            "Every step, who caused it and when; the limits in force and the one that was reached; what the "
-            "job waits for, and its place in the queue.",
+            "Every step with its time and cause; the limits in force and the one that was reached; what the "
+            "job is waiting for, and its position in the queue.",
             problems=(404, 409),
             scope=Scope.JOBS_READ,
         ),

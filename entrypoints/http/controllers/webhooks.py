@@ -94,7 +94,7 @@ class WebhooksController(Controller):
         **openapi_docs(
             "listWebhooks",
             "List webhooks",
-            "The subscriptions that the caller reaches, the oldest first.",
+            "The subscriptions that the caller can access, oldest first.",
             scope=Scope.PROJECTS_WRITE,
             problems=(404,),
         ),
@@ -110,8 +110,8 @@ class WebhooksController(Controller):
         **openapi_docs(
             "createWebhook",
             "Subscribe to events",
-            "Events are posted as the Standard Webhooks specification has it, signed with the secret that is "
-            "in the field `secret` of this answer and nowhere else. Takes `jobs:read` too.",
+            "Events are sent as defined by Standard Webhooks, signed with the secret that is only in the "
+            "field `secret` of this response. Also requires the scope `jobs:read`.",
             scope=Scope.PROJECTS_WRITE,
             problems=(404, 409),
             secret_answer=True,
@@ -130,7 +130,7 @@ class WebhooksController(Controller):
         **openapi_docs(
             "changeWebhook",
             "Enable or disable a webhook",
-            "A disabled one gets no events; the ones that wait become dead letters.",
+            "A disabled webhook receives no events; pending ones become dead letters.",
             scope=Scope.PROJECTS_WRITE,
             problems=(404,),
         ),
@@ -156,7 +156,7 @@ class WebhooksController(Controller):
         **openapi_docs(
             "deleteWebhook",
             "Delete a webhook",
-            "It gets no events from then on, and its deliveries are removed.",
+            "The webhook receives no further events, and its deliveries are deleted.",
             scope=Scope.PROJECTS_WRITE,
             problems=(404,),
         ),
@@ -175,7 +175,7 @@ class WebhooksController(Controller):
         **openapi_docs(
             "rotateWebhookSecret",
             "Rotate a webhook's secret",
-            "The new one is in the field `secret` of this answer and nowhere else. Both sign for "
+            "The new secret is only in the field `secret` of this response. Both secrets sign for "
             "`overlap_s`.",
             scope=Scope.PROJECTS_WRITE,
             problems=(404,),
@@ -201,8 +201,8 @@ class WebhooksController(Controller):
         sync_to_thread=True,
         **openapi_docs(
             "testWebhook",
-            "Post a test event",
-            "Has an event of the type `webhook.test` posted, and answers at once with its delivery.",
+            "Send a test event",
+            "Sends an event of the type `webhook.test`, and immediately returns its delivery.",
             scope=Scope.PROJECTS_WRITE,
             problems=(404, 409),
         ),
@@ -255,8 +255,8 @@ class WebhooksController(Controller):
         sync_to_thread=True,
         **openapi_docs(
             "redeliverEvent",
-            "Post an event once more",
-            "Of one that arrived or is a dead letter, under the same `webhook-id`.",
+            "Redeliver an event",
+            "For an event that was delivered or is a dead letter; it keeps its `webhook-id`.",
             scope=Scope.PROJECTS_WRITE,
             problems=(404, 409),
         ),
@@ -283,7 +283,7 @@ class JobDeliveriesController(Controller):
         **openapi_docs(
             "listJobDeliveries",
             "List deliveries of a job's events",
-            "To its callback, and to webhooks, newest first.",
+            "Deliveries to its callback and to webhooks, newest first.",
             scope=Scope.JOBS_READ,
             problems=(404, 409),
         ),
@@ -301,8 +301,8 @@ class JobDeliveriesController(Controller):
         sync_to_thread=True,
         **openapi_docs(
             "redeliverCallback",
-            "Post a job's end to its callback once more",
-            "Of one that arrived or is a dead letter, under the same `webhook-id`.",
+            "Redeliver the event of a job's callback",
+            "For an event that was delivered or is a dead letter; it keeps its `webhook-id`.",
             scope=Scope.JOBS_WRITE,
             problems=(404, 409),
         ),
