@@ -1,17 +1,17 @@
 # syntax=docker/dockerfile:1
 # The images of the service (docs/images.md): docker build --target api|worker|runner .
-# Another base that is Debian 13: --build-arg BASE=... Python packages are those of requirements.lock, by their hashes.
+# To use another Debian 13 base: --build-arg BASE=... Python packages are installed from requirements.lock, with hashes.
 ARG BASE=debian:trixie-20260918-slim@sha256:a99cfc517144bc59b1978475ec53b46ecabec7e43635402ee5b77cc54cd1b20a
 
-# What all have: Python, the authorities of TLS, and the user.
+# Common to all images: Python, the CA certificates and the user.
 FROM ${BASE} AS base
 RUN apt-get update \
     && apt-get upgrade --yes \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
     && useradd --system --uid 10001 --create-home --home-dir /var/lib/service-server service-server
-# It listens to others, so it starts only with SERVICE_SERVER_AUTH: keys, or off to let all in who reach it.
-# A container engine waits 10 s by default before it kills: 3 s for programs to end leave 7 to requeue the others.
+# The service listens on all interfaces, so it starts only if SERVICE_SERVER_AUTH is set: keys, or off to admit everyone.
+# Container engines kill after 10 s by default. Programs get 3 s to end, which leaves 7 s to requeue the others.
 ENV PATH=/app/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -28,7 +28,7 @@ STOPSIGNAL SIGTERM
 
 FROM base AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
-# The authorities of the base, which may have more: a network may be one that inspects TLS.
+# Use the CA certificates of the base image, which can include the CA of a network that inspects TLS.
 ENV UV_SYSTEM_CERTS=true
 WORKDIR /src
 COPY requirements-build.lock requirements.lock ./
@@ -40,17 +40,17 @@ COPY . .
 RUN /uv/bin/uv pip install --python /app --no-cache --compile-bytecode --no-deps \
         --build-constraints requirements-build.lock . \
     && find /app -type d \( -name tests -o -name test \) -prune -exec rm -r {} +
-# The authorities of Amazon RDS, which no system's store has. They grow with each region, so they have no fixed hash;
-# they come over TLS. Elsewhere, or offline: a file of the tree, --build-arg RDS_CERTIFICATES=global-bundle.pem
+# The CA certificates of Amazon RDS, which are in no system's store. The bundle grows with each region, so no hash is
+# pinned; it is fetched over TLS. To build offline, put the file here: --build-arg RDS_CERTIFICATES=global-bundle.pem
 ARG RDS_CERTIFICATES=https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
 ADD ${RDS_CERTIFICATES} /certificates/global-bundle.pem
 RUN chmod 444 /certificates/global-bundle.pem
 
-# Serves the API, and needs no privileges. Programs run in workers, or on HTTP runners.
+# Serves the API and needs no privileges. Programs run in workers or on HTTP runners.
 FROM base AS api
 COPY --from=build /certificates /etc/ssl/rds
 COPY --from=build /app /app
-# Names the image for scanners and registries: --build-arg VERSION=... --build-arg REVISION=$(git rev-parse HEAD)
+# Version labels for scanners and registries: --build-arg VERSION=... --build-arg REVISION=$(git rev-parse HEAD)
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.version=${VERSION} org.opencontainers.image.revision=${REVISION}
@@ -59,10 +59,10 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["service-server", "health"]
 CMD ["service-server", "serve"]
 
-# Runs programs, in sandboxes that take the privileges of docs/hosts.md. Languages are Debian's packages.
+# Runs programs in sandboxes, which need the privileges in docs/hosts.md. Languages are installed from Debian packages.
 FROM base AS languages
 ARG LANGUAGES="nodejs default-jdk-headless"
-# jmods are what jlink makes runtimes of. Java's packages fail without the directory, which slim images lack.
+# Only jlink needs the jmods. The Java packages fail to install without the man1 directory, which slim images lack.
 RUN mkdir -p /usr/share/man/man1 \
     && apt-get update \
     && apt-get install --yes --no-install-recommends bubblewrap ${LANGUAGES} \
@@ -74,13 +74,13 @@ COPY --from=build /app /app
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.version=${VERSION} org.opencontainers.image.revision=${REVISION}
-# Its health and its metrics.
+# Serves the worker's health and metrics.
 ENV SERVICE_SERVER_METRICS_PORT=9464
 USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["service-server", "health", "--worker"]
 CMD ["service-server", "worker"]
 
-# Runs programs in the same sandboxes for services that name it by EXECUTION_ENGINE_BASE_URL (docs/runner.md).
+# Runs programs in the same sandboxes for services whose EXECUTION_ENGINE_BASE_URL points to it (docs/runner.md).
 FROM worker AS runner
 ENV SERVER_PORT=8080
 EXPOSE 8080

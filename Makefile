@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
-# Otherwise every process that a test starts would compile the service again.
+# If it were set, every process that a test starts would compile the service again.
 export PYTHONDONTWRITEBYTECODE :=
 CYCLONEDX := 7.5.0
 COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
@@ -39,13 +39,13 @@ unit: .venv/.dev
 test: GOAL = test
 test: packages .venv/.dev ## `check` and all other tests, in about a quarter of an hour
 	@$(BIN)/python -m tests.support.mysql
-	@$(MAKE) --no-print-directory --jobs=2 lint suite # the types take one processor twenty seconds
+	@$(MAKE) --no-print-directory --jobs=2 lint suite # mypy needs twenty seconds of one processor
 
 .PHONY: suite
 suite: .venv/.dev
-	@# In a fresh clone one process compiles the tests, rather than each of five.
+	@# In a fresh clone, one process compiles the tests first, so that the five processes do not each compile them.
 	@[ -d .pytest_cache ] || $(BIN)/pytest --collect-only --quiet --quiet >/dev/null || true
-	$(BIN)/pytest --numprocesses=5 --durations=25 # on two processors: more than half of the time, tests wait
+	$(BIN)/pytest --numprocesses=5 --durations=25 # even on two processors: tests wait for more than half of their time
 
 .PHONY: test-vm
 test-vm: .venv/.dev ## Run the cgroup v2 tests in a virtual machine that this builds and boots, as root

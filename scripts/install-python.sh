@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes .venv from a lock file with uv, hashes checked: scripts/install-python.sh requirements.lock
+# Creates .venv from a lock file with uv and checks hashes: scripts/install-python.sh requirements.lock
 #
-# Needs Python 3.11 or newer (PYTHON chooses one of several), and uv, pip or venv: scripts/system-packages.sh brings
-# them, or says how to get them. A missing uv is installed with pip into .tools.
+# Needs Python 3.11 or newer (PYTHON selects the interpreter) and uv, pip or venv. scripts/system-packages.sh installs
+# them or says how to install them. If uv is missing, pip installs it into .tools.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/python.sh
 lock=$1
 
-# The machine's own authorities, where it has some: its network may be one that inspects TLS.
+# Use the machine's CA certificates if it has any: they can include the CA of a network that inspects TLS.
 if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
     export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
 fi
@@ -26,7 +26,7 @@ uv_command() {
         return
     fi
     if ! .tools/uv/bin/uv --version >/dev/null 2>&1; then
-        python=$(find_installer) || fail "No Python here has pip or venv. Install uv, and try again."
+        python=$(find_installer) || fail "No Python with pip or venv was found. Install uv and try again."
         if ! "$python" -m pip --version >/dev/null 2>&1; then
             "$python" -m venv --clear .tools/venv
             python=.tools/venv/bin/python
@@ -38,11 +38,11 @@ uv_command() {
     echo .tools/uv/bin/uv
 }
 
-python=$(find_python) || fail "Python 3.11 or newer is needed, and is not here."
+python=$(find_python) || fail "Python 3.11 or newer is required but was not found."
 uv=$(uv_command)
 
 is_new_enough .venv/bin/python || "$uv" venv --quiet --clear --python "$python" .venv
 echo "Installing $lock into .venv" >&2
-# Compiled here, for PYTHONDONTWRITEBYTECODE would have every start compile it all again.
+# Compile now: with PYTHONDONTWRITEBYTECODE, every start would otherwise compile everything again.
 "$uv" pip install --quiet --python .venv/bin/python --compile-bytecode --require-hashes -r "$lock"
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints requirements-build.lock --editable .

@@ -4,10 +4,10 @@ is_new_enough() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
-# Prints the Pythons that are new enough, the best first; PYTHON, where it is set, alone.
+# Prints the Python interpreters that are new enough, the best one first. If PYTHON is set, prints only that one.
 #
-# The system's own goes first: distributions build theirs with profile-guided optimization. One that was built
-# without it on this machine, as pyenv does, takes a third more processor time.
+# The system's Python comes first, because distributions build it with profile-guided optimization. A Python that was
+# built without it, for example by pyenv, uses a third more processor time.
 find_pythons() {
     local candidate
     for candidate in ${PYTHON:-/usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11}; do
@@ -27,7 +27,7 @@ has_uv() {
     uv --version >/dev/null 2>&1 || .tools/uv/bin/uv --version >/dev/null 2>&1
 }
 
-# Prints a Python that can install packages: with pip, or from a virtual environment, which brings pip.
+# Prints a Python that can install packages: it has pip, or venv, whose environments have pip.
 find_installer() {
     local python
     for python in $(find_pythons); do
@@ -39,7 +39,7 @@ find_installer() {
     return 1
 }
 
-# Whether uv is here, or can be installed.
+# Succeeds if uv is installed or can be installed.
 can_install() {
     has_uv || find_installer >/dev/null
 }

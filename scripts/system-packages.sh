@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Sees to it that a goal's system packages are there: scripts/system-packages.sh check|run|demo|test
+# Ensures that the system packages of a goal are installed: scripts/system-packages.sh check|run|demo|test
 #
-# Root on Debian gets them installed; everybody else is told what to install, all at once. Without Python nothing
-# works; without another package the service works less what that package is for, which under CI=true is an error.
+# As root on Debian, installs the missing packages; otherwise prints one command that installs all of them. Python is
+# required. Without another package, only what it is needed for does not work; with CI=true, that is an error too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/python.sh
@@ -26,7 +26,7 @@ has_function() {
     "$1"
 }
 
-# The whole Chromium does too, in twice the time, where only root can install packages.
+# Chromium itself works too but takes twice the time, so it is enough only for users who cannot install packages.
 has_browser() {
     has_command chromium-headless-shell || { [ "$(id -u)" != 0 ] && has_command chromium; }
 }
@@ -36,6 +36,6 @@ mapfile -t packages < <(missing "$1")
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && scripts/apt-install.sh "${packages[@]}"; then
     exit 0
 fi
-echo "Not installed, and needed for all of 'make $1': ${packages[*]}. On Debian 12 or newer run:" >&2
+echo "Missing packages for 'make $1': ${packages[*]}. On Debian 12 or newer run:" >&2
 echo "  sudo apt-get install ${packages[*]}" >&2
 [ "${CI:-}" != true ] && find_python >/dev/null && can_install

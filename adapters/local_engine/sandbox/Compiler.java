@@ -10,11 +10,11 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Compiles one program, as quickly as a compiler does that has compiled another one before.
+ * Compiles one program with a compiler that is already warmed up by compiling another one.
  *
- * Its arguments are the compiler's, but for the last, which stands for the source file: the file's name is
- * the first line of stdin and the rest its content. The class files go to stdout in a tar archive, what the
- * compiler says to stderr. The exit status is 0, or 64 and the compiler's own.
+ * The arguments are those of javac, except that the last one is a placeholder for the source file. The first line
+ * of stdin is the name of the source file and the rest is its content. The class files are written to stdout as a
+ * tar archive, and the compiler's messages to stderr. The exit status is 0, or 64 plus the status of the compiler.
  */
 public class Compiler {
     private static final int BLOCK = 512;
@@ -53,7 +53,7 @@ public class Compiler {
         }
     }
 
-    /** Writes all files as GNU tar does, which has the names of any length in entries of their own. */
+    /** Writes all files in the format of GNU tar, which stores a name of any length in an entry before the file. */
     private static void pack(OutputStream out) throws IOException {
         for (Path file : files()) {
             byte[] name = file.toString().getBytes(StandardCharsets.UTF_8);

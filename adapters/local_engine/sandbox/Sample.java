@@ -8,7 +8,7 @@ import java.util.concurrent.atomic.*;
 import java.util.function.*;
 import java.util.stream.*;
 
-/** What many programs are made of, so that a compiler that has compiled this has loaded what they need. */
+/** Uses common language features, so that compiling it makes the compiler load the classes that most programs need. */
 public class Sample {
     interface Shape { double area(); }
 

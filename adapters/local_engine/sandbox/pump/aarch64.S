@@ -1,7 +1,7 @@
-// The pump on arm64 (see __init__.py). What is numbered is in asm-generic/unistd.h.
+// The pump on arm64 (see __init__.py). The system call numbers are those of asm-generic/unistd.h.
 .globl _start
 _start:
-    ldr     x1, [sp, #16]           // argv[1], in digits: what is left to pass
+    ldr     x1, [sp, #16]           // parse argv[1], the number of bytes left to pass
     mov     x19, #0
     mov     x20, #10
 digit:
@@ -13,7 +13,7 @@ digit:
 
 next:
     cbz     x19, full
-    mov     x0, #0                  // splice(0, 0, 1, 0, the least of what is left and 1 MiB, 0)
+    mov     x0, #0                  // splice(0, 0, 1, 0, min(bytes left, 1 MiB), 0)
     mov     x1, #0
     mov     x2, #1
     mov     x3, #0
@@ -29,7 +29,7 @@ next:
     b       next
 
 full:
-    mov     x0, #0                  // read(0, one byte): is there more?
+    mov     x0, #0                  // read(0, one byte): is there more input?
     mov     x1, sp
     mov     x2, #1
     mov     x8, #63
@@ -39,5 +39,5 @@ full:
 over:
     mov     x0, #0
 exit:
-    mov     x8, #94                 // exit_group(1 if there is more, else 0)
+    mov     x8, #94                 // exit_group(1 if there is more input, else 0)
     svc     #0

@@ -1,7 +1,7 @@
-# The pump on x86-64 (see __init__.py). What is numbered is in unistd_64.h.
+# The pump on x86-64 (see __init__.py). The system call numbers are those of unistd_64.h.
 .globl _start
 _start:
-    mov     16(%rsp), %rsi          # argv[1], in digits: what is left to pass
+    mov     16(%rsp), %rsi          # parse argv[1], the number of bytes left to pass
     xor     %ebx, %ebx
 digit:
     movzbl  (%rsi), %eax
@@ -15,7 +15,7 @@ digit:
 next:
     test    %rbx, %rbx
     jz      full
-    xor     %edi, %edi              # splice(0, 0, 1, 0, the least of what is left and 1 MiB, 0)
+    xor     %edi, %edi              # splice(0, 0, 1, 0, min(bytes left, 1 MiB), 0)
     xor     %esi, %esi
     mov     $1, %edx
     xor     %r10d, %r10d
@@ -31,7 +31,7 @@ next:
     jmp     next
 
 full:
-    xor     %edi, %edi              # read(0, one byte): is there more?
+    xor     %edi, %edi              # read(0, one byte): is there more input?
     mov     %rsp, %rsi
     mov     $1, %edx
     xor     %eax, %eax
@@ -42,5 +42,5 @@ full:
 over:
     xor     %edi, %edi
 exit:
-    mov     $231, %eax              # exit_group(1 if there is more, else 0)
+    mov     $231, %eax              # exit_group(1 if there is more input, else 0)
     syscall

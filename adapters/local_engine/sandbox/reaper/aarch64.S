@@ -1,4 +1,4 @@
-// The reaper on arm64 (see __init__.py). What is numbered is in asm-generic/unistd.h; #3 is STATUS_DESCRIPTOR.
+// The reaper on arm64 (see __init__.py). The system call numbers are those of asm-generic/unistd.h; #3 is STATUS_DESCRIPTOR.
 .globl _start
 _start:
     mov     x19, sp                 // argc, argv, 0, envp
@@ -22,7 +22,7 @@ _start:
     mov     x20, x0
 
 next:
-    mov     x0, #-1                 // wait4(any, status, 0, rusage), until it is the program
+    mov     x0, #-1                 // wait4(any, status, 0, rusage), until the program has ended
     add     x1, sp, #12
     mov     x2, #0
     add     x3, sp, #16
@@ -60,7 +60,7 @@ digit:
     mov     x2, #326
     mov     x8, #64
     svc     #0
-    mov     x8, #172                // getpid(): only the first process's others are all of its own
+    mov     x8, #172                // getpid(): only process 1 kills the rest, which are all in its namespace
     svc     #0
     cmp     x0, #1
     b.ne    done
@@ -69,7 +69,7 @@ digit:
     mov     x8, #129
     svc     #0
 rest:
-    mov     x0, #-1                 // wait4(any, 0, 0, 0), until there are none
+    mov     x0, #-1                 // wait4(any, 0, 0, 0), until no child is left
     mov     x1, #0
     mov     x2, #0
     mov     x3, #0
@@ -87,7 +87,7 @@ child:
     mov     x1, #9
     mov     x8, #167
     svc     #0
-    mov     x8, #173                // getppid(): the first process's group has no name, -1 is all processes
+    mov     x8, #173                // getppid(): the child of process 1 leads its own process group
     svc     #0
     cmp     x0, #1
     b.ne    grouped

@@ -1,6 +1,6 @@
-# The reaper on x86-64 (see __init__.py). What is numbered is in unistd_64.h; $3 is STATUS_DESCRIPTOR.
+# The reaper on x86-64 (see __init__.py). The system call numbers are those of unistd_64.h; $3 is STATUS_DESCRIPTOR.
 .globl _start
-.equ    PLAN, 0x10000000            # PLAN_ADDRESS: 64 bytes of maps, 64: the frame, 128: calls of 80 bytes
+.equ    PLAN, 0x10000000            # PLAN_ADDRESS; 0: id maps (64 bytes), 64: the frame, 128: calls (80 bytes each)
 _start:
     mov     %rsp, %rbx              # argc, argv, 0, envp
     sub     $512, %rsp              # 0: old signal mask, 12: status, 16: rusage, 168: the line
@@ -17,14 +17,14 @@ _start:
     syscall
     cmp     $PLAN, %rax
     jne     failed
-    mov     8(%rbx), %rsi           # the maps, from argv[0] + 16
+    mov     8(%rbx), %rsi           # copy the id maps from argv[0] + 16
     add     $16, %rsi
     mov     $PLAN, %edi
     mov     $64, %ecx
     rep movsb
     mov     $PLAN + 128, %ebx
 call:
-    mov     (%rbx), %rax            # 0: number, 8: expected, 16: arguments, 64: words, 72: their length
+    mov     (%rbx), %rax            # 0: number, 8: expected result, 16: arguments, 64: message, 72: its length
     test    %rax, %rax
     js      turn
     mov     16(%rbx), %rdi
@@ -41,7 +41,7 @@ following:
     jmp     call
 refused:
     mov     %rax, %r12
-    mov     $2, %edi                # write(2, words, length)
+    mov     $2, %edi                # write(2, message, length)
     mov     64(%rbx), %rsi
     mov     72(%rbx), %rdx
     mov     $1, %eax
@@ -71,7 +71,7 @@ reap:
     mov     %eax, %r12d
 
 next:
-    mov     $-1, %edi               # wait4(any, status, 0, rusage), until it is the program
+    mov     $-1, %edi               # wait4(any, status, 0, rusage), until the program has ended
     lea     12(%rsp), %rsi
     xor     %edx, %edx
     lea     16(%rsp), %r10
@@ -106,7 +106,7 @@ digit:
     mov     $326, %edx
     mov     $1, %eax
     syscall
-    mov     $39, %eax               # getpid(): only the first process's others are all of its own
+    mov     $39, %eax               # getpid(): only process 1 kills the rest, which are all in its namespace
     syscall
     cmp     $1, %eax
     jne     done
@@ -115,7 +115,7 @@ digit:
     mov     $62, %eax
     syscall
 rest:
-    mov     $-1, %edi               # wait4(any, 0, 0, 0), until there are none
+    mov     $-1, %edi               # wait4(any, 0, 0, 0), until no child is left
     xor     %esi, %esi
     xor     %edx, %edx
     xor     %r10d, %r10d
@@ -129,7 +129,7 @@ done:
     syscall
 
 branch:
-    mov     $57, %eax               # fork(), and the child goes on
+    mov     $57, %eax               # fork(); the child continues with the plan
     syscall
     test    %eax, %eax
     jz      following
@@ -148,7 +148,7 @@ branch:
     syscall
     test    %eax, %eax
     js      failed
-    mov     12(%rsp), %edi          # exit_group(its exit code, or 128 and its signal)
+    mov     12(%rsp), %edi          # exit_group(its exit code, or 128 + its signal)
     mov     %edi, %eax
     shr     $8, %edi
     and     $127, %eax
@@ -163,7 +163,7 @@ child:
     mov     $9, %esi
     mov     $157, %eax
     syscall
-    mov     $110, %eax              # getppid(): the first process's group has no name, -1 is all processes
+    mov     $110, %eax              # getppid(): the child of process 1 leads its own process group
     syscall
     cmp     $1, %eax
     jne     grouped

@@ -9,7 +9,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{/* The labels of the pods of a component; called with a list of the root and its name. */}}
+{{/* The labels of a component's pods; the argument is a list of the root context and the component's name. */}}
 {{- define "selector" -}}
 app.kubernetes.io/name: {{ (index . 0).Chart.Name }}
 app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
@@ -37,7 +37,7 @@ volumes:
   - { name: tmp, emptyDir: {} }
 {{- end }}
 
-{{/* Of containers that run no programs. */}}
+{{/* The security context of containers that do not run programs. */}}
 {{- define "no-privileges" -}}
 runAsNonRoot: true
 readOnlyRootFilesystem: true

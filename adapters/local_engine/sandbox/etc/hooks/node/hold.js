@@ -1,13 +1,13 @@
-// Holds Node.js at the end of its start, in its sandbox, until there is a job for it.
+// Holds Node.js at the end of its startup, inside its sandbox, until it receives a job.
 //
-// Node.js requires this file when it is otherwise ready, and before it looks for the program. After that it goes on
-// by itself. The file stays, for each worker thread requires it again, to no effect.
+// Node.js requires this file after its startup and before it loads the program. When this file returns, Node.js runs
+// the program. The file is not deleted, because each worker thread requires it again; there it has no effect.
 'use strict';
 
 const fs = require('fs');
 
-// HOOK_STATUS_DESCRIPTOR and START_DESCRIPTOR of supervisor/protocol.py, and the job's of interpreter_pool.py: a file
-// with the number of the arguments, the arguments, each ended by a NUL, and the code.
+// HOOK_STATUS_DESCRIPTOR and START_DESCRIPTOR of supervisor/protocol.py, and the descriptor of the job
+// (interpreter_pool.py): a file with the number of arguments and the arguments, each terminated by NUL, and the code.
 const STATUS = 8, START = 7, JOB = 9;
 
 function hold() {
@@ -25,7 +25,7 @@ function hold() {
     for (const descriptor of [STATUS, START, JOB]) fs.closeSync(descriptor);
 }
 
-// No trace of this module is left.
+// Remove all traces of this module.
 const paths = module.constructor._pathCache;
 for (const key of Object.keys(paths)) if (key.startsWith(__filename)) delete paths[key];
 delete require.cache[__filename];
@@ -34,7 +34,7 @@ if (process.env.NODE_OPTIONS === `--require=${__filename}`) {
     delete process.env.NODE_OPTIONS;
     try {
         hold();
-    } catch (error) { // Node.js would go on without the job
+    } catch (error) { // otherwise Node.js would continue without the job
         fs.writeSync(2, `${error.stack}\n`);
         process.reallyExit(1);
     }

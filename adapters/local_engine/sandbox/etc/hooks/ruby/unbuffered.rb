@@ -1,1 +1,1 @@
-$stdout.sync = true # what is written is handed on at once
+$stdout.sync = true # flush each write immediately

@@ -1,6 +1,6 @@
-# Compiles main.ts to main.js as a CommonJS module, which may `require` as well as `import`. A program that only
-# an ECMAScript module may be, for it awaits at its top level or asks where it is, is compiled as one. A file that is
-# named, of a program of several, is compiled with all that it imports, to modules as its package.json declares them.
+# Compiles main.ts to main.js as a CommonJS module, which can use both `require` and `import`. A program that is only
+# valid as an ECMAScript module, because it uses top-level await or import.meta, is compiled as one. If an entry file is
+# given (a program of several files), it is compiled with its imports, to the module kind that its package.json declares.
 tsc=$1 types=$2 entry=$3
 set -- --target es2022 --lib esnext,dom,dom.iterable --esModuleInterop --skipLibCheck --typeRoots "$types" --types node
 if [ -n "$entry" ]; then
