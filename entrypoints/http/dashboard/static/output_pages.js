@@ -131,7 +131,7 @@ const OutputPages = (() => {
         terminal.finish();
         const [shown] = terminal.take();
         const continues = starts[place].isCut && !(place > 0 && isOver(place - 1));
-        if (shown && !isOver(place)) rows.push({ ...shown, stream: this.name, line, begin: offset + at, end: offset + next, at: this.timeOf(offset + at), continues });
+        if (shown && !isOver(place)) rows.push({ text: shown.text, runs: shown.runs, stream: this.name, line, begin: offset + at, end: offset + next, at: this.timeOf(offset + at), continues });
       }
       return rows;
     }
