@@ -2,8 +2,7 @@
 start.
 
 Each start is a fork: a separate process with its own arguments, variables, directory and streams, which runs
-the program's `main` from the beginning. Only the modules and what they
-keep are loaded already.
+the program's `main` from the beginning. Only the modules and what they keep are loaded already.
 """
 
 import atexit
