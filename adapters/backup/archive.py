@@ -104,7 +104,7 @@ class BackupArchive:
             try:
                 objects = self._unpack(source, unpacked)
             except (tarfile.TarError, EOFError, gzip.BadGzipFile, ValueError, sqlite3.DatabaseError) as error:
-                raise Unprocessable("file", f"{source} is not a backup, or it is damaged: {error}") from error
+                raise Unprocessable("file", f"{source} is not a backup or is damaged: {error}") from error
             os.sync()
             for name in (*self._stores, self._waiting):
                 if (unpacked / name).is_dir():
@@ -174,12 +174,12 @@ class BackupArchive:
                 parts = Path(member.name).parts
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is None or ".." in parts or not known.intersection(parts[:1]):
-                    raise ValueError(f"'{member.name}' does not belong into one")
+                    raise ValueError(f"'{member.name}' is not a member of a backup")
                 _extract(content, target / member.name)
                 objects += parts[0] in self._stores
         manifest = json.loads((target / _MANIFEST).read_bytes())
         if manifest.get("format") != _FORMAT:
-            raise ValueError(f"its format is {manifest.get('format')}, and this version reads {_FORMAT}")
+            raise ValueError(f"its format is {manifest.get('format')}, but this version reads {_FORMAT}")
         _check_database(target / self._database)
         return objects
 
@@ -206,7 +206,7 @@ def _check_database(file: Path) -> None:
         sqlite3.DatabaseError: The file is missing or damaged.
     """
     if not file.is_file():
-        raise sqlite3.DatabaseError("there is no database in it")
+        raise sqlite3.DatabaseError("it contains no database")
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":

@@ -124,7 +124,7 @@ def _merge(results: "Iterable[MetricDataResultTypeDef]") -> Sequence[MetricPoint
     values: defaultdict[datetime, dict[str, float]] = defaultdict(dict)
     for result in results:
         if result.get("StatusCode") in _FAILED:
-            raise DependencyUnavailable("metrics", "CloudWatch could not read them")
+            raise DependencyUnavailable("metrics", "CloudWatch could not read the metrics")
         for timestamp, value in zip(result["Timestamps"], result["Values"], strict=True):
             values[timestamp.astimezone(UTC)][result["Id"]] = value
     return [
@@ -157,4 +157,4 @@ def metrics_errors(action: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError, ResponseParserError, ValueError) as error:
         _log.error("%s failed: %s", action, error, extra=outage("metrics", type(error).__name__))
-        raise DependencyUnavailable("metrics", "CloudWatch cannot be reached or refuses") from error
+        raise DependencyUnavailable("metrics", "CloudWatch cannot be reached or reports an error") from error

@@ -68,7 +68,7 @@ class CircuitBreaker:
         self._next_trial_at = 0.0
         self._answered_at = 0.0
         self._failed_at = 0.0
-        self._cause = "it is out of reach"
+        self._cause = "it cannot be reached"
         with _breakers_lock:
             _breakers.add(self)
 
@@ -99,7 +99,7 @@ class CircuitBreaker:
             DependencyUnavailable: The circuit is open.
         """
         if not self.admits():
-            raise self._refusal(f"{self._cause}, as of a moment ago")
+            raise self._refusal(f"{self._cause} (circuit open)")
         began_at = self._clock()
         try:
             yield

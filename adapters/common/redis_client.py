@@ -12,15 +12,15 @@ from application.errors import DependencyUnavailable
 # Redis answers in under a millisecond; a server that takes this long counts as unavailable.
 ANSWER_WITHIN_S = 1.0
 
-_UNUSABLE = "Redis does not answer, or not as it should"
+_UNUSABLE = "Redis does not respond, or its response is invalid"
 # https://redis.io/docs/latest/develop/reference/protocol-spec: the first word of an error is its kind.
-_REFUSALS: Mapping[str, str] = {"MISCONF": "Redis takes no writes, for it cannot save them to its disk"}
+_REFUSALS: Mapping[str, str] = {"MISCONF": "Redis rejects writes because it cannot save data to its disk"}
 _FAULTS: Mapping[type[redis.RedisError], str] = {
-    redis.exceptions.OutOfMemoryError: "Redis takes no writes, for its memory (maxmemory) is used up",
-    redis.exceptions.ReadOnlyError: "Redis takes no writes, for it is a read-only replica",
+    redis.exceptions.OutOfMemoryError: "Redis rejects writes because its memory limit (maxmemory) is reached",
+    redis.exceptions.ReadOnlyError: "Redis rejects writes because it is a read-only replica",
     redis.exceptions.BusyLoadingError: "Redis is loading its data",
-    redis.exceptions.AuthenticationError: "Redis refuses these credentials",
-    redis.exceptions.NoPermissionError: "Redis refuses this user",
+    redis.exceptions.AuthenticationError: "Redis rejects the credentials",
+    redis.exceptions.NoPermissionError: "this Redis user lacks a permission",
 }
 
 

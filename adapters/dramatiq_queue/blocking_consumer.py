@@ -58,7 +58,7 @@ class BlockingConsumer(dramatiq.Consumer):
             room = 1
             while room < _BATCH and self._slots.acquire(blocking=False):
                 room += 1
-            with self._outliving("no message is fetched", pause_s=_RETRY_S):
+            with self._outliving("messages cannot be fetched", pause_s=_RETRY_S):
                 self._fill(room)
             for _ in range(room - len(self._fetched)):
                 self._slots.release()
@@ -66,13 +66,13 @@ class BlockingConsumer(dramatiq.Consumer):
 
     def ack(self, message: MessageProxy) -> None:
         """Acknowledge a message, which removes it."""
-        with self._freeing_slot(), self._outliving("a message is not acknowledged"):
+        with self._freeing_slot(), self._outliving("a message was not acknowledged"):
             self._broker.do_ack(self._queue, message.options["redis_message_id"])
 
     def nack(self, message: MessageProxy) -> None:
         """Dead-letter a message, with its handler's error."""
         message_id = message.options["redis_message_id"]
-        with self._freeing_slot(), self._outliving(f"message {message_id} is not dead-lettered"):
+        with self._freeing_slot(), self._outliving(f"message {message_id} was not dead-lettered"):
             self._client.hset(self._contents, message_id, message.encode())
             self._broker.do_nack(self._queue, message_id)
             surplus = max(self._client.zcard(self._dead) - MAX_DEAD, 0)
@@ -84,7 +84,7 @@ class BlockingConsumer(dramatiq.Consumer):
         """Requeue messages that no handler has started on."""
         ids = [message.options["redis_message_id"] for message in messages]
         if ids:
-            with self._outliving(f"{len(ids)} messages are not requeued"):
+            with self._outliving(f"{len(ids)} messages were not requeued"):
                 self._broker.do_requeue(self._queue, *ids)
 
     def close(self) -> None:

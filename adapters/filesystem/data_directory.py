@@ -12,7 +12,7 @@ from application.errors import DependencyUnavailable
 _SENTENCES: Mapping[int | None, str] = {
     errno.EROFS: "its file system is read-only",
     errno.ENOSPC: "its disk is full",
-    errno.EDQUOT: "the disk quota is used up",
+    errno.EDQUOT: "the disk quota is exceeded",
     errno.EMFILE: "this process has too many open files",
 }
 _REFUSALS = {errno.EACCES, errno.EPERM}
@@ -36,7 +36,7 @@ def prepare_data_directory(directory: Path) -> Path:
     except OSError as error:
         raise DependencyUnavailable(
             "data directory",
-            f"{directory}: {_sentence(directory, error)}; SERVICE_SERVER_DATA_DIR names another place",
+            f"{directory}: {_sentence(directory, error)}; SERVICE_SERVER_DATA_DIR selects another directory",
         ) from error
     return directory
 
@@ -47,10 +47,9 @@ def _sentence(directory: Path, error: OSError) -> str:
         return "it is not a directory" if place == directory else f"{place} is not a directory"
     if error.errno in _REFUSALS:
         where = "it" if place == directory else str(place)
-        return (
-            f"{_user(os.geteuid())} may not write to {where}, which belongs to {_user(place.stat().st_uid)}"
-        )
-    return _SENTENCES.get(error.errno, (error.strerror or "the system refuses").lower())
+        owner = _user(place.stat().st_uid)
+        return f"{_user(os.geteuid())} has no permission to write to {where}, which belongs to {owner}"
+    return _SENTENCES.get(error.errno, (error.strerror or "the operating system reports an error").lower())
 
 
 def _user(number: int) -> str:

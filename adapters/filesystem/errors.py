@@ -12,19 +12,19 @@ _log = logging.getLogger("service_server.object_store")
 
 _SENTENCES: Mapping[int | None, str] = {
     errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the object is larger than a file may be here",
-    errno.EACCES: "its directory does not permit it",
-    errno.EPERM: "its directory does not permit it",
+    errno.EDQUOT: "the disk quota is exceeded",
+    errno.EFBIG: "the object exceeds the maximum file size",
+    errno.EACCES: "permission denied in its directory",
+    errno.EPERM: "permission denied in its directory",
     errno.EROFS: "its file system is read-only",
     errno.EIO: "its disk reports an input/output error",
     errno.EMFILE: "this process has too many open files",
     errno.ENFILE: "this machine has too many open files",
     errno.ENOENT: "its directory does not exist",
-    errno.ELOOP: "something other than a directory is where a directory should be",
-    errno.ENOTDIR: "something other than a directory is where a directory should be",
-    errno.EEXIST: "something other than a file is where the object should be",
-    errno.EISDIR: "a directory is where the object should be",
+    errno.ELOOP: "a part of the path is not a directory",
+    errno.ENOTDIR: "a part of the path is not a directory",
+    errno.EEXIST: "the object's path is not a regular file",
+    errno.EISDIR: "the object's path is a directory",
 }
 
 
@@ -34,6 +34,6 @@ def storage_errors(action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        sentence = _SENTENCES.get(error.errno, "the operating system refuses")
+        sentence = _SENTENCES.get(error.errno, "the operating system reports an error")
         _log.error("%s failed, %s: %s", action, sentence, error, extra=outage(OBJECT_STORE, sentence))
         raise StorageUnavailable(sentence) from error

@@ -118,7 +118,7 @@ class FilesystemObjectStore(ObjectStore):
             space = os.statvfs(self._directory)
             is_writable = os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True)
         if not is_writable:
-            raise StorageUnavailable("its directory does not permit it")
+            raise StorageUnavailable("permission denied in its directory")
         if not space.f_bavail or (space.f_files and not space.f_favail):  # some systems do not count files
             raise StorageUnavailable("the disk is full")
 

@@ -62,7 +62,7 @@ class FilesystemResultSpool(ResultSpool):
         """Whether the files have reached their limit, or the disk has no room for another file."""
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_GOOD_S:
-            with storage_errors("looking at the results that are kept"):
+            with storage_errors("checking the kept results"):
                 space = os.statvfs(self._directory)
                 is_disk_full = space.f_bavail * space.f_frsize < _RESERVE_BYTES
                 self._was_full = is_disk_full or self._used() >= self._max_bytes
@@ -77,13 +77,13 @@ class FilesystemResultSpool(ResultSpool):
         with self._keeping, storage_errors(f"keeping the result of execution {kept.execution_id}"):
             if self._used() + size > self._max_bytes:
                 raise StorageUnavailable(
-                    "the results that wait for it take all the room of SERVICE_SERVER_PENDING_RESULTS_MB"
+                    "pending results have reached the limit SERVICE_SERVER_PENDING_RESULTS_MB"
                 )
             self._tree.write([name], _Joined(io.BytesIO(head), log))
 
     def names(self) -> Sequence[str]:
         """Return the names of the files, oldest first; each begins with its time."""
-        with storage_errors("listing the results that are kept"):
+        with storage_errors("listing the kept results"):
             return sorted(file.name for file in self._directory.glob(f"*{_KEPT}"))
 
     def executions(self) -> Collection[ExecutionId]:
@@ -94,14 +94,14 @@ class FilesystemResultSpool(ResultSpool):
     def opened(self, name: str) -> Iterator[tuple[KeptResult, IO[bytes]] | None]:
         """Open and lock a file; yield None if another process has locked it, or it is gone or unreadable."""
         with ExitStack() as stack:
-            with storage_errors("reading a result that is kept"):
+            with storage_errors("reading a kept result"):
                 file = self._open(name)
                 kept = None if file is None else self._read(name, stack.enter_context(file))
             yield None if file is None or kept is None else (kept, file)
 
     def remove(self, name: str) -> None:
         """Remove a file."""
-        with storage_errors("removing a result that was kept"):
+        with storage_errors("removing a kept result"):
             self._tree.remove([name])
 
     def _used(self) -> int:
@@ -134,7 +134,7 @@ class FilesystemResultSpool(ResultSpool):
             return _with_error(msgspec.json.decode(file.readline(), type=KeptResult), _restored)
         except (msgspec.DecodeError, ValueError) as error:
             # Kept for an operator to inspect. The execution is recovered when its lease expires.
-            _log.error("the kept result %s cannot be read, and is renamed: %s", name, error)
+            _log.error("kept result %s cannot be read and was renamed: %s", name, error)
             (self._directory / name).rename(self._directory / f"{name}{_UNREADABLE}")
             return None
 

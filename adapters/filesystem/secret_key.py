@@ -26,7 +26,10 @@ def read_or_make_key(path: Path) -> bytes:
     except OSError as error:
         raise DependencyUnavailable("data directory", f"{path}: {error.strerror}") from error
     if len(key) < _BYTES:
-        raise DependencyUnavailable("data directory", f"{path} is cut off; remove it, and links end with it")
+        raise DependencyUnavailable(
+            "data directory",
+            f"{path} is truncated; remove it to create a new key, which invalidates existing links",
+        )
     return key
 
 

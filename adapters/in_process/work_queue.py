@@ -25,7 +25,7 @@ class InProcessWorkQueue(WorkQueue):
             DependencyUnavailable: The queue is full.
         """
         if self.backlog() >= self._max_waiting:
-            raise DependencyUnavailable("queue", f"{self._max_waiting} wake-ups wait in it already")
+            raise DependencyUnavailable("queue", f"{self._max_waiting} wake-ups are already queued")
         for _ in range(times):
             self._waiting.put(1)
 

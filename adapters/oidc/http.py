@@ -68,7 +68,7 @@ class ProviderHttp:
         except ValueError:
             parts = None
         if parts is None or parts.scheme not in schemes or not parts.hostname or parts.username is not None:
-            raise unavailable("it names no usable addresses of its parts")
+            raise unavailable("its metadata has no usable endpoint URLs")
         return parts.geturl()
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: str | None) -> JsonAnswer:
@@ -78,13 +78,13 @@ class ProviderHttp:
                 for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > _MAX_BYTES:
-                        raise unavailable(f"its answer has more than {_MAX_BYTES} bytes")
+                        raise unavailable(f"its response exceeds {_MAX_BYTES} bytes")
         except httpx.TimeoutException as error:
-            raise unavailable("it did not answer in time") from error
+            raise unavailable("it did not respond in time") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unavailable("it cannot be reached") from error
         if response.status_code >= _SERVER_ERROR:
-            raise unavailable(f"it answered with status {response.status_code}")
+            raise unavailable(f"it responded with status {response.status_code}")
         return JsonAnswer(response.status_code, _object(bytes(content)))
 
 

@@ -165,9 +165,9 @@ class OidcIdentityProvider(IdentityProvider):
     def _read_description(self) -> Mapping[str, Any]:
         answer = self._http.get(get_well_known_url(self._issuer, external=True))
         if not answer.is_ok:
-            raise unavailable(f"it does not describe itself: status {answer.status}")
+            raise unavailable(f"its metadata cannot be read: status {answer.status}")
         if answer.body.get("issuer") != self._issuer:
-            raise unavailable("it calls itself by another name than SERVICE_SERVER_OIDC_ISSUER")
+            raise unavailable("its metadata names a different issuer than SERVICE_SERVER_OIDC_ISSUER")
         return answer.body
 
     def _read_keys(self) -> KeySet:
@@ -205,4 +205,4 @@ def _name(claims: Mapping[str, Any]) -> str:
 
 def _fault_of(error: Exception) -> str:
     """Return the library's short description of a token's error."""
-    return str(getattr(error, "claim", None) or getattr(error, "error", None) or "it is not readable")
+    return str(getattr(error, "claim", None) or getattr(error, "error", None) or "it cannot be parsed")

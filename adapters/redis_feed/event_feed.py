@@ -117,7 +117,7 @@ class RedisEventFeed(EventFeed):
             subscription.ping()
             message = subscription.get_message(timeout=ANSWER_WITHIN_S)
             if message is None:
-                raise DependencyUnavailable(_DEPENDENCY, "its connection to Redis gives no sign of life")
+                raise DependencyUnavailable(_DEPENDENCY, "its connection to Redis is not responding")
         self._heard_at = monotonic()
         self._receive(message["type"], message["data"])
 

@@ -43,7 +43,7 @@ class RedisWorkQueue(WorkQueue):
             length = self._client.rpush(KEY, *[1] * times)
             if length - times >= self._max_waiting:
                 self._client.rpop(KEY, times)
-                raise DependencyUnavailable("queue", f"{self._max_waiting} wake-ups wait in it already")
+                raise DependencyUnavailable("queue", f"{self._max_waiting} wake-ups are already queued")
 
     def take(self) -> bool:
         """Wait for a wake-up and take it; return whether there was one before the wait ended.

@@ -17,29 +17,29 @@ _log = logging.getLogger("service_server.object_store")
 
 _WRONG_REGION = "its bucket is in another region"
 _UNREACHABLE = "it cannot be reached"
-_NO_CREDENTIALS = "there are no credentials for it"
+_NO_CREDENTIALS = "no credentials were found for it"
 # By the code in an answer's body, else by its status, or by obstore's message.
 _ANSWERS: Mapping[str, str] = {
     "NoSuchBucket": "its bucket does not exist",
     "404": "its bucket does not exist",
-    "AccessDenied": "its credentials do not permit it",
-    "403": "its credentials do not permit it",
-    "InvalidAccessKeyId": "its credentials are not known there",
-    "SignatureDoesNotMatch": "its credentials are wrong",
-    "ExpiredToken": "its credentials have expired",
-    "RequestTimeTooSkewed": "its clock and this machine's differ",
+    "AccessDenied": "the credentials do not permit this operation",
+    "403": "the credentials do not permit this operation",
+    "InvalidAccessKeyId": "the access key is unknown",
+    "SignatureDoesNotMatch": "the credentials are wrong",
+    "ExpiredToken": "the credentials have expired",
+    "RequestTimeTooSkewed": "its clock and this machine's clock differ too much",
     "AuthorizationHeaderMalformed": _WRONG_REGION,
     "PermanentRedirect": _WRONG_REGION,
     "redirect without LOCATION": _WRONG_REGION,
-    "SlowDown": "it asks for fewer requests",
-    "ServiceUnavailable": "it asks for fewer requests",
-    "503": "it asks for fewer requests",
-    "QuotaExceeded": "its quota is used up",
-    "invalid multipart response": "it does not take objects in parts",
+    "SlowDown": "it throttles requests",
+    "ServiceUnavailable": "it throttles requests",
+    "503": "it throttles requests",
+    "QuotaExceeded": "its quota is exceeded",
+    "invalid multipart response": "it does not support multipart uploads",
 }
 # Errors without an answer, by the kind of the HTTP client's error.
 _SILENCES: Mapping[str, str] = {
-    "Timeout": "it does not answer in time",
+    "Timeout": "it does not respond in time",
     "Connect": _UNREACHABLE,
     "Request": _UNREACHABLE,
     "Interrupted": _UNREACHABLE,
@@ -49,7 +49,7 @@ _FAULTS: Mapping[type[Exception], str] = {
     NoCredentialsError: _NO_CREDENTIALS,
     CredentialRetrievalError: _NO_CREDENTIALS,
     UnauthenticatedError: _NO_CREDENTIALS,  # obstore's, if the credential provider failed
-    BotoCoreError: "its settings or the key are not valid there",
+    BotoCoreError: "its settings or the object's key are not valid",
 }
 # obstore's errors have these parts only in their text.
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -69,7 +69,7 @@ def storage_circuit() -> CircuitBreaker:
     return CircuitBreaker(
         OBJECT_STORE,
         failure=StorageGone,
-        refusal=lambda _cause: StorageUnavailable("it did not answer a moment ago"),
+        refusal=lambda _cause: StorageUnavailable("it does not respond (circuit open)"),
     )
 
 
@@ -89,7 +89,7 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
         if key is not None and answer == "NoSuchKey":
             raise NotFound("object", key) from error
         silence = None if answer else _silence(error)
-        sentence = silence or _ANSWERS.get(answer or "") or _fault(error) or "it answers with an error"
+        sentence = silence or _ANSWERS.get(answer or "") or _fault(error) or "it responds with an error"
         logged = str(error)[:_MAX_LOGGED_CHARS]
         _log.error("%s failed, %s: %s", action, sentence, logged, extra=outage(OBJECT_STORE, sentence))
         raise (StorageGone if silence else StorageUnavailable)(sentence) from error

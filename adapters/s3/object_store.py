@@ -145,5 +145,5 @@ def _read(found: "GetResult", size: int) -> bytes:
         if len(content) > size:
             break
     if len(content) != size:
-        raise StorageUnavailable("its answer broke off")
+        raise StorageUnavailable("its response was incomplete")
     return bytes(content)

@@ -56,7 +56,7 @@ class AesGcmSealer(SecretSealer):
 
     def _wrapped(self, key: bytes, owner: UUID, box: str) -> SealedSecrets:
         if not self._ciphers:
-            raise SecretsUnavailable(f"secrets are refused here: {_SETTING} has no key to seal them with")
+            raise SecretsUnavailable(f"secrets are rejected because {_SETTING} has no key to seal them")
         key_id, cipher = next(iter(self._ciphers.items()))
         return SealedSecrets(key_id, _encrypted(cipher, key, _bound_to(owner)), box)
 
@@ -64,7 +64,7 @@ class AesGcmSealer(SecretSealer):
         cipher = self._ciphers.get(secrets.key_id)
         if cipher is None:
             raise SecretsUnavailable(
-                f"the secrets are sealed with the key '{secrets.key_id}', which {_SETTING} lacks here"
+                f"the secrets are sealed with the key '{secrets.key_id}', which is not in {_SETTING}"
             )
         return _decrypted(cipher, secrets.wrapped_key, _bound_to(owner), secrets.key_id)
 
@@ -84,6 +84,6 @@ def _decrypted(cipher: AESGCM, text: str, bound_to: bytes, key_id: str) -> bytes
         return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
     except (InvalidTag, ValueError, binascii.Error):
         raise SecretsUnavailable(
-            "the secrets do not open: they are another job's or webhook's, or were changed, or the key "
-            f"'{key_id}' of {_SETTING} is not the one that sealed them"
+            "the secrets cannot be decrypted: they belong to another job or webhook, were altered, or the "
+            f"key '{key_id}' of {_SETTING} is not the key that sealed them"
         ) from None

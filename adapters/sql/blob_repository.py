@@ -180,7 +180,7 @@ class SqlBlobRepository(BlobRepository):
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            raise ConcurrencyConflict("another transaction has announced the same file") from error
+            raise ConcurrencyConflict("another transaction has recorded the same file") from error
 
     def _remove(self, tenant: TenantName, rows: Sequence[sa.RowMapping], purge_id: UUID | None) -> int:
         digests = [row["sha256"] for row in rows]

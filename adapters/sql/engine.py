@@ -165,7 +165,7 @@ def _check(statement: str, context: ExecutionContext | None) -> None:
     if statement.startswith(_READS) or context is None:
         return
     if _ONLY_READS in context.root_connection.connection.info:
-        raise RuntimeError("a write where there are only reads")
+        raise RuntimeError("a write in a read-only transaction")
 
 
 class SqliteDialect(_ReadsApart, SQLiteDialect_pysqlite):

@@ -21,38 +21,36 @@ class Failure(Enum):
     BUG = auto()  # a fault of the service: the driver's error is raised unchanged
 
 
-_LOCKED = "another transaction holds it locked"
-_REFERENCED = "a row that another belongs to, as a job to its project, was removed at the same time"
+_LOCKED = "another transaction holds a lock"
+_REFERENCED = "a referenced row, such as the project of a job, was removed at the same time"
 _NO_CONNECTION = "no connection to it could be made"
 _NOT_MIGRATED = (
-    "its tables are missing or of another version; 'service-server migrate check' names the difference, and "
-    "'service-server migrate up' brings older ones up to date"
+    "its tables are missing or have another version; 'service-server migrate check' shows the difference, "
+    "and 'service-server migrate up' upgrades older ones"
 )
-_NO_RIGHT = "this user lacks a right; 'GRANT ALL ON <schema>.*' gives it"
-_NO_PASSWORD = "this user does not sign in with a password; give the service a user that does"  # noqa: S105 - a sentence
-NAMES_TAKEN = (
-    "it has tables of another service by the names of this one's; 'service-server import' takes them over"
-)
+_NO_RIGHT = "this user lacks a privilege; 'GRANT ALL ON <schema>.*' grants it"
+_NO_PASSWORD = "this user does not authenticate with a password; configure a user that does"  # noqa: S105 - a sentence
+NAMES_TAKEN = "it contains another service's tables with the same names; 'service-server import' imports them"
 
 # MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
 _MYSQL: dict[int, tuple[Failure, str]] = {
     1020: (Failure.CONFLICT, "the row changed since it was read"),
     1205: (Failure.CONFLICT, _LOCKED),
-    1213: (Failure.CONFLICT, "the transaction was chosen to end a deadlock"),
+    1213: (Failure.CONFLICT, "the transaction was rolled back to resolve a deadlock"),
     3572: (Failure.CONFLICT, _LOCKED),
     1451: (Failure.CONFLICT, _REFERENCED),
     1452: (Failure.CONFLICT, _REFERENCED),
     1053: (Failure.LOST, "it is shutting down"),
-    1927: (Failure.LOST, "it ended the connection"),
-    2006: (Failure.LOST, "the connection broke"),
-    2013: (Failure.LOST, "the connection broke or was too slow"),
-    2014: (Failure.LOST, "the connection broke"),
-    2055: (Failure.LOST, "the connection broke"),
-    4031: (Failure.LOST, "it ended an idle connection"),
+    1927: (Failure.LOST, "it closed the connection"),
+    2006: (Failure.LOST, "the connection was lost"),
+    2013: (Failure.LOST, "the connection was lost or timed out"),
+    2014: (Failure.LOST, "the connection was lost"),
+    2055: (Failure.LOST, "the connection was lost"),
+    4031: (Failure.LOST, "it closed an idle connection"),
     1021: (Failure.UNAVAILABLE, "its disk is full"),
     1040: (Failure.UNAVAILABLE, "it has too many connections"),
-    1044: (Failure.UNAVAILABLE, "it refuses this user"),
-    1045: (Failure.UNAVAILABLE, "it refuses this user"),
+    1044: (Failure.UNAVAILABLE, "it denies access to this user"),
+    1045: (Failure.UNAVAILABLE, "it denies access to this user"),
     1130: (Failure.UNAVAILABLE, "it refuses connections from this host"),
     1142: (Failure.UNAVAILABLE, _NO_RIGHT),
     1143: (Failure.UNAVAILABLE, _NO_RIGHT),
@@ -62,10 +60,10 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     2059: (Failure.UNAVAILABLE, _NO_PASSWORD),
     3118: (Failure.UNAVAILABLE, "this user's account is locked"),
     4151: (Failure.UNAVAILABLE, "this user's account is locked"),
-    1049: (Failure.UNAVAILABLE, "it has no schema of the configured name"),
+    1049: (Failure.UNAVAILABLE, "the configured schema does not exist"),
     1114: (Failure.UNAVAILABLE, "its disk is full"),
     1203: (Failure.UNAVAILABLE, "it has too many connections"),
-    1226: (Failure.UNAVAILABLE, "this user has used up its share"),
+    1226: (Failure.UNAVAILABLE, "this user has reached a resource limit"),
     1290: (Failure.UNAVAILABLE, "it is read-only"),
     1792: (Failure.UNAVAILABLE, "it is read-only"),
     1836: (Failure.UNAVAILABLE, "it is read-only"),
@@ -75,7 +73,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     1050: (Failure.UNAVAILABLE, NAMES_TAKEN),
     1054: (Failure.UNAVAILABLE, _NOT_MIGRATED),
     1146: (Failure.UNAVAILABLE, _NOT_MIGRATED),
-    1062: (Failure.DUPLICATE, "a row of that key exists"),
+    1062: (Failure.DUPLICATE, "a row with this key exists"),
 }
 
 # https://www.sqlite.org/rescode.html; the primary code is the lowest byte of the extended one.
@@ -97,7 +95,7 @@ _SQLITE_WORDS = {
 }
 _SQLITE_DUPLICATES = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 
-_BUG = (Failure.BUG, "the statement is wrong")
+_BUG = (Failure.BUG, "the statement is invalid")
 
 
 class DatabaseGone(DependencyUnavailable):
@@ -119,14 +117,14 @@ def diagnose(error: sa.exc.SQLAlchemyError) -> tuple[Failure, str]:
     code = cause.args[0] if cause is not None and cause.args else None
     found = _MYSQL.get(code, _BUG) if isinstance(code, int) else _BUG
     if found is _BUG and error.connection_invalidated:
-        return Failure.LOST, "the connection broke"
+        return Failure.LOST, "the connection was lost"
     return found
 
 
 def _diagnose_sqlite(error: sqlite3.Error) -> tuple[Failure, str]:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code in _SQLITE_DUPLICATES:
-        return Failure.DUPLICATE, "a row of that key exists"
+        return Failure.DUPLICATE, "a row with this key exists"
     if code == sqlite3.SQLITE_ERROR:  # the generic code for faulty statements
         return next((found for words, found in _SQLITE_WORDS.items() if words in str(error)), _BUG)
     return _SQLITE.get(code & 0xFF, _BUG)

@@ -162,7 +162,7 @@ class SqlJobRepository(JobRepository):
             _REPLACE_TAGS, {"id": before.id, "expected": before.updated_at, **new}
         ).rowcount
         if found != 1:
-            raise ConcurrencyConflict(f"job {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"job {before.id} was changed in the meantime")
         self._connection.execute(_REMOVE_TAGS, {"id": before.id})
         if after.spec.tags:
             self._connection.execute(_ADD_TAGS, tag_values(after))
@@ -180,4 +180,4 @@ class SqlJobRepository(JobRepository):
             },
         ).rowcount
         if found != 1:
-            raise ConcurrencyConflict(f"job {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"job {before.id} was changed in the meantime")

@@ -95,7 +95,7 @@ class SqlKeyRepository(KeyRepository):
             },
         ).rowcount
         if found != 1:
-            raise ConcurrencyConflict(f"key {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"key {before.id} was changed in the meantime")
 
     def revoke_all(self, tenant: TenantName, now: datetime) -> int:
         """Revoke every key of a tenant; return the number of newly revoked keys."""

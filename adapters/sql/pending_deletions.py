@@ -48,7 +48,7 @@ def note_deletions(
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            raise ConcurrencyConflict("another transaction has noted the same object") from error
+            raise ConcurrencyConflict("another transaction has recorded the same object") from error
 
 
 def cancel_deletions(connection: sa.Connection, store: StoreName, keys: Collection[str]) -> Collection[str]:

@@ -379,4 +379,4 @@ class SqlRetentionRepository(RetentionRepository):
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            raise ConcurrencyConflict("another transaction has noted the same walk") from error
+            raise ConcurrencyConflict("another transaction has recorded the same walk") from error

@@ -42,7 +42,7 @@ class SqlTenantRepository(TenantRepository):
             if not is_duplicate(error):
                 raise
             raise Conflict(
-                f"the name '{tenant.name}' is, or was, a tenant's: names are not given anew"
+                f"the name '{tenant.name}' is or was the name of a tenant; names are never reused"
             ) from None
 
     def replace(self, before: Tenant, after: Tenant) -> None:

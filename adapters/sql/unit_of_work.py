@@ -187,7 +187,7 @@ class SqlUnitOfWork(UnitOfWork):
             yield
             return
         if not self._lock.acquire(timeout=_WRITER_LOCK_TIMEOUT_S):
-            raise unavailable("another transaction holds it locked")
+            raise unavailable("another transaction holds a lock")
         try:
             yield
         finally:

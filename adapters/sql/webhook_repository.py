@@ -133,7 +133,7 @@ class SqlWebhookRepository(WebhookRepository):
         old = {"id": before.id, "old_status": before.status.value, "old_secret": asdict(before.secret)}
         new = {f"new_{name}": value for name, value in _state(after).items()}
         if self._connection.execute(_REPLACE, {**old, **new}).rowcount != 1:
-            raise ConcurrencyConflict(f"webhook {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"webhook {before.id} was changed in the meantime")
 
     def remove_deleted_of_any_tenant(self, limit: int) -> int:
         """Remove up to `limit` deliveries of a deleted webhook, or the webhook itself if none are left."""

@@ -18,7 +18,7 @@ def pinned_to_one_cpu(*, wanted: bool) -> Iterator[None]:
     """Pins this process and the threads that it starts to the CPU with the fewest pinned processes.
 
     The interpreter lock lets one thread run at a time, and on several CPUs each handover of the lock wakes
-    another CPU. If the system refuses, the process is not pinned.
+    another CPU. If the operating system reports an error, the process is not pinned.
     """
     allowed = os.sched_getaffinity(0)
     if not wanted or len(allowed) == 1:

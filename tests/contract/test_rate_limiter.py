@@ -195,7 +195,7 @@ def test_without_redis_each_process_limits_its_own_requests_and_says_so_once(
     (warning,) = caplog.records
     assert warning.getMessage() == (
         "requests a second are limited for each process alone: the rate limiter is unavailable: "
-        "Redis does not answer, or not as it should"
+        "Redis does not respond, or its response is invalid"
     )
     # And once it is back, they are shared again.
     deadline = time.monotonic() + WITHIN_S

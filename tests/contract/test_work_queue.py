@@ -127,7 +127,7 @@ def test_the_backlog_is_the_wake_ups_that_no_worker_has_taken(case):
 @that_wakes
 def test_a_queue_that_is_full_refuses_and_takes_again_when_there_is_room(case):
     case.queue.wake(FULL)
-    with pytest.raises(DependencyUnavailable, match=f"{FULL} wake-ups wait in it already"):
+    with pytest.raises(DependencyUnavailable, match=f"{FULL} wake-ups are already queued"):
         case.queue.wake(1)
     handler = Handler()
     with woken(case.queue, handler):

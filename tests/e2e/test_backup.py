@@ -101,7 +101,7 @@ def test_a_damaged_file_restores_nothing(archive, tmp_path, damage):
     restored = service.run("restore", str(bad), env=env)
 
     assert restored.returncode == 1, restored.stderr
-    assert b"is not a backup, or it is damaged" in restored.stderr
+    assert b"is not a backup or is damaged" in restored.stderr
     assert list((tmp_path / "data").iterdir()) == []
     assert not (tmp_path / "outside").exists()
 

@@ -32,5 +32,5 @@ def test_a_data_directory_that_is_a_file_is_told(tmp_path):
     assert ended.returncode == 3
     assert ended.stderr.decode() == (
         f"service-server: the data directory is unavailable: {file}: it is not a directory; "
-        "SERVICE_SERVER_DATA_DIR names another place\n"
+        "SERVICE_SERVER_DATA_DIR selects another directory\n"
     )

@@ -304,7 +304,7 @@ def test_a_name_is_never_given_anew(service: Service, admin, tenant):
 
     again = service.http.post("/api/tenants", headers=admin, json={"tenant": tenant})
 
-    assert "not given anew" in assert_problem(again, 409)["detail"]
+    assert "names are never reused" in assert_problem(again, 409)["detail"]
 
 
 def test_a_suspended_tenant_reads_and_starts_nothing_until_it_is_resumed(

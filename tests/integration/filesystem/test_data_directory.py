@@ -14,7 +14,7 @@ def trouble_with(directory):
         prepare_data_directory(directory)
     sentence = str(caught.value)
     assert sentence.startswith(f"the data directory is unavailable: {directory}: ")
-    assert sentence.endswith("; SERVICE_SERVER_DATA_DIR names another place")
+    assert sentence.endswith("; SERVICE_SERVER_DATA_DIR selects another directory")
     return sentence.removeprefix(f"the data directory is unavailable: {directory}: ").partition(";")[0]
 
 
@@ -73,5 +73,5 @@ def test_the_directory_of_another_user_is_told_with_both_names(tmp_path):
     finally:
         os.seteuid(0)
     me = "user nobody"
-    assert said[0] == f"{me} may not write to it, which belongs to user root"
-    assert said[1] == f"{me} may not write to {tmp_path / 'mine'}, which belongs to user root"
+    assert said[0] == f"{me} has no permission to write to it, which belongs to user root"
+    assert said[1] == f"{me} has no permission to write to {tmp_path / 'mine'}, which belongs to user root"

@@ -117,7 +117,7 @@ def files(root):
 
 def test_an_object_that_grows_past_what_a_file_may_be_leaves_the_old_one(root):
     (said, kept), log = outcome((), root, PUT_TOO_MUCH.replace("LIMIT", LIMIT_FILE_SIZE))
-    assert said == "the object store is unavailable: the object is larger than a file may be here"
+    assert said == "the object store is unavailable: the object exceeds the maximum file size"
     assert kept == "before ['code.py']"
     assert "storing object 'project/code.py' failed" in log
 
@@ -143,7 +143,7 @@ def test_a_directory_without_permission_is_named():
         # When that user stores, checks, reads and removes
         (stored, kept, checked, read, removed), _ = outcome((), directory, BECOME_NOBODY)
     # Then each says what is in the way, and the object stays
-    denied = "the object store is unavailable: its directory does not permit it"
+    denied = "the object store is unavailable: permission denied in its directory"
     assert (stored, kept, checked, read, removed) == (denied, "before", denied, denied, denied)
 
 
@@ -167,7 +167,7 @@ def test_a_directory_that_has_vanished_is_an_outage_and_not_an_empty_store(store
 
 def test_a_store_that_cannot_be_opened_says_why(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageUnavailable, match="something other than a directory"):
+    with pytest.raises(StorageUnavailable, match="a part of the path is not a directory"):
         open_store(tmp_path / "file" / "objects")
 
 

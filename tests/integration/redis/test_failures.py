@@ -288,7 +288,7 @@ def test_an_id_without_a_message_is_passed_over(server, handler, broker):
 @pytest.mark.parametrize(
     ("fault", "cure", "words"),
     [
-        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "its memory .maxmemory. is used up"),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "its memory limit .maxmemory. is reached"),
         ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "it is a read-only replica"),
     ],
 )

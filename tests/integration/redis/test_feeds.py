@@ -91,7 +91,7 @@ def test_a_connection_that_went_dead_without_a_word_is_replaced(server, caplog):
             # When nothing goes through any more
             proxy.traffic = Traffic.STALLS
             # Then that is noticed
-            assert eventually(lambda: "gives no sign of life" in caplog.text)
+            assert eventually(lambda: "is not responding" in caplog.text)
             proxy.traffic = Traffic.PASSES
             # And events are heard again when it does
             assert hears_again(feed, heard)

@@ -50,13 +50,16 @@ def test_a_database_that_stays_locked_is_unavailable_to_writers_and_open_to_read
     other = sqlite3.connect(file_of(sqlite_url), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with caplog.at_level(logging.WARNING), pytest.raises(DependencyUnavailable, match="locked") as caught:
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(DependencyUnavailable, match="holds a lock") as caught,
+    ):
         a_job(store)
 
     assert caught.value.dependency == "database"
-    assert "locked" in caplog.text
+    assert "holds a lock" in caplog.text
     assert store.queries.status(ANONYMOUS, job.id) is not None
-    with pytest.raises(DependencyUnavailable, match="cannot be written to: another transaction holds it"):
+    with pytest.raises(DependencyUnavailable, match="cannot be written to: another transaction holds a lock"):
         store.unit_of_work.check()
     other.close()
     a_job(store)

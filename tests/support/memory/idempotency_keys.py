@@ -34,7 +34,7 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
         return True
 
     def remove(self, tenant: TenantName, record: KeyRecord) -> bool:
-        """Remove a record; return False if it is no longer as it was read."""
+        """Remove a record; return False if it has changed since it was read."""
         is_there = self._is_there(tenant, record)
         if is_there:
             del self._records[tenant, record.request.key]

@@ -62,14 +62,14 @@ class MemoryJobRepository(JobRepository):
         """Store a job's new tags, if the job is unchanged since it was read."""
         stored = self._tables.jobs.get(before.id)
         if stored is None or stored.updated_at != before.updated_at:
-            raise ConcurrencyConflict(f"job {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"job {before.id} was changed in the meantime")
         self._tables.jobs[before.id] = after
 
     def replace(self, before: Job, after: Job) -> None:
         """Store a job's changes, if its status and its current execution are unchanged."""
         stored = self._tables.jobs.get(before.id)
         if stored is None or _fence(stored) != _fence(before):
-            raise ConcurrencyConflict(f"job {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"job {before.id} was changed in the meantime")
         self._tables.jobs[before.id] = after
 
 

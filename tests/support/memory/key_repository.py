@@ -41,7 +41,7 @@ class MemoryKeyRepository(KeyRepository):
         """Store a key's expiry and revocation."""
         stored = self._keys.get(before.id)
         if stored is None or _state(stored) != _state(before):
-            raise ConcurrencyConflict(f"key {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"key {before.id} was changed in the meantime")
         self._keys[before.id] = replace(stored, expires_at=after.expires_at, revoked_at=after.revoked_at)
 
     def revoke_all(self, tenant: TenantName, now: datetime) -> int:

@@ -26,7 +26,7 @@ class MemoryTenantRepository(TenantRepository):
     def add(self, tenant: Tenant) -> None:
         """Store a new tenant."""
         if tenant.name in self._tenants:
-            raise Conflict(f"the name '{tenant.name}' is, or was, a tenant's: names are not given anew")
+            raise Conflict(f"the name '{tenant.name}' is or was the name of a tenant; names are never reused")
         self._tenants[tenant.name] = tenant
 
     def replace(self, before: Tenant, after: Tenant) -> None:

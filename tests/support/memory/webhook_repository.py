@@ -61,7 +61,7 @@ class MemoryWebhookRepository(WebhookRepository):
         """Store the state and the secrets of a webhook."""
         stored = self._webhooks.get(before.id)
         if stored is None or (stored.status, stored.secret) != (before.status, before.secret):
-            raise ConcurrencyConflict(f"webhook {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"webhook {before.id} was changed in the meantime")
         self._webhooks[before.id] = replace(
             stored,
             status=after.status,

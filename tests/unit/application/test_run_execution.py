@@ -178,7 +178,7 @@ def test_one_log_that_the_store_never_takes_is_not_in_the_way_of_others(service,
 
     def refuse_poison(key, content, content_type):
         if b"poison" in (whole := content.read()):
-            raise StorageUnavailable("it answers with an error")
+            raise StorageUnavailable("it responds with an error")
         return put(key, whole, content_type)
 
     service.log_store.put = refuse_poison

@@ -52,7 +52,7 @@ def test_a_name_that_breaks_the_rule_makes_no_tenant(service):
 def test_a_name_is_never_given_anew(service, acme, name):
     service.delete_tenant(ADMIN, acme.name)
 
-    with pytest.raises(Conflict, match="not given anew"):
+    with pytest.raises(Conflict, match="names are never reused"):
         service.create_tenant(ADMIN, name, UNLIMITED)
 
 

@@ -175,7 +175,7 @@ def test_a_tenant_is_created_changed_and_deleted(printed, run):
 
     assert printed("tenants", "delete", "acme")["status"] == "DELETED"
     assert [tenant["tenant"] for tenant in printed("tenants", "list")] == ["acme", "default"]
-    with pytest.raises(Conflict, match="not given anew"):
+    with pytest.raises(Conflict, match="names are never reused"):
         run("tenants", "create", "acme")
     rows = [line.split("\t") for line in run("tenants", "list").splitlines()]
     assert [row[:2] for row in rows] == [["acme", "DELETED"], ["default", "ACTIVE"]]

@@ -126,7 +126,7 @@ def test_a_refusal_names_the_cause_of_the_last_failure():
         raise DependencyUnavailable("queue", "its memory is used up")
 
     with (
-        pytest.raises(DependencyUnavailable, match="is used up, as of a moment ago"),
+        pytest.raises(DependencyUnavailable, match=r"is used up \(circuit open\)"),
         circuit.call(),
     ):
         pytest.fail("it was let through")
@@ -137,10 +137,10 @@ def test_a_circuit_refuses_for_a_while_after_a_failure_and_then_lets_one_try(clo
     circuit = CircuitBreaker("queue", reset_s=RESET_S, clock=clock)
     fail(circuit)
     # Then calls are refused, until a single one may try
-    with pytest.raises(DependencyUnavailable, match="a moment ago"), circuit.call():
+    with pytest.raises(DependencyUnavailable, match="circuit open"), circuit.call():
         pytest.fail("it was let through")
     clock.now += RESET_S
-    with circuit.call(), pytest.raises(DependencyUnavailable, match="a moment ago"), circuit.call():
+    with circuit.call(), pytest.raises(DependencyUnavailable, match="circuit open"), circuit.call():
         pytest.fail("a second one was let through")
     # And once it has succeeded, all are let through
     with circuit.call(), circuit.call():
