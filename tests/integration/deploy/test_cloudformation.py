@@ -8,9 +8,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from cfnlint.api import lint_file
-from cfnlint.config import ManualArgs
-from cfnlint.decode import decode
 from moto import mock_aws
 
 from entrypoints.cli.settings_report import variables
@@ -28,9 +25,21 @@ _NOT_IN_MOTO = {
 
 
 def test_the_template_is_valid():
+    # Every process of the tests would load it, and half a second of SymPy with it.
+    from cfnlint.api import lint_file  # noqa: PLC0415 - as said above
+    from cfnlint.config import ManualArgs  # noqa: PLC0415 - likewise
+
     assert [
         str(fault) for fault in lint_file(TEMPLATE, config=ManualArgs(regions=["us-east-1", REGION]))
     ] == []
+
+
+def decoded():
+    """The template as an object."""
+    from cfnlint.decode import decode  # noqa: PLC0415 - likewise
+
+    template, _faults = decode(str(TEMPLATE))
+    return template
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +110,7 @@ def test_the_stack_is_created_whole(stack):
 
 def test_machines_have_the_profile_of_system_calls_that_sandboxes_take():
     profile = Path(__file__).parents[3] / "deploy" / "containers" / "seccomp.json"
-    template, _faults = decode(str(TEMPLATE))
+    template = decoded()
     data = template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"]["UserData"]
     script = data["Fn::Base64"]["Fn::Sub"]
 
@@ -115,7 +124,7 @@ def test_machines_have_the_profile_of_system_calls_that_sandboxes_take():
 
 @pytest.mark.parametrize("bucket", ["CodeBucket", "LogBucket"])
 def test_buckets_are_encrypted_and_not_public_and_are_kept(bucket):
-    template, _faults = decode(str(TEMPLATE))
+    template = decoded()
     resource = template["Resources"][bucket]
 
     assert resource["DeletionPolicy"] == "Retain"
@@ -144,7 +153,7 @@ def test_tasks_have_settings_that_there_are_and_no_rights_that_they_do_not_use(s
 
 
 def test_no_right_is_for_all_actions_and_few_are_for_all_resources():
-    template, _faults = decode(str(TEMPLATE))
+    template = decoded()
     policies = [
         policy
         for resource in template["Resources"].values()
