@@ -110,16 +110,17 @@ class LogArchive:
         try:
             if not self._may_be_log(job, key):
                 logger.warning(
-                    "writing the log of execution %s here: the engine named no valid log", execution_id
+                    "the service writes the log of execution %s: the engine named no valid log", execution_id
                 )
                 return None
             log = self._log_store.get(key, _LOOKED_INTO_BYTES)
         except (NotFound, Unprocessable, DependencyUnavailable) as error:
-            logger.warning("writing the log of execution %s here: %s", execution_id, error)
+            logger.warning("the service writes the log of execution %s: %s", execution_id, error)
             return None
         if _is_another_s(log, _identity(job, execution_id)):
             logger.warning(
-                "writing the log of execution %s here: the engine named another execution's log", execution_id
+                "the service writes the log of execution %s: the engine named another execution's log",
+                execution_id,
             )
             return None
         return len(log)

@@ -137,7 +137,7 @@ class HostClusterMetrics(ClusterMetrics):
             cpu = psutil.cpu_percent() if with_cpu else None
             self.samples.add(Sample(self._clock.now(), cpu, psutil.virtual_memory().percent))
         except (OSError, psutil.Error) as error:
-            _log.warning("this machine could not be measured: %s", error)
+            _log.warning("the utilization of this machine could not be measured: %s", error)
 
 
 def _begin(moment: datetime, period_s: int) -> int:

@@ -140,9 +140,9 @@ class Runner:
         try:
             status = self._control("POST", url, {"execution_id": str(execution_id)})
         except (EngineError, DeadlineExceeded) as error:
-            logger.warning("the runner did not answer the request to stop job %s: %r", job_id, error)
+            logger.warning("the runner did not respond to the request to stop job %s: %r", job_id, error)
             return CancelReply.NO_ANSWER
-        logger.info("the runner answered %s to the request to stop job %s", status, job_id)
+        logger.info("the runner responded %s to the request to stop job %s", status, job_id)
         reply = CancelReply.of_status(status)
         self._cannot_cancel = reply is CancelReply.NOT_SUPPORTED
         return reply

@@ -49,7 +49,11 @@ class OutputJournal:
                 self._write(draft, _APPEND | os.O_TRUNC, kept)
                 draft.replace(path)
         except OSError as error:
-            logger.warning("output of execution %s is not kept for a crash: %s", execution_id, error.strerror)
+            logger.warning(
+                "output of execution %s was not saved and would be lost in a crash: %s",
+                execution_id,
+                error.strerror,
+            )
 
     def read(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
         """Return the chunks of an execution's file; the last may be truncated."""

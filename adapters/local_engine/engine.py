@@ -206,7 +206,7 @@ class LocalEngine(ExecutionEngine):
             _log.info("limit %s: %s", limit, how)
         _log.info("warm start: %s", description.warm_start)
         if self._memory.room_mb is not None:
-            _log.info("programs at once: as many as may have %d MiB together", self._memory.room_mb)
+            _log.info("concurrent programs are limited to %d MiB of memory in total", self._memory.room_mb)
 
     def stop(self) -> None:
         """Kill every program and release all resources. Does nothing if the engine was not started."""

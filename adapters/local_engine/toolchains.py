@@ -293,7 +293,7 @@ class Toolchains:
             done.check_returncode()
         except (OSError, subprocess.SubprocessError) as error:
             if not self._commands.is_stopped:
-                _log.warning("%s does not answer for its version: %s", toolchain.title, error)
+                _log.warning("the version of %s could not be determined: %s", toolchain.title, error)
             return LanguageSupport(
                 language,
                 None,

@@ -308,5 +308,5 @@ def _count_outages() -> None:
 
 
 def _as_outage(record: logging.LogRecord) -> bool:
-    vars(record).update(outage("traces", "they are lost"))
+    vars(record).update(outage("traces", "spans are lost"))
     return True

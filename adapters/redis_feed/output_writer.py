@@ -158,4 +158,4 @@ class OutputWriter:
             if not str(failure).startswith(_WRONG_TYPE):
                 raise failure
         if failures:
-            logger.warning("live output is lost: another part of Redis uses the key of a stream")
+            logger.warning("live output is lost: the key of a stream holds another type of value")

@@ -124,7 +124,9 @@ class RedisRateLimiter(RateLimiter):
         except DependencyUnavailable as error:
             if was_closed:
                 logger.warning(
-                    "requests a second are limited for each process alone: %s", error, extra=outage_of(error)
+                    "request rates are limited per process, not across processes: %s",
+                    error,
+                    extra=outage_of(error),
                 )
             return self._local.take(limits)
         ahead = max(granted - 1, 0)

@@ -96,4 +96,4 @@ def _take_turn(connection: sa.Connection) -> None:
     if connection.dialect.name == "sqlite":
         return
     if connection.execute(sa.select(sa.func.get_lock(_LOCK, _LOCK_TIMEOUT_S))).scalar() != 1:
-        raise unavailable("another process has been migrating it for too long")
+        raise unavailable("another process has held the migration lock for too long")

@@ -140,7 +140,10 @@ class ApplyRetention:
         self._sweep(pace, at_once=at_once)
         done = self.removed - before
         if done:
-            logger.info("removed by age: %s", ", ".join(f"{n} {kind}" for kind, n in sorted(done.items())))
+            logger.info(
+                "removed after their retention: %s",
+                ", ".join(f"{n} {kind}" for kind, n in sorted(done.items())),
+            )
         return done
 
     def stop(self) -> None:

@@ -195,7 +195,7 @@ class ClaimExecution:
             now = execution.claimed_at or execution.requested_at
             if job is None:
                 transaction.executions.end(execution.id, None, now)
-                logger.error("execution %s ended, for its job is gone", execution.id)
+                logger.error("execution %s ended because its job no longer exists", execution.id)
             elif isinstance(job, CorruptRow):
                 self._poison_jobs.end(transaction, execution, now, job)
             else:

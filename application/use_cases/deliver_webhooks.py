@@ -232,10 +232,10 @@ class DeliverWebhooks:
 
         disabled = self._unit_of_work.run(work)
         if disabled is not None:
-            logger.warning("webhook %s is disabled: %s", disabled.id, disabled.disabled_because)
+            logger.warning("webhook %s was disabled: %s", disabled.id, disabled.disabled_because)
         self._measurements.count(WEBHOOK_ATTEMPTS, _OUTCOMES[after.status])
         if after.status is DeliveryStatus.FAILED:
-            logger.warning("delivery %s is dead-lettered: %s", after.id, attempt.error)
+            logger.warning("delivery %s dead-lettered: %s", after.id, attempt.error)
         elif not attempt.is_success:
             logger.info("delivery %s failed, retrying in %.1f s: %s", after.id, due_in_s, attempt.error)
 

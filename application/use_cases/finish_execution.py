@@ -186,7 +186,7 @@ class FinishExecution:
                 raise
             log.seek(0)
             self._spool.keep(ended, log)
-            logger.warning("the result of execution %s is kept here: %s", ended.execution_id, error)
+            logger.warning("the result of execution %s is kept on disk: %s", ended.execution_id, error)
             return False
         return True
 
@@ -196,7 +196,9 @@ class FinishExecution:
             self._await_storage([execution_id])
         except DependencyUnavailable as error:
             logger.warning(
-                "the claim of execution %s for its kept result is postponed: %s", execution_id, error
+                "the claim of execution %s, whose result is kept on disk, was not extended yet: %s",
+                execution_id,
+                error,
             )
             self._renew_at = 0.0
             return Finish.UNRECORDED
@@ -236,7 +238,7 @@ class FinishExecution:
         except DependencyUnavailable as error:
             if not self._keep_unrecorded(ended):
                 return self._retry(complete)
-            logger.warning("the result of execution %s is kept here: %s", ended.execution_id, error)
+            logger.warning("the result of execution %s is kept on disk: %s", ended.execution_id, error)
             return Finish.UNRECORDED
 
     def _keep_unrecorded(self, ended: KeptResult) -> bool:
@@ -259,7 +261,7 @@ class FinishExecution:
             kept, _log = opened
             if not kept.has_log or not self._is_expired(kept.ended_at):
                 return False
-            logger.error("the log of execution %s is lost: it waited for too long", kept.execution_id)
+            logger.error("the log of execution %s is lost: it could not be stored in time", kept.execution_id)
             self._end_kept(name, replace(kept, result=without_log(kept.result), log_bytes=0))
             return True
 
@@ -291,7 +293,7 @@ class FinishExecution:
 
     def _discard(self, execution_id: ExecutionId, result: ExecutionResult) -> None:
         """Schedule the deletion of a log whose job was deleted."""
-        logger.warning("the result of execution %s is dropped: its job was deleted", execution_id)
+        logger.warning("the result of execution %s was discarded: its job was deleted", execution_id)
         key = result.log_key
         if key is not None:
             self._unit_of_work.run(lambda transaction: transaction.purges.delete_object(StoreName.LOG, key))

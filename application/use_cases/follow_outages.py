@@ -101,5 +101,5 @@ class FollowOutages:
 
         is_given_up = self._unit_of_work.run(work)
         if is_given_up:
-            logger.warning("execution %s is given up: its engine was away for too long", execution_id)
+            logger.warning("execution %s was given up: its engine was unavailable for too long", execution_id)
         return is_given_up

@@ -53,6 +53,6 @@ class PublishBacklog:
             if self._publisher.publish(backlog, self._clock.now()):
                 self._measurements.count(BACKLOG_PUBLICATIONS, "published")
         except DependencyUnavailable as error:
-            logger.warning("the backlog is not published: %s", error, extra=outage_of(error))
+            logger.warning("the backlog was not published: %s", error, extra=outage_of(error))
             self._measurements.count(BACKLOG_PUBLICATIONS, "failed")
         return True

@@ -177,7 +177,9 @@ class RemoveDeleted:
         if self._clock.monotonic() >= late:
             return False
         if deletion.is_shared:
-            logger.warning("%s object '%s' stays: another job names it", deletion.store, deletion.key)
+            logger.warning(
+                "%s object '%s' was not deleted: another job uses it", deletion.store, deletion.key
+            )
         else:
             self._stores[deletion.store].delete(deletion.key)
             self._measurements.count(PURGED_OBJECTS, deletion.store)

@@ -317,7 +317,7 @@ class RunCases:
         try:
             return KeptBuild(self._blobs.read(tenant, build.tree), build.compile_output)
         except ApplicationError as error:
-            logger.warning("building a program again: %s", error)
+            logger.warning("a program is built again because its stored build cannot be read: %s", error)
             return None
 
     def _keep_builds(self, job: Job, built: BuiltProgram, judge: CaseJudge, total: int) -> None:
@@ -366,7 +366,7 @@ class RunCases:
             try:
                 self._work_queue.wake(helpers)
             except DependencyUnavailable as error:
-                logger.warning("no worker is woken for cases: %s", error)
+                logger.warning("workers not woken for cases: %s", error)
 
     def _follow(self, work: _Work) -> EngineReport:
         """Run cases, and wait for the cases that others run, until each has a result."""

@@ -229,7 +229,7 @@ class RunExecution:
                 lambda transaction: transaction.executions.unmark_started(execution_id, self._worker)
             )
         except DependencyUnavailable as error:
-            logger.warning("execution %s passes for started: %s", execution_id, error)
+            logger.warning("execution %s is still recorded as started: %s", execution_id, error)
 
     def _record_building(self, claim: Claim) -> None:
         self._record(
@@ -246,7 +246,7 @@ class RunExecution:
         try:
             self._unit_of_work.run(lambda transaction: write(transaction.executions))
         except DependencyUnavailable as error:
-            logger.warning("execution %s: %s is not recorded: %s", claim.execution.id, subject, error)
+            logger.warning("execution %s: %s could not be recorded: %s", claim.execution.id, subject, error)
 
     def _finish(self, job: Job, execution: Execution, report: EngineReport) -> None:
         execution_id = execution.id

@@ -58,7 +58,9 @@ class WakeWorkers:
         try:
             self._work_queue.wake(self._worker_threads)
         except DependencyUnavailable as error:
-            logger.warning("no worker is woken for the engine's free room: %s", error, extra=outage_of(error))
+            logger.warning(
+                "workers not woken for free capacity of the engine: %s", error, extra=outage_of(error)
+            )
 
     def for_others(self) -> None:
         """Wake a worker for an execution that cannot run here and has no wake-up left."""
@@ -66,7 +68,9 @@ class WakeWorkers:
             self._work_queue.wake(1)
         except DependencyUnavailable as error:
             logger.warning(
-                "no worker is woken for an execution that cannot run here: %s", error, extra=outage_of(error)
+                "no other worker woken for an execution that cannot run here: %s",
+                error,
+                extra=outage_of(error),
             )
 
     def _wake(self, tenant: TenantName, at_most: int, *, only_with_bound: bool = False) -> None:
@@ -85,4 +89,4 @@ class WakeWorkers:
             if times := self._unit_of_work.read(claimable):
                 self._work_queue.wake(times)
         except DependencyUnavailable as error:
-            logger.warning("no worker is woken for tenant %s: %s", tenant, error, extra=outage_of(error))
+            logger.warning("workers not woken for tenant %s: %s", tenant, error, extra=outage_of(error))

@@ -55,7 +55,7 @@ def check_schema(schema: DatabaseSchema) -> None:
         raise Failure(text("cli.no_tables"))
     if is_newer:
         logger.warning(
-            "the tables are of a newer version of the service, revision %s; they are used", revision
+            "the schema belongs to a newer version of the service, revision %s; continuing with it", revision
         )
     for difference in differences:
         logger.warning("the schema differs, `service-server migrate up` may help: %s", difference)

@@ -217,7 +217,7 @@ class BackgroundServices:
         try:
             self._stop_soon(self._services.drain_executions())
         except DependencyUnavailable as error:
-            logger.warning("executions cannot be requeued: %s", error)
+            logger.warning("executions could not be requeued: %s", error)
             return
         self._services.in_flight_cases.wait_until_empty(_REQUEUE_S)
         if not in_flight.wait_while_they_end(_REQUEUE_S):

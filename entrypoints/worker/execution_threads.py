@@ -62,6 +62,6 @@ class ExecutionThreads:
         try:
             self._run()
         except DependencyUnavailable as error:
-            logger.warning("a wake-up is dropped: %s", error, extra=outage_of(error))
+            logger.warning("a wake-up was dropped: %s", error, extra=outage_of(error))
         except Exception:  # no caller sees the outcome of this thread
-            logger.exception("a wake-up is dropped")
+            logger.exception("a wake-up was dropped")

@@ -79,6 +79,6 @@ class StandaloneRunner:
         try:
             self._run(execution_id)
         except DependencyUnavailable as error:
-            logger.warning("execution %s waits: %s", execution_id, error, extra=outage_of(error))
+            logger.warning("execution %s is deferred: %s", execution_id, error, extra=outage_of(error))
         except Exception:  # no caller sees the outcome of this thread
             logger.exception("execution %s failed to run", execution_id)

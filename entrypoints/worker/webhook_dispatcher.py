@@ -91,9 +91,9 @@ class WebhookDispatcher:
         try:
             due_in_s = self._deliver(delivery)
         except DependencyUnavailable as error:
-            logger.warning("delivery %s is attempted again when its lease ends: %s", delivery.id, error)
+            logger.warning("delivery %s will be retried when its lease expires: %s", delivery.id, error)
         except Exception:  # no caller sees the outcome of this thread
-            logger.exception("delivery %s is attempted again when its lease ends", delivery.id)
+            logger.exception("delivery %s will be retried when its lease expires", delivery.id)
         with self._changed:
             self._in_flight -= 1
             # Deliveries that waited for this one or for its thread may be due.

@@ -123,7 +123,7 @@ def test_results_that_a_database_does_not_take_outlive_their_workers(cluster, au
 
 
 def _results_kept(cluster: Cluster) -> int:
-    return sum(worker.output.count("is kept here") for worker in cluster.workers)
+    return sum(worker.output.count("is kept on disk") for worker in cluster.workers)
 
 
 def _ask(url: str, job_id: str, number: int) -> tuple[int, str, float]:

@@ -110,7 +110,9 @@ def test_requests_a_second_are_counted_for_all_processes_and_for_each_without_re
     statuses, took_s = ask_for_a_second(urls)
     assert statuses.keys() == {200, 429}
     assert statuses[200] <= 2 * (PER_S * (took_s + 1) + 1)
-    assert any("requests a second are limited for each process alone" in api.output for api in limited.apis)
+    assert any(
+        "request rates are limited per process, not across processes" in api.output for api in limited.apis
+    )
 
 
 def ask_for_a_second(urls: list[str]) -> tuple[Counter[int], float]:

@@ -194,7 +194,7 @@ def test_without_redis_each_process_limits_its_own_requests_and_says_so_once(
     assert not all(allowed)
     (warning,) = caplog.records
     assert warning.getMessage() == (
-        "requests a second are limited for each process alone: the rate limiter is unavailable: "
+        "request rates are limited per process, not across processes: the rate limiter is unavailable: "
         "Redis does not respond, or its response is invalid"
     )
     # And once it is back, they are shared again.

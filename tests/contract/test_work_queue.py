@@ -169,4 +169,4 @@ def test_a_wake_up_whose_handler_fails_is_dropped_and_the_next_one_is_handled(ca
     assert failing.handled.handled.empty()
     detail = f": {error}" if isinstance(error, DependencyUnavailable) else ""
     logged = [record.message for record in caplog.records if record.name == "service_server.worker"]
-    assert logged == [f"a wake-up is dropped{detail}"]
+    assert logged == [f"a wake-up was dropped{detail}"]

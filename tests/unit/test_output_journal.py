@@ -65,4 +65,4 @@ def test_a_disk_that_takes_nothing_costs_the_journal_alone(tmp_path, caplog):
     journal.append(ExecutionId(uuid4()), [chunk(0, b"x")], ())
     journal.forget_abandoned()
 
-    assert "is not kept for a crash" in caplog.text
+    assert "was not saved and would be lost in a crash" in caplog.text

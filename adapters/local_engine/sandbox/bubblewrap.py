@@ -236,7 +236,7 @@ class Bubblewrap(Isolation):
             try:
                 renew(self.cgroups, supervisor)
             except CgroupsUnavailable as error:
-                raise OSError(errno.EAGAIN, f"its control groups are gone: {error}") from error
+                raise OSError(errno.EAGAIN, f"its control groups were removed: {error}") from error
 
     def clear(self) -> None:
         """Kill the processes in the cgroups of programs."""
@@ -256,7 +256,10 @@ class Bubblewrap(Isolation):
     def drop_plans(self, trouble: str) -> None:
         """Stop using launch plans: some hosts let only bubblewrap make namespaces."""
         self._has_plans = False
-        _log.info("bubblewrap starts the programs of cases too: %s", trouble.rstrip("."))
+        _log.info(
+            "bubblewrap starts the programs of cases too; launch plans do not work here: %s",
+            trouble.rstrip("."),
+        )
 
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
@@ -374,8 +377,8 @@ class Bubblewrap(Isolation):
         lock = Path(path)
         if not os.access(lock.parent, os.W_OK):
             _log.warning(
-                "%s is not writable: programs of another service on this machine may have the same user ids, "
-                "and share the kernel's quotas of a user",
+                "%s is not writable: programs of other services on this machine can get the same user ids "
+                "and share kernel quotas with this service's programs",
                 lock.parent,
             )
             lock = self._directory / lock.name

@@ -103,7 +103,7 @@ class CdsArchive:
             if path.name == self._name(identity, _digest(copy)):
                 return copy
             os.close(copy)
-            _log.warning("%s is damaged and will be made anew", path)
+            _log.warning("%s is damaged and will be recreated", path)
         return None
 
     def _make(self, identity: str) -> None:
@@ -115,7 +115,9 @@ class CdsArchive:
                 copy = self._keep(made, identity)
         except (OSError, subprocess.SubprocessError) as error:
             if not self._commands.is_stopped:
-                _log.warning("builds of %s stay as slow as they are: %s", self._prefix, error)
+                _log.warning(
+                    "no class data sharing archive for %s, builds stay slow: %s", self._prefix, error
+                )
             self._again_at = time.monotonic() + _AGAIN_AFTER_S
             return
         finally:

@@ -148,7 +148,7 @@ def remove(plan: CgroupPlan) -> None:
             else:
                 directory.rmdir()
         except (OSError, CgroupsUnavailable) as error:
-            _log.warning("left the cgroup %s: %s", directory, error)
+            _log.warning("cgroup %s could not be removed: %s", directory, error)
 
 
 def _prepare_unified(own: Path, name: str, supervisor: Path | None) -> CgroupPlan:
@@ -307,7 +307,7 @@ def _end_runs(directory: Path) -> None:
         except FileNotFoundError:
             continue  # removed by systemd, with its scope
         except OSError as error:
-            _log.warning("left the cgroup %s: %s", group, error.strerror)
+            _log.warning("cgroup %s could not be removed: %s", group, error.strerror)
 
 
 def _own_directories(process: Path) -> Mapping[str, Path]:

@@ -163,7 +163,7 @@ class WarmPool(Generic[P]):
             self._pause(text("engine.warm_not_ready", error=str(error.strerror or error)))
             return
         except Exception as error:  # noqa: BLE001 - no other thread fills the pool
-            _log.exception("%s could not be started ahead", self._recipe.title)
+            _log.exception("%s could not be prewarmed", self._recipe.title)
             self._pause(text("engine.warm_not_started", error=type(error).__name__))
             return
         self._report(None)

@@ -72,4 +72,4 @@ class WorkArea:
             finally:
                 os.close(lock)
         except OSError as error:
-            _log.debug("left %s as it is: %s", name, error.strerror)
+            _log.debug("%s was not removed: %s", name, error.strerror)

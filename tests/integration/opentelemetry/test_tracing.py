@@ -272,4 +272,4 @@ def test_lines_about_a_collector_that_is_away_are_counted_as_one_outage(receiver
 
     lines = [record for record in caplog.records if record.name.startswith("opentelemetry")]
     assert lines
-    assert {record.outage for record in lines} == {("traces", "they are lost")}
+    assert {record.outage for record in lines} == {("traces", "spans are lost")}

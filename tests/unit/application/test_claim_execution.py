@@ -39,5 +39,5 @@ def test_an_execution_whose_job_is_gone_keeps_no_other_from_being_claimed(servic
     claims = service.claim_execution.claim_next(3)
 
     assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[1:]]
-    assert f"{gone} ended, for its job is gone" in caplog.text
+    assert f"{gone} ended because its job no longer exists" in caplog.text
     assert service.claim_execution() is None

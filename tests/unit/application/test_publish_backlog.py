@@ -31,7 +31,7 @@ def test_one_that_cannot_be_sent_is_counted_and_keeps_no_sample_from_being_recor
 
     assert len(service.cluster_history_reader(MINUTE_S).samples) == 1
     assert service.measurements.counted[BACKLOG_PUBLICATIONS, ("failed",)] == 1
-    assert "the backlog is not published" in caplog.text
+    assert "the backlog was not published" in caplog.text
 
     service.backlogs.error = None
     service.clock.advance(MINUTE_S)

@@ -98,7 +98,7 @@ def test_a_program_that_passes_for_started_because_the_database_was_away_runs_al
     service.run_execution()
 
     assert service.job(job.job_id).status is JobStatus.SUCCESS
-    assert "passes for started" in caplog.text
+    assert "is still recorded as started" in caplog.text
 
 
 def test_a_start_that_cannot_be_recorded_at_once_is_recorded_later(service):

@@ -142,7 +142,7 @@ def test_a_queue_that_is_away_fails_no_command_and_no_execution(service, caplog)
     service.start()
     assert service.run_execution()
 
-    assert "no worker is woken for tenant default" in caplog.text
+    assert "workers not woken for tenant default" in caplog.text
 
 
 def test_a_standalone_runner_waits_for_its_tenant(service):

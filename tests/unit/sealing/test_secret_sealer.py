@@ -50,7 +50,7 @@ def test_the_same_is_never_sealed_alike(sealer):
 def test_what_is_sealed_opens_for_no_other_job(sealer):
     secrets = sealer.seal(JOB, VARIABLES)
 
-    with pytest.raises(SecretsUnavailable, match="another job's"):
+    with pytest.raises(SecretsUnavailable, match="another job or webhook"):
         sealer.open(OTHER, secrets)
     with pytest.raises(SecretsUnavailable):
         sealer.pass_on(secrets, OTHER, JOB)
@@ -105,14 +105,14 @@ def test_a_key_that_is_not_there_is_named(sealer):
     secrets = sealer.seal(JOB, VARIABLES)
     without = AesGcmSealer({"new": NEW})
 
-    with pytest.raises(SecretsUnavailable, match="'old', which SERVICE_SERVER_SEALING_KEYS lacks"):
+    with pytest.raises(SecretsUnavailable, match="'old', which is not in SERVICE_SERVER_SEALING_KEYS"):
         without.open(JOB, secrets)
     with pytest.raises(SecretsUnavailable, match="'old'"):
         without.pass_on(secrets, JOB, OTHER)
 
 
 def test_another_key_of_the_same_name_does_not_open(sealer):
-    with pytest.raises(SecretsUnavailable, match="'old' of SERVICE_SERVER_SEALING_KEYS is not the one"):
+    with pytest.raises(SecretsUnavailable, match="'old' of SERVICE_SERVER_SEALING_KEYS is not the key"):
         AesGcmSealer({"old": NEW}).open(JOB, sealer.seal(JOB, VARIABLES))
 
 
