@@ -3,19 +3,31 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
+from typing import NamedTuple
 
 from application.errors import DependencyUnavailable
 from application.log_context import outage_of
 from application.messages import Message
 from application.ports.event_feed import EventFeed
+from application.retry_policy import RetryPolicy
 from domain.events import BatchSubmitted, JobRetried, JobStarted
 from domain.values import BatchId, ExecutionId, parse_batch_id, parse_execution_id
 
 logger = logging.getLogger("service_server.worker")
 
 _REQUESTING = frozenset({JobStarted.__name__, JobRetried.__name__})
+# No reaper in this process would find these executions again, so they are retried until it stops.
+_RETRY = RetryPolicy.exponential(0.2, 2.0)
+
+
+class _Task(NamedTuple):
+    """Work for a runner thread, and its subject in the log."""
+
+    subject: str
+    action: Callable[[], None]
 
 
 class StandaloneRunner:
@@ -28,6 +40,7 @@ class StandaloneRunner:
         run: Runs an execution to its end.
         of_batch: Returns the executions that a batch requested.
         threads: The number of executions that run at once.
+        retry: The endless delays before an execution or a batch is retried after an outage.
     """
 
     def __init__(
@@ -36,16 +49,18 @@ class StandaloneRunner:
         run: Callable[[ExecutionId], None],
         of_batch: Callable[[BatchId], Iterable[ExecutionId]],
         threads: int,
+        retry: RetryPolicy = _RETRY,
     ) -> None:
         self._event_feed = event_feed
         self._run = run
         self._of_batch = of_batch
-        self._requested: SimpleQueue[ExecutionId | None] = SimpleQueue()
+        self._retry = retry
+        self._requested: SimpleQueue[_Task | None] = SimpleQueue()
         self._threads = [
             Thread(target=self._run_requested, name=f"standalone-runner-{number}", daemon=True)
             for number in range(threads)
         ]
-        self._is_stopping = False
+        self._stopping = Event()
 
     def start(self) -> None:
         """Start to listen for executions."""
@@ -56,7 +71,7 @@ class StandaloneRunner:
     def stop(self, timeout_s: float) -> bool:
         """Start no more executions and wait for the running ones; return whether all ended in time."""
         self._unsubscribe()
-        self._is_stopping = True
+        self._stopping.set()
         for _ in self._threads:
             self._requested.put(None)
         deadline = time.monotonic() + timeout_s
@@ -66,19 +81,37 @@ class StandaloneRunner:
 
     def _hear(self, message: Message) -> None:
         if message.name == BatchSubmitted.__name__:
-            for execution_id in self._of_batch(parse_batch_id(message.body["batch_id"])):
-                self._requested.put(execution_id)
+            batch_id = parse_batch_id(message.body["batch_id"])
+            self._requested.put(_Task(f"batch {batch_id}", partial(self._request_batch, batch_id)))
         elif message.name in _REQUESTING:
-            self._requested.put(parse_execution_id(message.body["execution_id"]))
+            self._request(parse_execution_id(message.body["execution_id"]))
+
+    def _request(self, execution_id: ExecutionId) -> None:
+        self._requested.put(_Task(f"execution {execution_id}", partial(self._run, execution_id)))
+
+    def _request_batch(self, batch_id: BatchId) -> None:
+        for execution_id in self._of_batch(batch_id):
+            self._request(execution_id)
 
     def _run_requested(self) -> None:
-        while (execution_id := self._requested.get()) is not None and not self._is_stopping:
-            self._try(execution_id)
+        while (task := self._requested.get()) is not None and not self._stopping.is_set():
+            for delay_s in self._retry.delays():
+                if self._try(task, delay_s) or self._stopping.wait(delay_s):
+                    break
 
-    def _try(self, execution_id: ExecutionId) -> None:
+    def _try(self, task: _Task, retry_in_s: float) -> bool:
+        """Perform a task; return whether it is done, because it succeeded or because a retry cannot help."""
         try:
-            self._run(execution_id)
+            task.action()
         except DependencyUnavailable as error:
-            logger.warning("execution %s is deferred: %s", execution_id, error, extra=outage_of(error))
+            logger.warning(
+                "%s is deferred: %s; retrying in %.1f s",
+                task.subject,
+                error,
+                retry_in_s,
+                extra=outage_of(error),
+            )
+            return False
         except Exception:  # no caller sees the outcome of this thread
-            logger.exception("execution %s failed to run", execution_id)
+            logger.exception("%s failed to run", task.subject)
+        return True
