@@ -31,7 +31,8 @@ class CircuitBreaker:
     """Prevents calls to a dependency that is unavailable. Thread-safe.
 
     After `threshold` consecutive failures the circuit opens. One trial call is then let through every
-    `reset_s` seconds, and an answer to it closes the circuit. A trial that has connected to the dependency,
+    `reset_s` seconds, and an answer to it closes the circuit. A trial that fails postpones the next one by
+    `reset_s`, so that callers that waited for it are refused. A trial that has connected to the dependency,
     but has no answer yet, lets other calls through on probation: the next failure reopens the circuit, and
     the next answer closes it. A trial that runs for minutes therefore delays no other call.
 
@@ -66,6 +67,7 @@ class CircuitBreaker:
         self._lock = Lock()
         self._failures = 0
         self._next_trial_at = 0.0
+        self._is_on_trial = False
         self._answered_at = 0.0
         self._failed_at = 0.0
         self._cause = "it cannot be reached"
@@ -124,6 +126,7 @@ class CircuitBreaker:
             if now < self._next_trial_at:
                 return False
             self._next_trial_at = now + self._reset_s
+            self._is_on_trial = True
             return True
 
     def reached(self) -> None:
@@ -153,8 +156,9 @@ class CircuitBreaker:
             if rest_s is not None:
                 self._failures = max(self._failures, self._threshold)
                 self._next_trial_at = max(self._next_trial_at, self._clock() + rest_s)
-            elif self._failures == self._threshold:
+            elif self._is_on_trial or self._failures == self._threshold:
                 self._next_trial_at = self._clock() + self._reset_s
+            self._is_on_trial = False
             if was_closed and self._failures >= self._threshold:
                 self.openings += 1
                 logger.info("circuit open: calls to the %s are suspended", self.dependency)
@@ -167,3 +171,4 @@ class CircuitBreaker:
         if self._failures >= self._threshold:
             logger.info("circuit closed: the %s can be reached", self.dependency)
         self._failures = failures
+        self._is_on_trial = False

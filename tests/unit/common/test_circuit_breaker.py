@@ -63,6 +63,36 @@ def test_one_call_at_a_time_is_let_through_on_trial(open_breaker, clock):
         assert not open_breaker.admits()
 
 
+@pytest.mark.parametrize("trial_s", [RESET_S / 2, RESET_S, 3 * RESET_S])
+def test_after_a_trial_that_fails_the_circuit_rests_however_long_the_trial_took(open_breaker, clock, trial_s):
+    clock.now += RESET_S
+    assert open_breaker.admits()
+    clock.now += trial_s
+    open_breaker.failed()
+
+    clock.now += RESET_S - 0.1
+    assert not open_breaker.admits()
+    clock.now += 0.1
+    assert open_breaker.admits()
+
+
+def test_a_trial_that_hangs_refuses_the_callers_that_waited_for_it(clock):
+    circuit = CircuitBreaker("queue", reset_s=RESET_S, clock=clock)
+    fail(circuit)
+    clock.now += RESET_S
+
+    def hang():
+        with circuit.call():
+            clock.now += RESET_S
+            raise DependencyUnavailable("queue", "it does not answer")
+
+    with pytest.raises(DependencyUnavailable, match="it does not answer"):
+        hang()
+
+    with pytest.raises(DependencyUnavailable, match="circuit open"), circuit.call():
+        pytest.fail("it was let through")
+
+
 def test_a_trial_that_is_answered_closes_the_circuit(open_breaker, clock):
     clock.now += RESET_S
     assert open_breaker.admits()
