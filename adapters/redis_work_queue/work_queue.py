@@ -41,9 +41,11 @@ class RedisWorkQueue(WorkQueue):
             return
         with self._circuit.call(), redis_errors("queue"):
             length = self._client.rpush(KEY, *[1] * times)
-            if length - times >= self._max_waiting:
+            is_full = length - times >= self._max_waiting
+            if is_full:
                 self._client.rpop(KEY, times)
-                raise DependencyUnavailable("queue", f"{self._max_waiting} wake-ups are already queued")
+        if is_full:  # raised here, because Redis has answered: its circuit stays closed
+            raise DependencyUnavailable("queue", f"{self._max_waiting} wake-ups are already queued")
 
     def take(self) -> bool:
         """Wait for a wake-up and take it; return whether there was one before the wait ended.

@@ -137,6 +137,16 @@ def test_a_queue_that_is_full_refuses_and_takes_again_when_there_is_room(case):
         handler.next()
 
 
+@that_wakes
+def test_a_queue_that_is_full_is_still_available(case):
+    case.queue.wake(FULL)
+    with pytest.raises(DependencyUnavailable, match="already queued"):
+        case.queue.wake(1)
+
+    case.queue.check()
+    assert case.queue.backlog() == FULL
+
+
 def takes_one(queue):
     try:
         queue.wake(1)
