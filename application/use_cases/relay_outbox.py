@@ -1,10 +1,12 @@
 """Command: publish the messages of the outbox."""
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from uuid import UUID
 
-from application.log_context import working_in
+from application.errors import DependencyUnavailable
+from application.log_context import outage_of, working_in
 from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.ports.tracing import SpanKind, Tracing
@@ -13,6 +15,8 @@ from application.ports.work_queue import WorkQueue
 from domain.events import BatchSubmitted, JobCancelled, JobCompleted, JobRetried, JobStarted, JobSubmitted
 from domain.trace_context import TraceContext
 from domain.values import BatchId, MessageId
+
+logger = logging.getLogger("service_server.relay")
 
 # Events that leave an execution waiting for a worker. Older versions stored them in the outbox, including
 # under the last name.
@@ -24,6 +28,7 @@ _ENDING = frozenset({JobCompleted.__name__, JobCancelled.__name__})
 # How many published messages are removed in one transaction, at the latest at the next sweep. After a crash
 # before the removal they are published again.
 _FORGET_EVERY = 100
+_PUBLISHED_AGAIN = "published messages stay in the outbox and may be published a second time"
 
 
 class RelayOutbox:
@@ -69,16 +74,21 @@ class RelayOutbox:
     def __call__(self, messages: Sequence[Message]) -> None:
         """Publish messages of commits.
 
+        A failure after the publication is logged: the messages stay in the outbox, and a sweep publishes
+        them again.
+
         Raises:
             DependencyUnavailable: The queue is unavailable; messages that may not be lost stay in the outbox
                 for a later sweep.
         """
         self._publish(messages)
-        with self._lock:
-            self._published += [message.id for message in messages if not message.may_be_lost]
-            is_due = len(self._published) >= _FORGET_EVERY
-        if is_due:
-            self.forget()
+        try:
+            self._complete_ended_batches(messages)
+            self._forget_later(messages)
+        except DependencyUnavailable as error:
+            logger.warning("%s: %s", _PUBLISHED_AGAIN, error, extra=outage_of(error))
+        except Exception:  # the messages are published, so the caller must not report them as unpublished
+            logger.exception(_PUBLISHED_AGAIN)
 
     def forget(self) -> None:
         """Remove the published messages from the outbox.
@@ -103,9 +113,17 @@ class RelayOutbox:
             lambda transaction: transaction.outbox.fetch_stale(self._stale_after_s, self._batch)
         ):
             self._publish(messages)
+            self._complete_ended_batches(messages)
             self._remove([message.id for message in messages])
             total += len(messages)
         return total
+
+    def _forget_later(self, messages: Sequence[Message]) -> None:
+        with self._lock:
+            self._published += [message.id for message in messages if not message.may_be_lost]
+            is_due = len(self._published) >= _FORGET_EVERY
+        if is_due:
+            self.forget()
 
     def _remove(self, published: Collection[MessageId]) -> None:
         self._unit_of_work.run(lambda transaction: transaction.outbox.remove(published))
@@ -118,6 +136,8 @@ class RelayOutbox:
         finally:
             if heard := [message for message in messages if message.name not in _UNHEARD]:
                 self._event_feed.publish(heard)
+
+    def _complete_ended_batches(self, messages: Sequence[Message]) -> None:
         in_batches = [message.body.get("batch_id") for message in messages if message.name in _ENDING]
         if ended := {BatchId(UUID(batch_id)) for batch_id in in_batches if batch_id is not None}:
             self._complete_batches(sorted(ended))

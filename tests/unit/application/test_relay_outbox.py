@@ -1,5 +1,6 @@
 import pytest
 
+from application.commands import UploadCodeCommand
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.events import JobCancelled, JobSubmitted
@@ -75,6 +76,47 @@ def test_what_cannot_be_published_stays_and_is_swept_later(service):
 
     assert [message.name for message in service.published] == heard(service)
     assert service.database.tables.outbox == {}
+
+
+@pytest.mark.parametrize("error", [DependencyUnavailable("database", "down"), RuntimeError("a bug")])
+def test_messages_that_are_published_and_not_removed_do_not_count_as_unpublished(service, error, caplog):
+    # Given a database that fails once the hundredth message is published
+    for _ in range(100):
+        service.cancel_job(ANONYMOUS, service.upload().job_id)
+    run = service.unit_of_work.run
+    service.unit_of_work.run = Failing(error).run
+    # When the relay publishes them
+    service.relay_outbox(service.relay.offered)
+    # Then the log says what happened
+    assert [message.name for message in service.published] == heard(service)
+    (record,) = caplog.records
+    assert record.message.startswith("published messages stay in the outbox")
+    # And a sweep publishes them again and removes them
+    service.unit_of_work.run = run
+    service.clock.advance(6)
+    assert service.relay_outbox.sweep() == 100
+    assert service.database.tables.outbox == {}
+
+
+@pytest.mark.parametrize("error", [DependencyUnavailable("database", "down"), RuntimeError("a bug")])
+def test_messages_whose_batch_cannot_be_completed_do_not_count_as_unpublished(service, error, caplog):
+    # Given a batch whose jobs have ended, and a database that fails
+    command = UploadCodeCommand(project="demo", code="1", language="python", execute=True)
+    batch = service.submit_batch(ANONYMOUS, [command])
+    service.run_execution()
+    read = service.unit_of_work.read
+    service.unit_of_work.read = Failing(error).read
+    # When the relay publishes their ends
+    service.relay_outbox(service.relay.offered)
+    # Then the log says what happened
+    assert [message.name for message in service.published] == heard(service)
+    (record,) = caplog.records
+    assert record.message.startswith("published messages stay in the outbox")
+    # And a sweep completes the batch
+    service.unit_of_work.read = read
+    service.clock.advance(6)
+    service.relay_outbox.sweep()
+    assert service.batch_reader.get(ANONYMOUS, batch.batch.id).batch.completed_at is not None
 
 
 def test_events_reach_the_feed_even_if_no_worker_can_be_woken(service):
