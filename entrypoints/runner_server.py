@@ -111,7 +111,7 @@ class _Handler(PlainHttpHandler):
         elif name == "run" and len(above) <= 1:
             self._run(dict(parse_qsl(url.query)), above)
         else:
-            self._answer(HTTPStatus.NOT_FOUND, {"error": "there are /run, /health and /cancel/{job_id}"})
+            self._answer(HTTPStatus.NOT_FOUND, {"error": "the paths are /run, /health and /cancel/{job_id}"})
 
     def do_POST(self) -> None:  # noqa: N802 - the library's
         """Cancel a program."""
@@ -147,7 +147,7 @@ class _Handler(PlainHttpHandler):
             return
         else:
             if report is None:  # only from an engine that reports its result later
-                self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "the runner has no answer"})
+                self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "the runner has no result"})
                 return
             with report:
                 self._answer_report(request, report)

@@ -76,7 +76,7 @@ def explain(refusal: Refusal, host: Host | None = None) -> Text:
                 cause=text(f"obstacles.cause_{obstacle['cause']}", **words),
                 remedy=text(f"obstacles.remedy_{remedy}", **words),
             )
-    raise AssertionError("the last obstacle of the table applies to all")
+    raise AssertionError("the last obstacle of the table must apply to all")
 
 
 def _words(obstacle: Mapping[str, Any], refusal: Refusal, host: Host) -> dict[str, Text | str] | None:

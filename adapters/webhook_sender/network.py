@@ -110,7 +110,7 @@ class PinnedBackend(httpcore.SyncBackend):
         addresses = self._resolve(host, port, self._deadline)
         if not self._allows_private and not all(map(is_public, addresses)):
             raise PostFailed(
-                f"'{host}' leads to an address that is not public; "
+                f"'{host}' resolves to an address that is not public; "
                 "SERVICE_SERVER_WEBHOOK_ALLOW_PRIVATE=true allows that."
             )
         *others, last = addresses

@@ -58,13 +58,15 @@ class HttpWebhookSender(WebhookSender):
         try:
             return self._exchange(url, headers, body, backend)
         except httpcore.TimeoutException:
-            raise PostFailed(f"The receiver did not answer within {self._timeout_s:g} s.") from None
+            raise PostFailed(f"The receiver did not respond within {self._timeout_s:g} s.") from None
         except AnswerCutOff:
-            raise PostFailed(f"The headers of the answer exceed {MAX_ANSWER_BYTES} bytes.") from None
+            raise PostFailed(f"The headers of the response exceed {MAX_ANSWER_BYTES} bytes.") from None
         except httpcore.ConnectError as error:
             raise PostFailed(_unreachable(error)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError):
-            raise PostFailed("The receiver broke off before an answer of HTTP/1.1 was complete.") from None
+            raise PostFailed(
+                "The receiver closed the connection before it had sent a complete HTTP/1.1 response."
+            ) from None
 
     def _exchange(
         self, url: WebhookUrl, headers: Mapping[str, str], body: bytes, backend: PinnedBackend
@@ -108,5 +110,5 @@ def _unreachable(error: httpcore.ConnectError) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"The receiver's certificate is refused: {cause.verify_message}."
     if isinstance(cause, ssl.SSLError):
-        return "The receiver does not speak TLS, or no version of it that is safe."
+        return "The receiver does not support TLS, or no secure version of it."
     return "The receiver cannot be reached."

@@ -148,7 +148,7 @@ class FinishExecution:
                 if log is not None and not self._store_or_keep(ended, log):
                     return self._await(execution_id)
         except OSError as error:
-            raise StorageUnavailable("this machine's disk is full, or refuses") from error
+            raise StorageUnavailable("the disk of this machine is full or not writable") from error
         try:
             counted = self._complete_execution(execution_id, result, message, None, ended_at, log_bytes)
         except NotFound:

@@ -154,7 +154,7 @@ def create_app(
         spooled_bytes,
         settings.share_of_address(spooled_bytes),
         "other callers are still uploading files",
-        "one address uploads only so much of files at once",
+        "the limit on concurrent uploads per address is reached",
     )
     app.state.min_upload_bytes_per_s = settings.min_upload_bytes_per_s
     app.state.openapi_document = OpenApiDocument(

@@ -50,9 +50,7 @@ _BEARER = "bearer"
 # Routes with these scopes create things, such as keys, that outlast the caller's key, so a revoked key
 # must be refused at once.
 _LASTING = frozenset({Scope.PROJECTS_WRITE, Scope.KEYS_WRITE, Scope.ADMIN})
-_WITHOUT_A_KEY = (
-    "a caller without an API key does not have it, and SERVICE_SERVER_AUTH=keys asks callers for one"
-)
+_WITHOUT_A_KEY = "callers without an API key do not have it; set SERVICE_SERVER_AUTH=keys to require keys"
 # Where callers need no key, a database that does not respond delays a request at most this long.
 _DEFAULT_TENANT_WAIT_S = 0.25
 

@@ -109,8 +109,8 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
     spool_space = SharedBudget(
         spooled_bytes,
         settings.share_of_address(spooled_bytes),
-        "other callers are still taking large answers",
-        "one address takes only so much of large answers at once",
+        "other callers are still receiving large responses",
+        "the limit on large responses per address is reached",
     )
     archive = Archive(services.read_output, log_limiter, spool_space)
     return Api(
@@ -131,6 +131,6 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         webhook_verifier=WebhookVerifier([webhook_key(secret) for secret in settings.webhook_secrets]),
         storage_threads=storage_threads,
         log_limiter=log_limiter,
-        report_limiter=StorageLimiter(storage_threads, reports_at_once, "other reports are being taken"),
+        report_limiter=StorageLimiter(storage_threads, reports_at_once, "other reports are being processed"),
         spool_space=spool_space,
     )

@@ -11,7 +11,7 @@ from entrypoints.http.unreadable_body import BodyTooLarge, UnreadableBody
 from entrypoints.http.upload_form import FilePart
 
 MAX_FIELDS = 64
-NOT_OURS = "the form is not written as a page of this service writes it"
+NOT_OURS = "the form was not submitted from a page of this service"
 
 
 @dataclass(frozen=True, slots=True)

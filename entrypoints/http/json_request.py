@@ -158,7 +158,7 @@ class JsonRequest(Request[Any, Any, Any]):
         if options.get("charset", "utf-8").lower() not in _UTF_8:
             raise UnsupportedMediaType(f"send the body as UTF-8, with the header Content-Type: {JSON}")
         if self.headers.get("content-encoding", "identity").lower() != "identity":
-            raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
+            raise UnsupportedMediaType("send the body uncompressed, without a Content-Encoding")
 
     def _decoded(self, body: bytes) -> Any:  # noqa: ANN401 - the type that the handler declares
         field = self.route_handler.parsed_data_field
@@ -170,7 +170,7 @@ class JsonRequest(Request[Any, Any, Any]):
         except UnicodeDecodeError as error:
             raise UnreadableBody("the body is not UTF-8") from error
         except RecursionError as error:
-            raise UnreadableBody("the body is nested too deep") from error
+            raise UnreadableBody("the body is nested too deeply") from error
         except msgspec.DecodeError as error:
             raise UnreadableBody(str(error), wanted=wanted) from error
         except UnwantedMember as error:
@@ -193,7 +193,7 @@ class JsonRequest(Request[Any, Any, Any]):
                 is_form = self.is_upload_form
                 self._received_body = (await self.upload_form()).job if is_form else await self._receive()
             except InternalServerException as error:
-                raise ClientException("the request ended before its body did") from error
+                raise ClientException("the request ended before its body was complete") from error
         return self._received_body
 
     async def _receive(self) -> bytes:
@@ -236,7 +236,7 @@ async def receive_in_time(
                 deadline.reschedule(end)
     except TimeoutError as error:
         raise HTTPException(
-            f"the body came more slowly than {min_bytes_per_s} bytes a second, the minimum that "
+            f"the body arrived at less than {min_bytes_per_s} bytes per second, the minimum that "
             "SERVICE_SERVER_MIN_UPLOAD_BYTES_PER_S sets",
             status_code=408,
             headers={"Connection": "close"},

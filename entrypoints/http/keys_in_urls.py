@@ -16,8 +16,8 @@ class KeyInUrl(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__(
-            "API keys are not taken from URLs, which logs and histories keep: send the key in the header "
-            "`Authorization: Bearer ssk_...`, and revoke one that was sent in a URL"
+            "API keys are not accepted in URLs, which are kept in logs and histories: send the key in the "
+            "header `Authorization: Bearer ssk_...`, and revoke one that was sent in a URL"
         )
 
 

@@ -40,19 +40,19 @@ Json: TypeAlias = dict[str, Any]
 # The name of each status code's shared response, and an example of its detail.
 _PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
     {
-        400: ("BadRequest", "the request ended before its body did"),
+        400: ("BadRequest", "the request ended before its body was complete"),
         401: ("NotAuthenticated", str(NotAuthenticated())),
-        403: ("CrossSiteRequest", "pages of other sites may not do this"),
+        403: ("CrossSiteRequest", "requests from pages of other sites are not allowed"),
         404: ("NotFound", "job '01890a5d-ac96-774b-bcce-b302099a8057' does not exist"),
-        408: ("TooSlow", "The rest of the request did not come within 15 s."),
+        408: ("TooSlow", "The rest of the request did not arrive within 15 s."),
         409: ("Conflict", "cannot execute a job that is RUNNING"),
         413: ("TooLarge", "code: has 1048577 bytes; 1048576 are allowed"),
         415: (
             "UnsupportedMediaType",
             "send the body as JSON, with the header Content-Type: application/json",
         ),
-        416: ("RangeNotSatisfiable", "there are 13 bytes, and the range begins after them"),
-        421: ("MisdirectedRequest", "this service is not known by the host that is asked for"),
+        416: ("RangeNotSatisfiable", "the range begins after the end of the content, which has 13 bytes"),
+        421: ("MisdirectedRequest", "the requested host is not allowed"),
         422: ("InvalidInput", "language: unsupported language; supported are python, node, java"),
         429: ("QuotaExceeded", "the quota 'uploads_per_day' allows 1000, and 1000 are used"),
         431: ("HeadTooLarge", "The URL and the headers have at most 65536 bytes, in 128 headers."),

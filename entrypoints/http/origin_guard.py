@@ -42,16 +42,16 @@ class HostRefused(RequestRefused):
     """The request's host is not a name of this service."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "this service is not known by the host that is asked for; SERVICE_SERVER_ALLOWED_HOSTS names more"
-        )
+        super().__init__("the requested host is not allowed; SERVICE_SERVER_ALLOWED_HOSTS allows more hosts")
 
 
 class CrossSiteRequest(RequestRefused):
     """A page of another site made a request that would change something."""
 
     def __init__(self) -> None:
-        super().__init__("pages of other sites may not do this; SERVICE_SERVER_CORS_ORIGINS allows origins")
+        super().__init__(
+            "requests from pages of other sites are not allowed; SERVICE_SERVER_CORS_ORIGINS allows origins"
+        )
 
 
 class PathNotCanonical(RequestRefused):

@@ -99,7 +99,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         is_full = self._max_connections is not None and len(self.connections) > self._max_connections
         if is_full and not self._callers_turn.give_way():
-            self._refuse(BUSY, "There are as many connections as there may be.")
+            self._refuse(BUSY, "The limit on connections is reached.")
             return
         self._callers_turn.begin(self)
         self.timeout_keep_alive_task = self.loop.call_later(
@@ -137,7 +137,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def give_way(self) -> None:
         """Close a connection that made no progress, to accept another one."""
         if self.is_receiving:
-            self._refuse(BUSY, "The request did not come before others needed its connection.")
+            self._refuse(BUSY, "The request did not arrive before the connection was needed for others.")
             return
         logger.info("idle connection closed: the limit on connections is reached")
         self._hang_up(_LAST_TAKE_WITHIN_S)
@@ -269,7 +269,7 @@ class GuardedProtocol(HttpToolsProtocol):
         # The client is not at fault while the application does not read, or answers an earlier request.
         is_held_up = self.flow.read_paused or (self._is_in_head and self.is_answering)
         if not is_held_up and self._body_bytes < _BYTES_PER_PERIOD:
-            self._refuse(TOO_SLOW, f"The rest of the request did not come within {_PERIOD_S:.0f} s.")
+            self._refuse(TOO_SLOW, f"The rest of the request did not arrive within {_PERIOD_S:.0f} s.")
             return
         self._body_bytes = 0
         self._set_deadline(wanted=True)
@@ -313,7 +313,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(self._refusal.kind, self._refusal.detail)
         else:
-            detail = "The request is not well-formed HTTP/1.1. In a URL, all but ASCII is percent-encoded."
+            detail = (
+                "The request is not well-formed HTTP/1.1. URLs must be ASCII, with the rest percent-encoded."
+            )
             self._refuse(MALFORMED, detail)
 
     def _refuse(self, kind: ProblemType, detail: str) -> None:

@@ -26,7 +26,7 @@ class RangeNotSatisfiable(Exception):
     """
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"there are {size} bytes, and the range begins after them")
+        super().__init__(f"the range begins after the end of the content, which has {size} bytes")
         self.size = size
         self.headers = {"Content-Range": f"bytes */{size}"}
 

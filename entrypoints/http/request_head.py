@@ -46,14 +46,16 @@ def check_head(method: bytes, target: bytes, version: str, headers: Headers) -> 
         HeadRefused: It has several, or none.
     """
     if version not in _HOPS:
-        raise HeadRefused(VERSION, "This server speaks HTTP/1.1 and HTTP/1.0.")
+        raise HeadRefused(VERSION, "This server supports only HTTP/1.1 and HTTP/1.0.")
     if method == b"CONNECT":
-        raise HeadRefused(MALFORMED, "CONNECT is for proxies, and this server is none.")
+        raise HeadRefused(MALFORMED, "CONNECT is not supported: this server is not a proxy.")
     if b"#" in target:
-        raise HeadRefused(MALFORMED, "A request's target has no fragment.")
+        raise HeadRefused(MALFORMED, "The request's target must not contain a fragment.")
     hosts = _values(headers, b"host")
     if len(hosts) > 1 or (version == "1.1" and not hosts):
-        raise HeadRefused(MALFORMED, f"A request has one Host header; this one has {len(hosts)}.")
+        raise HeadRefused(
+            MALFORMED, f"A request must have exactly one Host header; this one has {len(hosts)}."
+        )
     if not target.startswith(b"/") and target != b"*":
         _check_absolute(target, hosts)
     _check_coding(version, _values(headers, b"transfer-encoding"))
@@ -74,13 +76,15 @@ def _check_absolute(target: bytes, hosts: Iterable[bytes]) -> None:
     scheme, _colon, rest = target.partition(b"://")
     authority = rest.partition(b"?")[0].partition(b"/")[0].lower()
     if scheme.lower() not in _SCHEMES or not authority:
-        raise HeadRefused(MALFORMED, "A request's target begins with a slash, or with http:// and a host.")
+        raise HeadRefused(
+            MALFORMED, "The request's target must begin with a slash, or with http:// and a host."
+        )
     if any(host.lower() != authority for host in hosts):
         raise HeadRefused(MALFORMED, "The request's target and its Host header name different hosts.")
 
 
 def _check_coding(version: str, codings: Sequence[bytes]) -> None:
     if codings and version == "1.0":
-        raise HeadRefused(MALFORMED, "HTTP/1.0 has no Transfer-Encoding.")
+        raise HeadRefused(MALFORMED, "HTTP/1.0 does not support Transfer-Encoding.")
     if codings and [coding.lower() for coding in codings] != [b"chunked"]:
-        raise HeadRefused(CODING, "The only transfer coding that is read here is chunked.")
+        raise HeadRefused(CODING, "The only supported transfer coding is chunked.")

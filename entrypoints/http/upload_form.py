@@ -161,7 +161,7 @@ class UploadFormReader:
         try:
             self._parser.close()
         except MultipartError as error:
-            raise UnreadableBody("the multipart body has no end") from error
+            raise UnreadableBody("the multipart body is incomplete") from error
         if self._job is None:
             raise UnreadableBody(f"the part '{JOB}' is missing: the fields of the upload, in JSON")
         return UploadForm(bytes(self._job) or NO_FIELDS, self._parts, self._spool)
@@ -180,8 +180,8 @@ class UploadFormReader:
             self._file = self._spool.begin()
         else:
             raise UnreadableBody(
-                f"{shown(segment.name)} is no part of an upload: those are '{JOB}' (its fields, in JSON), "
-                f"'{FILES}', '{ARCHIVE}' and '{STDIN}'"
+                f"{shown(segment.name)} is not a part of an upload; its parts are '{JOB}' (its fields, in "
+                f"JSON), '{FILES}', '{ARCHIVE}' and '{STDIN}'"
             )
 
     def _write(self, piece: bytes | bytearray) -> None:

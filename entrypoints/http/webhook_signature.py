@@ -53,12 +53,12 @@ class WebhookVerifier:
             SignatureRefused: A header is missing, or the timestamp is too far from now.
         """
         if not self._keys:
-            raise SignatureRefused("reports by HTTP are not taken here: no webhook secret is configured")
+            raise SignatureRefused("reports by HTTP are not accepted: no webhook secret is configured")
         message_id, timestamp, signatures = (headers.get(name, "") for name in (ID, TIMESTAMP, SIGNATURE))
         if not (message_id.isprintable() and 1 <= len(message_id) <= _ID_MAX_CHARS):
-            raise SignatureRefused(f"the header {ID} is missing or not an id")
+            raise SignatureRefused(f"the header {ID} is missing or is not an id")
         if not timestamp.isascii() or not timestamp.isdecimal() or len(timestamp) > len(str(2**63)):
-            raise SignatureRefused(f"the header {TIMESTAMP} is missing or not a time in seconds")
+            raise SignatureRefused(f"the header {TIMESTAMP} is missing or is not a time in seconds")
         if abs(self._now() - int(timestamp)) > TOLERANCE_S:
             raise SignatureRefused(f"the message was signed more than {TOLERANCE_S} s before or after now")
         if not signatures:
@@ -76,7 +76,7 @@ class WebhookVerifier:
         content = f"{claim.message_id}.{claim.timestamp}.".encode() + body
         expected = [_signature(key, content) for key in self._keys]
         if not any(hmac.compare_digest(good, one) for good in expected for one in claim.signatures):
-            raise SignatureRefused(f"no signature in the header {SIGNATURE} is good")
+            raise SignatureRefused(f"no signature in the header {SIGNATURE} is valid")
         return claim.message_id
 
 

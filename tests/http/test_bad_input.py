@@ -132,7 +132,7 @@ def test_names_that_may_be_meant_are_in_the_sentence(service: Service, changed: 
         (b"[" * DEEP, "expected 'object'"),
         (b'{"env": ' + b"[" * DEEP + b"]" * DEEP + b"}", "expected 'object"),
         (b'{"env": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}", "expected 'string'"),
-        (b'{"colour": ' + b"[" * DEEP + b"]" * DEEP + b"}", "nested too deep"),
+        (b'{"colour": ' + b"[" * DEEP + b"]" * DEEP + b"}", "nested too deeply"),
         (legacy(b"[" * 64 + b"]" * 64), "x/0/0"),
         (legacy(b'"\xff"'), "not UTF-8"),
         (legacy(b"NaN"), "malformed"),

@@ -165,7 +165,7 @@ def test_the_bytes_of_stdin_are_stored_and_their_size_is_shown(service: Service)
         ([part("files", "a", b"")], "the part 'job' is missing"),
         ([("job", (None, "{", "application/json"))], "input data was truncated"),
         ([*form()["files"], *form()["files"]], "the part 'job' occurs twice"),
-        ([*form()["files"], part("other", "a", b"")], "'other' is no part of an upload"),
+        ([*form()["files"], part("other", "a", b"")], "'other' is not a part of an upload"),
         ([*form()["files"], part("files", "", b"")], "has no filename"),
         ([*form()["files"], part("stdin", "a", b""), part("stdin", "b", b"")], "'stdin' occurs twice"),
     ],

@@ -43,7 +43,7 @@ class NotReady(DependencyUnavailable):
 
     def __init__(self, dependencies: list[Dependency]) -> None:
         failing = " and ".join(part.name for part in dependencies if part.required and not part.healthy)
-        super().__init__(failing, "no answer, or not in time")
+        super().__init__(failing, "no response, or not in time")
         self.dependencies = dependencies
 
 

@@ -134,8 +134,8 @@ class JobNotifier:
         self.capacity = SharedBudget(
             max_listeners,
             max_per_address,
-            "as many callers wait for jobs as may at once",
-            f"one address waits for jobs at most {max_per_address} times at once",
+            "the limit on callers that wait for jobs is reached",
+            f"the limit of {max_per_address} waiting requests per address is reached",
         )
         self._of_tenants: Counter[TenantName] = Counter()
         self._recheck_s = recheck_s

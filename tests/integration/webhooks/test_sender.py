@@ -163,7 +163,7 @@ def test_a_private_address_is_not_even_connected_to(url):
 def test_a_name_with_one_private_address_among_others_is_refused(addresses):
     resolver = FixedResolver(rebind_example=addresses)
 
-    with pytest.raises(PostFailed, match=r"'rebind\.example' leads to an address that") as error:
+    with pytest.raises(PostFailed, match=r"'rebind\.example' resolves to an address that") as error:
         post("http://rebind.example/", allows_private=False, resolver=resolver)
     assert not any(address in str(error.value) for address in addresses)
 

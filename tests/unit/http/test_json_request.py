@@ -32,7 +32,7 @@ def test_what_has_come_buys_time_for_what_is_to_come(monkeypatch: pytest.MonkeyP
 def test_a_sender_slower_than_the_minimum_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(json_request, "_GRACE_S", 0.01)
 
-    with pytest.raises(HTTPException, match="more slowly than 1000 bytes a second") as refusal:
+    with pytest.raises(HTTPException, match="less than 1000 bytes per second") as refusal:
         received(b"a" * 10, b"b", pause_s=60)
 
     assert refusal.value.status_code == 408
