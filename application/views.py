@@ -117,6 +117,7 @@ class JobStatusView:
 class JobVersion:
     """The version of a job, which differs after each change of its state."""
 
+    status: JobStatus
     updated_at: datetime
     claimed_at: datetime | None
     building_at: datetime | None
@@ -173,6 +174,7 @@ class JobDetails:
         """The version of the job."""
         last = self.latest
         return JobVersion(
+            status=self.job.status,
             updated_at=self.job.updated_at,
             claimed_at=None if last is None else last.claimed_at,
             building_at=None if last is None else last.building_at,

@@ -97,6 +97,7 @@ _UNSPECIFIED = sa.select(*JOB_COLUMNS).where(jobs.c.job_id == sa.bindparam("id")
 _VERSIONS = (
     sa.select(
         jobs.c.job_id,
+        jobs.c.status,
         jobs.c.updated_at,
         executions.c.claimed_at,
         executions.c.building_at,
@@ -183,6 +184,7 @@ class SqlJobQueries(JobQueries):
         """Return the versions of some jobs."""
         return {
             row["job_id"]: JobVersion(
+                status=JobStatus(row["status"]),
                 updated_at=row["updated_at"],
                 claimed_at=row["claimed_at"],
                 building_at=row["building_at"],

@@ -14,7 +14,7 @@ from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId, MessageId
 from entrypoints.http.streaming import job_notifier
-from entrypoints.http.streaming.job_notifier import ENDS, JobNotifier, RecentJobs
+from entrypoints.http.streaming.job_notifier import JobNotifier, RecentJobs
 from tests.http.support import UNKNOWN_ID, Service, serving
 from tests.support.callers import ANONYMOUS
 from tests.support.loop_thread import run_apart
@@ -193,7 +193,7 @@ def test_who_begins_to_wait_when_the_job_has_just_ended_does_not_wait():
         feed.publish([told("JobCompleted", UNKNOWN_ID), told("JobStarted", OTHER_ID)])
         woken = []
         for job_id in (UNKNOWN_ID, OTHER_ID):
-            with notifier.listen(ANONYMOUS, JobId(UUID(job_id)), ENDS) as subscription:
+            with notifier.listen(ANONYMOUS, JobId(UUID(job_id)), is_for_end=True) as subscription:
                 woken.append(await subscription.wait(0.05))
         await notifier.stop()
         return woken

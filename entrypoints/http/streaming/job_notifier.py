@@ -29,7 +29,7 @@ _RETRY_AFTER_S = 5
 # How often waiting callers are authenticated again, and how many of them concurrently.
 _REAUTHENTICATE_S = 1.0
 _REAUTHENTICATED_AT_ONCE = 8
-ENDS = frozenset({"JobCompleted", "JobCancelled", "BatchCompleted"})
+_ENDS = frozenset({"JobCompleted", "JobCancelled", "BatchCompleted"})
 # Far more jobs than end between the start of a job and its caller's subscription to it.
 _ENDED_KEPT = 4_096
 ReadVersions = Callable[[Collection[JobId]], Mapping[JobId, JobVersion]]
@@ -40,7 +40,7 @@ class Subscription:
     """One waiting handler's subscription to the changes of a job.
 
     Attributes:
-        events: The names of the events that wake the handler; None for all.
+        is_for_end: Whether only the end of the job or the batch wakes the handler.
         woken: Set on a wake-up.
         changed: Whether the job may have changed since the handler last cleared this flag.
         seen: The version of the job that the handler has read or was woken for.
@@ -48,7 +48,7 @@ class Subscription:
         is_refused: Whether the caller has lost its access, so the handler must end.
     """
 
-    events: Collection[str] | None = None
+    is_for_end: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     changed: bool = True
     seen: JobVersion | None = None
@@ -60,7 +60,17 @@ class Subscription:
 
     def wants(self, event: str | None) -> bool:
         """Whether an event wakes the handler. A close of the notifier has no name, and always does."""
-        return event is None or self.events is None or event in self.events
+        return event is None or not self.is_for_end or event in _ENDS
+
+    def notice(self, version: JobVersion | None) -> None:
+        """Wake the handler if a version is news to it. None, of a deleted job, is always news."""
+        if version is not None and (
+            version == self.seen or (self.is_for_end and not version.status.is_terminal)
+        ):
+            return
+        self.seen = version
+        self.changed = True
+        self.woken.set()
 
     async def wait(self, seconds: float) -> bool:
         """Sleep until woken or timed out; return whether it was woken."""
@@ -179,9 +189,9 @@ class JobNotifier:
 
     @contextmanager
     def listen(
-        self, caller: Caller, job_id: JobId | BatchId, events: Collection[str] | None = None
+        self, caller: Caller, job_id: JobId | BatchId, *, is_for_end: bool = False
     ) -> Iterator[Subscription]:
-        """Subscribe to a job or a batch, or to some of its events, while the context lasts.
+        """Subscribe to a job or a batch, or only to its end, while the context lasts.
 
         A job that ended a moment ago wakes its subscription at once. A batch has no version, so every query
         for changes wakes its subscription too. The subscription is refused if the tenant's quota was used up
@@ -189,7 +199,7 @@ class JobNotifier:
         """
         used, allowed = self._of_tenants[caller.tenant.name], caller.tenant.quota.streams
         subscription = Subscription(
-            events,
+            is_for_end,
             reauthenticate=reauthenticate.get(),
             is_refused=allowed is not None and used >= allowed,
         )
@@ -214,7 +224,7 @@ class JobNotifier:
         return self._of_tenants[tenant]
 
     def listened(self) -> list[JobId]:
-        """Return the jobs that have a subscription."""
+        """Return the ids of the jobs and batches that have a subscription. A batch's id is no job's."""
         return [JobId(UUID(job_id)) for job_id in tuple(self._subscriptions)]
 
     def _hear(self, message: Message) -> None:
@@ -222,7 +232,7 @@ class JobNotifier:
         job_id = message.body.get("job_id") or message.body.get("batch_id")
         if not isinstance(job_id, str):
             return
-        if message.name in ENDS:
+        if message.name in _ENDS:
             self._ended.add(job_id)
         listeners = tuple(self._subscriptions.get(job_id, ()))
         if self._loop is not None and any(listener.wants(message.name) for listener in listeners):
@@ -290,13 +300,8 @@ class JobNotifier:
 
     def _compare(self, asked: Collection[JobId], versions: Mapping[JobId, JobVersion]) -> None:
         for job_id in asked:
-            version = versions.get(job_id)
             for subscription in self._subscriptions.get(str(job_id), ()):
-                # A deleted job has no version: its listeners are woken each time, until they notice.
-                if version is None or subscription.seen != version:
-                    subscription.seen = version
-                    subscription.changed = True
-                    subscription.woken.set()
+                subscription.notice(versions.get(job_id))
 
 
 async def until_deleted(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

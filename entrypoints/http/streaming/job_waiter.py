@@ -15,7 +15,7 @@ from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from domain.values import BatchId, JobId
 from entrypoints.http.concurrency import Overloaded
-from entrypoints.http.streaming.job_notifier import ENDS, JobNotifier, Subscription
+from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription
 
 T = TypeVar("T")
 Shown = TypeVar("Shown")
@@ -130,7 +130,7 @@ class JobWaiter:
         deadline = loop.time() + min(seconds, self._max_wait_s)
         self._notifier.check(self._caller)
         with (
-            self._notifier.listen(self._caller, subject, ENDS) as subscription,
+            self._notifier.listen(self._caller, subject, is_for_end=True) as subscription,
             self._departure(subscription) as has_left,
         ):
             if is_known and not self._notifier.is_closed:
