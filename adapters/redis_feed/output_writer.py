@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from threading import Condition
 from typing import Any
 
@@ -50,6 +50,7 @@ class OutputWriter:
         self._linger_ms = int(linger_s * 1_000)
         self._runs: dict[ExecutionId, Run] = {}
         self._output: BoundedBuffer[Output] = BoundedBuffer(_MAX_PENDING_BYTES)
+        self._ended: set[ExecutionId] = set()  # executions whose end is pending; the buffer may drop its mark
         self._requests: dict[Command, None] = {}  # commands from `send`, without duplicates
         self._unwritten: list[Command] = []
         self._changed = Condition()
@@ -88,6 +89,8 @@ class OutputWriter:
             is_first = not self._output
             size = len(item.data) if isinstance(item, OutputChunk) else 0
             self._output.append((execution_id, item), size)
+            if item is None:
+                self._ended.add(execution_id)
             if is_first or self._is_due():
                 self._changed.notify_all()
 
@@ -117,25 +120,33 @@ class OutputWriter:
         if not self._unwritten:
             with self._changed:
                 output = self._output.take(_MAX_PENDING_BYTES)
+                ended, self._ended = self._ended, set()
                 requests, self._requests = self._requests, {}
-            self._unwritten = [*requests, *self._commands(output)]
+            self._unwritten = [*requests, *self._commands(output, ended)]
         if self._unwritten:
             with redis_errors(DEPENDENCY):
                 self._execute(self._unwritten)
             self._unwritten = []
 
-    def _commands(self, output: Iterable[Output]) -> Iterator[Command]:
+    def _commands(self, output: Sequence[Output], ended: Collection[ExecutionId]) -> Iterator[Command]:
+        marked = {execution_id for execution_id, item in output if item is None}
+        for execution_id in ended:
+            if execution_id not in marked:  # dropped, with all of its output before it
+                yield from self._end_commands(execution_id)
         items: defaultdict[ExecutionId, list[OutputChunk | UsageSample]] = defaultdict(list)
         for execution_id, item in output:
             if item is not None:
                 items[execution_id].append(item)
                 continue
             yield from self._append_commands(execution_id, items.pop(execution_id, []))
-            self._runs.pop(execution_id, None)
-            yield ("PEXPIRE", stream_key(execution_id), self._linger_ms)
+            yield from self._end_commands(execution_id)
         for execution_id, its_items in items.items():
             yield from self._append_commands(execution_id, its_items)
             yield ("EXPIRE", stream_key(execution_id), _ABANDONED_S)
+
+    def _end_commands(self, execution_id: ExecutionId) -> Iterator[Command]:
+        self._runs.pop(execution_id, None)
+        yield ("PEXPIRE", stream_key(execution_id), self._linger_ms)
 
     def _append_commands(
         self, execution_id: ExecutionId, items: Sequence[OutputChunk | UsageSample]

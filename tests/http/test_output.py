@@ -443,8 +443,10 @@ def test_a_server_that_stops_ends_its_streams(tmp_path):
         program = Program()
         service.engine.program = program
         job_id = service.upload(execute=True)["job_id"]
-        with following(service, job_id) as events:
-            next(events)
+        try:
+            with following(service, job_id) as events:
+                next(events)
+                service.server.should_exit = True
+                assert "end" not in [event["event"] for event in events]
+        finally:
             program.may_end.set()
-            service.server.should_exit = True
-            list(events)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from application.errors import DependencyUnavailable
 from application.queries.job_reader import JobReader
 from application.queries.timeline import Entry, entries_of
 from application.views import JobDetails
@@ -53,7 +54,11 @@ class EventStreams:
                 if news:
                     sent = news[-1].position
                     yield b"".join(map(_state, news))
-                if cases := await judged.take(details):
+                try:
+                    cases = await judged.take(details)
+                except DependencyUnavailable:
+                    return  # without the end, so the reader reconnects for the last results
+                if cases:
                     yield cases
                 if details.job.status.is_terminal:
                     break

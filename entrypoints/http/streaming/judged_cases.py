@@ -97,7 +97,11 @@ class NewCases:
         self._seen = 0
 
     async def take(self, details: JobDetails) -> bytes:
-        """Return an event with the new results, or nothing if there are none."""
+        """Return an event with the new results, or nothing if there are none.
+
+        Raises:
+            DependencyUnavailable: The job has ended, and its last results cannot be read.
+        """
         cases, job = details.job.spec.cases, details.job
         self.due_in_s = None
         if cases is None or len(self._sent) == cases.total:
@@ -105,6 +109,8 @@ class NewCases:
         try:
             left_s = await self._results.refresh(self._caller, job.id, has_ended=job.status.is_terminal)
         except DependencyUnavailable:
+            if job.status.is_terminal:
+                raise
             return b""
         self.due_in_s = left_s or None
         if self._seen == self._results.reads:

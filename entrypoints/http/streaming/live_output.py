@@ -48,13 +48,14 @@ class LiveOutput:
     """The output of one execution, passed to all its readers, which are woken together.
 
     Attributes:
-        kept: The latest output, for readers that join later.
+        kept: The latest chunks, for readers that join later.
         readers: The readers.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # Without encoded events: readers that join together share them.
-        self.kept: BoundedBuffer[OutputChunk | UsageSample] = BoundedBuffer(_KEPT_BYTES)
+        self.kept: BoundedBuffer[OutputChunk] = BoundedBuffer(_KEPT_BYTES)
+        self._usage: UsageSample | None = None
         self._loop = loop
         self._lock = Lock()
         self.readers: set[Reader] = set()
@@ -64,7 +65,10 @@ class LiveOutput:
         """Take a chunk or a usage sample on any thread, and wake the readers."""
         live, size = _live(item)
         with self._lock:
-            self.kept.append(item, size)
+            if isinstance(item, OutputChunk):
+                self.kept.append(item, size)
+            else:
+                self._usage = item
             for reader in self.readers:
                 reader.put(live, size)
             is_waking, self._is_waking = self._is_waking, True
@@ -73,9 +77,9 @@ class LiveOutput:
                 self._loop.call_soon_threadsafe(self._wake)
 
     def add(self, reader: "Reader") -> None:
-        """Add a reader, and give it the kept output."""
+        """Add a reader, and give it the kept output and the latest usage sample."""
         with self._lock:
-            for item in self.kept:
+            for item in (*self.kept, *([self._usage] if self._usage else [])):
                 reader.put(*_live(item))
             self.readers.add(reader)
 

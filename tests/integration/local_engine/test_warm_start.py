@@ -304,7 +304,10 @@ def test_what_waits_is_taken_in_turn_and_replaced(warm):
 
 
 def test_what_waits_has_nothing_of_the_host_and_uses_no_processor(warm):
-    for pid in _waiting(warm):
+    waiting = _waiting(warm)
+
+    assert waiting
+    for pid in waiting:
         process = Path(f"/proc/{pid}")
         require_sight_of(pid)
         names = [entry.split("=")[0] for entry in (process / "environ").read_text().split("\0")]

@@ -275,6 +275,21 @@ def test_output_of_an_execution_whose_worker_died_goes_away_by_itself(server, ou
         assert eventually(lambda: 0 < client.ttl(stream_key(execution_id)) <= 3_600)
 
 
+def test_output_of_an_execution_that_ended_goes_away_though_a_later_one_writes_much(server, output_feed):
+    # Given output of an execution in a Redis that no longer answers
+    ended, loud = ExecutionId(uuid4()), ExecutionId(uuid4())
+    output_feed.append(ended, line(0))
+    with server.client() as client:
+        assert eventually(lambda: client.ttl(stream_key(ended)) > 60)
+        with server.frozen():
+            # When the execution ends, and another one writes more than may wait
+            output_feed.close(ended)
+            for number in range(1_000):
+                output_feed.append(loud, line(number * 10_000, b"x" * 10_000))
+        # Then the output of the first is soon deleted
+        assert eventually(lambda: client.ttl(stream_key(ended)) <= 60)
+
+
 def test_output_that_waits_at_the_end_is_written_before_the_feed_stops(server):
     execution_id = ExecutionId(uuid4())
     with started(RedisOutputFeed(server.url, InProcessOutputFeed())) as feed:

@@ -83,6 +83,7 @@ def test_new_jobs_of_a_rerun_have_the_changes(service):
         ANONYMOUS, JobAction.RERUN, [job.job_id for job in jobs], changes=Changes(args=("b", "c"))
     )
 
+    assert len(done.results) == 2
     for result in done.results:
         assert result.job is not None
         assert service.job_reader.get(ANONYMOUS, result.job.job_id).job.spec.args == ("b", "c")

@@ -5,6 +5,9 @@ from functools import wraps
 from types import SimpleNamespace
 from uuid import uuid4
 
+import pytest
+
+from application.errors import DependencyUnavailable
 from domain.cases import CaseResult, Verdict
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.streaming import judged_cases
@@ -91,3 +94,16 @@ async def test_a_job_that_is_not_followed_any_more_is_forgotten():
     del stream, other
 
     assert b'"done":2' in await judged.of(ANONYMOUS, _JOB_ID).take(details())
+
+
+@run
+async def test_results_that_cannot_be_read_are_missed_only_after_the_end():
+    class Unavailable(Reader):
+        def with_cases(self, _caller, _job_id):
+            raise DependencyUnavailable("database", "it is away")
+
+    stream = JudgedCases(Unavailable()).of(ANONYMOUS, _JOB_ID)
+
+    assert await stream.take(details()) == b""
+    with pytest.raises(DependencyUnavailable):
+        await stream.take(details(status=JobStatus.SUCCESS))
