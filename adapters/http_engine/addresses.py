@@ -7,6 +7,12 @@ from urllib.parse import urlsplit
 EXAMPLE = "http://host:8080/run"
 
 
+def without_credentials(url: str) -> str:
+    """Return an address without user name, password and query, as it may be shown and traced."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 @dataclass(frozen=True, slots=True)
 class RunnerAddress:
     """The three addresses of one runner: to run a program, to check its health, and to cancel a job.
@@ -49,8 +55,7 @@ class RunnerAddress:
     @property
     def shown(self) -> str:
         """The address that the operator has configured, without user name and password."""
-        parts = urlsplit(self.base_url or self.run_url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return without_credentials(self.base_url or self.run_url)
 
     @property
     def is_tls(self) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpcore
 
 from adapters.common.overflow_file import OverflowFile
+from adapters.http_engine.addresses import without_credentials
 from adapters.http_engine.engine_errors import MayHaveStarted, NothingStarted
 from adapters.http_engine.network import DeadlineBackend, bound_to
 from adapters.http_engine.request_deadline import DeadlineExceeded, RequestDeadline
@@ -139,11 +140,10 @@ class EngineClient:
         self._pool.close()
 
     def _exchange(self, method: str, url: str) -> Answer:
-        parts = urlsplit(url)
         attributes = {
             "http.request.method": method,
-            "url.full": url.partition("?")[0],
-            "server.address": parts.hostname or "",
+            "url.full": without_credentials(url),
+            "server.address": urlsplit(url).hostname or "",
         }
         with self._tracing.span(method, attributes, kind=SpanKind.CLIENT) as span:
             trace = trace_context.get()

@@ -16,6 +16,7 @@ from tests.integration.http_engine.executions import (
     outcome,
     wait_until,
 )
+from tests.support.memory.tracing import MemoryTracing
 from tests.support.runner import FakeRunner, hang, replies
 
 NO_WAIT = {"retries": RetryPolicy(), "breaker_threshold": 1, "breaker_reset_s": 600}
@@ -56,6 +57,24 @@ def test_requests_go_on_with_the_current_trace(runner, make_engine):
     traced, untraced = runner.requests
     assert {name: traced.headers[name] for name in trace.headers} == trace.headers
     assert trace.headers.keys().isdisjoint(untraced.headers)
+
+
+def test_a_user_name_and_password_in_an_address_are_neither_traced_nor_sent(python_runner, make_engine):
+    address = python_runner.url.removeprefix("http://")
+    tracing = MemoryTracing()
+    run_urls = {"python": f"http://operator:hunter2@{address}/run"}
+    engine = make_engine(None, run_urls=run_urls, tracing=tracing)
+
+    token = trace_context.set(TraceContext(f"00-{'a' * 32}-{'b' * 16}-01"))
+    assert executed(engine, "python") == SUCCESS
+    trace_context.reset(token)
+
+    span = tracing.named("GET")
+    assert span.attributes["url.full"] == f"http://{address}/run"
+    assert span.attributes["server.address"] == "127.0.0.1"
+    (request,) = python_runner.requests
+    assert "hunter2" not in f"{request.path} {[*request.headers.items()]}"
+    assert "Authorization" not in request.headers
 
 
 def test_one_address_alone_is_enough_and_has_its_language_only(python_runner, make_engine):
