@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -109,6 +110,7 @@ class BackgroundServices:
         self._relay = relay
         self._schema = schema
         self._close = close
+        self._stops = ExitStack()
         self._stopping = ThreadPoolExecutor(_STOPPING_THREADS, thread_name_prefix="stop-execution")
         engines = [ports.engine] if topology.starts_engine else []
         parts = (ports.event_feed, ports.output_feed, ports.cluster_metrics, *engines)
@@ -118,19 +120,36 @@ class BackgroundServices:
         ]
 
     def start(self) -> None:
-        """Starts every part. Executions that wait already are run."""
-        if self._topology.migrates_at_start:
-            self._schema.upgrade()
-        self._relay.start(self._publish)
-        for part in self._parts:
-            self._start(part)
-        self._unsubscribe = self._ports.event_feed.subscribe(self._stop_cancelled)
-        if self._webhooks is not None:
-            self._webhooks.start()
-        for worker in self._workers:
-            worker.start()
-        for task in self._tasks:
-            task.start()
+        """Starts every part. Executions that wait already are run.
+
+        If a part cannot be started, the parts that were started are stopped, and the error is raised.
+        """
+        with ExitStack() as stops:
+            stops.callback(self._ports.tracing.close)
+            stops.callback(self._close)
+            if self._topology.migrates_at_start:
+                self._schema.upgrade()
+            for part in self._parts:
+                stops.callback(part.stop)  # even if it fails to start, because it can hold resources then
+                self._start(part)
+            if self._webhooks is not None:
+                self._webhooks.start()
+                stops.callback(self._webhooks.stop)
+            self._relay.start(self._publish)
+            stops.callback(self._forget_published)
+            stops.callback(self._relay.stop)
+            stops.callback(self._stopping.shutdown, wait=False, cancel_futures=True)
+            stops.callback(self._requeue)
+            stops.callback(self._stop_tasks)
+            for task in self._tasks:
+                task.start()
+            stops.callback(self._ports.event_feed.subscribe(self._stop_cancelled))
+            started: list[Worker] = []
+            stops.callback(self._drain, started)
+            for worker in self._workers:
+                worker.start()
+                started.append(worker)
+            self._stops = stops.pop_all()
 
     def are_stuck(self) -> bool:
         """Returns whether the last renewal of leases, or its last failure, is far too long ago.
@@ -142,23 +161,7 @@ class BackgroundServices:
 
     def stop(self) -> None:
         """Drains this process: waits for its executions, requeues the rest, and closes everything."""
-        self._drain()
-        self._unsubscribe()
-        self._services.apply_retention.stop()
-        for task in self._tasks:
-            task.interrupt()
-        for task in self._tasks:
-            task.stop()
-        self._requeue()
-        self._stopping.shutdown(wait=False, cancel_futures=True)
-        self._relay.stop()
-        self._forget_published()
-        if self._webhooks is not None:
-            self._webhooks.stop()
-        for part in reversed(self._parts):
-            part.stop()
-        self._close()
-        self._ports.tracing.close()
+        self._stops.close()
 
     def _publish(self, messages: Sequence[Message]) -> None:
         if self._webhooks is not None:
@@ -206,11 +209,18 @@ class BackgroundServices:
             yield "webhook-deletion", services.forget_webhooks, _RETENTION_EVERY_S
             yield "idempotency-retention", services.forget_idempotency_keys, _RETENTION_EVERY_S
 
-    def _drain(self) -> None:
+    def _drain(self, workers: Sequence[Worker]) -> None:
         deadline = time.monotonic() + self._settings.drain_s
-        for worker in self._workers:
+        for worker in workers:
             worker.stop(timeout_s=max(deadline - time.monotonic(), 0))
         self._services.in_flight.wait_until_empty(max(deadline - time.monotonic(), 0))
+
+    def _stop_tasks(self) -> None:
+        self._services.apply_retention.stop()
+        for task in self._tasks:
+            task.interrupt()
+        for task in self._tasks:
+            task.stop()
 
     def _requeue(self) -> None:
         in_flight = self._services.in_flight
