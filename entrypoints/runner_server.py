@@ -205,7 +205,7 @@ def _request(asked: Mapping[str, str], above: list[str], limits: LimitPolicy) ->
     key = ObjectKey(asked["code_key"])
     timeout = asked.get("timeout_ms")
     if timeout is not None and not (timeout.isdecimal() and len(timeout) <= _MOST_DIGITS):
-        raise InvalidValue("timeout_ms", "is a number of milliseconds")
+        raise InvalidValue("timeout_ms", "must be a number of milliseconds")
     return ExecutionRequest(
         execution_id=_id(asked, "execution_id"),
         job_id=JobId(parse_job_id(asked["job_id"])) if "job_id" in asked else JobId(uuid4()),
@@ -231,7 +231,7 @@ def _language(key: ObjectKey, above: list[str]) -> Language:
     for language in LANGUAGES.values():
         if language.name in above or (not above and key.value.endswith(language.extension)):
             return language
-    raise InvalidValue("code_key", "is of no known language")
+    raise InvalidValue("code_key", "does not belong to a known language")
 
 
 def _error(report: EngineReport, timeout_ms: int) -> str | None:

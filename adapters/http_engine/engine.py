@@ -298,7 +298,7 @@ def _addresses(
     shared = {} if base_url is None else {name: RunnerAddress.below(base_url, name) for name in languages}
     addresses = shared | {name: RunnerAddress.of(url) for name, url in run_urls.items()}
     if not addresses:
-        raise ValueError("there is no runner for any language")
+        raise ValueError("no runner is configured for any language")
     return addresses
 
 

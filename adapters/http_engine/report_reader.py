@@ -50,7 +50,7 @@ class RunnerReportReader(EngineReportReader):
         if not names_one_of(fields, expected):
             # The signature does not cover the URL: without this check, a report could be sent to another
             # job's URL.
-            raise InvalidValue("report", f"must say whose it is: {' or '.join(expected)}")
+            raise InvalidValue("report", f"must name its execution by {' or '.join(expected)}")
         error = error_in(fields)
         if error is not None:
             known = recognise(error)

@@ -175,7 +175,7 @@ def _copy_padded(archive: IO[bytes], size: int, packed: int) -> None:
 def _read_exactly(archive: IO[bytes], size: int) -> bytes:
     content = archive.read(size)
     if len(content) != size:
-        raise ValueError("its archive is cut off")
+        raise ValueError("its archive is truncated")
     return content
 
 
@@ -265,7 +265,7 @@ class LocalProgram(BuiltProgram):
     def interact(self, given: CaseInput, other: BuiltProgram, other_given: CaseInput) -> Interaction:
         """Run two programs side by side, each with the other's output as its input."""
         if not isinstance(other, LocalProgram):
-            raise TypeError("programs of two engines cannot speak with each other")
+            raise TypeError("programs of different engines cannot communicate")
         interactor = other
         both = replace(given.limits, memory_mb=given.limits.memory_mb + other_given.limits.memory_mb)
         files_bytes = self.files_bytes(given) + interactor.files_bytes(other_given)

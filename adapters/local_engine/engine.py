@@ -276,14 +276,14 @@ class LocalEngine(ExecutionEngine):
         else:
             runtime = self._runtimes.all().get(str(spec.runtime))
             if runtime is None or runtime.toolchain.language != spec.language:
-                return _Tools(toolchain, {}, f"the runtime {spec.runtime} is not on this machine")
+                return _Tools(toolchain, {}, f"the runtime {spec.runtime} is not installed on this machine")
             toolchain, executables = runtime.toolchain, {**runtime.paths, "hooks": self._toolchains.hooks}
             lacking, version = runtime.support.unavailable_because, runtime.support.version
         try:
             toolchain = toolchain.with_presets(spec.presets)
             return _Tools(toolchain, executables, lacking, is_default=is_default, version=version)
         except KeyError as error:
-            refusal = f"there is no preset {error} of {toolchain.title}"
+            refusal = f"{toolchain.title} has no preset {error}"
             return _Tools(toolchain, executables, lacking, refusal)
 
     def lacks(self, spec: JobSpec) -> Text | str | None:

@@ -222,12 +222,12 @@ class Runtimes:
 def _check(row: Mapping[str, Any]) -> None:
     for key, value in row.items():
         if key not in _KEYS:
-            raise ValueError(f"'{key}' is not known; there are {', '.join(_KEYS)}")
+            raise ValueError(f"'{key}' is not a known key; known keys are {', '.join(_KEYS)}")
         if not isinstance(value, _KEYS[key]):
-            raise TypeError(f"'{key}' is no {_KEYS[key].__name__}")
+            raise TypeError(f"'{key}' is not a {_KEYS[key].__name__}")
         texts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         if not all(isinstance(value, str) for value in texts):
-            raise TypeError(f"'{key}' has a value that is no text")
+            raise TypeError(f"'{key}' has a value that is not a string")
     if "language" not in row:
         raise KeyError("'language' is missing")
 

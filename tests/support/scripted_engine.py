@@ -156,7 +156,11 @@ class ScriptedEngine(ExecutionEngine):
         return self.paused
 
     def lacks(self, spec: JobSpec) -> str | None:
-        return f"the runtime {spec.queue} is not on this machine" if spec.queue in self.lacking else None
+        return (
+            f"the runtime {spec.queue} is not installed on this machine"
+            if spec.queue in self.lacking
+            else None
+        )
 
     def check(self) -> None:
         """Succeed, because functions can always be called."""

@@ -156,7 +156,7 @@ class _Plan:
         frame = self.keep(struct.pack(f"<{len(words)}Q", *words))
         calls = _HEADER.pack(frame) + self._calls
         if len(calls) > _DATA:
-            raise ValueError("the plan of a start has too many calls")
+            raise ValueError("the launch plan has too many calls")
         return bytes(calls + bytes(_DATA - len(calls)) + self._data)
 
     def _add(self, number: int, expected: int, arguments: Sequence[int], words: str) -> None:
@@ -191,21 +191,21 @@ def plan(
     made = _Plan()
     _add_namespaces(made)
     made.turn(_FORK)
-    made.call("end with its supervisor", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
-    made.call("begin a session", "setsid", expected=1)
-    made.call("name the host", "sethostname", made.keep(_HOST_NAME), len(_HOST_NAME))
+    made.call("set the parent death signal", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
+    made.call("start a session", "setsid", expected=1)
+    made.call("set the host name", "sethostname", made.keep(_HOST_NAME), len(_HOST_NAME))
     _add_loopback(made)
     _add_root(made, covered, MS_RDONLY if is_proc_read_only else 0)
     if nice is not None:
-        made.call("give way to others", "setpriority", os.PRIO_PROCESS, 0, nice)
+        made.call("set the nice value", "setpriority", os.PRIO_PROCESS, 0, nice)
     _add_limits(made, rlimits, groups)
-    made.call("be kept from its program", "prctl", _PR_SET_DUMPABLE, 0)
+    made.call("clear the dumpable flag", "prctl", _PR_SET_DUMPABLE, 0)
     filter_at = made.keep(struct.pack("<H6xQ", len(seccomp) // _STEP_BYTES, made.keep(seccomp)))
-    made.call("filter its system calls", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_at)
+    made.call("install the seccomp filter", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_at)
     # Ready is reported once everything is in force: from now on, a failure is the program's.
     line = f"{Status.READY.line}\n".encode()
     made.call(
-        "report that it is ready", "write", STATUS_DESCRIPTOR, made.keep(line), len(line), expected=len(line)
+        "report the status ready", "write", STATUS_DESCRIPTOR, made.keep(line), len(line), expected=len(line)
     )
     made.turn(_BECOME_REAPER)
     return made.packed((REAPER, *argv), dict(env))
@@ -213,11 +213,11 @@ def plan(
 
 def _add_namespaces(made: _Plan) -> None:
     made.call("close the plan", "close", PLAN_DESCRIPTOR)
-    made.call("end with its supervisor", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
+    made.call("set the parent death signal", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
     # Root owns the files in /proc of a process that is not dumpable.
-    made.call("own its files of /proc", "prctl", _PR_SET_DUMPABLE, 1)
-    made.call("give up new privileges", "prctl", _PR_SET_NO_NEW_PRIVS, 1)
-    made.call("make namespaces", "unshare", _NAMESPACES)
+    made.call("set the dumpable flag", "prctl", _PR_SET_DUMPABLE, 1)
+    made.call("set no_new_privs", "prctl", _PR_SET_NO_NEW_PRIVS, 1)
+    made.call("create the namespaces", "unshare", _NAMESPACES)
     deny = b"deny"
     made.write("/proc/self/setgroups", made.keep(deny), len(deny))
     made.write("/proc/self/uid_map", PLAN_ADDRESS, MAP_BYTES)
@@ -225,7 +225,7 @@ def _add_namespaces(made: _Plan) -> None:
 
 
 def _add_loopback(made: _Plan) -> None:
-    purpose = "start the loopback"
+    purpose = "bring up the loopback interface"
     made.call(purpose, "socket", socket.AF_INET, socket.SOCK_DGRAM, 0, expected=_FREE)
     made.call(purpose, "ioctl", _FREE, _SIOCSIFFLAGS, made.keep(struct.pack("16sh22x", b"lo", _IFF_UP)))
     made.call(purpose, "close", _FREE)
@@ -242,14 +242,14 @@ def _add_root(made: _Plan, covered: Sequence[tuple[str, str]], proc_flags: int) 
     for path, cover in covered:
         made.mount(cover, f"{BOX}{path}", None, MS_BIND)
     here = made.keep_text(".")
-    made.call("enter its files", "chdir", made.keep_text(BOX))
-    made.call("change its root", "pivot_root", here, here)
-    made.call("leave the files of others", "umount2", here, _MNT_DETACH)
-    made.call("enter its directory", "chdir", made.keep_text(HOME))
+    made.call("enter the root filesystem", "chdir", made.keep_text(BOX))
+    made.call("change the root filesystem", "pivot_root", here, here)
+    made.call("unmount the old root filesystem", "umount2", here, _MNT_DETACH)
+    made.call("enter the home directory", "chdir", made.keep_text(HOME))
 
 
 def _add_limits(made: _Plan, rlimits: Sequence[tuple[str, tuple[int, int]]], groups: int) -> None:
-    made.call("set its umask", "umask", _USUAL_UMASK, expected=_UMASK)
+    made.call("set the umask", "umask", _USUAL_UMASK, expected=_UMASK)
     for name, pair in rlimits:
         limit_at = made.keep(struct.pack("<2Q", *pair))
         made.call(f"set RLIMIT_{name}", "prlimit64", 0, getattr(resource, f"RLIMIT_{name}"), limit_at, 0)
@@ -259,5 +259,5 @@ def _add_limits(made: _Plan, rlimits: Sequence[tuple[str, tuple[int, int]]], gro
     made.call("drop capabilities", "capset", none, none + _WORD_BYTES)
     myself = made.keep(b"0")
     for entrance in PLAN_ENTRANCES[:groups]:
-        made.call("enter its control groups", "write", entrance, myself, 1, expected=1)
-        made.call("enter its control groups", "close", entrance)
+        made.call("enter the control groups", "write", entrance, myself, 1, expected=1)
+        made.call("enter the control groups", "close", entrance)

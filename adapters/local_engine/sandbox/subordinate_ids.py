@@ -94,7 +94,7 @@ class SubordinateIds:
                 cause = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
                 raise OSError(0, cause) from error
             except subprocess.TimeoutExpired as error:
-                raise OSError(0, f"{tool} has not ended") from error
+                raise OSError(0, f"{tool} did not exit in time") from error
 
     def _try_out(self) -> None:
         trial = [sys.executable, "-I", "-S", "-c", _TRIAL]

@@ -134,7 +134,7 @@ class SupervisorProcess:
     @staticmethod
     def _map(ids: SubordinateIds, control: socket.socket, pid: int) -> None:
         if not control.recv(1):
-            raise OSError(0, "it ended before it had a namespace of user ids")
+            raise OSError(0, "it exited before its user namespace was created")
         ids.map(pid)
         control.send(b"\0")
 

@@ -144,7 +144,7 @@ def test_a_program_whose_filter_the_kernel_refuses_was_never_started(
         given = CaseInput(stdin=b"", args=None, limits=built.limits)
         with built.run(given) as report:
             assert report.result.reason is Reason.ENGINE_ERROR
-            assert "the kernel refused to filter its system calls" in (report.result.error_message or "")
+            assert "the kernel refused to install the seccomp filter" in (report.result.error_message or "")
 
 
 def test_a_call_that_the_kernel_refuses_ends_the_start_with_its_purpose(
@@ -167,7 +167,7 @@ def test_bubblewrap_starts_cases_where_plans_fail(
     kit: EngineUnderTest, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bubblewrap, "_has_plans", True)
-    bubblewrap.drop_plans("the kernel refused to make namespaces")
+    bubblewrap.drop_plans("the kernel refused to create the namespaces")
     with closing(_built(kit, Program(code="print(open('/proc/1/cmdline').read())"))) as built:
         given = CaseInput(stdin=b"", args=None, limits=built.limits)
         with built.run(given) as report:

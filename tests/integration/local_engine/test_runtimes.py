@@ -90,7 +90,7 @@ def test_a_runtime_is_found_and_lost_while_the_engine_runs(tmp_path, described, 
     assert "python@other" not in served
     assert ended.result.status is JobStatus.SUCCESS, ended
     assert gone.result.reason is Reason.ENGINE_UNAVAILABLE
-    assert "not on this machine" in gone.result.error_message
+    assert "is not installed on this machine" in gone.result.error_message
 
 
 def test_a_prefix_is_another_version_beside_the_first(tmp_path, described):
@@ -117,9 +117,9 @@ def test_a_prefix_is_another_version_beside_the_first(tmp_path, described):
         ("language = 'python", "is not a description of a runtime"),
         ("language = 'cobol'", "unsupported language"),
         ("version = '1'", "'language' is missing"),
-        ("language = 'python'\nshell = 'x'", "'shell' is not known"),
-        ("language = 'python'\nview = 'x'", "'view' is no list"),
-        ("language = 'python'\nview = [1]", "'view' has a value that is no text"),
+        ("language = 'python'\nshell = 'x'", "'shell' is not a known key"),
+        ("language = 'python'\nview = 'x'", "'view' is not a list"),
+        ("language = 'python'\nview = [1]", "'view' has a value that is not a string"),
         ("language = 'python'\nview = ['usr']", "must be the absolute path of a directory"),
         ("language = 'python'\nview = ['/']", "programs must not see"),
         ("language = 'python'\nview = ['/dev/shm']", "programs have their own /dev"),

@@ -92,7 +92,7 @@ class Supervisor:
         except OSError as error:  # no process, descriptor or memory is left
             _refuse(descriptors, reason_of(error))
         except ValueError:  # must not end this process, with which all other programs would end
-            _refuse(descriptors, "its command line or environment has what no process can have")
+            _refuse(descriptors, "its command line or environment is not valid for a process")
 
     def _engine_is_gone(self) -> None:
         self._is_open = False

@@ -124,7 +124,7 @@ def _parts(file: PackedFile) -> tuple[bytes, bytes]:
 def _header(kind: int, path: str, size: int) -> bytes:
     encoded = os.fsencode(path)
     if not _is_inside(path) or len(encoded) > LONGEST_PATH:
-        raise ValueError(f"{path[:200]!r} is no path within a directory")
+        raise ValueError(f"{path[:200]!r} is not a path within the directory")
     return _HEADER.pack(kind, len(encoded), size) + encoded
 
 

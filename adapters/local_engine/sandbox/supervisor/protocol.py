@@ -259,7 +259,7 @@ class RunEvent(_Message):
 
 def reason_of(error: OSError) -> str:
     """Return the message of an error."""
-    return error.strerror or "there is no reason given"
+    return error.strerror or "no reason was given"
 
 
 @lru_cache(maxsize=2)

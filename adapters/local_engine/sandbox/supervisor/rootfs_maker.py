@@ -24,7 +24,7 @@ def make(rootfs: Rootfs) -> int:
         stack.callback(processes.end, maker)
         pid = _first_line(output)
         if not pid.isdecimal():
-            raise OSError(0, pid or "the root file system of programs was not made")
+            raise OSError(0, pid or "the root filesystem of programs could not be created")
         stack.callback(processes.kill, int(pid))
         return os.open(f"/proc/{int(pid)}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 
