@@ -67,11 +67,6 @@ class CaseManifest(Sequence[Case]):
         return (self[index] for index in range(len(self)))
 
 
-def write_manifest(cases: Sequence[Case]) -> bytes:
-    """Write cases into one blob."""
-    return b"".join(manifest_pieces(cases, [(case.stdin, case.expected) for case in cases]))
-
-
 def size_of(content: CaseContent | None) -> int:
     """Return the size of an input or an answer in bytes."""
     return content.ref.size if isinstance(content, NewBlob) else len(content or b"")

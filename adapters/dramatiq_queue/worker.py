@@ -12,9 +12,8 @@ from application.log_context import outage_of
 
 logger = logging.getLogger("service_server.queue")
 
-# How often an idle thread checks whether to stop. Stopping takes that long; frequent checks by many threads
-# would cost processor time. Messages wake a thread at once.
-_IDLE_MS, _IDLE_MS_PER_THREAD = 500, 5
+# Interval in milliseconds at which an idle thread checks whether to stop. A message wakes a thread at once.
+_IDLE_MS = 500
 
 
 class CompletionWorker:
@@ -35,8 +34,7 @@ class CompletionWorker:
     ) -> None:
         self._on_completion = on_completion
         dramatiq.actor(broker=broker, actor_name=COMPLETIONS, queue_name=COMPLETIONS)(self._consume)
-        idle_ms = max(_IDLE_MS, _IDLE_MS_PER_THREAD * threads)
-        self._worker = dramatiq.Worker(broker, worker_timeout=idle_ms, worker_threads=threads)
+        self._worker = dramatiq.Worker(broker, worker_timeout=_IDLE_MS, worker_threads=threads)
         self._worker.queue_prefetch = threads
 
     def start(self) -> None:

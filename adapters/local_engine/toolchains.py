@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any
 
 from adapters.local_engine.sandbox.cpu_affinity import allow_cpus
@@ -187,7 +187,6 @@ class Toolchains:
         self._states = {language: _state(paths) for language, paths in self._paths.items()}
         self._support = {language: self._first_look(language) for language in self._table}
         self._processors = os.sched_getaffinity(0)
-        self._versions_known = Event()
         self._looking = Lock()
         self._look_at = _NEVER
         self._commands = OwnCommands()
@@ -206,10 +205,6 @@ class Toolchains:
         self._commands.stop()
         for thread in self._threads:
             thread.join()
-
-    def wait_for_versions(self, timeout_s: float) -> bool:
-        """Wait until all versions are known; return whether they are."""
-        return self._versions_known.wait(timeout_s)
 
     def support(self) -> Sequence[LanguageSupport]:
         """Return the support of every language."""
@@ -282,7 +277,6 @@ class Toolchains:
                 if self._commands.is_stopped:
                     return
                 self._support[language] = support
-        self._versions_known.set()
 
     def _ask_version(self, language: Language) -> LanguageSupport:
         toolchain = self._table[language]

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from litestar import Litestar
 from litestar.enums import HttpMethod
-from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope
 from litestar.types import Scope as AnyScope
 
@@ -64,13 +62,3 @@ def route_of(method: str, template: str | None) -> str:
         return UNMATCHED
     section = _SECTION.match(template)
     return f"{method} {template}" if section is None else section[0]
-
-
-def routes_of(app: Litestar) -> frozenset[str]:
-    """Return the names of all routes."""
-    return frozenset(
-        route_of(method, route.path_format)
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for method in route.methods
-    ) | {UNMATCHED}

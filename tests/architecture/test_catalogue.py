@@ -30,7 +30,7 @@ from domain.webhook import DeliveryStatus, WebhookStatus
 from entrypoints.cli.columns import Column
 from entrypoints.cli.errors import OS_FAULTS
 from entrypoints.cli.settings_report import RULES
-from entrypoints.http.dashboard import audit, cluster, history, job_state, keys, usage, visitor
+from entrypoints.http.dashboard import audit, cluster, history, keys, usage, visitor
 from entrypoints.http.errors import PROBLEM_TYPES, PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.request_head import CODING, VERSION
 
@@ -81,8 +81,8 @@ FAMILIES: Mapping[str, set[str]] = {
     **{f"history.{beginning}_": set(JobAction) for beginning in ("ask", "do", "done")},
     "job.explain_": {*Reason, *State, "deferred"},
     "job.note_": set(Note),
-    "job.stage_": set(job_state.STAGES),
-    "job.took_": set(job_state.STAGES) - {"uploaded"},
+    "job.stage_": {"uploaded", "queued", "building", "running", "ended"},
+    "job.took_": {"queued", "building", "running", "ended"},
     "job.waits_": set(Awaited),
     "limits.": set(STANDARD_BOUNDS),
     "outcomes.runner_": {failure.name for failure in FAILURES},

@@ -17,6 +17,7 @@ from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
 from tests.support import service
 from tests.support.processes import eventually
 from tests.support.sandbox import require_bubblewrap
+from tests.support.toolchains import knows_versions
 
 ALL = os.sched_getaffinity(0)
 COUNT = "import os; print(len(os.sched_getaffinity(0)))"
@@ -105,7 +106,7 @@ def ask_for_a_version_and_tell(writer):
     known = Toolchains([replace(row, version=["{bash}", "-c", "echo 0.$(nproc)"])])
     os.sched_setaffinity(0, {max(ALL)})
     known.start()
-    known.wait_for_versions(20)
+    assert knows_versions(known)
     writer.send(known.support()[0].version)
 
 

@@ -26,7 +26,6 @@ _OWN_CAUSES = {
     *(WaitCause.TENANT_SUSPENDED, WaitCause.TENANT_BOUND),
     *(WaitCause.NO_WORKER, WaitCause.NO_RUNTIME),
 }
-STAGES = ("uploaded", "queued", "building", "running", "ended")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

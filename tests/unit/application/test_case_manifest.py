@@ -1,8 +1,10 @@
 """Cases in one blob."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from application.case_manifest import CaseManifest, write_manifest
+from application.case_manifest import CaseManifest, manifest_pieces
 from domain.cases import Case
 from domain.errors import InvalidValue
 
@@ -11,6 +13,10 @@ _CASES = [
     Case(name="größte", stdin=b"\xff\0" * 1_000, args=("a b", ""), weight=2.5, limits={"timeout_ms": 100}),
     Case(name="empty answer", expected=b"", hidden=True),
 ]
+
+
+def write_manifest(cases: Sequence[Case]) -> bytes:
+    return b"".join(manifest_pieces(cases, [(case.stdin, case.expected) for case in cases]))
 
 
 def test_cases_come_back_as_they_were() -> None:

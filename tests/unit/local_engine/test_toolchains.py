@@ -13,6 +13,7 @@ from domain.limits import STANDARD_LIMITS
 from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId, ObjectKey
 from tests.support.processes import eventually
+from tests.support.toolchains import knows_versions
 
 _TABLE = {toolchain.language.name: toolchain for toolchain in read_table()}
 
@@ -107,7 +108,7 @@ def test_what_does_not_start_is_not_available():
 
     known.start()
 
-    assert known.wait_for_versions(20)
+    assert knows_versions(known)
     assert "fails on this machine" in str(known.support()[0].unavailable_because)
 
 
@@ -124,7 +125,7 @@ def test_an_executable_may_have_a_dot_in_its_name(tmp_path, monkeypatch):
     known.start()
 
     assert program.command == [str(tmp_path / "ruby3.1"), "main.rb"]
-    assert known.wait_for_versions(20)
+    assert knows_versions(known)
     assert known.support()[0].version == "3.1.2"
     assert not known.support()[0].is_version_awaited
 
@@ -151,7 +152,7 @@ def test_a_version_is_read_from_what_is_said():
 
     known.start()
 
-    assert known.wait_for_versions(20)
+    assert knows_versions(known)
     assert known.support()[0].version == "3.1.2"
 
 
