@@ -42,6 +42,7 @@ from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.legacy.importing import LegacyImport
 from adapters.sql.migrate import SqlSchema
 from adapters.sql.operation_queries import SqlOperationQueries
+from adapters.sql.transaction_retrier import TransactionRetrier
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator, worker_name
@@ -154,9 +155,15 @@ def _database_password(settings: Settings) -> Callable[[], str] | None:
     )
 
 
-def _unit_of_work(database: sa.Engine, relay: MessageRelay, measurements: Measurements) -> UnitOfWork:
+def _transaction_retrier(measurements: Measurements) -> TransactionRetrier:
+    return TransactionRetrier(partial(measurements.count, RETRIES, DATABASE))
+
+
+def _unit_of_work(
+    database: sa.Engine, relay: MessageRelay, retrier: TransactionRetrier, measurements: Measurements
+) -> UnitOfWork:
     measurements.watch(partial(pool_samples, database))
-    return SqlUnitOfWork(database, relay, partial(measurements.count, RETRIES, DATABASE))
+    return SqlUnitOfWork(database, relay, retrier)
 
 
 def _code_store(settings: Settings, measurements: Measurements, tracing: Tracing) -> ObjectStore:
@@ -520,16 +527,25 @@ class Container(containers.DeclarativeContainer):
     ids = providers.ThreadSafeSingleton(Uuid7Generator)
     tracing = providers.ThreadSafeSingleton(_tracing, settings=settings, topology=topology)
     database = providers.ThreadSafeSingleton(_database, settings=settings, tracing=tracing)
+    transaction_retrier = providers.ThreadSafeSingleton(_transaction_retrier, measurements=measurements)
     schema = providers.ThreadSafeSingleton(SqlSchema, database)
     own_relay = providers.ThreadSafeSingleton(_own_relay, settings)
     message_relay = providers.ThreadSafeSingleton(EventMeter, relay=own_relay, measurements=measurements)
     unit_of_work = providers.ThreadSafeSingleton(
-        _unit_of_work, database=database, relay=message_relay, measurements=measurements
+        _unit_of_work,
+        database=database,
+        relay=message_relay,
+        retrier=transaction_retrier,
+        measurements=measurements,
     )
-    job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
-    dashboard_queries = providers.ThreadSafeSingleton(SqlDashboardQueries, database)
+    job_queries = providers.ThreadSafeSingleton(SqlJobQueries, engine=database, retrier=transaction_retrier)
+    dashboard_queries = providers.ThreadSafeSingleton(
+        SqlDashboardQueries, engine=database, retrier=transaction_retrier
+    )
     backlog_publisher = providers.ThreadSafeSingleton(_backlog_publisher, settings)
-    operation_queries = providers.ThreadSafeSingleton(SqlOperationQueries, database)
+    operation_queries = providers.ThreadSafeSingleton(
+        SqlOperationQueries, engine=database, retrier=transaction_retrier
+    )
     code_store = providers.ThreadSafeSingleton(
         _code_store, settings=settings, measurements=measurements, tracing=tracing
     )

@@ -178,9 +178,9 @@ _AS_URGENT_AND_OLDER = _count(
 class SqlDashboardQueries(DashboardQueries):
     """Queries of statistics, at a cost that does not grow with the number of jobs."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, retrier: TransactionRetrier | None = None) -> None:
         self._engine = engine
-        self._retrier = TransactionRetrier()
+        self._retrier = retrier or TransactionRetrier()
 
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
         """Return the activity of a project."""

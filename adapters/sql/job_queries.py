@@ -134,13 +134,20 @@ class SqlJobQueries(JobQueries):
 
     Args:
         engine: The database.
+        retrier: The retrier of this database, by default one with a circuit of its own.
         scanned_keys: The maximum number of keys that such a list scans.
     """
 
-    def __init__(self, engine: sa.Engine, *, scanned_keys: int = SCANNED_KEYS) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        retrier: TransactionRetrier | None = None,
+        *,
+        scanned_keys: int = SCANNED_KEYS,
+    ) -> None:
         self._engine = engine
         self._scanned_keys = scanned_keys
-        self._retrier = TransactionRetrier()
+        self._retrier = retrier or TransactionRetrier()
 
     def status(self, caller: Caller, job_id: JobId) -> JobStatusView | None:
         """Return the status of the job with an id, or None if the caller can access none."""

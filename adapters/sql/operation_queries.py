@@ -31,9 +31,9 @@ DELETIONS = _count(pending_deletions)
 class SqlOperationQueries(OperationQueries):
     """Queries of figures, at a cost that does not grow with the number of jobs."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, retrier: TransactionRetrier | None = None) -> None:
         self._engine = engine
-        self._retrier = TransactionRetrier()
+        self._retrier = retrier or TransactionRetrier()
 
     def queue(self) -> Mapping[TenantClass, Backlog]:
         """Return the backlog of waiting executions by the class of their tenants."""

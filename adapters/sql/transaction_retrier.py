@@ -30,7 +30,13 @@ _MAX_S = {Failure.CONFLICT: 5.0, Failure.LOST: 1.0}
 
 
 class TransactionRetrier:
-    """Runs transactions with retries, behind a circuit breaker that opens if the database is unreachable."""
+    """Runs transactions with retries, behind a circuit breaker that opens if the database is unreachable.
+
+    The parts of a process that use the same database share one, and with it the state of the circuit.
+
+    Args:
+        on_retry: Called before each retry of a transaction.
+    """
 
     def __init__(self, on_retry: OnRetry | None = None) -> None:
         self._circuit = CircuitBreaker(DATABASE, failure=DatabaseGone)

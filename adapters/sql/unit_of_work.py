@@ -32,7 +32,7 @@ from adapters.sql.retention_repository import SqlRetentionRepository
 from adapters.sql.session_repository import SqlSessionRepository
 from adapters.sql.tables import projects
 from adapters.sql.tenant_repository import SqlTenantRepository
-from adapters.sql.transaction_retrier import OnRetry, TransactionRetrier
+from adapters.sql.transaction_retrier import TransactionRetrier
 from adapters.sql.webhook_repository import SqlWebhookRepository
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.log_context import outage_of
@@ -89,13 +89,15 @@ class SqlUnitOfWork(UnitOfWork):
     Args:
         engine: The database.
         relay: Receives the messages of each commit.
-        on_retry: Called before each retry of a transaction.
+        retrier: The retrier of this database, by default one with a circuit of its own.
     """
 
-    def __init__(self, engine: sa.Engine, relay: MessageRelay, on_retry: OnRetry | None = None) -> None:
+    def __init__(
+        self, engine: sa.Engine, relay: MessageRelay, retrier: TransactionRetrier | None = None
+    ) -> None:
         self._engine = engine
         self._relay = relay
-        self._retrier = TransactionRetrier(on_retry)
+        self._retrier = retrier or TransactionRetrier()
         self._commit_log = CommitLog()
         self._write_again_at = 0.0
         self._may_lose_answers = engine.dialect.name != "sqlite"

@@ -1,18 +1,24 @@
 """Every part of the service can be built, for every choice of settings."""
 
 from typing import get_type_hints
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from adapters.cloudwatch import cluster_metrics
+from adapters.sql.errors import DatabaseGone
+from application.errors import ConcurrencyConflict, DependencyUnavailable
 from application.services import Ports
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.site import Site
+from tests.support.callers import ANONYMOUS
 from tests.support.settings import settings_of
 
+ID = UUID(int=1)
 AWS = {
     "aws_access_key_id": "key",
     "aws_secret_access_key": SecretStr("secret"),
@@ -96,6 +102,54 @@ def test_a_part_is_made_once(tmp_path):
 
     assert container.services() is container.services()
     assert container.ports().unit_of_work is container.unit_of_work()
+
+
+# A read of each part that uses the database.
+READS = {
+    "unit of work": lambda ports: ports.unit_of_work.read(lambda transaction: transaction.executions.get(ID)),
+    "jobs": lambda ports: ports.job_queries.status(ANONYMOUS, ID),
+    "dashboard": lambda ports: ports.dashboard_queries.claimed(),
+    "operations": lambda ports: ports.operation_queries.outbox(),
+}
+
+
+@pytest.fixture
+def migrated(tmp_path):
+    container = build_container(settings_of(data_dir=tmp_path), STANDARD_LIMITS)
+    container.schema().upgrade()
+    yield container
+    container.database().dispose()
+
+
+def fail_once(database, error):
+    def fail(*_statement):
+        sa.event.remove(database, "before_cursor_execute", fail)
+        raise error
+
+    sa.event.listen(database, "before_cursor_execute", fail)
+
+
+@pytest.mark.parametrize("part", READS)
+def test_each_part_counts_its_retries_of_transactions(migrated, part):
+    ports = migrated.ports()
+    fail_once(migrated.database(), ConcurrencyConflict)
+
+    READS[part](ports)
+
+    exposed = ports.measurements.expose().content.decode()
+    assert 'retries_total{dependency="database"} 1.0' in exposed
+
+
+@pytest.mark.parametrize("part", READS)
+def test_an_outage_of_the_database_that_one_part_sees_suspends_the_calls_of_all(migrated, part):
+    ports = migrated.ports()
+    fail_once(migrated.database(), DatabaseGone("it is away"))
+    with pytest.raises(DependencyUnavailable, match="it is away"):
+        READS[part](ports)
+
+    for read in READS.values():
+        with pytest.raises(DependencyUnavailable, match="circuit open"):
+            read(ports)
 
 
 def test_without_a_site_an_application_has_the_api_alone(tmp_path):
