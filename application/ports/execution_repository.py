@@ -35,7 +35,7 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def has_due(self) -> bool:
-        """Return whether the delay of an execution is over. Cheap, because it is called every second."""
+        """Return whether the delay of an execution is over. Cheap, because it is called twice a second."""
 
     @abstractmethod
     def get(self, execution_id: ExecutionId) -> Execution | None:

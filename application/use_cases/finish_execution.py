@@ -57,7 +57,7 @@ class FinishExecution:
     * While the database accepts no writes, the result is kept on disk too, and `store_kept` records it.
     * If the disk has no room either, the thread that ran the program holds the result and retries.
     * When a result has waited for too long, the execution ends as FAILED with the reason storage_error.
-    * The result of a cancelled execution is not kept.
+    * The result of a cancelled execution does not wait for the log store; its log may be lost.
     * The files that a program wrote are stored before its log. While the code store is unavailable they are
       retried for a while; then they are lost and the result gets a note, but the job ends anyway.
     * A cancelled job may be deleted before its program has ended. Its result is then late, and a log that was
