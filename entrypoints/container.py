@@ -133,7 +133,8 @@ def _connected(settings: Settings) -> sa.Engine:
         port=settings.rds_port,
         database=settings.rds_dbname,
     )
-    # One connection for every thread that may need one, so that no thread waits for another.
+    # One connection for each thread that handles requests, runs executions or posts webhooks. The few other
+    # threads (completions, periodic tasks, relay, health) share these, and may wait for one that is in use.
     threads = settings.http_threads + settings.storage_threads + settings.worker_threads
     threads += settings.webhook_threads
     ca_file = None if settings.rds_ca_file is None else str(settings.rds_ca_file)

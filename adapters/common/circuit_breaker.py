@@ -41,6 +41,7 @@ class CircuitBreaker:
         threshold: The number of consecutive failures that open the circuit.
         reset_s: Seconds between trials.
         failure: The error that counts as a failure; any other outcome shows that the dependency answers.
+        unasked: The errors of calls that never reached the dependency. They show nothing about it.
         refusal: Builds the error that `call` raises while the circuit is open, from the cause of the last
             failure.
 
@@ -54,6 +55,7 @@ class CircuitBreaker:
         threshold: int = 1,
         reset_s: float = RESET_S,
         failure: type[DependencyUnavailable] = DependencyUnavailable,
+        unasked: tuple[type[DependencyUnavailable], ...] = (),
         refusal: Callable[[str], DependencyUnavailable] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -62,6 +64,7 @@ class CircuitBreaker:
         self._threshold = threshold
         self._reset_s = reset_s
         self._failure = failure
+        self._unasked = unasked
         self._refusal = refusal or (lambda cause: DependencyUnavailable(dependency, cause))
         self._clock = clock
         self._lock = Lock()
@@ -105,6 +108,8 @@ class CircuitBreaker:
         began_at = self._clock()
         try:
             yield
+        except self._unasked:
+            raise
         except self._failure as error:
             with self._lock:
                 is_outdated = began_at < self._answered_at  # the failure belongs to an outage that is over

@@ -17,6 +17,7 @@ class Failure(Enum):
     LOST = auto()  # the connection broke, and a commit may have taken effect: look it up and retry
     GONE = auto()  # no connection can be made
     UNAVAILABLE = auto()  # an immediate retry is useless
+    UNASKED = auto()  # all connections of the process are in use, so the database was not asked
     DUPLICATE = auto()  # a row with the same key exists
     BUG = auto()  # a fault of the service: the driver's error is raised unchanged
 
@@ -105,10 +106,17 @@ class DatabaseGone(DependencyUnavailable):
         super().__init__(DATABASE, detail)
 
 
+class ConnectionsInUse(DependencyUnavailable):
+    """All of this process's connections to the database are in use."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(DATABASE, detail)
+
+
 def diagnose(error: sa.exc.SQLAlchemyError) -> tuple[Failure, str]:
     """Return the kind of failure, and its cause as the end of a sentence about the database."""
     if isinstance(error, sa.exc.TimeoutError):
-        return Failure.UNAVAILABLE, "all of this process's connections to it are in use"
+        return Failure.UNASKED, "all of this process's connections to it are in use"
     if not isinstance(error, sa.exc.DBAPIError):
         return _BUG
     cause = error.orig

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 import sqlalchemy as sa
 
 from adapters.common.circuit_breaker import CircuitBreaker
-from adapters.sql.errors import DATABASE, DatabaseGone, Failure, diagnose, unavailable
+from adapters.sql.errors import DATABASE, ConnectionsInUse, DatabaseGone, Failure, diagnose, unavailable
 from application.errors import ConcurrencyConflict, DependencyUnavailable
 from application.log_context import outage
 from application.retry_policy import RetryPolicy
@@ -39,7 +39,7 @@ class TransactionRetrier:
     """
 
     def __init__(self, on_retry: OnRetry | None = None) -> None:
-        self._circuit = CircuitBreaker(DATABASE, failure=DatabaseGone)
+        self._circuit = CircuitBreaker(DATABASE, failure=DatabaseGone, unasked=(ConnectionsInUse,))
         self._on_retry = on_retry
 
     def __call__(self, run: Callable[[], T]) -> T:
@@ -96,4 +96,6 @@ def _diagnose(error: Exception) -> tuple[Failure, str]:
 
 
 def _final(failure: Failure, detail: str) -> DependencyUnavailable:
+    if failure is Failure.UNASKED:
+        return ConnectionsInUse(detail)
     return DatabaseGone(detail) if failure in {Failure.LOST, Failure.GONE} else unavailable(detail)
