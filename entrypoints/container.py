@@ -229,7 +229,7 @@ def _webhook_sender(settings: Settings) -> WebhookSender:
 def _webhook_dispatcher(
     settings: Settings, topology: Topology, services: Services
 ) -> WebhookDispatcher | None:
-    if not topology.posts_webhooks:
+    if not topology.is_long_running:
         return None
     return WebhookDispatcher(services.deliver_webhooks, services.webhook_writer, settings.webhook_threads)
 
@@ -387,7 +387,7 @@ def _report_reader(settings: Settings) -> EngineReportReader:
 
 
 def _measurements(topology: Topology) -> Measurements:
-    if not topology.is_measured:
+    if not topology.is_long_running:
         return NoMeasurements()
     from adapters.prometheus.measurements import PrometheusMeasurements  # noqa: PLC0415 - likewise
 
@@ -397,7 +397,7 @@ def _measurements(topology: Topology) -> Measurements:
 
 
 def _tracing(settings: Settings, topology: Topology) -> Tracing:
-    if not topology.is_measured or not is_tracing_wanted(os.environ):
+    if not topology.is_long_running or not is_tracing_wanted(os.environ):
         return NO_TRACING
     from adapters.opentelemetry.tracing import OpenTelemetryTracing  # noqa: PLC0415 - likewise
 

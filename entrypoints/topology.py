@@ -26,7 +26,8 @@ class Topology:
         checks_engine: Whether the health of the engine counts. An API without an engine of its own does not
             check the sandboxes of workers.
         starts_engine: Whether the engine is started. A command that runs no jobs needs none.
-        posts_webhooks: Whether the process posts events to webhooks. Every long-running process does.
+        is_long_running: Whether the process serves or works until it is stopped. If so, it posts events to
+            webhooks, has metrics and can be traced. A single command does none of this.
     """
 
     shares_database: bool
@@ -35,7 +36,7 @@ class Topology:
     mode: WorkerMode
     checks_engine: bool
     starts_engine: bool
-    posts_webhooks: bool
+    is_long_running: bool
 
     @classmethod
     def of_server(cls, settings: Settings) -> "Topology":
@@ -54,7 +55,7 @@ class Topology:
         """Return the topology of a single command, which does no work of other processes."""
         is_standalone = runs_programs and settings.redis_url is None
         mode = WorkerMode.OWN if is_standalone else WorkerMode.NONE
-        return cls._of(settings, mode, starts_engine=runs_programs or asks_engine, posts_webhooks=False)
+        return cls._of(settings, mode, starts_engine=runs_programs or asks_engine, is_long_running=False)
 
     @classmethod
     def _of(
@@ -64,7 +65,7 @@ class Topology:
         *,
         checks_engine: bool = True,
         starts_engine: bool = True,
-        posts_webhooks: bool = True,
+        is_long_running: bool = True,
     ) -> "Topology":
         return cls(
             shares_database=settings.rds_host is not None,
@@ -73,7 +74,7 @@ class Topology:
             mode=mode,
             checks_engine=checks_engine,
             starts_engine=starts_engine,
-            posts_webhooks=posts_webhooks,
+            is_long_running=is_long_running,
         )
 
     @property
@@ -85,11 +86,6 @@ class Topology:
     def only_runs_programs(self) -> bool:
         """Whether the process runs programs but serves no API."""
         return self.shares_queue and self.mode is WorkerMode.ALL
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether the process has metrics. Every long-running process does."""
-        return self.posts_webhooks
 
     @property
     def migrates_at_start(self) -> bool:

@@ -19,3 +19,9 @@ def test_a_command_starts_an_engine_to_run_programs_or_to_tell_of_it(
 @pytest.mark.parametrize("of_process", [Topology.of_server, Topology.of_worker])
 def test_a_process_that_stays_has_its_engine_ready(of_process):
     assert of_process(settings_of()).starts_engine
+
+
+@pytest.mark.parametrize("of_process", [Topology.of_server, Topology.of_worker])
+def test_a_process_that_stays_is_long_running_and_a_command_is_not(of_process):
+    assert of_process(settings_of()).is_long_running
+    assert not Topology.of_command(settings_of(), runs_programs=True).is_long_running
