@@ -215,10 +215,10 @@ class ServiceOptions:
     inline_output_bytes: int
     lease_s: float
     renew_every_s: float
-    renotify_after_s: float
+    announce_after_s: float
     engine_wait_s: float
     pending_results_s: float
-    processed_messages_kept_days: float
+    receipts_kept_days: float
     session_idle_s: float
     session_max_s: float
     sessions_kept_days: float
@@ -227,7 +227,7 @@ class ServiceOptions:
     unused_files_kept_hours: float
     retention_rules: RetentionRules
     swept_stores: Collection[StoreName]
-    stale_message_after_s: float
+    relay_left_behind_after_s: float
     max_keys: int
     max_batch_jobs: int
     max_job_actions: int
@@ -764,7 +764,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             worker=options.worker,
             inline_bytes=options.inline_output_bytes,
             engine=ports.engine,
-            renotify_after_s=options.renotify_after_s,
+            announce_after_s=options.announce_after_s,
             renew_every_s=options.renew_every_s,
             max_wake_ups=options.max_wake_ups,
             wake_workers=wake_workers,
@@ -786,7 +786,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             work_queue=ports.work_queue,
             event_feed=ports.event_feed,
             complete_batches=complete_batches,
-            stale_after_s=options.stale_message_after_s,
+            stale_after_s=options.relay_left_behind_after_s,
             max_wake_ups=options.max_wake_ups,
             tracing=ports.tracing,
         ),
@@ -796,7 +796,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             unit_of_work=ports.unit_of_work,
             clock=ports.clock,
             forget=lambda transaction, before, batch: transaction.inbox.forget(before, batch),
-            kept=timedelta(days=options.processed_messages_kept_days),
+            kept=timedelta(days=options.receipts_kept_days),
         ),
         post_audit_entries=PostAuditEntries(unit_of_work=ports.unit_of_work, record_refusal=record_refusal),
         forget_idempotency_keys=ForgetOldRecords(

@@ -413,7 +413,7 @@ class Settings(BaseSettings):
     max_artifacts_mb: int = Field(64, ge=1, le=1_024)
     max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
-    # Callers
+    # Sealing keys and API keys
     sealing_keys: Annotated[tuple[SealingKey, ...], NoDecode] = ()
     max_keys: int = Field(1_000, ge=1)
 

@@ -116,7 +116,7 @@ class RecoverOrphans:
         worker: str,
         inline_bytes: int,
         engine: ExecutionEngine,
-        renotify_after_s: float,
+        announce_after_s: float,
         renew_every_s: float,
         max_wake_ups: int,
         wake_workers: WakeWorkers,
@@ -134,7 +134,7 @@ class RecoverOrphans:
         self._worker = worker
         self._inline_bytes = inline_bytes
         self._engine = engine
-        self._renotify_after_s = renotify_after_s
+        self._announce_after_s = announce_after_s
         self._window = StabilityWindow(clock, 2 * renew_every_s)
         self._batch = batch
         self._max_wake_ups = max_wake_ups
@@ -239,7 +239,7 @@ class RecoverOrphans:
             return 0
         languages = self._engine.startable_languages()
         waiting = self._unit_of_work.read(
-            lambda transaction: transaction.executions.waiting(self._renotify_after_s, room, languages)
+            lambda transaction: transaction.executions.waiting(self._announce_after_s, room, languages)
         )
         if waiting:
             self._work_queue.wake(len(waiting))
