@@ -296,7 +296,7 @@ def test_a_command_line_that_no_process_can_have_fails_its_own_program_alone(kit
     )
 
     assert outcome.result.reason is Reason.ENGINE_ERROR
-    assert "what no process can have" in outcome.result.error_message
+    assert "is not valid for a process" in outcome.result.error_message
     assert (_supervisor(kit), running.end.done()) == (first, False)
     kit.engine.cancel(running.request.execution_id, running.request.job_id)
     assert running.end.result(90).result.status is JobStatus.CANCELLED
