@@ -33,7 +33,7 @@ _ANY_BYTES = "application/octet-stream"
 _JSON = re.compile(r"application/([a-z0-9._-]+\+)?json")
 IGNORED_FIELDS_HEADER = "X-Ignored-Fields"
 _MAX_IGNORED_NAMES = 16
-_MAX_IGNORED_NAME_CHARS = 64
+_MAX_NAME_CHARS = 64
 # The characters of a token (RFC 9110, 5.6.2) that `quote` does not keep itself, except "%".
 _UNQUOTED = "!#$&'*+^`|"
 _MORE = "\N{HORIZONTAL ELLIPSIS}"
@@ -271,6 +271,10 @@ def ignored_fields_header(names: Sequence[str]) -> dict[str, str]:
     return {IGNORED_FIELDS_HEADER: ", ".join(shown)}
 
 
+def shortened_name(name: str) -> str:
+    """Return the name of a field for a response: one of more than 64 characters is cut, with an ellipsis."""
+    return name if len(name) <= _MAX_NAME_CHARS else name[:_MAX_NAME_CHARS] + _MORE
+
+
 def _encoded_name(name: str) -> str:
-    cut = name if len(name) <= _MAX_IGNORED_NAME_CHARS else name[:_MAX_IGNORED_NAME_CHARS] + _MORE
-    return quote(cut, safe=_UNQUOTED) or '""'
+    return quote(shortened_name(name), safe=_UNQUOTED) or '""'

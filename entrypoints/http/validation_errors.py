@@ -13,7 +13,7 @@ from msgspec.structs import fields
 
 from application.errors import RefusedJob
 from domain.catalogue.text import Text
-from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.json_request import AnyRequest, shortened_name
 from entrypoints.http.schemas.problem import Fault
 from entrypoints.http.unreadable_body import UNKNOWN_FIELD, UnreadableBody
 
@@ -37,8 +37,8 @@ def of_value(request: AnyRequest, name: str, detail: Text | str) -> Fault:
     head, *steps = name.split("/")
     pointer = None if field is None else _pointer(field.raw, head)
     if name in request.path_params or name in request.query_params or pointer is None:
-        return Fault(parameter=name, detail=str(detail))
-    return Fault(pointer="/".join((pointer, *steps)), detail=str(detail))
+        return Fault(parameter=shortened_name(name), detail=str(detail))
+    return Fault(pointer="/".join((pointer, *map(shortened_name, steps))), detail=str(detail))
 
 
 def of_job(refused: RefusedJob) -> Fault:
@@ -51,12 +51,12 @@ def of_body(error: UnreadableBody) -> Fault:
     """Locate a fault in the body; an unreadable body has it at the root."""
     text = str(error)
     place = _PLACE.search(text)
-    steps = list(error.path)
+    steps = [shortened_name(step) for step in error.path]
     steps += [] if place is None else [m["key"] or m["index"] for m in _STEP.finditer(place["path"])]
     text = _PLACE.sub("", text)
     named = _NAMED.fullmatch(text)
     if named is not None:
-        steps.append(named["name"])
+        steps.append(shortened_name(named["name"]))
         text = "is required" if named["what"] == "missing required" else UNKNOWN_FIELD
     if text == UNKNOWN_FIELD:
         known = [name for taken in _types_at(error.wanted, steps[:-1]) for name in _fields_of(taken)]

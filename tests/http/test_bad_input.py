@@ -115,6 +115,34 @@ def test_names_that_may_be_meant_are_in_the_sentence(service: Service, changed: 
     assert fault["detail"].startswith(detail.partition(": ")[2])
 
 
+LONG, CUT = "n" * 65, "n" * 64 + "…"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("/api/upload", PROGRAM | {"stdin": "", LONG: 1}, {"pointer": f"/{CUT}"}),
+        ("/api/upload", PROGRAM | {"cases": [{LONG: 1}]}, {"pointer": f"/cases/0/{CUT}"}),
+        ("/api/batches", {"jobs": [], LONG: 1}, {"pointer": f"/{CUT}"}),
+        (f"/api/batches?{LONG}=1", {"jobs": []}, {"parameter": CUT}),
+    ],
+)
+def test_a_long_name_of_a_refused_field_is_cut(service: Service, path: str, body: dict, place: dict):
+    problem = assert_problem(service.http.post(path, json=body), 422)
+
+    [fault] = problem["errors"]
+    assert fault.items() >= place.items()
+    assert LONG not in problem["detail"]
+
+
+def test_a_long_name_that_is_given_twice_is_cut(service: Service):
+    body = f'{{"project": "bad", "code": "1", "language": "python", "{LONG}": 1, "{LONG}": 2}}'
+
+    response = service.http.post("/api/upload", content=body, headers=JSON)
+
+    assert assert_problem(response, 422)["detail"] == f"{CUT}: is given twice"
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
