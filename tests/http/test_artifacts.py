@@ -1,6 +1,7 @@
 """Files that programs wrote, in results and as downloads."""
 
 import hashlib
+import json
 from urllib.parse import quote
 
 import pytest
@@ -159,3 +160,13 @@ def test_the_curl_line_of_a_job_with_files_says_that_they_are_left_out(service: 
 
     assert line.startswith("# The job's files")
     assert "sha256" not in line
+
+
+@pytest.mark.parametrize("named", [{}, {"entry": "src/run.py"}])
+def test_the_curl_line_names_the_entry_that_its_caller_named(service: Service, named: dict):
+    job = service.upload(files=[{"path": "a", "content": "x"}], **named)
+
+    line = service.http.get(f"/dashboard/jobs/{job['job_id']}/curl").text
+
+    body = json.loads(line.splitlines()[-2])
+    assert {name: value for name, value in body.items() if name == "entry"} == named

@@ -18,6 +18,8 @@ from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import given
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
+from domain.files import find_entry
+from domain.language import parse_language
 from entrypoints.http.controllers.artifacts import UNTRUSTED
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.cases import cases_context
@@ -147,7 +149,9 @@ class JobPages(Controller):
             return replace(same, project=details.project.value)
 
         same = await api.storage_threads.run(command)
-        shown = replace(same, cases_of=None, files=(), stdin_blob=None, stdin_file=None)
+        shown = replace(
+            same, entry=_given_entry(same), cases_of=None, files=(), stdin_blob=None, stdin_file=None
+        )
         curl = _curl(f"{request.url.scheme}://{request.url.netloc}", shown)
         has_files = bool(same.files or same.stdin_blob)
         left_out = [_WITHOUT_FILES] * has_files + [_WITHOUT_CASES] * (same.cases_of is not None)
@@ -201,6 +205,12 @@ def _code(read_code: ReadCode, timeline: Timeline) -> str | None:
         return read_code(timeline.details.job)
     except NotFound:
         return None
+
+
+def _given_entry(command: UploadCodeCommand) -> str | None:
+    """Return the entry of a job; None if an upload of the job's files would have it without naming it."""
+    default = find_entry(parse_language(command.language), None, (), has_code=True)
+    return None if command.files and command.entry == default else command.entry
 
 
 def _curl(service_url: str, command: UploadCodeCommand) -> str:
