@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from adapters.local_engine.sandbox.files import open_unlocked
 from application.file_spool import FileSpool
@@ -52,8 +52,8 @@ class CollectedFiles:
     Attributes:
         files: The files, in the order of their paths.
         spool: Holds the contents of the files.
-        left_out: The number of matching files that were not collected: too many, too large, or changed
-            meanwhile. All files that were not examined count as one.
+        left_out: The number of matching files that were not collected: too many, too large, changed
+            meanwhile, or links and other special files. All files that were not examined count as one.
     """
 
     spool: FileSpool
@@ -86,6 +86,14 @@ def collect(directory: int, wanted: WantedFiles) -> CollectedFiles:
     return collected
 
 
+class _Name(NamedTuple):
+    """A name in a directory: of a directory, a regular file, or otherwise a link or a special file."""
+
+    name: str
+    is_directory: bool
+    is_regular: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Directory:
     """An open directory.
@@ -93,16 +101,16 @@ class _Directory:
     Attributes:
         path: The path with a trailing slash; empty for the program's directory itself.
         state: The state of the matcher after that path.
-        names: The names that are still to be examined, the last path first, and whether each is a directory.
+        names: The names that are still to be examined, the last path first.
     """
 
     descriptor: int
     path: str
     state: int
-    names: list[tuple[str, bool]] = field(default_factory=list)
+    names: list[_Name] = field(default_factory=list)
 
     def list_names(self, most: int) -> int:
-        """List files and directories until their names exceed `most` characters; return the characters."""
+        """List the names until they exceed `most` characters; return the characters."""
         characters = 0
         with os.scandir(self.descriptor) as entries:
             for entry in entries:
@@ -110,10 +118,9 @@ class _Directory:
                 if characters > most:
                     break
                 is_directory = entry.is_dir(follow_symlinks=False)
-                if is_directory or entry.is_file(follow_symlinks=False):
-                    self.names.append((entry.name, is_directory))
+                self.names.append(_Name(entry.name, is_directory, entry.is_file(follow_symlinks=False)))
         # The content of a directory sorts by its path with a slash.
-        self.names.sort(key=lambda row: f"{row[0]}/" if row[1] else row[0], reverse=True)
+        self.names.sort(key=lambda each: f"{each.name}/" if each.is_directory else each.name, reverse=True)
         return characters
 
 
@@ -139,12 +146,15 @@ def _matching(
             if not here.names:
                 os.close(open_directories.pop().descriptor)
                 continue
-            name, is_directory = here.names.pop()
+            name, is_directory, is_regular = here.names.pop()
             path, state = here.path + name, matcher.feed(here.state, name)
             if not state or not _is_safe(path):
                 continue
             if not is_directory and matcher.accepts(state):
-                yield here.descriptor, path, name
+                if is_regular:
+                    yield here.descriptor, path, name
+                else:
+                    collected.left_out += 1
             elif is_directory and len(open_directories) <= _DEPTH and (inside := matcher.feed(state, "/")):
                 descriptor = _opened(here.descriptor, name, device)
                 below = None if descriptor is None else _Directory(descriptor, f"{path}/", inside)

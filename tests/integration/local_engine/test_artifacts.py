@@ -97,6 +97,21 @@ def test_nothing_but_plain_files_is_collected(kit, trick):
     assert artifacts == {"fine.txt": b"x"}
 
 
+@pytest.mark.parametrize("trick", ["a link to a file", "a link to itself", "a fifo"])
+def test_links_and_special_files_are_left_out_with_a_note(kit, trick):
+    result, artifacts = run(kit, TRICKS[trick], ("out/*",))
+
+    assert Note.ARTIFACTS_LEFT_OUT in result.notes
+    assert artifacts == {}
+
+
+def test_a_link_that_no_pattern_matches_leaves_no_note(kit):
+    result, artifacts = run(kit, "os.symlink('fine.txt', 'out/a'); open('fine.txt', 'w')", ("*.txt", "out"))
+
+    assert Note.ARTIFACTS_LEFT_OUT not in result.notes
+    assert artifacts == {"fine.txt": b""}
+
+
 @pytest.mark.parametrize(
     "code",
     [
