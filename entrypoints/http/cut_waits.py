@@ -17,6 +17,8 @@ async def report_cut_wait(message: Message, scope: AnyScope) -> None:
         return
     if _WAIT.encode() not in scope["query_string"]:
         return
+    if "route_handler" not in scope:  # a preflight request is answered before it is routed
+        return
     if _WAIT not in scope["route_handler"].parsed_fn_signature.parameters:
         return
     longest: float = scope["litestar_app"].state.max_wait_s

@@ -32,3 +32,18 @@ def test_no_other_answer_names_one(service: Service):
     assert_problem(refused, 404)
     assert HEADER not in refused.headers
     assert HEADER not in listed.headers
+
+
+@pytest.mark.parametrize("query", ["wait=10", "wait=61", "input_data=wait"])
+def test_a_page_of_an_allowed_origin_may_wait(service: Service, query: str):
+    asked = {
+        "Origin": "http://localhost:5173",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+
+    allowed = service.http.options(f"/api/execute/{UNKNOWN_ID}?{query}", headers=asked)
+
+    assert allowed.status_code == 204
+    assert allowed.headers["access-control-allow-origin"] == "http://localhost:5173"
+    assert HEADER not in allowed.headers
