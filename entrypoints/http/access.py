@@ -147,11 +147,15 @@ def _describe(span: Span, scope: HTTPScope, status: int | None) -> None:
 
 
 def _as_get(scope: HTTPScope) -> HTTPScope:
-    """Turn HEAD into GET, which has the same response except for the content (RFC 9110, 9.3.2)."""
+    """Turn HEAD into GET, which has the same response except for the content (RFC 9110, 9.3.2).
+
+    Its Range is dropped, because ranges are defined for GET only (RFC 9110, 14.2).
+    """
     if scope["method"] != HttpMethod.HEAD:
         return scope
     answered = scope.copy()
     answered["method"] = HttpMethod.GET.value
+    answered["headers"] = [field for field in scope["headers"] if field[0] != b"range"]
     return answered
 
 

@@ -73,6 +73,13 @@ def test_a_range_of_this_version_is_answered_with_its_bytes(service: Service, jo
     assert response.status_code == 206
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=999999-"])
+def test_a_range_is_defined_for_get_only(service: Service, job_id: str, asked: str):
+    response = service.http.head(PATH.format(job_id), headers={"range": asked})
+
+    assert (response.status_code, response.headers["content-length"]) == (200, str(len(WRITTEN)))
+
+
 def test_a_range_after_the_end_is_refused(service: Service, job_id: str):
     response = service.http.get(PATH.format(job_id), headers={"range": "bytes=999999-"})
 
