@@ -263,12 +263,12 @@ class LedgerEntry:
     row: EntryRow
 
 
-def usage_by_day(rows: Iterable[EntryRow]) -> dict[tuple[str, str, int], Usage]:
-    """Return the sums of the usage of entries, by tenant, day and project."""
-    figures: defaultdict[tuple[str, str, int], list[tuple[int, ...]]] = defaultdict(list)
+def usage_by_day(rows: Iterable[EntryRow]) -> dict[tuple[str, str, int | None], Usage]:
+    """Return the sums of the usage of entries, by tenant, day and project; None for entries without one."""
+    figures: defaultdict[tuple[str, str, int | None], list[tuple[int, ...]]] = defaultdict(list)
     for row in rows:
         used = _figures_of(row)
-        if row.tenant is not None and row.project_id is not None and any(used):
+        if row.tenant is not None and any(used):
             figures[row.tenant, row.at[:10], row.project_id].append(used)
     sums = ((key, map(sum, zip(*used, strict=True))) for key, used in figures.items())
     return {key: Usage(**dict(zip(_FIGURES, sum_of_each, strict=True))) for key, sum_of_each in sums}

@@ -316,11 +316,13 @@ class SqlAuditLog(AuditLog):
     def _waiting(self, limit: int) -> list[EntryRow]:
         return [self._read(row) for row in self._connection.execute(_WAITING, {"limit": limit}).all()]
 
-    def _add_usage(self, sums: Mapping[tuple[str, str, int], Usage]) -> None:
+    def _add_usage(self, sums: Mapping[tuple[str, str, int | None], Usage]) -> None:
         by_tenant: dict[tuple[str, str], Usage] = {}
         for (tenant, day, project), usage in sums.items():
-            key = {"of_tenant": tenant, "of_day": date.fromisoformat(day), "of_project_id": project}
-            self._add_to(_OF_DAY, usage, key)
+            # Usage without a project, such as the bytes of removed files, counts for its tenant only.
+            if project is not None:
+                key = {"of_tenant": tenant, "of_day": date.fromisoformat(day), "of_project_id": project}
+                self._add_to(_OF_DAY, usage, key)
             for period in (day, _ALL_TIME):
                 by_tenant[tenant, period] = by_tenant.get((tenant, period), NO_USAGE) + usage
         for (tenant, period), usage in by_tenant.items():

@@ -96,6 +96,21 @@ def test_usage_counts_entries_once_whether_they_are_posted_or_not(store):
     assert usage(store, "nobody") == Usage()
 
 
+def test_usage_without_a_project_counts_for_its_tenant_before_and_after_it_is_posted(store):
+    add(
+        store,
+        an_audit_entry(1, project=a_project(store).id, usage=Usage(uploads=1, stored_bytes=10)),
+        an_audit_entry(2, act=Act.FILES_REMOVE, usage=Usage(stored_bytes=-7)),
+    )
+
+    for _ in range(3):
+        assert usage(store) == Usage(uploads=1, stored_bytes=3)
+        post(store, limit=1)
+    wanted = UsageFilter(limit=10, tenant=TenantName("acme"), since=TODAY, until=TODAY)
+    (of_project,) = store.unit_of_work.read(lambda transaction: transaction.audit.usage_by_day(wanted))
+    assert of_project.usage == Usage(uploads=1, stored_bytes=10)
+
+
 def test_several_may_post_at_once_and_each_entry_is_posted_once(store):
     numbers = range(1, 101)
     add(store, *(an_audit_entry(n, project=ProjectId(1), usage=Usage(uploads=1)) for n in numbers))

@@ -100,6 +100,7 @@ class MemoryAuditLog(AuditLog):
             )
             for (tenant, day, project), usage in sums.items()
             if tenant == wanted.tenant.value
+            and project is not None
             and date.fromisoformat(day) >= since
             and wanted.project_id in {None, project}
         ]

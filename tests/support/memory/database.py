@@ -132,7 +132,7 @@ class Tables:
     # The last entries removed from the ledger, the sums of all removed entries, and the first day that is
     # kept.
     ledger_starts: list[ChainLink] = field(default_factory=list)
-    usage_removed: dict[tuple[str, str, int], Usage] = field(default_factory=dict)
+    usage_removed: dict[tuple[str, str, int | None], Usage] = field(default_factory=dict)
     usage_since: dict[TenantName, date] = field(default_factory=dict)
 
     def copy(self) -> "Tables":

@@ -75,10 +75,12 @@ def test_usage_is_added_up_by_tenant_day_and_project():
         entry(tenant=TenantName("a"), project=ProjectId(1), usage=Usage(uploads=1, cpu_ms=2)).row(),
         entry(tenant=TenantName("a"), project=ProjectId(2), usage=Usage(executions=1)).row(),
         entry(tenant=TenantName("a"), project=ProjectId(2)).row(),
+        entry(tenant=TenantName("a"), usage=Usage(stored_bytes=-3)).row(),
         entry(project=ProjectId(2), usage=Usage(executions=1)).row(),
     ]
 
     assert usage_by_day(rows) == {
         ("a", "2026-01-01", 1): Usage(uploads=2, stored_bytes=5, cpu_ms=2),
         ("a", "2026-01-01", 2): Usage(executions=1),
+        ("a", "2026-01-01", None): Usage(stored_bytes=-3),
     }
