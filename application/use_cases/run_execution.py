@@ -138,14 +138,14 @@ class RunExecution:
             self._wake_workers.for_room()
         return True
 
-    def run_standalone(self, execution_id: ExecutionId) -> None:
+    def run_standalone(self, execution_id: ExecutionId, pause: Callable[[float], bool]) -> None:
         """Run one execution, and retry while its engine cannot start it or its tenant holds it back.
 
-        No wake-up is sent for it.
+        No wake-up is sent for it. `pause` waits for a number of seconds between attempts; if the process
+        stops, it returns true at once, which ends the attempts.
         """
         self(execution_id)
-        while self._waits(execution_id):
-            self._clock.sleep(_AGAIN_AFTER_S)
+        while self._waits(execution_id) and not pause(_AGAIN_AFTER_S):
             self(execution_id)
 
     def of_batch(self, batch_id: BatchId) -> Sequence[ExecutionId]:

@@ -37,7 +37,7 @@ class StandaloneRunner:
 
     Args:
         event_feed: The event feed of this process.
-        run: Runs an execution to its end.
+        run: Runs an execution to its end, and pauses between attempts with the given function.
         of_batch: Returns the executions that a batch requested.
         threads: The number of executions that run at once.
         retry: The endless delays before an execution or a batch is retried after an outage.
@@ -46,7 +46,7 @@ class StandaloneRunner:
     def __init__(
         self,
         event_feed: EventFeed,
-        run: Callable[[ExecutionId], None],
+        run: Callable[[ExecutionId, Callable[[float], bool]], None],
         of_batch: Callable[[BatchId], Iterable[ExecutionId]],
         threads: int,
         retry: RetryPolicy = _RETRY,
@@ -87,7 +87,9 @@ class StandaloneRunner:
             self._request(parse_execution_id(message.body["execution_id"]))
 
     def _request(self, execution_id: ExecutionId) -> None:
-        self._requested.put(_Task(f"execution {execution_id}", partial(self._run, execution_id)))
+        self._requested.put(
+            _Task(f"execution {execution_id}", partial(self._run, execution_id, self._stopping.wait))
+        )
 
     def _request_batch(self, batch_id: BatchId) -> None:
         for execution_id in self._of_batch(batch_id):

@@ -149,9 +149,11 @@ def test_a_standalone_runner_waits_for_its_tenant(service):
     set_running(service, 1)
     service.start()
     held, job = service.claim(), service.start()
-    sleep = service.clock.sleep
-    service.clock.sleep = lambda seconds: service.cancel_job(ANONYMOUS, held.job_id) and sleep(seconds)
 
-    service.run_execution.run_standalone(service.job(job.job_id).execution.id)
+    def pause(seconds):
+        service.cancel_job(ANONYMOUS, held.job_id)
+        service.clock.sleep(seconds)
+
+    service.run_execution.run_standalone(service.job(job.job_id).execution.id, pause)
 
     assert service.job(job.job_id).status is JobStatus.SUCCESS

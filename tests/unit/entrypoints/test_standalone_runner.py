@@ -37,7 +37,7 @@ def started(feed, run, of_batch, retry_s=0.001):
 def failing_at_first(action, error=OUTAGE):
     calls = []
 
-    def attempt(argument):
+    def attempt(argument, *_pause):
         calls.append(argument)
         if len(calls) == 1:
             raise error
@@ -55,7 +55,7 @@ def test_a_batch_is_read_again_on_a_runner_thread_after_an_outage():
         readers.append(current_thread())
         return requested
 
-    with started(feed, run.put, failing_at_first(of_batch)):
+    with started(feed, lambda execution_id, _pause: run.put(execution_id), failing_at_first(of_batch)):
         feed.publish([message("BatchSubmitted", batch_id=BatchId(ids.new()))])
         # Then all its executions run once the database is back, and the publisher did not wait for it
         assert [run.get(timeout=PATIENCE_S) for _ in requested] == requested
@@ -85,10 +85,23 @@ def test_an_execution_that_fails_for_another_reason_is_not_run_again(caplog):
 def test_a_runner_that_waits_for_a_retry_stops_at_once():
     feed, failed = InProcessEventFeed(), Event()
 
-    def run(_execution_id):
+    def run(_execution_id, _pause):
         failed.set()
         raise OUTAGE
 
     with started(feed, run, list, retry_s=3_600):
         feed.publish([message("JobStarted", execution_id=ExecutionId(ids.new()))])
         assert failed.wait(PATIENCE_S)
+
+
+def test_a_runner_whose_execution_cannot_start_stops_at_once():
+    feed, paused = InProcessEventFeed(), Event()
+
+    def run(_execution_id, pause):
+        paused.set()
+        while not pause(3_600):
+            pass
+
+    with started(feed, run, list):
+        feed.publish([message("JobStarted", execution_id=ExecutionId(ids.new()))])
+        assert paused.wait(PATIENCE_S)
