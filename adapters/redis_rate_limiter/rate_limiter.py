@@ -92,8 +92,6 @@ class RedisRateLimiter(RateLimiter):
         self._leases: dict[tuple[RateLimit, ...], _Lease] = {}
         self._sweep_at = _SWEPT_FROM
         self._lock = Lock()
-        # Requests without a lease wait for the thread that requests one.
-        self._asking = Lock()
 
     def try_take(self, limits: Sequence[RateLimit]) -> RateDecision | None:
         """Use a token of the current lease on the buckets; return None if there is no valid lease."""
@@ -110,8 +108,7 @@ class RedisRateLimiter(RateLimiter):
 
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:
         """Take a token from each bucket, or from none if one is empty."""
-        with self._asking:
-            return self.try_take(limits) or self._ask(limits)
+        return self.try_take(limits) or self._ask(limits)
 
     def _ask(self, limits: Sequence[RateLimit]) -> RateDecision:
         was_closed = self._circuit.is_closed

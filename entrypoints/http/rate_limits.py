@@ -73,7 +73,8 @@ class RequestRates:
 
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter
-        # A separate thread, so that a limiter that does not respond blocks no handler.
+        # A single thread of its own, so that a limiter that does not respond blocks no handler, and so that
+        # requests that wait find the tokens that the first of them took.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rates")
 
     async def admit(self, caller: Caller) -> None:
