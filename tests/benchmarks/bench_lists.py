@@ -24,7 +24,7 @@ from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId
 from tests.support import mariadb
 from tests.support.callers import ANONYMOUS
-from tests.support.filled_database import BEGIN, fill, job_id
+from tests.support.filled_database import BEGIN, fill, fill_by_copies, job_id
 
 SIZES = (1_000, 100_000)
 LIMIT = 100
@@ -45,8 +45,9 @@ def main() -> None:
     with ExitStack() as stack:
         new_engine = stack.enter_context(_on_mariadb() if arguments.mariadb else _on_sqlite())
         databases = {size: new_engine(size) for size in arguments.sizes}
+        fill_database = fill_by_copies if arguments.mariadb else fill
         for size, engine in databases.items():
-            fill(engine, size)
+            fill_database(engine, size)
         queries = {size: SqlJobQueries(engine) for size, engine in databases.items()}
         _print_head(arguments.sizes)
         for name, read in _reads(min(arguments.sizes)).items():

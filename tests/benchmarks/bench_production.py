@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.bench_api import CASES, Caller, Case, _measure
+from tests.benchmarks.production_servers import BRIEF_MS, SLOW_MS
 from tests.support.cluster import Cluster, Servers, running_servers
 from tests.support.ports import free_port
 from tests.support.processes import eventually
@@ -31,10 +32,11 @@ CALLERS = 12
 # processes that compete for a processor move to another one only once a second.
 WARM_UP_S = 3.0
 RUN = {"project": "bench", "code": "print(1)", "language": "python", "execute": True}
-SLOW_MS = 2_001  # the runners of this benchmark take two seconds for this timeout
 PATIENT_CALLERS = 64
-# The minimum throughput of two of each, relative to one of each.
+# The minimum throughput of two of each, relative to one of each: when processors limit it, and when only the
+# number of programs that a worker runs at a time limits it.
 SPEED_UP = 1.6
+SPEED_UP_OF_WAITING = 1.8
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,13 @@ def _jobs(report: Report, servers: Servers, directory: Path, addresses: Mapping[
         # The processors that one of each leaves idle limit the throughput of two of each.
         figures = f"of the machine's CPU one used {one.cpu:.0%}, two {two.cpu:.0%}"
         report.ratio("two of each, beside one", figures, two.per_s / one.per_s, min(SPEED_UP, 1 / one.cpu))
+    threads = {"SERVICE_SERVER_WORKER_THREADS": "2"}
+    with Cluster(directory / "waiting", servers, 5, **threads, **addresses) as cluster:
+        cluster.start(apis=1, workers=1)
+        one = report.rate("a job of 50 ms, two at a time", ports_of(cluster), _run_briefly, None)
+        cluster.start(apis=1, workers=1)
+        two = report.rate("... through two of each", ports_of(cluster), _run_briefly, None)
+        report.ratio("two of each, beside one", "", two.per_s / one.per_s, SPEED_UP_OF_WAITING)
     threads = {"SERVICE_SERVER_WORKER_THREADS": str(PATIENT_CALLERS)}
     with Cluster(directory / "patient", servers, 3, **threads, **addresses) as cluster:
         cluster.start(apis=1, workers=1)
@@ -153,6 +162,10 @@ def _patience(report: Report, port: int) -> None:
     failed = [one for one in asked if one.exception() is not None]
     report.figure(f"{PATIENT_CALLERS} callers, engine of 2 s: not 200", len(failed), "", 0)
     report.figure("... and p99 of the health", statistics.quantiles(times, n=100)[98], "ms", 50)
+
+
+def _run_briefly(call: Caller) -> Callable[[], object]:
+    return lambda: call("POST", "/api/upload?wait=30", RUN | {"timeout_ms": BRIEF_MS})
 
 
 def _run_slowly(port: int, body: object) -> None:

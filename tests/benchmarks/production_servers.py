@@ -1,7 +1,7 @@
 """An object store and runners in one process: `python -m tests.benchmarks.production_servers PORT PORT`.
 
-The runners store the log themselves, as real runners do, and respond at once, except that a job with a
-timeout of 2,001 ms gets its response after two seconds, and so on.
+The runners store the log themselves, as real runners do, and respond at once, except to jobs with one of the
+timeouts in `DELAYS_S`.
 """
 
 import asyncio
@@ -13,6 +13,10 @@ import uvloop
 from tests.support.cluster import LOG_BUCKET
 from tests.support.runner import Exchange, FakeRunner, runs
 from tests.support.s3_stub import S3Stub
+
+# A timeout of a job in ms, and the seconds after which its response comes.
+BRIEF_MS, SLOW_MS = 1_001, 2_001
+DELAYS_S = {BRIEF_MS: 0.05, SLOW_MS: 2.0}
 
 
 async def serve(s3_port: int, runner_port: int) -> None:
@@ -26,9 +30,7 @@ async def serve(s3_port: int, runner_port: int) -> None:
     answer = runs()
 
     async def behave(exchange: Exchange) -> None:
-        seconds, is_slow = divmod(int(exchange.params["timeout_ms"]), 1_000)
-        if is_slow:
-            await asyncio.sleep(seconds)
+        await asyncio.sleep(DELAYS_S.get(int(exchange.params["timeout_ms"]), 0))
         await answer(exchange)
 
     await FakeRunner(behaviour=behave, keep_log=keep_log, port=runner_port).listen()
