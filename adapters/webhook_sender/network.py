@@ -1,5 +1,6 @@
 """Connections to receivers, with names resolved once and pinned, and limits on time and size."""
 
+import logging
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,8 @@ import httpcore
 
 from application.ports.webhook_sender import PostFailed
 from domain.network_address import IpAddress, is_public, parse_address
+
+logger = logging.getLogger("service_server.webhooks")
 
 # The maximum number of threads that wait for the system's resolver. DNS servers may be slow, and the resolver
 # cannot be interrupted, so a thread may outlive its request.
@@ -50,10 +53,9 @@ class Resolver:
         self._resolving = BoundedSemaphore(_RESOLVING_AT_ONCE)
 
     def __call__(self, host: str, port: int, deadline: Deadline) -> Sequence[IpAddress]:
-        """Return the addresses of a host.
+        """Return the addresses of a host; none if it cannot be resolved.
 
         Raises:
-            PostFailed: The host has no addresses.
             httpcore.TimeoutException: The deadline has passed.
         """
         if (address := parse_address(host)) is not None:
@@ -63,12 +65,9 @@ class Resolver:
         answers: SimpleQueue[list[IpAddress]] = SimpleQueue()
         Thread(target=self._look_up, args=(host, port, answers), name="resolve", daemon=True).start()
         try:
-            addresses = answers.get(timeout=deadline.left_s())
+            return answers.get(timeout=deadline.left_s())
         except Empty:
             raise httpcore.TimeoutException from None
-        if not addresses:
-            raise PostFailed(f"The name '{host}' cannot be resolved.")
-        return addresses
 
     def _look_up(self, host: str, port: int, answers: SimpleQueue[list[IpAddress]]) -> None:
         try:
@@ -106,12 +105,21 @@ class PinnedBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first of the host's addresses that accepts; refuse if any address is not allowed."""
+        """Connect to the first of the host's addresses that accepts; refuse if any address is not allowed.
+
+        A name that cannot be resolved is refused in the same words, so that a caller cannot find out which
+        names the service's network has. The log distinguishes them.
+        """
         addresses = self._resolve(host, port, self._deadline)
-        if not self._allows_private and not all(map(is_public, addresses)):
+        is_refused = not self._allows_private and not all(map(is_public, addresses))
+        if is_refused or not addresses:
+            cause = "resolves to an address that is not public" if is_refused else "cannot be resolved"
+            logger.info("receiver refused: '%s' %s", host, cause)
             raise PostFailed(
-                f"'{host}' resolves to an address that is not public; "
-                "SERVICE_SERVER_WEBHOOK_ALLOW_PRIVATE=true allows that."
+                f"The name '{host}' cannot be resolved."
+                if self._allows_private
+                else f"'{host}' cannot be resolved, or resolves to an address that is not public "
+                "(SERVICE_SERVER_WEBHOOK_ALLOW_PRIVATE=true allows that)."
             )
         *others, last = addresses
         for address in others:

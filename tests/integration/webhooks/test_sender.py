@@ -163,9 +163,26 @@ def test_a_private_address_is_not_even_connected_to(url):
 def test_a_name_with_one_private_address_among_others_is_refused(addresses):
     resolver = FixedResolver(rebind_example=addresses)
 
-    with pytest.raises(PostFailed, match=r"'rebind\.example' resolves to an address that") as error:
+    with pytest.raises(PostFailed, match=r"'rebind\.example' .*resolves to an address that") as error:
         post("http://rebind.example/", allows_private=False, resolver=resolver)
     assert not any(address in str(error.value) for address in addresses)
+
+
+def test_a_private_name_cannot_be_told_from_one_that_does_not_exist(caplog):
+    resolver = FixedResolver(private_example=["10.0.0.1"], missing_example=[])
+
+    def refusal(host):
+        with caplog.at_level("INFO", "service_server.webhooks"), pytest.raises(PostFailed) as error:
+            post(f"http://{host}/", allows_private=False, resolver=resolver)
+        return str(error.value).replace(host, "host"), caplog.messages[-1]
+
+    (private, logged_private), (missing, logged_missing) = map(
+        refusal, ("private.example", "missing.example")
+    )
+
+    assert private == missing
+    assert logged_private == "receiver refused: 'private.example' resolves to an address that is not public"
+    assert logged_missing == "receiver refused: 'missing.example' cannot be resolved"
 
 
 def test_a_name_is_resolved_once_and_its_address_is_pinned():
