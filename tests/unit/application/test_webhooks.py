@@ -105,6 +105,20 @@ def test_another_process_knows_of_a_subscription_soon(service):
     assert [one.event for one in deliveries(service, webhook)] == [WebhookEvent.JOB_CANCELLED]
 
 
+def test_a_caller_of_one_project_sees_deliveries_to_callbacks_and_webhooks_of_its_project(service):
+    # Given a job with a callback, a webhook of its project and one of the whole tenant
+    service.upload()
+    of_tenant, of_project = subscribe(service), subscribe(service, project="demo")
+    job = run(service, callback_url=URL)
+
+    def seen_by(caller):
+        return {one.webhook_id for one in service.webhook_reader.of_job(caller, job.job_id)}
+
+    # Then a caller of that project sees nothing of the receiver that gets events of all projects
+    assert seen_by(ANONYMOUS) == {None, of_tenant.id, of_project.id}
+    assert seen_by(replace(ANONYMOUS, project=of_project.project)) == {None, of_project.id}
+
+
 def test_where_there_are_very_many_subscribers_each_event_looks_for_its_own(service, monkeypatch):
     monkeypatch.setattr("application.webhook_writer._MAX_KNOWN", 0)
     webhook = subscribe(service)
