@@ -50,6 +50,8 @@ def _url(target: sa.URL, source: str | None) -> sa.URL:
     if source is None:
         return target
     if "://" not in source:
+        if target.get_backend_name() == "sqlite":
+            raise Conflict(text("import.no_server"))
         return target.set(database=source)
     try:
         url = sa.make_url(source)

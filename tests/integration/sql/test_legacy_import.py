@@ -254,6 +254,13 @@ def test_without_tables_of_the_replaced_service_there_is_nothing_to_import(env, 
     assert b"no tables of the replaced service" in refused.stderr
 
 
+def test_a_name_without_a_server_is_refused_with_the_setting_that_is_missing(tmp_path):
+    refused = service.run("import", "--from", "legacy", env=service.environment(tmp_path))
+
+    assert refused.returncode == 1
+    assert b"AWS_RDS_HOST is not set" in refused.stderr
+
+
 def test_a_file_that_does_not_exist_is_not_made(tmp_path):
     missing = tmp_path / "missing.db"
 
