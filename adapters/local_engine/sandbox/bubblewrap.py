@@ -314,7 +314,6 @@ class Bubblewrap(Isolation):
             self._proc_masks,
             self._filter,
             len(groups),
-            is_proc_read_only=self._programs_have_root_id,
             nice=self._nice(),
         )
         with ExitStack() as stack:
@@ -418,8 +417,7 @@ class Bubblewrap(Isolation):
         yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc")
         for path, cover in self._proc_masks:
             yield from ("--ro-bind", cover, path)
-        if self._programs_have_root_id:
-            yield from ("--remount-ro", "/proc")
+        yield from ("--remount-ro", "/proc")
         if program.files is None:
             yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
         yield from ("--seccomp", str(_FILTER), "--chdir", HOME)

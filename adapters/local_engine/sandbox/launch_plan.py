@@ -173,7 +173,6 @@ def plan(
     seccomp: bytes,
     groups: int,
     *,
-    is_proc_read_only: bool,
     nice: int | None,
 ) -> bytes:
     """Return the launch plan of a program, without the user id maps.
@@ -185,7 +184,6 @@ def plan(
         covered: Files and directories of /proc, and the empty ones that cover them.
         seccomp: The filter of system calls.
         groups: The number of control groups.
-        is_proc_read_only: Whether /proc is read-only.
         nice: The nice value; None for the supervisor's.
     """
     made = _Plan()
@@ -195,7 +193,7 @@ def plan(
     made.call("start a session", "setsid", expected=1)
     made.call("set the host name", "sethostname", made.keep(_HOST_NAME), len(_HOST_NAME))
     _add_loopback(made)
-    _add_root(made, covered, MS_RDONLY if is_proc_read_only else 0)
+    _add_root(made, covered)
     if nice is not None:
         made.call("set the nice value", "setpriority", os.PRIO_PROCESS, 0, nice)
     _add_limits(made, rlimits, groups)
@@ -231,14 +229,14 @@ def _add_loopback(made: _Plan) -> None:
     made.call(purpose, "close", _FREE)
 
 
-def _add_root(made: _Plan, covered: Sequence[tuple[str, str]], proc_flags: int) -> None:
+def _add_root(made: _Plan, covered: Sequence[tuple[str, str]]) -> None:
     """Add the calls that make the program's root filesystem the only one.
 
     In the new namespaces, each mount of the supervisor's is locked, but a recursive copy can become the root.
     """
     made.mount(None, "/", None, MS_REC | MS_PRIVATE)
     made.mount(BOX, BOX, None, MS_BIND | MS_REC)
-    made.mount("proc", f"{BOX}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | proc_flags)
+    made.mount("proc", f"{BOX}/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for path, cover in covered:
         made.mount(cover, f"{BOX}{path}", None, MS_BIND)
     here = made.keep_text(".")

@@ -31,7 +31,7 @@ for path in (
     "/dev/tty",
 ):
     with contextlib.suppress(OSError), open(path, "w") as file:
-        file.write("-1000" if "oom" in path else "1")
+        file.write("0" if "oom" in path else "1")
         file.flush()
         escapes.append(path)
 if glob.glob("/sys/*") or glob.glob("/home/*") or glob.glob("/var/*"):

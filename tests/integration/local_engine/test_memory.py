@@ -126,3 +126,18 @@ def test_a_program_that_exceeds_its_memory_is_measured_by_its_limit_and_not_by_i
     assert 0 < result.resource.memory_mb <= 17
     if result.limit is not None:
         assert 12 <= result.limit.measured <= 20
+
+
+def test_no_program_lowers_its_peak(isolated):
+    code = """
+block = bytearray(100 << 20)
+del block
+try:
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # CLEAR_REFS_MM_HIWATER_RSS
+except OSError as error:
+    print(error.strerror)
+"""
+    result = isolated.run(Program(code=code)).result
+
+    assert result.resource.memory_mb > 100, result
