@@ -1,13 +1,15 @@
 """The memory figure of a result, beside VmHWM, the kernel's figure for the program at its end."""
 
 import re
+from contextlib import closing
 
 import pytest
 
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from adapters.local_engine.toolchains import Toolchains
+from application.ports.execution_engine import CaseInput
 from domain.job_lifecycle import Reason
-from tests.contract.engine_kit.harness import SLOWNESS, Program
+from tests.contract.engine_kit.harness import SLOWNESS, Program, Recorder
 from tests.support.sandbox import CGROUPS_REQUIRED, running_engine
 
 _INSTALLED = {support.language.name for support in Toolchains().support() if support.is_available}
@@ -48,6 +50,22 @@ _LARGE = {
 
 # One of each kind: a shell, a program that is built, one that is built and interpreted, two that start warm.
 _KINDS = {"bash", "c", "java", "node", "python"}
+
+# A process that is no longer the program's child uses memory, and ends before the program or with it.
+_LEFT_BEHIND = """
+import os, time
+reader, writer = os.pipe()
+if os.fork() == 0:
+    if os.fork() == 0:
+        block = bytearray(100 << 20)
+        os.write(writer, b"1")
+        time.sleep({seconds})
+    os._exit(0)
+os.wait()
+os.read(reader, 1)
+os.close(writer)
+time.sleep(0.1 if {seconds} else len(os.read(reader, 1)))
+"""
 
 _KITS = {
     "plain": {"isolated": False},
@@ -126,6 +144,22 @@ def test_a_program_that_exceeds_its_memory_is_measured_by_its_limit_and_not_by_i
     assert 0 < result.resource.memory_mb <= 17
     if result.limit is not None:
         assert 12 <= result.limit.measured <= 20
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_process_that_the_program_leaves_behind_counts(kit, seconds):
+    result = kit.run(Program(code=_LEFT_BEHIND.format(seconds=seconds))).result
+
+    assert result.exit_code == 0, result
+    assert result.resource.memory_mb == pytest.approx(106, rel=0.1)
+
+
+def test_a_process_that_the_program_of_a_case_leaves_behind_counts(isolated):
+    request = isolated.request(Program(code=_LEFT_BEHIND.format(seconds=60)))
+    given = CaseInput(stdin=b"", args=None, limits=request.spec.limits)
+
+    with closing(isolated.engine.build(request, Recorder())) as built, built.run(given) as report:
+        assert report.result.resource.memory_mb == pytest.approx(106, rel=0.1), report.result
 
 
 def test_no_program_lowers_its_peak(isolated):

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import resource
 import socket
 import struct
 import termios
@@ -19,7 +18,6 @@ from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
 from adapters.local_engine.sandbox.supervisor.ownership import start_owning
 from adapters.local_engine.sandbox.supervisor.privileges import limit
 from adapters.local_engine.sandbox.supervisor.protocol import (
-    FILES_DESCRIPTOR,
     MAX_MESSAGE_BYTES,
     START,
     STOP,
@@ -32,7 +30,13 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
 from adapters.local_engine.sandbox.supervisor.scheduling import give_way, waited_s
 from adapters.local_engine.sandbox.supervisor.spawner import Spawned, Spawner
 from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe, read_available
-from adapters.local_engine.sandbox.supervisor.usage_sampler import TreeCpu, UsageSampler, live_cpu_s, tree
+from adapters.local_engine.sandbox.supervisor.usage_sampler import (
+    TreeCpu,
+    UsageSampler,
+    live_cpu_s,
+    peak_kb,
+    tree,
+)
 
 _NEVER = float("inf")
 _INT = struct.Struct("i")
@@ -282,18 +286,16 @@ class Run:
         )
 
     def _memory_kb(self) -> int:
-        """Return the program's peak memory: from its reaper or, if that was killed too, from the last sample.
+        """Return the peak memory of the program's largest process.
 
-        The peak of the first process by wait4(2) includes the supervisor from which it was made, a build, and
-        the unpacking of files. So it counts for the program only if there was no build and no unpacking, and
-        if it exceeds the supervisor's.
+        It comes from the reaper or, if that was killed too, from the last sample. Neither has the processes
+        that the program left behind. The peak of the first process by wait4(2) has them, but also the
+        supervisor, from which the first process was made, and a build. So it counts only if there was no
+        build, and if it exceeds the supervisor's.
         """
-        if self._status_pipe.end is not None:
-            return self._status_pipe.end.memory_kb
-        seen_kb = self._sampler.largest_kb if self._sampler else 0
-        had_others = self._request.build_limits is not None or FILES_DESCRIPTOR in self._request.descriptors
-        own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        if had_others or self._usage.memory_kb <= own_kb:
+        end, sampler = self._status_pipe.end, self._sampler
+        seen_kb = end.memory_kb if end is not None else sampler.largest_kb if sampler is not None else 0
+        if self._request.build_limits is not None or self._usage.memory_kb <= peak_kb(os.getpid()):
             return seen_kb
         return max(seen_kb, self._usage.memory_kb)
 

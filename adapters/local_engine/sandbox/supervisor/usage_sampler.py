@@ -128,10 +128,15 @@ def largest_kb(root: int) -> int:
     until = time.monotonic() + _LONGEST_LOOK_S
     largest = 0
     for pid in tree(root):
-        largest = max(largest, _figure_kb(pid, "status", "VmHWM:"))
+        largest = max(largest, peak_kb(pid))
         if time.monotonic() >= until:
             break
     return largest
+
+
+def peak_kb(pid: int) -> int:
+    """Return the peak memory of a process since its last exec; 0 if it has ended."""
+    return _figure_kb(pid, "status", "VmHWM:")
 
 
 def _figure_kb(pid: int, file: str, name: str) -> int:
