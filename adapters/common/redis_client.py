@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -15,9 +17,47 @@ ANSWER_WITHIN_S = 1.0
 _UNUSABLE = "Redis does not respond, or its response is invalid"
 # https://redis.io/docs/latest/develop/reference/protocol-spec: the first word of an error is its kind.
 _REFUSALS: Mapping[str, str] = {"MISCONF": "Redis rejects writes because it cannot save data to its disk"}
+# How Redis 6 reports a rejected write of a script.
+_READ_ONLY_IN_SCRIPT = "-READONLY "
+
+
+class _Demoted(redis.ConnectionError):
+    """The server at the other end of a connection has become a read-only replica."""
+
+
+class _WritableConnection(redis.connection.AbstractConnection):
+    """A connection that is closed when its server has become a replica.
+
+    After a failover, the address leads to another server, but the connections to the previous one stay open.
+    """
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's own
+        """Return the response to a command."""
+        try:
+            return super().read_response(*arguments, **options)
+        except redis.ResponseError as error:
+            if not (isinstance(error, redis.exceptions.ReadOnlyError) or _READ_ONLY_IN_SCRIPT in str(error)):
+                raise
+            self.disconnect()  # type: ignore[no-untyped-call]  # redis-py's
+            raise _Demoted(str(error)) from error
+
+
+class _TcpConnection(_WritableConnection, redis.Connection):
+    """A writable connection over TCP."""
+
+
+class _TlsConnection(_WritableConnection, redis.SSLConnection):
+    """A writable connection over TLS."""
+
+
+class _SocketConnection(_WritableConnection, redis.UnixDomainSocketConnection):
+    """A writable connection over a Unix domain socket."""
+
+
+_CONNECTIONS: Mapping[str, type[Any]] = {"rediss": _TlsConnection, "unix": _SocketConnection}
 _FAULTS: Mapping[type[redis.RedisError], str] = {
+    _Demoted: "Redis rejects writes because it is a read-only replica",
     redis.exceptions.OutOfMemoryError: "Redis rejects writes because its memory limit (maxmemory) is reached",
-    redis.exceptions.ReadOnlyError: "Redis rejects writes because it is a read-only replica",
     redis.exceptions.BusyLoadingError: "Redis is loading its data",
     redis.exceptions.AuthenticationError: "Redis rejects the credentials",
     redis.exceptions.NoPermissionError: "this Redis user lacks a permission",
@@ -27,10 +67,11 @@ _FAULTS: Mapping[type[redis.RedisError], str] = {
 def connect(url: str, block_s: float = 0.0) -> redis.Redis:
     """Build a client for commands that block for up to `block_s`. It connects on first use.
 
-    A closed connection is reopened once, which is enough after a restart of Redis.
+    A closed connection is reopened once, which is enough after a restart of Redis or a failover.
     """
     return redis.Redis.from_url(
         url,
+        connection_class=_CONNECTIONS.get(urlsplit(url).scheme, _TcpConnection),
         protocol=2,
         socket_connect_timeout=ANSWER_WITHIN_S,
         socket_timeout=block_s + ANSWER_WITHIN_S,

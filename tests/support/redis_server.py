@@ -82,6 +82,11 @@ class RedisServer:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
+    def follow(self, primary: "RedisServer") -> None:
+        """Become a replica of another server; connections stay open."""
+        with self.client() as client:
+            client.replicaof("127.0.0.1", primary.port)
+
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
 

@@ -27,8 +27,8 @@ class Traffic(Enum):
 class TcpProxy:
     """Forwards connections to 127.0.0.1:`target_port`, on a separate thread.
 
-    `traffic`, `latency_s`, `reset`, `reset_at`, `close_port` and `open_port` change its treatment of
-    connections at run time, from any thread.
+    `target_port`, `traffic`, `latency_s`, `reset`, `reset_at`, `close_port` and `open_port` change its
+    treatment of connections at run time, from any thread.
 
     Attributes:
         port: The port of 127.0.0.1 on which it listens.
@@ -36,7 +36,7 @@ class TcpProxy:
     """
 
     def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
+        self.target_port = target_port
         self.latency_s = 0.0
         self.port = 0
         self._traffic = Traffic.PASSES
@@ -111,7 +111,7 @@ class TcpProxy:
             _abort(writer)
             return
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
         except OSError:
             _abort(writer)
             return

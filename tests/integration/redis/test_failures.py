@@ -7,10 +7,13 @@ import pytest
 
 from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
 from adapters.dramatiq_queue.messages import COMPLETIONS
-from adapters.redis_work_queue.work_queue import KEY
+from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
+from adapters.redis_work_queue.work_queue import KEY, RedisWorkQueue
 from application.errors import DependencyUnavailable
 from tests.support.processes import eventually
 from tests.support.queue_messages import Handler, completion, on_the_wire, woken, working
+from tests.support.redis_server import redis_server
+from tests.support.tcp_proxy import TcpProxy
 
 QUEUE_KEY = f"service_server:{COMPLETIONS}"
 
@@ -302,3 +305,26 @@ def test_a_redis_that_answers_and_takes_no_writes_is_noticed(server, queue, faul
             client.execute_command(*cure.split())
     wake_when_it_is_back(queue)
     queue.check()
+
+
+def test_a_server_that_became_a_replica_is_left_for_the_new_primary(server):
+    # Given an address whose server is demoted while its connections stay open
+    with redis_server() as successor, TcpProxy(server.port) as endpoint:
+        url = f"redis://127.0.0.1:{endpoint.port}/0"
+        queue, broker, handler = RedisWorkQueue(url), RedisQueueBroker(url), Handler()
+        with working(broker, handler), woken(queue, handler):
+            queue.wake(1)
+            handler.next()
+            sent = send(broker)
+            assert handler.next() == sent
+            # When the address leads to the new primary
+            server.follow(successor)
+            endpoint.target_port = successor.port
+            # Then wake-ups and completions pass as before
+            queue.wake(1)
+            assert handler.next() is None
+            sent = send(broker)
+            assert handler.next() == sent
+            queue.check()
+        queue.close()
+        broker.close()

@@ -19,6 +19,7 @@ from application.ports.output_feed import OutputChunk, Stream
 from domain.values import ExecutionId
 from tests.support.processes import eventually
 from tests.support.queue_messages import WITHIN_S, fact
+from tests.support.redis_server import redis_server
 from tests.support.tcp_proxy import TcpProxy, Traffic
 
 
@@ -201,6 +202,23 @@ def test_output_written_while_redis_was_gone_comes_when_it_is_back(server, outpu
     output_feed.append(execution_id, line(0))
     server.start()
     assert chunks.get(timeout=WITHIN_S) == line(0)
+
+
+def test_output_is_followed_after_a_failover(server):
+    # Given a program that is followed at an address whose server is demoted while its connections stay open
+    execution_id, chunks = ExecutionId(uuid4()), Queue()
+    with redis_server() as successor, TcpProxy(server.port) as endpoint:
+        url = f"redis://127.0.0.1:{endpoint.port}/0"
+        with started(RedisOutputFeed(url, InProcessOutputFeed())) as feed:
+            feed.follow(execution_id, chunks.put)
+            feed.append(execution_id, line(0))
+            assert chunks.get(timeout=WITHIN_S) == line(0)
+            # When the address leads to the new primary
+            server.follow(successor)
+            endpoint.target_port = successor.port
+            # Then what the program writes afterwards is followed
+            feed.append(execution_id, line(1))
+            assert chunks.get(timeout=WITHIN_S) == line(1)
 
 
 def test_entries_that_are_no_output_are_passed_over(server, output_feed):
