@@ -20,6 +20,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExecutionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from adapters.sql.errors import is_read_only
 from adapters.sql.tls import SharingConnection
 from application.metrics import DATABASE_CONNECTIONS, DATABASE_CONNECTIONS_MAX
 from application.ports.measurements import Sample
@@ -194,6 +195,14 @@ class MysqlDialect(_ReadsApart, MySQLDialect_pymysql):
     def connect(self, *arguments: Any, **options: Any) -> DBAPIConnection:  # noqa: ANN401 - PyMySQL's own
         """Connect to the server."""
         return cast("DBAPIConnection", SharingConnection(*arguments, **options))
+
+    def is_disconnect(self, e: Any, *connection_and_cursor: Any) -> bool:  # noqa: ANN401 - SQLAlchemy's own
+        """Whether a connection is of no further use: it is lost, or its server has become read-only.
+
+        After a failover, the address leads to another server, but the connections to the previous one, now a
+        replica, stay open.
+        """
+        return super().is_disconnect(e, *connection_and_cursor) or is_read_only(e)
 
     def do_begin(self, dbapi_connection: DBAPIConnection) -> None:
         """Begin a transaction, unless the connection is read-only."""

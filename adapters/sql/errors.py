@@ -33,6 +33,8 @@ _NO_RIGHT = "this user lacks a privilege; 'GRANT ALL ON <schema>.*' grants it"
 _NO_PASSWORD = "this user does not authenticate with a password; configure a user that does"  # noqa: S105 - a sentence
 NAMES_TAKEN = "it contains another service's tables with the same names; 'service-server import' imports them"
 
+# The codes by which a server refuses writes, as a replica does.
+_READ_ONLY = (1290, 1792, 1836)
 # MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
 _MYSQL: dict[int, tuple[Failure, str]] = {
     1020: (Failure.CONFLICT, "the row changed since it was read"),
@@ -65,9 +67,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     1114: (Failure.UNAVAILABLE, "its disk is full"),
     1203: (Failure.UNAVAILABLE, "it has too many connections"),
     1226: (Failure.UNAVAILABLE, "this user has reached a resource limit"),
-    1290: (Failure.UNAVAILABLE, "it is read-only"),
-    1792: (Failure.UNAVAILABLE, "it is read-only"),
-    1836: (Failure.UNAVAILABLE, "it is read-only"),
+    **dict.fromkeys(_READ_ONLY, (Failure.UNAVAILABLE, "it is read-only")),
     2002: (Failure.GONE, _NO_CONNECTION),
     2003: (Failure.GONE, _NO_CONNECTION),
     2026: (Failure.UNAVAILABLE, "no encrypted connection to it could be made"),
@@ -136,6 +136,11 @@ def _diagnose_sqlite(error: sqlite3.Error) -> tuple[Failure, str]:
     if code == sqlite3.SQLITE_ERROR:  # the generic code for faulty statements
         return next((found for words, found in _SQLITE_WORDS.items() if words in str(error)), _BUG)
     return _SQLITE.get(code & 0xFF, _BUG)
+
+
+def is_read_only(error: Exception) -> bool:
+    """Whether a server has refused a write because it is read-only."""
+    return any(code in _READ_ONLY for code in error.args[:1])
 
 
 def is_duplicate(error: sa.exc.IntegrityError) -> bool:

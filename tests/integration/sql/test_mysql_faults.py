@@ -288,6 +288,24 @@ def test_a_server_that_answers_and_takes_no_writes_is_noticed(
     store.unit_of_work.check()
 
 
+def connection_id(store):
+    with store.engine.connect() as connection:
+        return connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one()
+
+
+def test_connections_to_a_server_that_became_read_only_are_replaced(server, ordinary_url, open_store):
+    # Given the connections of a process, whose server is demoted in a failover
+    store = open_store(ordinary_url)
+    job = a_job(store)
+    before = connection_id(store)
+    with server.read_only():
+        # When a write is refused
+        with pytest.raises(DependencyUnavailable, match="it is read-only"):
+            store.run(lambda transaction: touch(transaction, job.id))
+        # Then the next call opens a new connection, which the address may lead to the new primary
+        assert connection_id(store) != before
+
+
 def test_an_account_without_a_password_is_named_as_that(mariadb, open_store):
     url = mariadb.create_schema("integration")
     with mariadb.connect() as connection:
