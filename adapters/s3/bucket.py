@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from obstore.store import S3Store
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 _USER_AGENT = "service-server"
 # The maximum time of one request whose bytes keep arriving.
@@ -95,6 +97,14 @@ class Bucket:
             if self._store is None:
                 self._store = self._open()
             return self._store
+
+    def pages(self) -> "Iterator[ListObjectsV2OutputTypeDef]":
+        """Return the pages of a listing of all objects, each requested when it is reached.
+
+        boto3 lists, because obstore rejects a whole page if other software has stored an object under a key
+        such as `a//b`.
+        """
+        return iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name))
 
     def find_region(self, error: Exception) -> bool:
         """Find the region of a bucket that is not in the configured region; return whether it was found."""

@@ -5,7 +5,17 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.exceptions import ConnectionError as Unconnected
+from botocore.parsers import ResponseParserError
 from obstore.exceptions import BaseError, UnauthenticatedError
 
 from adapters.common.circuit_breaker import CircuitBreaker
@@ -17,6 +27,7 @@ _log = logging.getLogger("service_server.object_store")
 
 _WRONG_REGION = "its bucket is in another region"
 _UNREACHABLE = "it cannot be reached"
+_TOO_SLOW = "it does not respond in time"
 _NO_CREDENTIALS = "no credentials were found for it"
 # By the code in an answer's body, else by its status, or by obstore's message.
 _ANSWERS: Mapping[str, str] = {
@@ -37,12 +48,19 @@ _ANSWERS: Mapping[str, str] = {
     "QuotaExceeded": "its quota is exceeded",
     "invalid multipart response": "it does not support multipart uploads",
 }
-# Errors without an answer, by the kind of the HTTP client's error.
+# Errors without an answer, by the kind of obstore's error.
 _SILENCES: Mapping[str, str] = {
-    "Timeout": "it does not respond in time",
+    "Timeout": _TOO_SLOW,
     "Connect": _UNREACHABLE,
     "Request": _UNREACHABLE,
     "Interrupted": _UNREACHABLE,
+}
+# The same of boto3, which lists objects. The first match is used.
+_SILENT: Mapping[type[Exception], str] = {
+    ConnectTimeoutError: _TOO_SLOW,
+    ReadTimeoutError: _TOO_SLOW,
+    Unconnected: _UNREACHABLE,
+    HTTPClientError: _UNREACHABLE,
 }
 # The first match is used.
 _FAULTS: Mapping[type[Exception], str] = {
@@ -84,12 +102,13 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (BaseError, BotoCoreError, ClientError, FileNotFoundError) as error:
+    except (BaseError, BotoCoreError, ClientError, ResponseParserError, FileNotFoundError) as error:
         answer = _answer(error, key)
         if key is not None and answer == "NoSuchKey":
             raise NotFound("object", key) from error
         silence = None if answer else _silence(error)
-        sentence = silence or _ANSWERS.get(answer or "") or _fault(error) or "it responds with an error"
+        said = _ANSWERS.get(answer or "") or _of_kind(_FAULTS, error)
+        sentence = silence or said or "it responds with an error"
         logged = str(error)[:_MAX_LOGGED_CHARS]
         _log.error("%s failed, %s: %s", action, sentence, logged, extra=outage(OBJECT_STORE, sentence))
         raise (StorageGone if silence else StorageUnavailable)(sentence) from error
@@ -102,6 +121,8 @@ def is_of_another_region(error: Exception) -> bool:
 
 def _answer(error: Exception, key: ObjectKey | None = None) -> str | None:
     """Return the error code or status of an answer. The key is removed first, as it might look like one."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code")
     text = str(error) if key is None else str(error).replace(key.value, "")
     answer = text.partition(_DETAILS)[0]
     found = _CODE.search(answer) or _STATUS.search(answer)
@@ -110,8 +131,8 @@ def _answer(error: Exception, key: ObjectKey | None = None) -> str | None:
 
 def _silence(error: Exception) -> str | None:
     found = _KIND.search(str(error))
-    return found and _SILENCES.get(found[1])
+    return _of_kind(_SILENT, error) if found is None else _SILENCES.get(found[1])
 
 
-def _fault(error: Exception) -> str | None:
-    return next((sentence for kind, sentence in _FAULTS.items() if isinstance(error, kind)), None)
+def _of_kind(sentences: Mapping[type[Exception], str], error: Exception) -> str | None:
+    return next((sentence for kind, sentence in sentences.items() if isinstance(error, kind)), None)

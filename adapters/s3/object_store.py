@@ -1,7 +1,7 @@
 """Object store in a bucket."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,15 +21,13 @@ from application.ports.object_store import ObjectStore, StoredObject
 from domain.values import ObjectKey, parse_object_key
 
 if TYPE_CHECKING:
-    from obstore import GetResult, ObjectMeta
+    from obstore import GetResult
 
 T = TypeVar("T")
 
 # The smallest part size that S3 accepts, because a part must be sent within the timeout for an answer.
 _PART_BYTES = 5 << 20
 _PIECE_BYTES = 64 << 10
-# The number of keys in one answer.
-_LISTED_AT_ONCE = 1_000
 # A prefix that no key of the service has.
 _NO_PREFIX = ".check"
 
@@ -100,15 +98,12 @@ class S3ObjectStore(ObjectStore):
 
     def stored_before(self, before: datetime) -> Iterator[StoredObject]:
         """Yield the objects last modified before a time, listed a thousand at a time."""
-        after: str | None = None
-        while True:
-            page = self._call("listing the object store", partial(_page, after=after))
-            for meta in page:
-                if meta["last_modified"] < before and (key := parse_object_key(meta["path"])) is not None:
-                    yield StoredObject(key, meta["size"])
-            if len(page) < _LISTED_AT_ONCE:
-                return
-            after = page[-1]["path"]
+        pages = self._bucket.pages()
+        while (page := self._call("listing the object store", lambda _: next(pages, None))) is not None:
+            for found in page.get("Contents", ()):
+                key = parse_object_key(found["Key"])
+                if key is not None and found["LastModified"] < before:
+                    yield StoredObject(key, found["Size"])
 
     def url(self, key: ObjectKey) -> str:
         """Return the address at which a client can fetch the object."""
@@ -129,12 +124,6 @@ class S3ObjectStore(ObjectStore):
                 if not (is_of_another_region(error) and self._bucket.find_region(error)):
                     raise
                 return request(self._bucket.store())
-
-
-def _page(store: S3Store, after: str | None) -> Sequence["ObjectMeta"]:
-    """Return the next objects of a listing, sorted by key."""
-    stream = obstore.list(store, offset=after, chunk_size=_LISTED_AT_ONCE)
-    return next(iter(stream), [])
 
 
 def _read(found: "GetResult", size: int) -> bytes:

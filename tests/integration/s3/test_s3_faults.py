@@ -3,7 +3,7 @@
 import io
 import ssl
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import CredentialRetrievalError
@@ -46,6 +46,7 @@ OPERATIONS = {
     "get": lambda store: store.get(KEY, 1_000),
     "delete": lambda store: store.delete(KEY),
     "check": lambda store: store.check(),
+    "list": lambda store: list(store.stored_before(datetime.now(UTC))),
 }
 
 
@@ -77,7 +78,7 @@ def fails(operation, address):
     ],
     ids=["internal error", "throttled", "forbidden", "no bucket", "garbage", "gateway"],
 )
-@pytest.mark.parametrize("name", ["put a stream", "check"])
+@pytest.mark.parametrize("name", ["put a stream", "check", "list"])
 def test_a_store_that_refuses_is_tried_a_few_times_at_most(name, answer, sentence, attempts):
     with scripted_server(answer) as server:
         said, _ = fails(OPERATIONS[name], server.address)

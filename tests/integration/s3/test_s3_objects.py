@@ -3,6 +3,7 @@
 import io
 import time
 import tracemalloc
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
@@ -136,6 +137,25 @@ def test_an_upload_that_breaks_off_leaves_no_parts_to_be_paid_for(moto_client, m
     with pytest.raises(EOFError):
         moto_store.put(KEY, Zeros(40 << 20, breaks_off_at=20 << 20), "text/plain")
     assert "Uploads" not in moto_client.list_multipart_uploads(Bucket=moto_bucket.name)
+
+
+@pytest.mark.parametrize("key", ["a//b", "a/../b", "/a", "folder/", "control\x01character"])
+def test_an_object_of_other_software_hides_no_other_object(moto_client, moto_store, moto_bucket, key):
+    # Given a bucket in which other software has stored an object under a key that is none of the service's
+    moto_client.put_object(Bucket=moto_bucket.name, Key=key, Body=b"theirs")
+    moto_store.put(KEY, b"print(1)", "text/plain")
+    # When the objects are listed
+    found = moto_store.stored_before(datetime.now(UTC) + timedelta(hours=1))
+    # Then the others are found
+    assert [each.key for each in found] == [KEY]
+
+
+def test_more_objects_than_are_listed_in_one_answer_are_found(moto_client, moto_store, moto_bucket):
+    keys = {f"project/{number}.py" for number in range(1_001)}
+    for key in keys:
+        moto_client.put_object(Bucket=moto_bucket.name, Key=key, Body=b"")
+    found = moto_store.stored_before(datetime.now(UTC) + timedelta(hours=1))
+    assert {each.key.value for each in found} == keys
 
 
 def test_a_large_stream_is_sent_without_being_held_in_memory(moto_store):
