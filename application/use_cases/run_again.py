@@ -62,7 +62,9 @@ class RunAgain:
         if changes.args is not None:
             command = replace(command, args=changes.args)
         if changes.cases is not None:
-            command = replace(command, stdin=changes.stdin or "", cases=changes.cases)
+            command = replace(
+                command, stdin=changes.stdin or "", stdin_file=None, stdin_blob=None, cases=changes.cases
+            )
         elif changes.stdin is not None:
             command = replace(command, cases_of=None, stdin=changes.stdin, stdin_file=None, stdin_blob=None)
         return self._upload_code(caller, command)

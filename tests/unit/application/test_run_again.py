@@ -3,7 +3,9 @@
 import pytest
 
 from application.errors import NotFound
+from application.new_files import NewBlob, NewFile
 from application.queries.timeline import Step
+from application.submitted_cases import NewCase
 from application.use_cases.run_again import Changes
 from domain.errors import InvalidValue, TooLarge
 from domain.submission import SealedSecrets
@@ -23,6 +25,23 @@ def test_a_job_is_run_again_with_its_changes_alone(service):
     assert (spec.stdin, spec.args, spec.tags) == ("other", (), {"t": "1"})
     assert (spec.limits.memory_mb, spec.limits.timeout_ms) == (64, 5_000)
     assert again.status == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"stdin": "in"},
+        {"stdin_blob": NewBlob.of(b"in")},
+        {"stdin_file": "in.txt", "files": (NewFile("in.txt", NewBlob.of(b"in")),)},
+    ],
+)
+def test_new_cases_replace_its_input_however_it_was_given(service, given):
+    first = service.start(**given)
+
+    again = service.run_again(ANONYMOUS, first.job_id, Changes(cases=(NewCase(stdin=b"a", expected=b"b"),)))
+
+    spec = service.job_reader.get(ANONYMOUS, again.job_id).job.spec
+    assert (spec.cases.total, spec.stdin, spec.stdin_blob, spec.stdin_file) == (1, "", None, None)
 
 
 def test_its_code_stays_when_the_first_job_is_deleted(service):
