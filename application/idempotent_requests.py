@@ -145,9 +145,7 @@ def job_again(caller: Caller, job_id: JobId) -> Again[JobView]:
 
     def read(transaction: Transaction, made: str) -> JobView:
         job, project = transaction.jobs.get_with_project_or_raise(caller, JobId(UUID(made)))
-        latest = job.current_execution_id
-        execution = None if latest is None else transaction.executions.get(latest)
-        return JobView.of(job, project.name, execution)
+        return JobView.of(job, project.name, transaction.executions.current(job))
 
     return Again(str(job_id), read)
 

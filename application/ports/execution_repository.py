@@ -41,6 +41,11 @@ class ExecutionRepository(ABC):
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none with that id."""
 
+    def current(self, job: Job) -> Execution | None:
+        """Return the current execution of a job, or None if it was never executed."""
+        current = job.current_execution_id
+        return None if current is None else self.get(current)
+
     @abstractmethod
     def claim_next(
         self,

@@ -45,7 +45,8 @@ class CancelJob:
 
         def work(transaction: Transaction) -> JobView:
             before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
-            return JobView.of(cancel(transaction, self._outbox_writer, before, now), project.name)
+            after = cancel(transaction, self._outbox_writer, before, now)
+            return JobView.of(after, project.name, transaction.executions.current(after))
 
         cancelled = self._unit_of_work.run(
             caller,
@@ -66,8 +67,7 @@ def cancel(transaction: Transaction, outbox_writer: OutboxWriter, job: Job, now:
     Raises:
         JobTransitionRefused: The job has already ended.
     """
-    running = job.current_execution_id
-    execution = None if running is None else transaction.executions.get(running)
+    execution = transaction.executions.current(job)
     cancelled_at = now if execution is None else execution.not_before(now)
     after, events = job.cancel(cancelled_at)
     transaction.jobs.replace(job, after)

@@ -16,6 +16,19 @@ def test_a_pending_job_never_starts(service):
         service.execute_job(ANONYMOUS, job.job_id)
 
 
+def test_the_answer_shows_what_a_later_read_shows(service):
+    job = service.start()
+    execution = service.claim()
+    service.unit_of_work.run(
+        lambda transaction: transaction.executions.mark_started(execution.id, "worker-1")
+    )
+
+    cancelled = service.cancel_job(ANONYMOUS, job.job_id)
+
+    assert cancelled.run_started_at is not None
+    assert cancelled == service.job(job.job_id)
+
+
 def test_a_job_that_waits_for_a_worker_is_not_run(service):
     job = service.start()
 
