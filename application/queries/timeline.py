@@ -1,9 +1,10 @@
 """The timeline of a job: its steps, derived from its record."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from application.ports.execution_engine import EngineDescription
 from application.queries.wait_causes import ExplainedWait
@@ -39,6 +40,7 @@ class Entry:
 
     Attributes:
         attempt: The number of the execution that it belongs to; 0 before the first.
+        ordinal: The position of that execution among the job's; a requeued one repeats a number.
         by: Who caused it: caller, service, `worker <name>` or `engine <name>`.
         status: The job's status after the step.
         detail: A sentence for people; a plain string comes from an engine or a worker.
@@ -46,6 +48,7 @@ class Entry:
 
     step: Step
     attempt: int
+    ordinal: int
     at: datetime
     by: str
     status: JobStatus
@@ -55,7 +58,7 @@ class Entry:
     @property
     def position(self) -> tuple[int, int]:
         """Its position among the job's steps: it ascends, and does not change when more steps follow."""
-        return self.attempt, _RANKS[self.step]
+        return self.ordinal, _RANKS[self.step]
 
 
 class Awaited(StrEnum):
@@ -118,59 +121,58 @@ def _entries(details: JobDetails) -> Iterator[Entry]:
     yield Entry(
         step=Step.SUBMITTED,
         attempt=0,
+        ordinal=0,
         at=job.created_at,
         by="caller",
         status=JobStatus.PENDING,
         detail=text("job.step_submitted") if origin is None else text("job.step_rerun", job=origin),
     )
-    for execution in details.executions:
-        yield from _attempt(execution)
+    for ordinal, execution in enumerate(details.executions, start=1):
+        add = partial(_running, execution, ordinal)
+        yield from _attempt(execution, add, is_first=ordinal == 1)
         if execution.id != job.current_execution_id and execution.ended_at is not None:
             reason = None if execution.result is None else execution.result.reason
             if reason in job.spec.retry_on:
-                yield replace(
-                    _running(
-                        Step.RETRIED, execution, execution.ended_at, holder_of(execution), _ending(execution)
-                    ),
-                    reason=reason,
-                )
+                retried = add(Step.RETRIED, execution.ended_at, holder_of(execution), _ending(execution))
+                yield replace(retried, reason=reason)
             else:
-                yield _running(Step.LOST, execution, execution.ended_at, "service", _loss(execution))
+                yield add(Step.LOST, execution.ended_at, "service", _loss(execution))
     yield from _end(details)
 
 
-def _attempt(execution: Execution) -> Iterator[Entry]:
-    is_first = execution.number == 1
-    yield _running(
+def _attempt(execution: Execution, add: Callable[..., Entry], *, is_first: bool) -> Iterator[Entry]:
+    yield add(
         Step.QUEUED,
-        execution,
         execution.requested_at,
         "caller" if is_first else "service",
         text("job.step_queued") if is_first else text("job.step_queued_again"),
     )
     if execution.deferred_since is not None:
-        detail = text("job.step_deferred")
-        yield _running(Step.DEFERRED, execution, execution.deferred_since, "service", detail)
+        yield add(Step.DEFERRED, execution.deferred_since, "service", text("job.step_deferred"))
     if execution.claimed_at is not None and execution.claimed_by is not None:
-        yield _running(
-            Step.CLAIMED, execution, execution.claimed_at, holder_of(execution), text("job.step_claimed")
-        )
+        yield add(Step.CLAIMED, execution.claimed_at, holder_of(execution), text("job.step_claimed"))
     if execution.building_at is not None:
-        yield _running(
-            Step.BUILDING, execution, execution.building_at, holder_of(execution), text("job.step_building")
-        )
+        yield add(Step.BUILDING, execution.building_at, holder_of(execution), text("job.step_building"))
     if execution.started_at is not None:
-        yield _running(
-            Step.STARTED, execution, execution.started_at, holder_of(execution), text("job.step_started")
-        )
+        yield add(Step.STARTED, execution.started_at, holder_of(execution), text("job.step_started"))
 
 
 def _loss(execution: Execution) -> Text | str:
     return (execution.result and execution.result.error) or text("job.step_lost")
 
 
-def _running(step: Step, execution: Execution, at: datetime, by: str, detail: Text | str) -> Entry:
-    return Entry(step=step, attempt=execution.number, at=at, by=by, status=JobStatus.RUNNING, detail=detail)
+def _running(
+    execution: Execution, ordinal: int, step: Step, at: datetime, by: str, detail: Text | str
+) -> Entry:
+    return Entry(
+        step=step,
+        attempt=execution.number,
+        ordinal=ordinal,
+        at=at,
+        by=by,
+        status=JobStatus.RUNNING,
+        detail=detail,
+    )
 
 
 def _end(details: JobDetails) -> Iterator[Entry]:
@@ -182,6 +184,7 @@ def _end(details: JobDetails) -> Iterator[Entry]:
     yield Entry(
         step=Step.ENDED,
         attempt=0 if last is None else last.number,
+        ordinal=len(details.executions),
         at=job.completed_at,
         by="caller" if was_cancelled else _reporter(last, job.reason),
         status=job.status,
@@ -192,6 +195,7 @@ def _end(details: JobDetails) -> Iterator[Entry]:
         yield Entry(
             step=Step.STOPPED,
             attempt=last.number,
+            ordinal=len(details.executions),
             at=last.ended_at or job.completed_at,
             by=holder_of(last),
             status=job.status,

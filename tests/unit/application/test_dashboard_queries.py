@@ -20,6 +20,7 @@ from domain.job_lifecycle import JobStatus, State
 from domain.values import JobId
 from tests.support.callers import ANONYMOUS
 from tests.support.in_memory_service import LEASE_S, InMemoryService
+from tests.support.scripted_engine import cancelled_report
 
 
 @pytest.fixture
@@ -125,6 +126,32 @@ def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(service: InMemoryS
     assert [entry.position for entry in timeline.entries] == sorted(e.position for e in timeline.entries)
     assert timeline.waiting is not None
     assert (timeline.waiting.awaited, timeline.waiting.place) == (Awaited.WORKER, 1)
+
+
+def test_the_steps_of_a_requeued_attempt_follow_those_of_the_first(service: InMemoryService):
+    def program(_request, observer):
+        observer.started()
+        service.drain_executions()
+        return cancelled_report()
+
+    service.engine.program = program
+    job = service.start()
+    service.run_execution()
+    service.claim()
+
+    entries = service.job_reader.timeline(ANONYMOUS, job.job_id).entries
+
+    assert [(entry.step, entry.attempt, entry.by) for entry in entries] == [
+        (Step.SUBMITTED, 0, "caller"),
+        (Step.QUEUED, 1, "caller"),
+        (Step.CLAIMED, 1, "worker worker-1"),
+        (Step.STARTED, 1, "worker worker-1"),
+        (Step.LOST, 1, "service"),
+        (Step.QUEUED, 1, "service"),
+        (Step.CLAIMED, 1, "worker worker-1"),
+    ]
+    positions = [entry.position for entry in entries]
+    assert positions == sorted(set(positions))
 
 
 def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(service: InMemoryService):
