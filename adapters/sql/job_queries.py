@@ -178,10 +178,12 @@ class SqlJobQueries(JobQueries):
         if not job_rows:
             return None
         found = [to_execution(row) for row in rows if row["execution_id"] is not None]
+        job = to_job(job_rows[0])
         # Sorted here, because the database would first write the rows with all their output to a table.
-        found.sort(key=lambda execution: (execution.requested_at, execution.id))
+        # The current one is the last, even if two have the same time because clocks differ.
+        found.sort(key=lambda each: (each.id == job.current_execution_id, each.requested_at, each.id))
         return JobDetails(
-            job=to_job(job_rows[0]),
+            job=job,
             project=ProjectName(rows[0]["project_name"]),
             executions=tuple(found),
             has_reruns=bool(rows[0]["has_reruns"]),

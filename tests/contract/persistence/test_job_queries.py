@@ -14,7 +14,7 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.language import LANGUAGES
 from domain.project import ProjectTrigger
-from domain.values import JobId, ObjectKey, ProjectId
+from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
 from tests.support.callers import ANONYMOUS
 from tests.support.repository_steps import claim, get, mark_building, mark_started
 from tests.support.samples import (
@@ -139,6 +139,24 @@ def test_details_are_the_job_and_its_executions_the_latest_last(store):
     assert store.queries.details(ANONYMOUS, job.id) == JobDetails(
         job=job, project=a_project(store).name, executions=(first, second)
     )
+
+
+def test_the_current_execution_is_the_last_even_if_its_id_and_its_time_are_no_later(store):
+    job, first = a_claimed_job(store)
+    before_first = ExecutionId(UUID(int=first.id.int - 1))
+    after, second, _events = job.requeue(first, before_first, first.requested_at)
+    store.run(
+        lambda transaction: (
+            transaction.jobs.replace(job, after),
+            transaction.executions.end(first.id, None, first.requested_at),
+            transaction.executions.add(after, second),
+        )
+    )
+
+    details = store.queries.details(ANONYMOUS, job.id)
+
+    assert [execution.id for execution in details.executions] == [first.id, second.id]
+    assert details.latest.ended_at is None
 
 
 def test_details_tell_whether_a_job_was_run_again(store):

@@ -82,7 +82,7 @@ class MemoryJobQueries(JobQueries):
     def _details(self, job: Job) -> JobDetails:
         tables = self._database.tables
         executions = [row.execution for row in tables.executions.values() if row.execution.job_id == job.id]
-        executions.sort(key=lambda execution: (execution.requested_at, execution.id))
+        executions.sort(key=lambda each: (each.id == job.current_execution_id, each.requested_at, each.id))
         return JobDetails(
             job=job,
             project=tables.projects[job.project_id].name,
