@@ -84,9 +84,10 @@ class PutCaseSet:
             submitted, content = submit(cases, StopOn.NEVER, self._submission_limits, policy)
             manifest = submitted.manifest
             now, version_id = self._clock.now(), CaseSetVersionId(self._ids.new())
-            added = Usage(stored_bytes=manifest.size)
-            self._quota_guard.check_early(self._unit_of_work, caller, added, now)
             self._unit_of_work.read(lambda t: ensure_work_is_taken(t, caller, [reference]))
+            missing = self._blobs.announce(caller.tenant.name, frozenset({manifest}))
+            added = Usage(stored_bytes=sum(blob.size for blob in missing))
+            self._quota_guard.check_early(self._unit_of_work, caller, added, now)
 
         def work(transaction: Transaction) -> StoredCaseSet:
             if isinstance(reference, ProjectName):
@@ -113,7 +114,7 @@ class PutCaseSet:
             self._quota_guard.check(transaction, caller, Usage(stored_bytes=stored_bytes), now)
             return StoredCaseSet(owner, version, is_new=True, stored_bytes=stored_bytes)
 
-        self._blobs.put(caller.tenant.name, {manifest: content})
+        self._blobs.store(caller.tenant.name, dict.fromkeys(missing, content))
         return self._unit_of_work.run(
             caller,
             Act.CASE_SET_PUT,

@@ -169,8 +169,11 @@ def test_stored_bytes_count_once_and_have_a_quota(service):
     assert usage.stored_bytes == size
 
     tenant = replace(ANONYMOUS.tenant, quota=Quota(stored_bytes=size + 1))
+    caller = replace(ANONYMOUS, tenant=tenant)
     with pytest.raises(QuotaExceeded, match="stored_bytes"):
-        put(service, MORE, caller=replace(ANONYMOUS, tenant=tenant))
+        put(service, MORE, caller=caller)
+    assert not put(service, caller=caller).is_new  # nothing is added
+    assert put(service, name="another", caller=caller).is_new
 
 
 def test_acts_are_recorded_with_their_versions(service):
