@@ -108,7 +108,7 @@ def _of_file(file: Path) -> list[Json]:
     except json.JSONDecodeError:
         pass  # the file may have one job per line
     try:
-        return [json.loads(line) for line in content.splitlines() if line.strip()]
+        return [json.loads(line) for line in content.split("\n") if line.strip()]
     except json.JSONDecodeError as error:
         raise Failure(text("cli.not_jobs", file=file, detail=str(error)), ExitCode.USAGE) from error
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 import rich_click as click
 from click.exceptions import NoSuchCommand
@@ -107,6 +108,20 @@ class _Commands(click.RichGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Failure(text("cli.interrupted"), ExitCode.INTERRUPTED) from None
+        except UnicodeEncodeError:
+            # Python represents bytes of arguments that are not UTF-8 by characters that UTF-8 does not have.
+            argument = next((each for each in sys.argv if not _is_utf8(each)), None)
+            if argument is None:
+                raise
+            raise Failure(text("cli.argument_not_utf8", argument=argument), ExitCode.USAGE) from None
+
+
+def _is_utf8(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _load(location: str) -> click.Command:
@@ -133,6 +148,7 @@ def service_server() -> None:
 
 def main() -> None:
     """Run the command line, and report a failure in one sentence."""
+    _open_output()
     # Containers are stopped by SIGTERM, which the kernel ignores for process 1 unless there is a handler.
     if os.getpid() == 1:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -148,6 +164,13 @@ def main() -> None:
         if _is_debugging():
             raise
         _end(in_language(_sentence(error)), ExitCode.SERVICE)
+
+
+def _open_output() -> None:
+    """Discard what is written to a stdout or stderr that the parent process has closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
 
 
 def _sentence(error: Exception) -> Text | str:

@@ -249,7 +249,7 @@ def program_input(option: str | None, program: Path | None = None) -> bytes:
 
 
 def _is_given() -> bool:
-    if sys.stdin is None:  # closed by the parent process
+    if sys.stdin is None:
         return False
     mode = os.fstat(sys.stdin.fileno()).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
@@ -261,6 +261,8 @@ def _is_typed(program: Path) -> bool:
 
 
 def _own_stdin() -> bytes:
+    if sys.stdin is None:  # closed by the parent process
+        return b""
     if sys.stdin.isatty():
         note(text("cli.reads_until_eof"))
     try:

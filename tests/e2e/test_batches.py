@@ -77,6 +77,15 @@ def test_a_file_of_jobs_ends_with_1_where_one_failed(where, tmp_path):
         assert "FAILED 1" in shown
 
 
+def test_a_line_of_jobs_ends_only_at_a_line_feed(where, tmp_path):
+    job = {"project": "p", "language": "python", "code": "print('\u2028\x85')"}
+    (tmp_path / "jobs.jsonl").write_text(f"{json.dumps(job, ensure_ascii=False)}\r\n" * 2, newline="")
+
+    shown = output("batch", "submit", str(tmp_path / "jobs.jsonl"), "--wait", env=where).decode()
+
+    assert "SUCCESS 2" in shown
+
+
 def test_a_fault_is_told_with_its_place(where, tmp_path):
     (tmp_path / "jobs.jsonl").write_text('{"project": "p", "language": "cobol", "code": ""}')
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 
 import pytest
 
@@ -142,6 +143,8 @@ def test_output_comes_while_the_program_runs(at_server, program):
         (["--server", "http://127.0.0.1:1", "examples/words.py"], 3, "cannot reach http://127.0.0.1:1"),
         (["--project", "../x", "examples/words.py"], 2, "project: "),
         (["--server", "nowhere", "examples/words.py"], 2, "--server nowhere"),
+        (["--project", "\udcff", "examples/words.py"], 2, "the argument \\udcff is not UTF-8"),
+        (["examples/words.py", "--", "\udcff"], 2, "the argument \\udcff is not UTF-8"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(env, arguments, exit_code, sentence):
@@ -150,6 +153,12 @@ def test_what_goes_wrong_is_one_sentence(env, arguments, exit_code, sentence):
     assert refused.stderr.decode().startswith(f"service-server: {sentence}")
     assert refused.stderr.count(b"\n") == 1
     assert refused.stdout == b""
+
+
+def test_output_that_the_parent_closed_is_discarded(at_server, program):
+    path = program("import sys; print(input()); sys.stderr.write('2'); sys.exit(7)")
+    closed = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", service.PROGRAM]
+    assert subprocess.run([*closed, "run", path, "--stdin", "1"], env=at_server, check=False).returncode == 7
 
 
 def test_an_unknown_option_is_wrong_usage(env):

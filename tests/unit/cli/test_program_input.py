@@ -71,9 +71,10 @@ def test_a_program_that_reads_input_gets_what_is_typed(tmp_path, monkeypatch, ca
     assert ("until Ctrl-D" in capsys.readouterr().err) == bool(typed)
 
 
-def test_a_closed_stdin_is_an_empty_one(monkeypatch):
+@pytest.mark.parametrize("option", [None, "-"])
+def test_a_closed_stdin_is_an_empty_one(monkeypatch, option):
     monkeypatch.setattr(sys, "stdin", None)
-    assert program_input(None) == b""
+    assert program_input(option) == b""
 
 
 def test_code_that_is_not_utf8_is_refused_with_its_place(tmp_path):
