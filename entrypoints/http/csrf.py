@@ -5,6 +5,9 @@ in is derived from the secret of the session, and is valid for this session only
 Forgery Prevention Cheat Sheet", HMAC). The token of any other visitor is also in a cookie (double submit).
 The service stores no tokens, so any process can check them. `origin_guard` has already checked the origin of
 the request: without https, another port or a subdomain could plant a cookie.
+
+SameSite of the cookie is Lax: Strict would withhold it when a visitor follows a link from another site, so
+the page would set a new token, and the forms of all open pages would be refused.
 """
 
 import asyncio
@@ -45,7 +48,7 @@ def token_of(request: AnyRequest) -> tuple[str, Cookie | None]:
         token = secrets.token_urlsafe(32)
     path = "/" if cookies.secure else "/dashboard"
     return token, Cookie(
-        key=_name(cookies), value=token, path=path, httponly=True, samesite="strict", secure=cookies.secure
+        key=_name(cookies), value=token, path=path, httponly=True, samesite="lax", secure=cookies.secure
     )
 
 

@@ -41,6 +41,22 @@ def test_a_project_is_created_and_archived(visitor: Visitor):
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
 
 
+def test_a_link_from_another_site_invalidates_no_open_form(visitor: Visitor, context: BrowserContext):
+    page = visitor.page
+    page.goto("/dashboard")
+    page.get_by_text("New project").click()
+    page.get_by_role("textbox", name="Name").fill(visitor.project)
+
+    other = context.new_page()
+    here = page.url
+    other.goto(here.replace("127.0.0.1", "localhost"))
+    other.evaluate("url => { location = url }", here)
+    other.wait_for_url(here)
+
+    page.get_by_role("button", name="Create project").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(visitor.project)
+
+
 def test_a_name_that_cannot_be_is_refused_beside_the_form(visitor: Visitor):
     page = visitor.page
     page.goto("/dashboard")
