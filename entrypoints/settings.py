@@ -101,7 +101,10 @@ _DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
 def _data_home() -> Path:
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "service-server"
+    try:
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "service-server"
+    except RuntimeError:
+        raise InvalidValue(f"{PREFIX}DATA_DIR", text("settings.no_home")) from None
 
 
 def webhook_key(secret: SecretStr) -> bytes:

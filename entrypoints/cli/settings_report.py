@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings
 from domain.catalogue.text import Text, said_by, text
 from domain.errors import DomainError
 from domain.limits import LimitPolicy
-from entrypoints.cli.errors import ExitCode, Failure, in_language
-from entrypoints.settings import LimitSettings, Settings, variable
+from entrypoints.cli.errors import ExitCode, Failure, fault_of, in_language
+from entrypoints.settings import ENV_FILE, LimitSettings, Settings, variable
 from entrypoints.settings_check import unknown_settings
 
 _MASK = "********"
@@ -32,7 +32,7 @@ def load_settings(host: str | None = None, port: int | None = None) -> Settings:
     """Read the settings. The arguments take precedence over the environment.
 
     Raises:
-        Failure: A setting is invalid or, outside of development, unknown.
+        Failure: A setting is invalid or, outside of development, unknown; or `.env` cannot be read.
     """
     given: dict[str, Any] = {"SERVER_HOST": host, "SERVER_PORT": port}
     with _refusals(Settings):
@@ -124,3 +124,9 @@ def _refusals(settings: type[BaseSettings]) -> Iterator[None]:
         raise Failure("; ".join(sentences), ExitCode.USAGE) from error
     except DomainError as error:
         raise Failure(said_by(error), ExitCode.USAGE) from error
+    except OSError as error:
+        raise Failure(
+            text("cli.cannot_read", file=ENV_FILE, detail=fault_of(error)), ExitCode.USAGE
+        ) from error
+    except UnicodeDecodeError as error:
+        raise Failure(text("cli.not_utf8", file=ENV_FILE, place=error.start), ExitCode.USAGE) from error

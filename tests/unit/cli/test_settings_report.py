@@ -1,3 +1,4 @@
+import errno
 import os
 from itertools import product
 from pathlib import Path
@@ -20,6 +21,35 @@ def test_what_the_command_line_says_comes_before_the_environment(monkeypatch):
     monkeypatch.setenv("SERVER_PORT", "8001")
     assert load_settings().port == 8001
     assert load_settings(port=8002).port == 8002
+
+
+@pytest.mark.parametrize("load", [load_settings, load_limits])
+def test_a_dotenv_file_that_cannot_be_read_is_wrong_usage(tmp_path, monkeypatch, load):
+    (tmp_path / ".env").write_bytes(b"SERVER_PORT=8001 # caf\xe9\n")
+    with pytest.raises(Failure, match=r"^\.env is not UTF-8: byte 22 ") as refused:
+        load()
+    assert refused.value.exit_code == ExitCode.USAGE
+
+    def deny(*_args, **_options):
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr("dotenv.main.open", deny, raising=False)
+    with pytest.raises(Failure, match=r"^cannot read \.env: ") as refused:
+        load()
+    assert refused.value.exit_code == ExitCode.USAGE
+
+
+def test_a_user_without_a_home_directory_must_name_one_for_data(monkeypatch):
+    def fail():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv("SERVICE_SERVER_DATA_DIR", raising=False)
+
+    with pytest.raises(Failure, match=r"^SERVICE_SERVER_DATA_DIR: must be set") as refused:
+        load_settings()
+    assert refused.value.exit_code == ExitCode.USAGE
 
 
 @pytest.mark.parametrize(
