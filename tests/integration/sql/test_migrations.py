@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from adapters.sql.engine import create_engine
 from adapters.sql.migrate import SqlSchema, newest
 from application.errors import DependencyUnavailable
+from domain.audit import Act, Usage
 from tests.support.callers import ANONYMOUS
-from tests.support.samples import LATER, a_job
+from tests.support.samples import LATER, a_job, an_audit_entry
 
 UPGRADE = (
     "import sys; from adapters.sql.engine import create_engine; from adapters.sql.migrate import SqlSchema;"
@@ -75,6 +76,26 @@ def test_ends_in_another_form_are_brought_to_the_one_that_sorts_by_time(tmp_path
     with closing(sqlite3.connect(path)) as connection:
         ends = connection.execute("SELECT ended_at FROM executions ORDER BY ended_at").fetchall()
     assert ends == [(None,), ("2026-01-01T12:00:00.000000Z",), ("2026-01-01T12:00:00.123456Z",)]
+
+
+def test_bytes_of_files_that_were_removed_before_are_subtracted_from_the_usage_of_their_tenant(
+    engine, empty_url, open_store
+):
+    # Given a removal that was posted before such bytes were subtracted, and one that waits
+    SqlSchema(engine).upgrade("0034")
+    store = open_store(empty_url)
+    posted, waiting = (
+        an_audit_entry(number, act=Act.FILES_REMOVE, usage=Usage(stored_bytes=-number)) for number in (7, 2)
+    )
+    store.run(lambda transaction: transaction.audit.add(posted))
+    store.run(lambda transaction: transaction.audit.post(10))
+    execute(engine, "UPDATE usage_of_tenants SET stored_bytes = 100")
+    store.run(lambda transaction: transaction.audit.add(waiting))
+
+    SqlSchema(engine).upgrade()
+
+    used = store.run(lambda transaction: transaction.audit.usage(posted.tenant, posted.at.date()))
+    assert used.stored_bytes == 100 - 7 - 2
 
 
 def test_the_steps_can_be_taken_back(engine):
