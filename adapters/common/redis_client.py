@@ -64,10 +64,14 @@ _FAULTS: Mapping[type[redis.RedisError], str] = {
 }
 
 
-def connect(url: str, block_s: float = 0.0) -> redis.Redis:
+def connect(url: str, block_s: float = 0.0, *, repeats: bool = True) -> redis.Redis:
     """Build a client for commands that block for up to `block_s`. It connects on first use.
 
-    A closed connection is reopened once, which is enough after a restart of Redis or a failover.
+    Args:
+        url: The address of Redis, with credentials if required.
+        block_s: The maximum time that a command blocks, in seconds.
+        repeats: Whether to reopen a closed connection and repeat the command once, which is enough after a
+            restart of Redis or a failover. A command that must not be repeated without notice fails instead.
     """
     return redis.Redis.from_url(
         url,
@@ -75,7 +79,7 @@ def connect(url: str, block_s: float = 0.0) -> redis.Redis:
         protocol=2,
         socket_connect_timeout=ANSWER_WITHIN_S,
         socket_timeout=block_s + ANSWER_WITHIN_S,
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        retry=Retry(NoBackoff(), int(repeats), supported_errors=(redis.ConnectionError,)),
     )
 
 

@@ -31,20 +31,22 @@ _BATCH = 100
 class BlockingConsumer(dramatiq.Consumer):
     """Consumes the messages of one queue on Redis, and waits for them with a blocking pop.
 
-    The consumer survives every failure of Redis. A message that cannot be acknowledged is delivered again
-    after this process has ended; handlers accept duplicates.
+    The consumer survives every failure of Redis. Once Redis answers again, a message that was fetched without
+    an answer or could not be acknowledged is delivered again; handlers accept duplicates.
 
     Args:
         broker: Dramatiq's broker, whose scripts move messages.
-        blocking_client: A client with timeouts that allow for the wait.
+        fetcher: A broker with the same id, for fetching. The timeouts of its client allow for the wait, and
+            it does not repeat commands, so that no lost answer goes unnoticed.
         prefetch: The maximum number of messages to hold.
     """
 
-    def __init__(self, broker: RedisBroker, blocking_client: redis.Redis, queue: str, prefetch: int) -> None:
+    def __init__(self, broker: RedisBroker, fetcher: RedisBroker, queue: str, prefetch: int) -> None:
         self._broker = broker
+        self._fetcher = fetcher
         # Any, because redis-py types replies as a union over all protocols and options.
         self._client: Any = broker.client
-        self._blocking_client: Any = blocking_client
+        self._blocking_client: Any = fetcher.client
         self._queue = queue
         self._waiting = f"{broker.namespace}:{queue}"
         self._contents = f"{self._waiting}.msgs"
@@ -52,6 +54,8 @@ class BlockingConsumer(dramatiq.Consumer):
         self._dead = f"{broker.namespace}:{q_name(queue)}.XQ"
         self._slots = Semaphore(prefetch)
         self._fetched: deque[MessageProxy] = deque()
+        self._held: set[str] = set()  # the ids of messages that are fetched and not acknowledged
+        self._has_failed = False
 
     def __next__(self) -> MessageProxy | None:
         if not self._fetched and self._slots.acquire(timeout=BLOCK_S):
@@ -59,6 +63,7 @@ class BlockingConsumer(dramatiq.Consumer):
             while room < _BATCH and self._slots.acquire(blocking=False):
                 room += 1
             with self._outliving("messages cannot be fetched", pause_s=_RETRY_S):
+                self._recover()
                 self._fill(room)
             for _ in range(room - len(self._fetched)):
                 self._slots.release()
@@ -66,13 +71,13 @@ class BlockingConsumer(dramatiq.Consumer):
 
     def ack(self, message: MessageProxy) -> None:
         """Acknowledge a message, which removes it."""
-        with self._freeing_slot(), self._outliving("a message was not acknowledged"):
+        with self._letting_go(message), self._outliving("a message was not acknowledged"):
             self._broker.do_ack(self._queue, message.options["redis_message_id"])
 
     def nack(self, message: MessageProxy) -> None:
         """Dead-letter a message, with its handler's error."""
         message_id = message.options["redis_message_id"]
-        with self._freeing_slot(), self._outliving(f"message {message_id} was not dead-lettered"):
+        with self._letting_go(message), self._outliving(f"message {message_id} was not dead-lettered"):
             self._client.hset(self._contents, message_id, message.encode())
             self._broker.do_nack(self._queue, message_id)
             surplus = max(self._client.zcard(self._dead) - MAX_DEAD, 0)
@@ -83,6 +88,7 @@ class BlockingConsumer(dramatiq.Consumer):
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Requeue messages that no handler has started on."""
         ids = [message.options["redis_message_id"] for message in messages]
+        self._held.difference_update(ids)
         if ids:
             with self._outliving(f"{len(ids)} messages were not requeued"):
                 self._broker.do_requeue(self._queue, *ids)
@@ -92,15 +98,26 @@ class BlockingConsumer(dramatiq.Consumer):
         self.requeue(self._fetched)
         self._fetched.clear()
 
+    def _recover(self) -> None:
+        """Requeue this process's messages that it does not hold, if a command may have had no answer."""
+        if not self._has_failed:
+            return
+        self._has_failed = False
+        in_hand = self._client.smembers(self._in_hand)
+        lost = [one for one in in_hand if one.decode(errors="replace") not in self._held]
+        if lost:
+            self._broker.do_requeue(self._queue, *lost)
+
     def _fill(self, room: int) -> None:
-        found = self._broker.do_fetch(self._queue, room)
+        found = self._fetcher.do_fetch(self._queue, room)
         if not found and self._wait():
-            found = self._broker.do_fetch(self._queue, room)
+            found = self._fetcher.do_fetch(self._queue, room)
         for data in found:
             if data is not None:  # None if the id was queued twice, or Redis was flushed meanwhile
                 message = decode(data, self._queue)
                 if "redis_message_id" not in message.options:
                     message.options["redis_message_id"] = self._find_id(data)
+                self._held.add(message.options["redis_message_id"])
                 self._fetched.append(MessageProxy(message))
 
     def _wait(self) -> bool:
@@ -109,7 +126,9 @@ class BlockingConsumer(dramatiq.Consumer):
         return self._blocking_client.blmove(source, target, BLOCK_S, "LEFT", "LEFT") is not None
 
     @contextmanager
-    def _freeing_slot(self) -> Iterator[None]:
+    def _letting_go(self, message: MessageProxy) -> Iterator[None]:
+        # First, because another thread may recover as soon as the acknowledgement has failed.
+        self._held.discard(message.options["redis_message_id"])
         try:
             yield
         finally:
@@ -120,6 +139,7 @@ class BlockingConsumer(dramatiq.Consumer):
         try:
             yield
         except redis.RedisError as error:
+            self._has_failed = True
             kind = type(error).__name__
             logger.warning("%s: %s: %s", self._queue, effect, kind, extra=outage("queue", kind))
             time.sleep(pause_s)

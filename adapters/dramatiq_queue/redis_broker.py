@@ -40,16 +40,22 @@ class RedisQueueBroker(RedisBroker):
             namespace=NAMESPACE,
             maintenance_chance=_MAINTENANCE_CHANCE,
         )
-        self._blocking_client = connect(url, block_s=BLOCK_S)
+        self._fetcher = RedisBroker(  # type: ignore[no-untyped-call]  # as above
+            client=connect(url, block_s=BLOCK_S, repeats=False),
+            middleware=[],
+            namespace=NAMESPACE,
+            maintenance_chance=_MAINTENANCE_CHANCE,
+        )
+        self._fetcher.broker_id = self.broker_id
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 0) -> BlockingConsumer:  # noqa: ARG002 - Dramatiq's signature
         """Return a consumer that holds up to `prefetch` messages."""
-        return BlockingConsumer(self, self._blocking_client, queue_name, prefetch)
+        return BlockingConsumer(self, self._fetcher, queue_name, prefetch)
 
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
-        self._blocking_client.close()
+        self._fetcher.client.close()
 
 
 class _Retries(Retries):

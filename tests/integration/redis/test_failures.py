@@ -281,6 +281,60 @@ def test_a_message_that_cannot_be_dead_lettered_takes_no_room(broker):
     assert next(consumer).kwargs == sent
 
 
+@pytest.fixture
+def far_consumer(server, broker):
+    """A consumer that has handled a message through a proxy, and the proxy."""
+    with TcpProxy(server.port) as proxy:
+        far = RedisQueueBroker(f"redis://127.0.0.1:{proxy.port}/0")
+        consumer = far.consume(COMPLETIONS, prefetch=2)
+        send(broker)
+        consumer.ack(next(consumer))  # Redis knows the scripts now
+        yield consumer, proxy
+        far.close()
+
+
+def next_of(consumer):
+    """Return the content of the next message, which may come after a failure."""
+    found = []
+    assert eventually(lambda: found.append(next(consumer)) or found[-1])
+    return found[-1].kwargs
+
+
+def test_a_message_whose_fetch_had_no_answer_is_fetched_again(broker, far_consumer):
+    consumer, proxy = far_consumer
+    # Given a message that Redis has given to this process, which did not get it
+    sent = send(broker)
+    proxy.reset_at(b"EVALSHA", is_delivered=True)
+    # Then the process gets it
+    assert next_of(consumer) == sent
+
+
+def test_a_message_that_could_not_be_acknowledged_is_given_out_again(broker, far_consumer):
+    consumer, proxy = far_consumer
+    sent = send(broker)
+    message = next(consumer)
+    proxy.close_port()
+    proxy.reset()
+    consumer.ack(message)
+    proxy.open_port()
+    assert next_of(consumer) == sent
+
+
+def test_a_message_in_hand_is_not_given_out_again_after_a_failure(server, broker, far_consumer):
+    consumer, proxy = far_consumer
+    # Given a message in hand, and a failure of Redis
+    send(broker)
+    in_hand = next(consumer)
+    proxy.reset()
+    assert next(consumer) is None
+    # When another message comes, then it is the only one
+    later = send(broker)
+    assert next_of(consumer) == later
+    with server.client() as client:
+        assert client.llen(QUEUE_KEY) == 0
+    consumer.ack(in_hand)
+
+
 def test_an_id_without_a_message_is_passed_over(server, handler, broker):
     with server.client() as client:
         client.rpush(QUEUE_KEY, "no-such-message")
