@@ -22,6 +22,8 @@ _MANIFEST = "backup.json"
 _FORMAT = 1
 # A higher level costs time and gains little, because most objects are text.
 _COMPRESSION = 1
+# SQLite's files beside a database, with changes that are not in it yet (https://www.sqlite.org/tempfiles.html).
+_COMPANIONS = ("-wal", "-shm", "-journal")
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -109,6 +111,8 @@ class BackupArchive:
             for name in (*self._stores, self._waiting):
                 if (unpacked / name).is_dir():
                     (unpacked / name).replace(self._directory / name)
+            for suffix in _COMPANIONS:  # SQLite would apply those of a removed database to this one
+                (self._directory / f"{self._database}{suffix}").unlink(missing_ok=True)
             (unpacked / self._database).replace(self._directory / self._database)
             _sync_directory(self._directory)
         return Backup(objects, source.stat().st_size)
