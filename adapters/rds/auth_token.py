@@ -3,6 +3,11 @@
 from collections.abc import Callable
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from application.errors import DependencyUnavailable
+
+_FAULT = "no AWS credentials for its password could be obtained"
 
 
 def auth_tokens(
@@ -19,6 +24,8 @@ def auth_tokens(
 
     The password is signed locally, without a request:
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+
+    The function raises DependencyUnavailable if the credentials that sign the password cannot be renewed.
     """
     client = boto3.client(
         "rds",
@@ -29,9 +36,12 @@ def auth_tokens(
     )
 
     def token() -> str:
-        made: str = client.generate_db_auth_token(
-            DBHostname=host, Port=port, DBUsername=username, Region=region
-        )
+        try:
+            made: str = client.generate_db_auth_token(
+                DBHostname=host, Port=port, DBUsername=username, Region=region
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise DependencyUnavailable("database", _FAULT) from error
         return made
 
     return token
