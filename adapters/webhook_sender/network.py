@@ -19,7 +19,7 @@ logger = logging.getLogger("service_server.webhooks")
 
 # The maximum number of threads that wait for the system's resolver. DNS servers may be slow, and the resolver
 # cannot be interrupted, so a thread may outlive its request.
-_RESOLVING_AT_ONCE = 64
+RESOLVING_AT_ONCE = 64
 # The size of one TLS record; each write gets the remaining time as its timeout.
 _WRITTEN_AT_ONCE = 16 << 10
 
@@ -50,7 +50,7 @@ class Resolver:
     """Resolves names within a deadline, by the system's resolver on threads that may outlive it."""
 
     def __init__(self) -> None:
-        self._resolving = BoundedSemaphore(_RESOLVING_AT_ONCE)
+        self._resolving = BoundedSemaphore(RESOLVING_AT_ONCE)
 
     def __call__(self, host: str, port: int, deadline: Deadline) -> Sequence[IpAddress]:
         """Return the addresses of a host; none if it cannot be resolved.
@@ -63,7 +63,11 @@ class Resolver:
         if not self._resolving.acquire(timeout=deadline.left_s()):
             raise httpcore.TimeoutException
         answers: SimpleQueue[list[IpAddress]] = SimpleQueue()
-        Thread(target=self._look_up, args=(host, port, answers), name="resolve", daemon=True).start()
+        try:
+            Thread(target=self._look_up, args=(host, port, answers), name="resolve", daemon=True).start()
+        except BaseException:  # no thread will release it
+            self._resolving.release()
+            raise
         try:
             return answers.get(timeout=deadline.left_s())
         except Empty:
@@ -109,6 +113,9 @@ class PinnedBackend(httpcore.SyncBackend):
 
         A name that cannot be resolved is refused in the same words, so that a caller cannot find out which
         names the service's network has. The log distinguishes them.
+
+        Each address gets an equal share of the remaining time, so that an address that does not answer is
+        passed over.
         """
         addresses = self._resolve(host, port, self._deadline)
         is_refused = not self._allows_private and not all(map(is_public, addresses))
@@ -122,22 +129,23 @@ class PinnedBackend(httpcore.SyncBackend):
                 "(SERVICE_SERVER_WEBHOOK_ALLOW_PRIVATE=true allows that)."
             )
         *others, last = addresses
-        for address in others:
+        for left, address in zip(range(len(addresses), 1, -1), others, strict=True):
             try:
-                return self._connect(address, port, local_address, socket_options)
-            except httpcore.ConnectError:
+                within_s = self._deadline.left_s() / left
+                return self._connect(address, port, within_s, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
-        return self._connect(last, port, local_address, socket_options)
+        return self._connect(last, port, self._deadline.left_s(), local_address, socket_options)
 
     def _connect(
         self,
         address: IpAddress,
         port: int,
+        within_s: float,
         local_address: str | None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
     ) -> httpcore.NetworkStream:
-        left_s = self._deadline.left_s()
-        stream = super().connect_tcp(str(address), port, left_s, local_address, socket_options)
+        stream = super().connect_tcp(str(address), port, within_s, local_address, socket_options)
         return BoundedStream(stream, self._deadline, self._max_bytes)
 
 

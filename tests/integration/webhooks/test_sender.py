@@ -6,12 +6,12 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 
 import pytest
 
-from adapters.webhook_sender.network import Resolver
+from adapters.webhook_sender.network import RESOLVING_AT_ONCE, Deadline, Resolver
 from adapters.webhook_sender.sender import MAX_ANSWER_BYTES, HttpWebhookSender
 from application.ports.webhook_sender import PostFailed
 from domain.webhook_url import WebhookUrl
@@ -202,6 +202,28 @@ def test_another_address_of_the_name_is_tried_when_the_first_refuses():
         assert post(f"http://two.example:{server.server_port}/", resolver=resolver).status == 200
 
 
+def test_another_address_of_the_name_is_tried_when_the_first_does_not_answer():
+    # Given a name whose first address drops every packet
+    resolver = FixedResolver(two_example=["127.0.0.9", "127.0.0.1"])
+    with scripted_server(Answer()) as server, silent("127.0.0.9", server.server_port):
+        # Then the second is used, within the time for the request
+        assert post(f"http://two.example:{server.server_port}/", timeout_s=4, resolver=resolver).status == 200
+
+
+@contextmanager
+def silent(address, port):
+    """Have an address ignore new connections: its queue of accepted ones is full."""
+    with socket.create_server((address, port), backlog=0) as listener, ExitStack() as stack:
+        while True:
+            filler = stack.enter_context(socket.socket())
+            filler.settimeout(0.2)
+            try:
+                filler.connect((address, port))
+            except TimeoutError:
+                break
+        yield listener
+
+
 def test_a_name_that_there_is_not_is_said(monkeypatch):
     def unknown(*_args, **_options):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -209,6 +231,22 @@ def test_a_name_that_there_is_not_is_said(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(PostFailed, match=r"The name 'nowhere.invalid' cannot be resolved"):
         post("http://nowhere.invalid/", timeout_s=30)
+
+
+def test_names_are_resolved_again_after_threads_could_not_be_started(monkeypatch):
+    # Given a process that could not start the threads of many look-ups
+    resolver = Resolver()
+    with monkeypatch.context() as short_of_threads:
+        short_of_threads.setattr(threading.Thread, "start", refused)
+        for _ in range(RESOLVING_AT_ONCE):
+            with pytest.raises(RuntimeError):
+                resolver("localhost", 80, Deadline(5))
+    # When it can start them again, then names are resolved
+    assert resolver("localhost", 80, Deadline(5))
+
+
+def refused(_thread):
+    raise RuntimeError("can't start new thread")
 
 
 def test_a_name_whose_servers_are_slow_ends_with_the_time(monkeypatch):
