@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import DependencyUnavailable
 
 PROVIDER = "identity provider"
@@ -28,8 +29,18 @@ class JsonAnswer:
         return self.status == _OK and bool(self.body)
 
 
+class ProviderGone(DependencyUnavailable):
+    """The provider does not answer at all."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(PROVIDER, detail)
+
+
 class ProviderHttp:
     """Sends requests to one provider and reads JSON answers. It follows no redirects.
+
+    A circuit breaker opens if the provider does not answer, so that visitors who sign in meanwhile do not
+    occupy the threads that serve requests.
 
     Args:
         https_only: Whether to refuse addresses with other schemes.
@@ -39,6 +50,7 @@ class ProviderHttp:
     def __init__(self, *, https_only: bool, timeout_s: float) -> None:
         self._https_only = https_only
         self._client = httpx.Client(timeout=timeout_s, follow_redirects=False)
+        self._circuit = CircuitBreaker(PROVIDER, reset_s=timeout_s, failure=ProviderGone)
 
     def get(self, url: str) -> JsonAnswer:
         """Fetch a document.
@@ -72,6 +84,15 @@ class ProviderHttp:
         return parts.geturl()
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: str | None) -> JsonAnswer:
+        with self._circuit.call():
+            status, content = self._exchange(method, url, headers, body)
+        if status >= _SERVER_ERROR:
+            raise unavailable(f"it responded with status {status}")
+        return JsonAnswer(status, _object(content))
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: str | None
+    ) -> tuple[int, bytes]:
         content = bytearray()
         try:
             with self._client.stream(method, url, headers=headers, content=body) as response:
@@ -80,12 +101,10 @@ class ProviderHttp:
                     if len(content) > _MAX_BYTES:
                         raise unavailable(f"its response exceeds {_MAX_BYTES} bytes")
         except httpx.TimeoutException as error:
-            raise unavailable("it did not respond in time") from error
+            raise ProviderGone("it did not respond in time") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise unavailable("it cannot be reached") from error
-        if response.status_code >= _SERVER_ERROR:
-            raise unavailable(f"it responded with status {response.status_code}")
-        return JsonAnswer(response.status_code, _object(bytes(content)))
+            raise ProviderGone("it cannot be reached") from error
+        return response.status_code, bytes(content)
 
 
 def unavailable(detail: str) -> DependencyUnavailable:

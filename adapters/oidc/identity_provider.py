@@ -1,7 +1,6 @@
 """OpenID Connect provider: discovery, authorization code flow with PKCE, and identity tokens."""
 
 import hmac
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -48,6 +47,7 @@ class OidcIdentityProvider(IdentityProvider):
         client_secret: None for a public client.
         scopes: The requested scopes, including `openid`.
         redirect_uri: The address of this service to which the provider redirects visitors.
+        timeout_s: The timeout for each step of a request, in seconds.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class OidcIdentityProvider(IdentityProvider):
         scopes: Sequence[str],
         redirect_uri: str,
         clock: Clock,
+        timeout_s: float = _TIMEOUT_S,
     ) -> None:
         self._issuer = issuer
         self._client_id = client_id
@@ -66,7 +67,7 @@ class OidcIdentityProvider(IdentityProvider):
         self._scopes = " ".join(scopes)
         self._redirect_uri = redirect_uri
         self._now = clock.now
-        self._http = ProviderHttp(https_only=issuer.startswith("https:"), timeout_s=_TIMEOUT_S)
+        self._http = ProviderHttp(https_only=issuer.startswith("https:"), timeout_s=timeout_s)
         self._description = _Kept(self._read_description, clock)
         self._keys = _Kept(self._read_keys, clock)
 
@@ -179,20 +180,22 @@ class OidcIdentityProvider(IdentityProvider):
 
 
 class _Kept(Generic[T]):
-    """A document of the provider, fetched on demand and cached for some minutes."""
+    """A document of the provider, fetched on demand and cached for some minutes.
+
+    Threads that need it at the same time fetch it at the same time: none waits for another's request.
+    """
 
     def __init__(self, read: Callable[[], T], clock: Clock) -> None:
         self._read = read
         self._monotonic = clock.monotonic
-        self._lock = threading.Lock()
         self._kept: tuple[float, T] | None = None
 
     def get(self, *, anew: bool = False) -> T:
         """Return the document; fetch it if it is missing or too old, or if `anew` is set."""
-        with self._lock:
-            if self._kept is None or anew or self._monotonic() - self._kept[0] >= _KEPT_S:
-                self._kept = self._monotonic(), self._read()
-            return self._kept[1]
+        kept = self._kept
+        if kept is None or anew or self._monotonic() - kept[0] >= _KEPT_S:
+            kept = self._kept = self._monotonic(), self._read()
+        return kept[1]
 
 
 def _name(claims: Mapping[str, Any]) -> str:

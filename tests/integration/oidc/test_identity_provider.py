@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -10,6 +11,7 @@ from adapters.oidc.identity_provider import OidcIdentityProvider
 from adapters.system.clock import SystemClock
 from application.errors import DependencyUnavailable, SignInRefused
 from application.ports.identity_provider import Identity, ProviderAnswer, SignInAttempt
+from tests.support.scripted_http import Answer, scripted_server
 from tests.support.scripted_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -290,3 +292,26 @@ def test_a_provider_that_is_away_is_unavailable():
 
     with pytest.raises(DependencyUnavailable, match="cannot be reached"):
         client.sign_in_url(ATTEMPT)
+
+
+def test_a_provider_that_does_not_answer_holds_up_no_more_visitors_than_it_must():
+    # Given a provider that accepts connections and never answers, and as many visitors as there are threads
+    with scripted_server(Answer(is_withheld=True)) as silent:
+        client = client_of(silent, issuer=silent.address, timeout_s=1.0)
+        begin = time.monotonic()
+        with ThreadPoolExecutor(8) as threads:
+            refusals = list(threads.map(lambda _: unavailable(client), range(8)))
+        # Then they wait at the same time, and not one after the other
+        assert time.monotonic() - begin < 7
+        assert all("did not respond in time" in said for said in refusals)
+        # And the next ones do not wait
+        begin = time.monotonic()
+        assert "circuit open" in unavailable(client)
+        assert time.monotonic() - begin < 0.9
+        assert len(silent.requests) == 8
+
+
+def unavailable(client: OidcIdentityProvider) -> str:
+    with pytest.raises(DependencyUnavailable) as caught:
+        client.sign_in_url(ATTEMPT)
+    return str(caught.value)
