@@ -24,6 +24,7 @@ class Failure(Enum):
 
 _LOCKED = "another transaction holds a lock"
 _REFERENCED = "a referenced row, such as the project of a job, was removed at the same time"
+_NO_MEMORY = "it has too little memory"
 _NO_CONNECTION = "no connection to it could be made"
 _NOT_MIGRATED = (
     "its tables are missing or have another version; 'service-server migrate check' shows the difference, "
@@ -40,6 +41,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     1020: (Failure.CONFLICT, "the row changed since it was read"),
     1205: (Failure.CONFLICT, _LOCKED),
     1213: (Failure.CONFLICT, "the transaction was rolled back to resolve a deadlock"),
+    3101: (Failure.CONFLICT, "another member of its group changed the same rows"),
     3572: (Failure.CONFLICT, _LOCKED),
     1451: (Failure.CONFLICT, _REFERENCED),
     1452: (Failure.CONFLICT, _REFERENCED),
@@ -51,10 +53,16 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     2055: (Failure.LOST, "the connection was lost"),
     4031: (Failure.LOST, "it closed an idle connection"),
     1021: (Failure.UNAVAILABLE, "its disk is full"),
+    1026: (Failure.UNAVAILABLE, "it cannot write to its disk"),
+    1030: (Failure.UNAVAILABLE, "its storage engine reports an error"),
+    1038: (Failure.UNAVAILABLE, _NO_MEMORY),
     1040: (Failure.UNAVAILABLE, "it has too many connections"),
+    1041: (Failure.UNAVAILABLE, _NO_MEMORY),
     1044: (Failure.UNAVAILABLE, "it denies access to this user"),
     1045: (Failure.UNAVAILABLE, "it denies access to this user"),
+    1129: (Failure.UNAVAILABLE, "it blocks this host after failed connections; 'FLUSH HOSTS' unblocks it"),
     1130: (Failure.UNAVAILABLE, "it refuses connections from this host"),
+    1135: (Failure.UNAVAILABLE, _NO_MEMORY),
     1142: (Failure.UNAVAILABLE, _NO_RIGHT),
     1143: (Failure.UNAVAILABLE, _NO_RIGHT),
     1251: (Failure.UNAVAILABLE, _NO_PASSWORD),
@@ -63,11 +71,16 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     2059: (Failure.UNAVAILABLE, _NO_PASSWORD),
     3118: (Failure.UNAVAILABLE, "this user's account is locked"),
     4151: (Failure.UNAVAILABLE, "this user's account is locked"),
+    1047: (Failure.UNAVAILABLE, "it is not synchronized with its cluster"),
     1049: (Failure.UNAVAILABLE, "the configured schema does not exist"),
     1114: (Failure.UNAVAILABLE, "its disk is full"),
     1203: (Failure.UNAVAILABLE, "it has too many connections"),
+    1206: (Failure.UNAVAILABLE, _NO_MEMORY),
     1226: (Failure.UNAVAILABLE, "this user has reached a resource limit"),
     **dict.fromkeys(_READ_ONLY, (Failure.UNAVAILABLE, "it is read-only")),
+    1317: (Failure.UNAVAILABLE, "it interrupted the statement"),
+    1969: (Failure.UNAVAILABLE, "the statement exceeded its time limit"),
+    3024: (Failure.UNAVAILABLE, "the statement exceeded its time limit"),
     2002: (Failure.GONE, _NO_CONNECTION),
     2003: (Failure.GONE, _NO_CONNECTION),
     2026: (Failure.UNAVAILABLE, "no encrypted connection to it could be made"),

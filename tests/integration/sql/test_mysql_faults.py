@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 from adapters.sql.engine import DatabaseOptions, create_engine
+from adapters.sql.transaction_retrier import run_again
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import JobId, MessageId
@@ -304,6 +305,34 @@ def test_connections_to_a_server_that_became_read_only_are_replaced(server, ordi
             store.run(lambda transaction: touch(transaction, job.id))
         # Then the next call opens a new connection, which the address may lead to the new primary
         assert connection_id(store) != before
+
+
+# From the error lists of MySQL and MariaDB: troubles of the server, and none of the statement.
+TROUBLES = {
+    1026: "cannot write to its disk",
+    1030: "its storage engine reports an error",
+    1041: "too little memory",
+    1047: "not synchronized with its cluster",
+    1129: "blocks this host",
+    1135: "too little memory",
+    1206: "too little memory",
+    1317: "interrupted the statement",
+    1969: "exceeded its time limit",
+    3024: "exceeded its time limit",
+    3101: "another member of its group changed the same rows",
+}
+
+
+@pytest.mark.parametrize("code", TROUBLES)
+def test_troubles_of_the_server_are_an_outage_and_no_fault_of_the_service(server_url, open_store, code):
+    store = open_store(server_url)
+
+    def fail():
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql(f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {code}")
+
+    with pytest.raises(DependencyUnavailable, match=TROUBLES[code]):
+        run_again(fail)
 
 
 def test_an_account_without_a_password_is_named_as_that(mariadb, open_store):
