@@ -11,7 +11,7 @@ from authlib.oidc.core import CodeIDToken
 from authlib.oidc.discovery import get_well_known_url
 from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, InvalidKeyIdError, JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 from joserfc.jws import JWSRegistry
 
 from adapters.oidc.http import ProviderHttp, unavailable
@@ -173,10 +173,11 @@ class OidcIdentityProvider(IdentityProvider):
 
     def _read_keys(self) -> KeySet:
         answer = self._http.get(self._http.check_address(self._description.get().get("jwks_uri")))
-        try:
-            return KeySet.import_key_set({"keys": list(answer.body["keys"])})
-        except (JoseError, LookupError, ValueError, TypeError, AttributeError) as error:
-            raise unavailable("it has no usable keys") from error
+        published = answer.body.get("keys")
+        keys = [key for each in published if (key := _usable(each))] if isinstance(published, list) else []
+        if not keys:
+            raise unavailable("it has no usable keys")
+        return KeySet(keys)
 
 
 class _Kept(Generic[T]):
@@ -196,6 +197,14 @@ class _Kept(Generic[T]):
         if kept is None or anew or self._monotonic() - kept[0] >= _KEPT_S:
             kept = self._kept = self._monotonic(), self._read()
         return kept[1]
+
+
+def _usable(published: Any) -> Key | None:  # noqa: ANN401 - any JSON
+    """Read a published key; return None for one that is not understood, which is ignored (RFC 7517, 5)."""
+    try:
+        return JWKRegistry.import_key(published)
+    except (JoseError, LookupError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def _name(claims: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ class ScriptedProvider:
         token_header: Changes to the headers of ID tokens.
         signing_key: The key of the signatures.
         published: The keys in the provider's key set.
+        foreign_keys: Further members of the key set.
         status: The status code of every response.
         requests: The requested paths.
     """
@@ -38,6 +39,7 @@ class ScriptedProvider:
     address: str
     signing_key: RSAKey
     published: list[RSAKey]
+    foreign_keys: list[Any] = field(default_factory=list)
     user: dict[str, Any] = field(default_factory=lambda: {"sub": "1", "email": "one@example.com"})
     description: dict[str, Any] = field(default_factory=dict)
     token_claims: dict[str, Any] = field(default_factory=dict)
@@ -96,7 +98,7 @@ class ScriptedProvider:
                 **self.description,
             }
         if path == "/keys":
-            return KeySet(list(self.published)).as_dict()
+            return {"keys": [*self.foreign_keys, *KeySet(list(self.published)).as_dict()["keys"]]}
         asked = self.codes.pop(form.get("code", ""), None)
         if (
             asked is None

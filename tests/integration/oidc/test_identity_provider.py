@@ -131,6 +131,34 @@ def test_a_key_that_the_provider_does_not_publish_is_refused(
     assert "the identity token is not valid" in refused(provider, client)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"kty": "EC", "crv": "BP-256", "x": "AA", "y": "AA", "kid": "another"},
+        {"kty": "RSA", "kid": "another", "n": "AQAB"},
+        {"kty": "RSA", "kid": "another", "n": "AQAB", "e": "AQAB", "key_ops": ["prove"]},
+        {"kty": ["RSA"], "kid": "another"},
+        {"kid": "another"},
+        "another",
+    ],
+)
+def test_a_key_of_a_kind_that_is_not_known_keeps_no_visitor_out(
+    provider: ScriptedProvider, client: OidcIdentityProvider, key: object
+):
+    provider.foreign_keys = [key]
+
+    assert sign_in(provider, client).subject == "1"
+
+
+def test_a_provider_without_usable_keys_is_unavailable(
+    provider: ScriptedProvider, client: OidcIdentityProvider
+):
+    provider.published, provider.foreign_keys = [], [{"kid": "another"}]
+
+    with pytest.raises(DependencyUnavailable, match="no usable keys"):
+        sign_in(provider, client)
+
+
 def test_a_signature_by_another_key_under_a_known_name_is_refused(
     provider: ScriptedProvider, client: OidcIdentityProvider
 ):
