@@ -22,7 +22,7 @@ LITERAL_MAX_BYTES = 64 << 10
 # The largest figure accepted from a runner: a larger one is no measurement, and fits no column.
 MAX_FIGURE = 2**31 - 1
 # Signed on POSIX; unsigned on Windows, for example 0xC0000005 for an access violation.
-_EXIT_CODES = range(-(2**31), 2**32)
+EXIT_CODES = range(-(2**31), 2**32)
 LOG_PREFIX = "logs/"
 
 _large_answer = Lock()
@@ -157,7 +157,7 @@ def _exit_code(value: object) -> int | None:
     number = _number(value)
     if number is None or not number.is_integer():
         return None
-    return int(number) if int(number) in _EXIT_CODES else None
+    return int(number) if int(number) in EXIT_CODES else None
 
 
 def _resource(fields: Mapping[str, Any]) -> ResourceUsage | None:

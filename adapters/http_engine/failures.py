@@ -5,13 +5,14 @@ Runners answer 500 for them. They count as outcomes: running the program again w
 
 from dataclasses import dataclass
 
-from adapters.http_engine.answer import to_utf8
+from adapters.http_engine.answer import EXIT_CODES, to_utf8
 from adapters.http_engine.messages import error_line, shown
 from domain.catalogue.text import text
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 
 _MAX_DIGITS = 12
+_SIGNALS = range(1, 128)
 _COMPILE_OUTPUT_BYTES = 16 << 10
 
 
@@ -121,15 +122,16 @@ def _number_at(text: str, begin: int) -> str:
 def _result(failure: _Failure, error: str, number: str) -> ExecutionResult:
     line = shown(error_line(error))
     told = text(f"outcomes.runner_{failure.name}", number=number or text("outcomes.unknown"))
-    whole = _whole(number)
+    has_exited = failure.reason is Reason.NONZERO_EXIT
+    exit_code = _whole(number, EXIT_CODES) if has_exited else None
     return ExecutionResult(
         status=failure.status,
         reason=failure.reason,
-        exit_code=whole if failure.reason is Reason.NONZERO_EXIT else None,
-        signal=whole if failure.reason is Reason.SIGNAL else None,
+        exit_code=exit_code,
+        signal=_whole(number, _SIGNALS) if failure.reason is Reason.SIGNAL else None,
         error=text("outcomes.both", first=told, second=text("outcomes.runner_said", line=line)),
         compile_output=_compile_output(error) if failure.reason is Reason.COMPILE_ERROR else None,
-        notes=(Note.EXIT_CODE_UNKNOWN,) if failure.reason is Reason.NONZERO_EXIT and whole is None else (),
+        notes=(Note.EXIT_CODE_UNKNOWN,) if has_exited and exit_code is None else (),
     )
 
 
@@ -137,8 +139,10 @@ def _compile_output(error: str) -> Output:
     return Output.of_pieces({0: to_utf8(error)}, _COMPILE_OUTPUT_BYTES)
 
 
-def _whole(number: str) -> int | None:
+def _whole(number: str, credible: range) -> int | None:
+    """Return a number that is credible; a larger one would fit no column."""
     try:
-        return int(number)
+        whole = int(number)
     except ValueError:
         return None
+    return whole if whole in credible else None

@@ -7,6 +7,7 @@ import pytest
 
 from adapters.http_engine.client import FAILURE_BYTES
 from adapters.http_engine.failures import recognise
+from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Reason
 
 TRACE = 'Traceback (most recent call last):\n  File "/app/app.py", line 12, in run\n    ...\n'
@@ -91,6 +92,17 @@ def test_a_failure_that_would_come_again_is_an_outcome(error, reason, says):
 )
 def test_a_failure_of_the_runner_s_own_is_none(error):
     assert recognise(error) is None
+
+
+def test_an_exit_code_and_a_signal_that_cannot_be_are_unknown():
+    exited = recognise("Command 'x' returned non-zero exit status 999999999999.")
+    died = recognise("Command 'x' died with <Signals.SIGKILL: 999999999999>.")
+    assert (exited.reason, exited.exit_code, exited.notes) == (
+        Reason.NONZERO_EXIT,
+        None,
+        (Note.EXIT_CODE_UNKNOWN,),
+    )
+    assert (died.reason, died.signal) == (Reason.SIGNAL, None)
 
 
 def test_an_exit_code_and_a_signal_are_kept():
