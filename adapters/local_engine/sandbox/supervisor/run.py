@@ -48,6 +48,7 @@ _SOCKETS_INTERVAL_S = 0.05
 _USAGE_INTERVAL_S = 1.0
 # How long a reaper may take to kill a program's processes and to wait for them.
 _END_WITHIN_S = 0.5
+_INEXACT_KB = 4 << 10
 
 
 class Run:
@@ -291,11 +292,13 @@ class Run:
         It comes from the reaper or, if that was killed too, from the last sample. Neither has the processes
         that the program left behind. The peak of the first process by wait4(2) has them, but also the
         supervisor, from which the first process was made, and a build. So it counts only if there was no
-        build, and if it exceeds the supervisor's.
+        build, and if it clearly exceeds the supervisor's: the kernel counts pages for each processor and adds
+        them up inexactly.
         """
         end, sampler = self._status_pipe.end, self._sampler
         seen_kb = end.memory_kb if end is not None else sampler.largest_kb if sampler is not None else 0
-        if self._request.build_limits is not None or self._usage.memory_kb <= peak_kb(os.getpid()):
+        own_kb = peak_kb(os.getpid()) + _INEXACT_KB
+        if self._request.build_limits is not None or self._usage.memory_kb <= own_kb:
             return seen_kb
         return max(seen_kb, self._usage.memory_kb)
 
