@@ -79,6 +79,7 @@ def tree_copier(program: Program, tar: str) -> Program:
         variables={},
         secrets={},
         limits=limits,
+        build_output_mb=program.limits.output_mb,
         rlimits={},
         out_of_memory=(),
     )

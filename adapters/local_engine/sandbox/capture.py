@@ -75,7 +75,13 @@ class _Budget:
 class CapturedOutput:
     """Both streams of a program with their common budget, and the output of its build.
 
-    A build has its own budget of the same size. If the build fails, its messages are the program's stderr.
+    A build has its own budget. If the build fails, its messages are the program's stderr.
+
+    Args:
+        allowed: The number of bytes that the program may write to both streams together.
+        inline_bytes: The number of bytes of each stream that a result holds.
+        directory: The directory for streams that do not fit in memory.
+        build_allowed: The number of bytes that the build may write; None for as many as the program.
 
     Attributes:
         collected: The wanted files that the program wrote.
@@ -83,8 +89,11 @@ class CapturedOutput:
 
     collected: CollectedFiles | None = None
 
-    def __init__(self, allowed: int, inline_bytes: int, directory: Path) -> None:
-        self.budget, self.build_budget = _Budget(allowed), _Budget(allowed)
+    def __init__(
+        self, allowed: int, inline_bytes: int, directory: Path, build_allowed: int | None = None
+    ) -> None:
+        self.budget = _Budget(allowed)
+        self.build_budget = _Budget(allowed if build_allowed is None else build_allowed)
         self.stdout = Capture(Stream.STDOUT, self.budget.take, inline_bytes, directory)
         self.stderr = Capture(Stream.STDERR, self.budget.take, inline_bytes, directory)
         self.build = Capture(Stream.STDERR, self.build_budget.take, inline_bytes, directory)

@@ -43,6 +43,7 @@ class Observation:
     Attributes:
         output_bytes: The size of both streams.
         build_output_bytes: The size of the build's output.
+        build_output_mb: The limit of the build's output; None for the limit of the program's.
         build_spent_ms: The time that an earlier attempt at the build took.
         cancelled_after_ms: The time from the cancellation to the end of the last process; None if the run was
             not cancelled.
@@ -59,6 +60,7 @@ class Observation:
     stderr: Output
     output_bytes: int
     build_output_bytes: int = 0
+    build_output_mb: int | None = None
     build_spent_ms: int = 0
     compile_output: Output | None = None
     cancelled_after_ms: int | None = None
@@ -226,7 +228,7 @@ def _build_memory(seen: Observation) -> Cause | None:
 
 
 def _build_output(seen: Observation) -> Cause | None:
-    allowed = seen.limits.output_mb
+    allowed = seen.limits.output_mb if seen.build_output_mb is None else seen.build_output_mb
     if not seen.is_build_at_fault or seen.build_output_bytes <= allowed * _MIB:
         return None
     message = text("outcomes.build_output", allowed=allowed)

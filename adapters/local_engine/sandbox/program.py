@@ -57,6 +57,7 @@ class Program:
         is_prewarmed: Whether it is an interpreter that waits for a job.
         reports_usage: Whether its usage is reported while it runs.
         starts_at_once: Whether it may start without an event, as nothing has to be recorded before its start.
+        build_output_mb: The limit of the build's output; None for the limit of the program's.
         build_spent_ms: The part of the time for its build that has passed already.
         compile_output: The messages of the prewarmed compiler that has compiled the program.
     """
@@ -83,6 +84,7 @@ class Program:
     is_prewarmed: bool = False
     reports_usage: bool = False
     starts_at_once: bool = False
+    build_output_mb: int | None = None
     build_spent_ms: int = 0
     compile_output: Output | None = None
 

@@ -298,6 +298,7 @@ class Sandbox:
                     stderr=output.stderr.output(),
                     output_bytes=output.budget.used,
                     build_output_bytes=output.build_budget.used,
+                    build_output_mb=program.build_output_mb,
                     build_spent_ms=program.build_spent_ms,
                     compile_output=_compile_output(program, output),
                     cancelled_after_ms=monitor.milliseconds_since_cancel(),
@@ -329,11 +330,10 @@ class Sandbox:
         on_usage: OnUsage,
         on_failure: ExitStack,
     ) -> tuple[RunEvent | None, CapturedOutput]:
-        allowed = program.limits.output_mb * _MIB
         starts_at_once = self.isolation.starts_at_once(program)
         interpreter = None if starts_at_once else self._interpreter(program)
         if interpreter is not None:
-            output = self._capture(allowed)
+            output = self._capture_of(program)
             on_failure.callback(output.close)
             buffer = BufferUntilStarted(on_output)
             with closing(interpreter):
@@ -347,7 +347,7 @@ class Sandbox:
             on_failure.close()  # drops the output of an interpreter that failed before the job's program
             buffer = BufferUntilStarted(on_output)
             on_start, on_output = buffer.started, buffer.output
-        output = self._capture(allowed)
+        output = self._capture_of(program)
         on_failure.callback(output.close)
         if starts_at_once:
             on_start()
@@ -365,8 +365,13 @@ class Sandbox:
         taken = (pool.get(program) for pool in list(self.interpreters.values()))
         return next((interpreter for interpreter in taken if interpreter is not None), None)
 
-    def _capture(self, allowed: int) -> CapturedOutput:
-        return CapturedOutput(allowed, self._inline_output_bytes, self._directory)
+    def _capture(self, allowed: int, build_allowed: int | None = None) -> CapturedOutput:
+        return CapturedOutput(allowed, self._inline_output_bytes, self._directory, build_allowed)
+
+    def _capture_of(self, program: Program) -> CapturedOutput:
+        allowed_mb = program.limits.output_mb
+        build_mb = allowed_mb if program.build_output_mb is None else program.build_output_mb
+        return self._capture(allowed_mb * _MIB, build_mb * _MIB)
 
     def _try_out(self) -> None:
         """Run a program that does nothing, which also makes the root filesystem before the first job.

@@ -8,7 +8,7 @@ import pytest
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_BOUNDS
-from tests.contract.engine_kit.harness import SLOWNESS, Program
+from tests.contract.engine_kit.harness import SLOWNESS, Program, Recorder
 from tests.support.processes import eventually
 from tests.support.sandbox import running_engine
 
@@ -95,16 +95,20 @@ def test_a_build_that_reaches_its_limit_ends_with_that_and_says_how_much_it_had(
     assert result.resource is None
 
 
-def test_a_build_that_writes_too_much_is_ended_at_its_limit(kit):
+@pytest.mark.parametrize("is_for_cases", [False, True])
+def test_a_build_that_writes_too_much_is_ended_at_its_limit(kit, is_for_cases):
     code = f"#include __FILE__\n#include __FILE__\n#warning {'x' * 1_000}"
+    request = kit.request(Program(language="c", code=code, limits={"output_mb": 1}))
 
-    ended = kit.run(Program(language="c", code=code, limits={"output_mb": 1}))
+    report = (kit.engine.build if is_for_cases else kit.engine.execute)(request, Recorder())
 
-    result = ended.result
+    with report:
+        result, written = report.result, report.stderr.read()
     assert (result.status, result.reason) == (JobStatus.FAILED, Reason.BUILD_LIMIT), result
     assert (result.limit.name, result.limit.allowed) == ("output_mb", 1)
     assert (result.exit_code, result.signal) == (None, None)
-    assert b"#warning" in ended.stderr
+    assert b"#warning" in written
+    assert len(written) <= 1 << 20
 
 
 def test_a_build_that_had_no_processor_is_no_mistake_of_its_author(kit):
