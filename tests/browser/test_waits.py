@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.cluster import Cluster, running_servers
+from tests.support.database_server import directory_in_memory
 from tests.support.runner import hang
 from tests.support.service import Server
 
@@ -24,7 +25,8 @@ def cluster(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     assert browser.is_connected()
     directory = tmp_path_factory.mktemp("waits")
     with (
-        running_servers(directory / "servers") as servers,
+        directory_in_memory() as in_memory,
+        running_servers(in_memory) as servers,
         Cluster(directory / "one_slot", servers, **_ONE_SLOT) as cluster,
     ):
         cluster.start(apis=1, workers=1)

@@ -5,6 +5,7 @@ import pytest
 from tests.chaos.audit_log import AuditLog
 from tests.chaos.reports import WEBHOOK_SECRET
 from tests.support.cluster import Cluster, running_servers
+from tests.support.database_server import directory_in_memory
 from tests.support.runner import runs
 
 # May do anything to the tables and nothing to the server, as in production: it is told to be read-only.
@@ -30,8 +31,8 @@ def soak():
 
 
 @pytest.fixture(scope="package")
-def servers(tmp_path_factory):
-    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+def servers():
+    with directory_in_memory() as directory, running_servers(directory) as running:
         yield running
 
 

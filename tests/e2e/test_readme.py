@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import service
 from tests.support.cluster import running_servers
-from tests.support.database_server import PASSWORD, USER
+from tests.support.database_server import PASSWORD, USER, directory_in_memory
 from tests.support.ports import free_port
 
 README = Path(__file__).parents[2] / "README.md"
@@ -63,7 +63,7 @@ def test_every_call_of_the_api_answers_as_it_says(server, env):
 
 
 def test_production_s_shape_comes_up_line_by_line(tmp_path):
-    with running_servers(tmp_path) as servers:
+    with directory_in_memory() as directory, running_servers(directory) as servers:
         servers.database.create_schema("service_server")
         ports = {number: str(free_port()) for number in ("8000", "9000", "9001")}
         ports |= {"3306": str(servers.database.port), "6379": str(urlsplit(servers.redis.url).port)}

@@ -6,6 +6,7 @@ import pytest
 from tests.support import moto_server, service
 from tests.support.buckets import client_of
 from tests.support.cluster import Cluster, running_servers
+from tests.support.database_server import directory_in_memory
 from tests.support.no_tls import NO_TLS
 from tests.support.otlp_receiver import otlp_receiver
 from tests.support.ports import free_port
@@ -29,8 +30,8 @@ PARTS = {
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory):
-    with running_servers(tmp_path_factory.mktemp("servers")) as servers:
+def servers():
+    with directory_in_memory() as directory, running_servers(directory) as servers:
         yield servers
 
 

@@ -6,12 +6,13 @@ import pytest
 
 from tests.support import mariadb as mariadb_support
 from tests.support import mysql as mysql_support
+from tests.support.database_server import directory_in_memory
 from tests.support.moto_server import moto_server
 from tests.support.swift import swift_server
 
 
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory):
+def mariadb():
     """A private MariaDB server."""
     program = mariadb_support.find_server()
     if program is None:
@@ -19,20 +20,22 @@ def mariadb(tmp_path_factory):
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    server = mariadb_support.start_server(program, tmp_path_factory.mktemp("mariadb"))
-    yield server
-    server.stop()
+    with directory_in_memory() as directory:
+        server = mariadb_support.start_server(program, directory)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
-def mysql(tmp_path_factory):
+def mysql():
     """A private server of Oracle's MySQL, which only Debian's development release has."""
     command = mysql_support.find_server()
     if command is None:
         pytest.skip(mysql_support.MISSING)
-    server = mysql_support.start_server(command, tmp_path_factory.mktemp("mysql"))
-    yield server
-    server.stop()
+    with directory_in_memory() as directory:
+        server = mysql_support.start_server(command, directory)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from tests.support import mariadb as mariadb_support
 from tests.support.certificate import self_signed
-from tests.support.database_server import PASSWORD, USER
+from tests.support.database_server import PASSWORD, USER, directory_in_memory
 from tests.support.databases import migrated
 from tests.support.settings import settings_of
 
@@ -18,13 +18,13 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def url(mariadb, certificate, tmp_path_factory):  # noqa: ARG001 - says so where no MariaDB is installed
+def url(mariadb, certificate):  # noqa: ARG001 - says so where no MariaDB is installed
     """A schema on a server with a certificate, which refuses connections without TLS."""
     options = (f"--ssl-cert={certificate}", f"--ssl-key={certificate}", "--require-secure-transport=ON")
-    directory = tmp_path_factory.mktemp("tls")
-    server = mariadb_support.start_server(mariadb_support.find_server(), directory, *options)
-    yield migrated(server.create_schema("tls"))
-    server.stop()
+    with directory_in_memory() as directory:
+        server = mariadb_support.start_server(mariadb_support.find_server(), directory, *options)
+        yield migrated(server.create_schema("tls"))
+        server.stop()
 
 
 def test_the_setting_for_the_file_of_an_authority_has_the_database_prove_who_it_is(
