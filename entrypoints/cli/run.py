@@ -31,6 +31,7 @@ from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
 from entrypoints.cli.terminal import Progress, note, one_line, print_json, printable
 from entrypoints.cli.values import Choice
 
+_EXIT_CODES = 256
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
 _KINDS = tuple(kind.value for kind in CheckerKind if kind is not CheckerKind.PROGRAM)
@@ -325,7 +326,8 @@ def exit_code(job: Json) -> int:
         return ExitCode.SERVICE
     if result.get("signal"):
         return ExitCode.SIGNAL + int(result["signal"])
-    return int(result.get("exit_code") or ExitCode.FAILED)
+    # A process has only one byte for its exit code; a runner on another system may report more.
+    return int(result.get("exit_code") or 0) % _EXIT_CODES or ExitCode.FAILED
 
 
 def explanation(job: Json) -> Text | None:

@@ -18,6 +18,8 @@ def job(status, reason=None, **result):
     [
         (job("SUCCESS", exit_code=0), 0),
         (job("FAILED", "nonzero_exit", exit_code=42), 42),
+        (job("FAILED", "nonzero_exit", exit_code=256), 1),
+        (job("FAILED", "nonzero_exit", exit_code=-1073741819), 5),
         (job("FAILED", "signal", exit_code=None, signal=11), 139),
         (job("FAILED", "memory_limit", exit_code=None, signal=9), 137),
         (job("FAILED", "compile_error", exit_code=None, signal=None), 1),
