@@ -9,13 +9,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import httpx
 
 from domain.api_key import KeyText
-from domain.catalogue.text import Text, text, text_of
+from domain.catalogue.text import Text, said_by, text, text_of
 from entrypoints.cli.errors import ExitCode, Failure, Refusal
 
 # Only the code that reads an answer knows its type.
@@ -107,6 +107,7 @@ class ServiceClient:
         """
         url = _with_scheme(url)
         try:
+            _check_base(url)
             auth = None if key is None else _BearerKey(key, httpx.URL(url))
             return cls(httpx.Client(base_url=url, timeout=_TIMEOUT, auth=auth), url)
         except (httpx.InvalidURL, ValueError) as error:
@@ -266,6 +267,18 @@ def _with_scheme(address: str) -> str:
     return address
 
 
+def _check_base(url: str) -> None:
+    """Refuse a URL to which no path can be appended.
+
+    Raises:
+        ValueError: The URL has a query or a fragment, or its port is invalid.
+    """
+    parts = urlsplit(url)
+    _ = parts.port  # raises if it is invalid
+    if parts.query or parts.fragment:
+        raise ValueError(text("settings.address_with_query"))
+
+
 def problem_sentence(problem: Json) -> Text | str:
     """Return the sentence of a problem, as a text if this version's catalogue has the same sentence."""
     detail = str(problem["detail"])
@@ -277,7 +290,7 @@ def problem_sentence(problem: Json) -> Text | str:
 
 
 def _wrong_server(address: str, error: Exception) -> Text:
-    return text("cli.wrong_server", address=address, detail=str(error))
+    return text("cli.wrong_server", address=address, detail=said_by(error))
 
 
 def _obstacle(error: httpx.TransportError) -> Text | str:

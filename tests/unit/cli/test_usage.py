@@ -67,3 +67,10 @@ def test_an_address_of_this_machine_needs_no_scheme(address, url):
 def test_another_address_begins_with_a_scheme(address):
     with pytest.raises(Failure, match=re.escape(f"--server {address}: must begin with https:// or http://")):
         ServiceClient.at(address)
+
+
+@pytest.mark.parametrize("rest", [":99999", ":x", "?tenant=a", "/x#part"])
+def test_an_address_to_which_no_path_can_be_appended_is_wrong_usage(rest):
+    with pytest.raises(Failure, match=re.escape(f"--server http://localhost{rest}: ")) as refused:
+        ServiceClient.at(f"http://localhost{rest}")
+    assert refused.value.exit_code == ExitCode.USAGE
