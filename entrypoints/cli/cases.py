@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree as ET
@@ -114,21 +114,23 @@ def follow_cases(client: ServiceClient, job_id: str, progress: CaseProgress) -> 
     """
     delays_s = _RECONNECT.delays()
     while True:
+        lost = Failure(text("cli.lost_status", id=job_id))
         try:
-            for event in client.events(f"/api/jobs/{job_id}/events", None):
-                delays_s = _RECONNECT.delays()
-                if event.name == "cases":
-                    told = json.loads(event.data)
-                    progress.update(told["done"], told["done"] - told["passed"])
-                elif event.name == "end":
-                    return client.get(f"/api/jobs/{job_id}")
-        except httpx.TransportError as error:
-            lost: Exception | None = error
-        else:
-            lost = None
+            with suppress(httpx.TransportError):
+                for event in client.events(f"/api/jobs/{job_id}/events", None):
+                    delays_s = _RECONNECT.delays()
+                    if event.name == "cases":
+                        told = json.loads(event.data)
+                        progress.update(told["done"], told["done"] - told["passed"])
+                    elif event.name == "end":
+                        return client.get(f"/api/jobs/{job_id}")
+        except Failure as error:
+            if error.exit_code != ExitCode.SERVICE:
+                raise
+            lost = error  # a proxy answers 502 or 503 while the server restarts
         delay_s = next(delays_s, None)
         if delay_s is None:
-            raise Failure(text("cli.lost_status", id=job_id)) from lost
+            raise lost
         time.sleep(delay_s)
 
 

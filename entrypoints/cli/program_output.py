@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +16,7 @@ import httpx
 from application.retry_policy import RetryPolicy
 from domain.catalogue.text import text
 from entrypoints.cli.client import Json, ServerSentEvent, ServiceClient
-from entrypoints.cli.errors import Failure
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.terminal import printable
 
 # Delays between attempts to reconnect, in seconds, long enough for a server to restart.
@@ -122,20 +123,22 @@ def follow(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
     last_id: str | None = None
     delays_s = _RECONNECT.delays()
     while True:
+        lost = Failure(text("cli.lost_output", id=job_id))
         try:
-            for event in client.events(f"/api/jobs/{job_id}/output", last_id):
-                delays_s = _RECONNECT.delays()
-                last_id = event.id or last_id
-                if event.name == "end":
-                    return _ended(client, job_id, output)
-                output.take(event)
-        except httpx.TransportError as error:
-            lost: Exception | None = error
-        else:
-            lost = None
+            with suppress(httpx.TransportError):
+                for event in client.events(f"/api/jobs/{job_id}/output", last_id):
+                    delays_s = _RECONNECT.delays()
+                    last_id = event.id or last_id
+                    if event.name == "end":
+                        return _ended(client, job_id, output)
+                    output.take(event)
+        except Failure as error:
+            if error.exit_code != ExitCode.SERVICE:
+                raise
+            lost = error  # a proxy answers 502 or 503 while the server restarts
         delay_s = next(delays_s, None)
         if delay_s is None:
-            raise Failure(text("cli.lost_output", id=job_id)) from lost
+            raise lost
         time.sleep(delay_s)
 
 
