@@ -66,7 +66,7 @@ def test_the_queue_is_a_table_of_what_runs_and_what_waits_and_why(busy: tuple[Se
     assert 'id="queue"' in page
     assert "of 1 slot " in page
     assert "1 worker" in page
-    assert "all slots are in use" in page
+    assert "the only slot is in use" in page
     again = service.http.get("/dashboard/cluster/queue", params={"seen": version})
     assert (again.status_code, again.text) == (204, "")
 

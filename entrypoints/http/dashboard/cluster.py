@@ -162,7 +162,8 @@ def _why(health: Sequence[DependencyHealth], capacity: Capacity) -> Text | None:
         return text("cluster.why_engine_down")
     if not capacity.workers:
         return text("cluster.why_no_worker")
-    return text("cluster.why_slots_full") if capacity.claimed >= capacity.slots else None
+    is_full = capacity.claimed >= capacity.slots
+    return text("cluster.why_slots_full", count=capacity.slots) if is_full else None
 
 
 def _age(since: datetime | None, now: datetime) -> str:
