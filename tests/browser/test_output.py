@@ -36,6 +36,16 @@ print("10 %", end="\\r", flush=True)
 time.sleep(1)
 print("done")
 """
+# Each line is written once the service has read the line before (its pipe is empty), and some time later.
+IN_TURN = """
+import fcntl, sys, termios, time
+for number in (1, 2):
+    for stream in (sys.stdout, sys.stderr):
+        print(stream.name, number, file=stream, flush=True)
+        while any(fcntl.ioctl(stream, termios.FIONREAD, bytes(4))):
+            time.sleep(0.001)
+        time.sleep(0.1)
+"""
 # The numbers of the lines that are in sight, once there are some.
 _SEEN = """
 () => {
@@ -157,10 +167,8 @@ def test_live_output_is_followed_unless_one_scrolls_up(visitor: Visitor):
 
 
 def test_both_streams_are_in_the_order_in_which_they_came_with_their_times(visitor: Visitor):
-    code = "import sys, time\nfor n in (1, 2):\n    for stream in (sys.stdout, sys.stderr):\n"
-    code += "        print(stream.name, n, file=stream, flush=True)\n        time.sleep(0.1)\n"
     page = visitor.page
-    page.goto(f"/dashboard/jobs/{visitor.run(code)}")
+    page.goto(f"/dashboard/jobs/{visitor.run(IN_TURN)}")
     rows = visitor.output.locator(".row")
     expect(rows).to_have_text(["<stdout> 1", "<stderr> 1", "<stdout> 2", "<stderr> 2"])
 
