@@ -132,28 +132,28 @@ _PURGE_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 HTTP_REQUESTS = Counter(
     "http_requests",
-    "Requests that were answered, by the class of their status; `none` is a caller that hung up.",
+    "Requests by route and status class; `none`: the caller disconnected before the response.",
     (_ROUTE, _label("status_class", ("1xx", "2xx", "3xx", "4xx", "5xx", "none"))),
 )
 HTTP_RESPONSES = Counter(
     "http_responses",
-    "Answers by their status.",
+    "Responses by status code.",
     (_label("status", map(str, (200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 400, 401, 403, 404, 405,
                                 406, 408, 409, 411, 412, 413, 414, 415, 416, 417, 421, 422, 429, 431, 500,
                                 501, 502, 503, 504, 507))),),
 )  # fmt: skip
 HTTP_REQUEST_DURATION = Histogram(
     "http_request_duration_seconds",
-    "The time from a request's head to the end of its answer; a stream's is the time that it was open.",
+    "Time from the request head to the end of the response; for a stream, the time that it was open.",
     (_ROUTE,),
     buckets=_REQUEST_BUCKETS,
 )
 HTTP_REQUESTS_IN_FLIGHT = Gauge(
-    "http_requests_in_flight", "Requests that are being answered now, streams and waiting callers included."
+    "http_requests_in_flight", "Requests in progress, including streams and long polls."
 )
 QUOTA_REFUSALS = Counter(
     "quota_refusals",
-    "Requests that were refused for a quota.",
+    "Requests refused because a quota or a rate limit was reached.",
     (_label("quota", QUOTA_NAMES | {"requests_per_s_of_key", "failed_keys_per_minute"}),),
 )
 
@@ -169,10 +169,10 @@ FAULTS = frozenset(
         Reason.WORKER_LOST,
     }
 )
-JOBS_SUBMITTED = Counter("jobs_submitted", "Jobs that this process accepted.", (_LANGUAGE,))
+JOBS_SUBMITTED = Counter("jobs_submitted", "Jobs accepted by this process.", (_LANGUAGE,))
 JOBS_ENDED = Counter(
     "jobs_ended",
-    "Jobs whose end this process recorded; `none` is the reason of a success.",
+    "Jobs whose end was recorded by this process; the reason of a success is `none`.",
     (
         _label("status", (status.value for status in JobStatus if status.is_terminal)),
         _label("reason", ("none", *(reason.value for reason in Reason))),
@@ -181,99 +181,104 @@ JOBS_ENDED = Counter(
     begins_with=(frozenset({JobStatus.FAILED}), FAULTS, frozenset({*LANGUAGES, OTHER})),
 )
 JOBS_RETRIED = Counter(
-    "jobs_retried", "Executions that were lost, requeued or failed, and that another one replaced."
+    "jobs_retried", "Executions that were lost, requeued or failed, and were replaced by another attempt."
 )
 CLAIM_WAIT = Histogram(
-    "claim_wait_seconds", "The time for which executions waited for a worker.", buckets=_WAIT_BUCKETS
+    "claim_wait_seconds",
+    "Time from the request of an execution to its claim by a worker.",
+    buckets=_WAIT_BUCKETS,
 )
 START_WAIT = Histogram(
     "start_wait_seconds",
-    "The time from the request of an execution to the start of its program, the build included.",
+    "Time from the request of an execution to the start of its program, including the build.",
     buckets=_WAIT_BUCKETS,
 )
 RUN_TIME = Histogram(
     "run_seconds",
-    "The wall time of programs whose end ended their job.",
+    "Wall time of programs, for executions that ended their job.",
     (_LANGUAGE,),
     buckets=_RUN_BUCKETS,
 )
-BUILD_TIME = Histogram("build_seconds", "The time of builds.", (_LANGUAGE,), buckets=_RUN_BUCKETS)
-LOG_BYTES = Histogram("stored_log_bytes", "The sizes of stored logs.", buckets=_BYTES_BUCKETS)
+BUILD_TIME = Histogram("build_seconds", "Wall time of builds.", (_LANGUAGE,), buckets=_RUN_BUCKETS)
+LOG_BYTES = Histogram("stored_log_bytes", "Size of stored logs in bytes.", buckets=_BYTES_BUCKETS)
 
-WORKER_SLOTS = Gauge("worker_slots", "Programs that this process runs at once at most.")
-WORKER_SLOTS_BUSY = Gauge("worker_slots_busy", "Executions and cases that this process holds now.")
+WORKER_SLOTS = Gauge("worker_slots", "Maximum number of programs that this process runs at once.")
+WORKER_SLOTS_BUSY = Gauge("worker_slots_busy", "Executions and cases that this process is running.")
 WARM_STARTS = Counter(
     "warm_starts",
-    "Programs that a sandbox was wanted for that is started ahead, by whether one was ready.",
+    "Starts of programs for which sandboxes are prepared; `hit`: a prepared sandbox was ready.",
     (_KIND, _label("result", ("hit", "miss"))),
 )
-WARM_READY = Gauge("warm_sandboxes_ready", "Sandboxes that wait for their programs.", (_KIND,))
-LEASES_EXPIRED = Counter("leases_expired", "Executions whose lease had expired, for their worker was lost.")
+WARM_READY = Gauge("warm_sandboxes_ready", "Prepared sandboxes that are not in use.", (_KIND,))
+LEASES_EXPIRED = Counter("leases_expired", "Executions whose lease expired because their worker was lost.")
 ORPHANS_RECOVERED = Counter(
     "orphans_recovered",
-    "Executions without a worker, by what became of their jobs.",
+    "Executions of lost workers, by the outcome for the job.",
     (_label("outcome", ("run_again", "ended")),),
 )
 
 QUEUE_DEPTH = Gauge(
     "queue_depth",
-    "Executions that wait, counted up to a bound: of tenants that may run more, of ones that have as many "
-    "running as their quota allows, and of suspended ones.",
+    "Waiting executions, counted up to 10,000, by whether their tenant can start more (`ready`), has reached "
+    "its quota of running jobs, or is suspended.",
     (_label("tenant_class", ("ready", "at_quota", "suspended")),),
     is_shared=True,
 )
 QUEUE_OLDEST_AGE = Gauge(
     "queue_oldest_age_seconds",
-    "The time for which the oldest of them has waited.",
+    "Time for which the oldest waiting execution has waited.",
     QUEUE_DEPTH.labels,
     is_shared=True,
 )
-OUTBOX_MESSAGES = Gauge("outbox_messages", "Messages in the outbox, counted up to a bound.", is_shared=True)
-OUTBOX_LAG = Gauge("outbox_lag_seconds", "The age of the oldest message in the outbox.", is_shared=True)
+OUTBOX_MESSAGES = Gauge("outbox_messages", "Messages in the outbox, counted up to 10,000.", is_shared=True)
+OUTBOX_LAG = Gauge("outbox_lag_seconds", "Age of the oldest message in the outbox.", is_shared=True)
 DEAD_LETTERS = Gauge(
     "dead_letters",
-    "Messages that were given up, counted up to a bound: reports of engines, and events for webhooks.",
+    "Reports of engines and webhook events that are no longer retried, counted up to 10,000.",
     (_label("queue", ("completions", "webhooks")),),
     is_shared=True,
 )
 DELETIONS_PENDING = Gauge(
-    "deletions_pending", "Objects that are noted to be deleted, counted up to a bound.", is_shared=True
+    "deletions_pending",
+    "Objects that are to be deleted from the stores, counted up to 10,000.",
+    is_shared=True,
 )
 DEPENDENCY_UP = Gauge(
-    "dependency_up", "1 if a part of the service answers this process, 0 if not.", (_DEPENDENCY,)
+    "dependency_up", "1 if the dependency responds to this process, 0 if not.", (_DEPENDENCY,)
 )
 CIRCUITS_OPEN = Gauge(
     "circuits_open",
-    "Circuits that suspend calls, until one succeeds or five minutes after the last failure.",
+    "Open circuit breakers, until a call succeeds or for five minutes after the last failure.",
     (_DEPENDENCY,),
 )
-CIRCUIT_OPENINGS = Counter("circuit_openings", "Openings of circuits.", (_DEPENDENCY,))
-RETRIES = Counter("retries", "Calls and transactions that failed and were tried again.", (_DEPENDENCY,))
+CIRCUIT_OPENINGS = Counter("circuit_openings", "Times that a circuit breaker opened.", (_DEPENDENCY,))
+RETRIES = Counter("retries", "Calls and transactions that were retried after a failure.", (_DEPENDENCY,))
 DATABASE_CONNECTIONS = Gauge(
     "database_connections",
-    "Connections of this process to the database.",
+    "Connections in this process's database pool.",
     (_label("state", ("in_use", "idle")),),
 )
-DATABASE_CONNECTIONS_MAX = Gauge("database_connections_max", "The size of the pool of connections.")
+DATABASE_CONNECTIONS_MAX = Gauge("database_connections_max", "Maximum size of this process's database pool.")
 STORAGE_DURATION = Histogram(
     "storage_duration_seconds",
-    "The time of calls of the object stores.",
+    "Duration of calls to the object stores.",
     (_STORE, _label("operation", ("put", "get", "copy", "delete"))),
     buckets=_STORAGE_BUCKETS,
 )
-STORAGE_ERRORS = Counter("storage_errors", "Calls of the object stores that failed.", STORAGE_DURATION.labels)
+STORAGE_ERRORS = Counter("storage_errors", "Failed calls to the object stores.", STORAGE_DURATION.labels)
 PENDING_RESULTS = Gauge(
-    "pending_results", "Results that wait on this machine's disk for the log store or the database."
+    "pending_results",
+    "Results on this machine's disk that could not yet be written to the log store or the database.",
 )
 WEBHOOK_ATTEMPTS = Counter(
     "webhook_attempts",
-    "Attempts to post an event to a webhook.",
+    "Attempts to post an event to a webhook or callback.",
     (_label("outcome", ("delivered", "failed", "dead_lettered")),),
 )
 
 PURGED_ROWS = Counter(
     "purged_rows",
-    "Rows that were removed.",
+    "Rows deleted from the database by purges and retention.",
     (
         _label(
             "kind",
@@ -291,20 +296,20 @@ PURGED_ROWS = Counter(
         ),
     ),
 )
-PURGED_OBJECTS = Counter("purged_objects", "Objects that were removed from their stores.", (_STORE,))
-PURGED_BYTES = Counter("purged_bytes", "Stored bytes of the jobs and files that were removed.")
+PURGED_OBJECTS = Counter("purged_objects", "Objects deleted from the stores.", (_STORE,))
+PURGED_BYTES = Counter("purged_bytes", "Stored bytes of deleted jobs and files.")
 PURGE_DURATION = Histogram(
-    "purge_batch_seconds", "The time of a purge's transactions.", buckets=_PURGE_BUCKETS
+    "purge_batch_seconds", "Duration of the transactions of a purge.", buckets=_PURGE_BUCKETS
 )
 
 BACKLOG_PUBLICATIONS = Counter(
     "backlog_publications",
-    "Backlogs that this process sent to CloudWatch.",
+    "Attempts of this process to send the backlog to CloudWatch.",
     (_label("result", ("published", "failed")),),
 )
 READ_ERRORS = Counter(
     "metric_read_errors",
-    "Figures that could not be read for a scrape, whose series it left out.",
+    "Values that could not be read for a scrape, which omits their series.",
     (_DEPENDENCY,),
 )
 
