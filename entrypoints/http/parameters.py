@@ -47,7 +47,7 @@ _NUMBERS_FORM = struct.Struct(">qq")
 _CURSOR_FORM = struct.Struct(">q16s")  # microseconds since the epoch, and the job's id
 _JOB_ID = f"A job's id, a UUID; or the beginning of one, of {JOB_REFERENCE_MIN_DIGITS} digits or more."
 JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description=_JOB_ID)]
-ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
+ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name or id.")]
 KeyIdInPath: TypeAlias = Annotated[str, PathParameter(description="A key's id, a UUID.")]
 TenantInPath: TypeAlias = Annotated[str, PathParameter(description="A tenant's name.")]
 ClusterInPath: TypeAlias = Annotated[str, PathParameter(name="clusterName", description="A cluster's name.")]
@@ -56,46 +56,50 @@ Wait: TypeAlias = Annotated[
     QueryParameter(
         ge=0,
         le=_LONGEST_WAIT_S,
-        description="Answer when the job has ended, or after this many seconds with what there is then.",
+        description="Respond when the job has ended, but after this many seconds at the latest, "
+        "with its state at that time.",
     ),
 ]
 LastEventId: TypeAlias = Annotated[
     str | None,
-    HeaderParameter(name="Last-Event-ID", description="The id of the last event that was seen."),
+    HeaderParameter(name="Last-Event-ID", description="The id of the last received event."),
 ]
 _Limit: TypeAlias = Annotated[
     int,
-    QueryParameter(description="How many jobs.", schema_extra={"minimum": 0, "maximum": MAX_LIMIT}),
+    QueryParameter(description="Maximum number of jobs.", schema_extra={"minimum": 0, "maximum": MAX_LIMIT}),
 ]
 _Statuses: TypeAlias = Annotated[
     tuple[str, ...],
     QueryParameter(
-        description="Jobs of this status; several may be named.",
+        description="Jobs with this status; may be repeated.",
         schema_extra={"items": {"type": "string", "enum": list(JobStatus)}},
     ),
 ]
 _Phases: TypeAlias = Annotated[
     tuple[str, ...],
     QueryParameter(
-        description="Jobs in this phase; several may be named.",
+        description="Jobs in this phase; may be repeated.",
         schema_extra={"items": {"type": "string", "enum": list(Phase)}},
     ),
 ]
 _Tags: TypeAlias = Annotated[
     tuple[str, ...],
-    QueryParameter(description="Jobs with this tag, as `name:value`; of several, with all."),
+    QueryParameter(
+        description="Jobs with this tag, as `name:value`; may be repeated, and jobs must have all "
+        "of the tags."
+    ),
 ]
 _CreatedAfter: TypeAlias = Annotated[
     str | None,
     QueryParameter(
-        description="Jobs made later than this time, RFC 3339 with an offset.",
+        description="Jobs created after this time, in RFC 3339 with an offset.",
         schema_extra={"format": "date-time"},
     ),
 ]
 _CreatedBefore: TypeAlias = Annotated[
     str | None,
     QueryParameter(
-        description="Jobs made earlier than this time, RFC 3339 with an offset.",
+        description="Jobs created before this time, in RFC 3339 with an offset.",
         schema_extra={"format": "date-time"},
     ),
 ]
@@ -103,7 +107,7 @@ _IdPrefix: TypeAlias = Annotated[
     str | None,
     QueryParameter(
         name="id",
-        description="Jobs whose id begins so, with its hyphens or without.",
+        description="Jobs whose id begins with this text, with or without hyphens.",
         schema_extra={"minLength": 1, "maxLength": 36},
     ),
 ]
@@ -117,7 +121,8 @@ _Search: TypeAlias = Annotated[
 ]
 _Language: TypeAlias = Annotated[str | None, QueryParameter(description="Jobs in this language.")]
 CursorText: TypeAlias = Annotated[
-    str | None, QueryParameter(description="Where a page begins: from the Link header of the one before.")
+    str | None,
+    QueryParameter(description="The beginning of the page, from the Link header of the previous page."),
 ]
 
 

@@ -32,13 +32,16 @@ from entrypoints.http.schemas.audit import (
 )
 
 _Limit: TypeAlias = Annotated[
-    int, QueryParameter(description="How many.", schema_extra={"minimum": 0, "maximum": MAX_ENTRIES})
+    int,
+    QueryParameter(
+        description="Maximum number of items.", schema_extra={"minimum": 0, "maximum": MAX_ENTRIES}
+    ),
 ]
 _Tenant: TypeAlias = Annotated[
-    str | None, QueryParameter(description="The tenant; another than the caller's takes `admin`.")
+    str | None, QueryParameter(description="The tenant; a tenant other than the caller's requires `admin`.")
 ]
 _Act: TypeAlias = Annotated[
-    str | None, QueryParameter(description="Entries of this act.", schema_extra={"enum": list(Act)})
+    str | None, QueryParameter(description="Entries with this action.", schema_extra={"enum": list(Act)})
 ]
 _Principal: TypeAlias = Annotated[
     str | None, QueryParameter(description="Entries of this principal, such as `key:<key_id>`.")
@@ -46,14 +49,14 @@ _Principal: TypeAlias = Annotated[
 _Since: TypeAlias = Annotated[
     str | None,
     QueryParameter(
-        description="Entries of this time or later, RFC 3339 with an offset.",
+        description="Entries at or after this time, in RFC 3339 with an offset.",
         schema_extra={"format": "date-time"},
     ),
 ]
 _Until: TypeAlias = Annotated[
     str | None,
     QueryParameter(
-        description="Entries of before this time, RFC 3339 with an offset.",
+        description="Entries before this time, in RFC 3339 with an offset.",
         schema_extra={"format": "date-time"},
     ),
 ]
@@ -66,9 +69,9 @@ _FirstDay: TypeAlias = Annotated[
 ]
 _LastDay: TypeAlias = Annotated[
     str | None,
-    QueryParameter(description="The last day of UTC; today without it.", schema_extra={"format": "date"}),
+    QueryParameter(description="The last UTC day; today by default.", schema_extra={"format": "date"}),
 ]
-_Project: TypeAlias = Annotated[str | None, QueryParameter(description="The project, by its name or its id.")]
+_Project: TypeAlias = Annotated[str | None, QueryParameter(description="The project, by name or id.")]
 
 
 class AuditController(Controller):

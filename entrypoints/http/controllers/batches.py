@@ -33,7 +33,9 @@ from entrypoints.http.schemas.requests import BatchRequest
 _BatchIdInPath = Annotated[str, PathParameter(name="batchId", description="A batch's id, a UUID.")]
 _BatchLimit = Annotated[
     int,
-    QueryParameter(description="How many batches.", schema_extra={"minimum": 0, "maximum": MAX_BATCHES}),
+    QueryParameter(
+        description="Maximum number of batches.", schema_extra={"minimum": 0, "maximum": MAX_BATCHES}
+    ),
 ]
 _BatchBody = Annotated[
     BatchRequest,

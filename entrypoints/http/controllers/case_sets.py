@@ -63,10 +63,12 @@ _Offset: TypeAlias = Annotated[
 ]
 _Limit: TypeAlias = Annotated[
     int,
-    QueryParameter(description="How many.", ge=0, le=_MOST, schema_extra={"minimum": 0, "maximum": _MOST}),
+    QueryParameter(
+        description="Maximum number of items.", ge=0, le=_MOST, schema_extra={"minimum": 0, "maximum": _MOST}
+    ),
 ]
 _After: TypeAlias = Annotated[
-    str | None, QueryParameter(description="The name of the last set of the page before.")
+    str | None, QueryParameter(description="The name of the last set of the previous page.")
 ]
 
 

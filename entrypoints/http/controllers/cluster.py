@@ -18,11 +18,12 @@ from entrypoints.http.timeline_presenter import present_engine, present_language
 
 _Minutes = Annotated[
     int,
-    QueryParameter(description="How many minutes back.", schema_extra={"minimum": 1, "maximum": MAX_MINUTES}),
+    QueryParameter(
+        description="The length of the period until now, in minutes.",
+        schema_extra={"minimum": 1, "maximum": MAX_MINUTES},
+    ),
 ]
-_Period = Annotated[
-    int, QueryParameter(description="The seconds that a point stands for: 10, 30 or a multiple of 60.")
-]
+_Period = Annotated[int, QueryParameter(description="Seconds per data point: 10, 30 or a multiple of 60.")]
 
 
 class MetricPoint(Struct, kw_only=True):

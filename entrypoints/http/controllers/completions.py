@@ -21,7 +21,13 @@ class ReportResponse(Struct, kw_only=True):
     """The effect of an engine's report."""
 
     execution_id: str
-    counted: Annotated[bool, Meta(description="False for a report that came late or twice.", examples=[True])]
+    counted: Annotated[
+        bool,
+        Meta(
+            description="Whether the report took effect; false if it was late or a duplicate.",
+            examples=[True],
+        ),
+    ]
 
 
 def _claims_to_be_signed(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
@@ -51,7 +57,7 @@ class CompletionsController(Controller):
     async def report(
         self,
         execution_id: Annotated[
-            str, PathParameter(description="The execution's id, as its engine was told.")
+            str, PathParameter(description="The execution's id, as it was sent to the engine.")
         ],
         body: RawBody,
         request: AnyRequest,

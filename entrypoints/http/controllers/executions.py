@@ -65,7 +65,7 @@ _RerunBody = Annotated[
 ]
 _InputData = Annotated[
     str | None,
-    QueryParameter(description="What the program reads: here or as `stdin` in the body, not in both."),
+    QueryParameter(description="The program's input: either here or as `stdin` in the body."),
 ]
 
 

@@ -31,7 +31,8 @@ _RotationBody = Annotated[
     BodyKwarg(examples=[Example(summary="Stay valid for another hour", value={"overlap_s": 3_600})]),
 ]
 _TenantName: TypeAlias = Annotated[
-    str | None, QueryParameter(description="The tenant of the keys; another than the caller's takes `admin`.")
+    str | None,
+    QueryParameter(description="The tenant of the keys; a tenant other than the caller's requires `admin`."),
 ]
 _Force: TypeAlias = Annotated[
     bool, QueryParameter(description="Revoke the key even if it is the last active one with `admin`.")

@@ -15,7 +15,7 @@ from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.streaming.spooled_body import SpooledBody
 
 _LogKey = Annotated[str, QueryParameter(description="The log_key of a job.")]
-_Expires = Annotated[str, QueryParameter(description="When the link expires, in seconds since 1970.")]
+_Expires = Annotated[str, QueryParameter(description="When the link expires, as a Unix time in seconds.")]
 _Signature = Annotated[str, QueryParameter(description="The link's signature.")]
 
 

@@ -62,18 +62,22 @@ _FromLine = Annotated[int, QueryParameter(ge=1, description="The first line to s
 _MatchLimit = Annotated[int, QueryParameter(ge=1, le=MAX_MATCHES, description="Maximum number of lines.")]
 _Offset = Annotated[
     int | None,
-    QueryParameter(ge=0, description="Tell each stream from this byte on. A Last-Event-ID says it exactly."),
+    QueryParameter(
+        ge=0,
+        description="The byte offset from which both streams are sent. A Last-Event-ID gives an "
+        "offset for each stream.",
+    ),
 ]
 _StreamInPath = Annotated[str, PathParameter(description="`stdout` or `stderr`.")]
 RangeHeader = Annotated[
     str | None, HeaderParameter(name="Range", description="One range of bytes, such as `bytes=0-99`.")
 ]
 IfRange = Annotated[
-    str | None, HeaderParameter(name="If-Range", description="The ETag that the range was meant for.")
+    str | None, HeaderParameter(name="If-Range", description="The ETag to which the range applies.")
 ]
 _PARTIAL = 206
 PART = ResponseSpec(
-    bytes, generate_examples=False, description="The part that was asked for.", media_type="text/plain"
+    bytes, generate_examples=False, description="The requested range.", media_type="text/plain"
 )
 _PLAIN = "text/plain"  # the framework adds the charset
 

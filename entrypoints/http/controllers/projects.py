@@ -22,7 +22,7 @@ class ProjectRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """A project to get or create."""
 
     project_name: Annotated[str | None, Meta(description="The project's name.", examples=["hello"])] = None
-    description: Annotated[str | None, Meta(description="Any text.")] = None
+    description: Annotated[str | None, Meta(description="A description for people.")] = None
 
 
 _Body = Annotated[
@@ -33,17 +33,23 @@ _Body = Annotated[
         ]
     ),
 ]
-_Name = Annotated[str | None, QueryParameter(description="The project's name, here or in the body.")]
-_Purge = Annotated[bool, QueryParameter(description="Remove the project's jobs, their code and logs too.")]
-_Description = Annotated[str | None, QueryParameter(description="Any text, here or in the body.")]
+_Name = Annotated[str | None, QueryParameter(description="The project's name, either here or in the body.")]
+_Purge = Annotated[
+    bool, QueryParameter(description="Also remove the project's jobs with their code and logs.")
+]
+_Description = Annotated[
+    str | None, QueryParameter(description="A description for people, either here or in the body.")
+]
 
 
 class ProjectResponse(Struct, kw_only=True):
     """A project."""
 
     project_id: Annotated[int, Meta(examples=[3])]
-    project: Annotated[str, Meta(description="Its name.", examples=["hello"])]
-    description: Annotated[str, Meta(description="Empty where none was given.", examples=["First steps"])]
+    project: Annotated[str, Meta(description="The project's name.", examples=["hello"])]
+    description: Annotated[
+        str, Meta(description="The description; empty if none was given.", examples=["First steps"])
+    ]
     status: ProjectStatus
     created_at: datetime
 

@@ -65,17 +65,20 @@ _RotationBody = Annotated[
 _WebhookId: TypeAlias = Annotated[str, PathParameter(description="A webhook's id, a UUID.")]
 _DeliveryId: TypeAlias = Annotated[str, PathParameter(description="A delivery's id, a UUID.")]
 _Project: TypeAlias = Annotated[
-    str | None, QueryParameter(description="Webhooks of this project alone, by its name or its id.")
+    str | None, QueryParameter(description="Only webhooks of this project, by name or id.")
 ]
 _Status: TypeAlias = Annotated[
     str | None,
     QueryParameter(
-        description="Deliveries of this status; FAILED ones are the dead letters.",
+        description="Deliveries with this status; those with FAILED are the dead letters.",
         schema_extra={"enum": list(DeliveryStatus)},
     ),
 ]
 _Limit: TypeAlias = Annotated[
-    int, QueryParameter(description="How many.", schema_extra={"minimum": 0, "maximum": MAX_DELIVERIES})
+    int,
+    QueryParameter(
+        description="Maximum number of items.", schema_extra={"minimum": 0, "maximum": MAX_DELIVERIES}
+    ),
 ]
 _TRIGGERS = {
     WebhookState.ACTIVE: WebhookTrigger.ENABLE,

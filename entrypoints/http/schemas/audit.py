@@ -14,8 +14,10 @@ class UsageResponse(Struct, kw_only=True):
 
     uploads: int
     executions: int
-    cpu_ms: Annotated[int, Meta(description="Processor time of programs that ended, in milliseconds.")]
-    stored_bytes: Annotated[int, Meta(description="Bytes of code and logs; below zero for deleted ones.")]
+    cpu_ms: Annotated[int, Meta(description="CPU time of programs that have ended, in milliseconds.")]
+    stored_bytes: Annotated[
+        int, Meta(description="Bytes of code and logs; negative if more was deleted than stored.")
+    ]
 
     @classmethod
     def of(cls, usage: Usage) -> Self:
@@ -31,9 +33,17 @@ class UsageResponse(Struct, kw_only=True):
 class AuditEntryResponse(Struct, kw_only=True):
     """An entry of the audit log."""
 
-    sequence: Annotated[int, Meta(description="Its place in the chain, from 1.")]
+    sequence: Annotated[
+        int,
+        Meta(
+            description="The number of the entry in the chain, which starts at 1 and includes entries "
+            "of all tenants."
+        ),
+    ]
     at: datetime
-    tenant: Annotated[str | None, Meta(description="Null for a caller that did not show who it is.")]
+    tenant: Annotated[
+        str | None, Meta(description="The caller's tenant; null if the caller was not authenticated.")
+    ]
     principal: Annotated[str, Meta(examples=["key:01890a5d-ac96-774b-bcce-b302099a8057"])]
     address: str | None
     act: Annotated[str, Meta(description=f"One of {', '.join(Act)}.", examples=[Act.JOB_UPLOAD])]
@@ -42,8 +52,11 @@ class AuditEntryResponse(Struct, kw_only=True):
     request_id: str | None
     project_id: int | None
     usage: UsageResponse
-    left_out: Annotated[int, Meta(description="Refusals without an entry that this one stands for.")]
-    hash: Annotated[str, Meta(description="SHA-256 over the entry and all before it.")]
+    left_out: Annotated[
+        int,
+        Meta(description="The number of refusals without an entry of their own that this entry represents."),
+    ]
+    hash: Annotated[str, Meta(description="SHA-256 of the entry and the hash of the previous entry.")]
 
     @classmethod
     def of(cls, linked: LedgerEntry) -> Self:
@@ -69,7 +82,9 @@ class AuditEntryResponse(Struct, kw_only=True):
 class QuotaUseResponse(Struct, kw_only=True):
     """A quota in force, and its use."""
 
-    used: Annotated[int | None, Meta(description="Null for the bounds of single requests, and for rates.")]
+    used: Annotated[
+        int | None, Meta(description="Current usage; null for limits of single requests and for rates.")
+    ]
     allowed: int
 
 
@@ -87,7 +102,7 @@ class DayUsageResponse(UsageResponse, kw_only=True):
 
     day: date
     project_id: int
-    project: Annotated[str | None, Meta(description="Its name; null if it is purged.")]
+    project: Annotated[str | None, Meta(description="The project's name; null if it was purged.")]
 
     @classmethod
     def of_day(cls, day: DayUsage) -> Self:

@@ -21,9 +21,9 @@ class CaseSetRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     cases: Annotated[
         tuple[CaseRequest, ...] | None,
         Meta(
-            description="The cases, in their order. In their place the body may be an archive of `*.in` and "
-            "`*.out` (or `*.ans`), as `application/zip`, `application/gzip` or `application/x-tar`, or in "
-            "the part `archive` of a multipart body."
+            description="The cases, in order. Instead of JSON, the body may be an archive of `*.in` "
+            "and `*.out` (or `*.ans`) files, as `application/zip`, `application/gzip` or "
+            "`application/x-tar`, or in the part `archive` of a multipart body."
         ),
     ] = None
 
@@ -42,12 +42,16 @@ class CaseSetVersionResponse(Struct, kw_only=True):
     """A version of a case set."""
 
     name: Annotated[str, Meta(description="The set's name.", examples=["sums"])]
-    version: Annotated[int, Meta(description="From 1 on.", examples=[3])]
-    case_set: Annotated[str, Meta(description="The name of this version in an upload.", examples=["sums@3"])]
-    total: Annotated[int, Meta(description="How many cases it has.", examples=[100])]
-    stored_bytes: Annotated[int, Meta(description="The size of all of its cases.", examples=[20480])]
+    version: Annotated[int, Meta(description="The number of the version; the first is 1.", examples=[3])]
+    case_set: Annotated[
+        str, Meta(description="This version as an upload names it in `case_set`.", examples=["sums@3"])
+    ]
+    total: Annotated[int, Meta(description="The number of cases.", examples=[100])]
+    stored_bytes: Annotated[int, Meta(description="The size of all cases, in bytes.", examples=[20480])]
     created_at: datetime
-    created_by: Annotated[str, Meta(description="Who stored it.", examples=["anonymous"])]
+    created_by: Annotated[
+        str, Meta(description="The principal that stored the version.", examples=["anonymous"])
+    ]
 
     @classmethod
     def of(cls, version: CaseSetVersion) -> Self:
@@ -68,7 +72,11 @@ class StoredCaseSetResponse(CaseSetVersionResponse, kw_only=True):
 
     project: Annotated[str, Meta(description="The project's name.", examples=["demo"])]
     is_new: Annotated[
-        bool, Meta(description="False if the latest version had the same cases already.", examples=[True])
+        bool,
+        Meta(
+            description="Whether a new version was created; false if the latest version has the same cases.",
+            examples=[True],
+        ),
     ]
 
 
@@ -78,12 +86,22 @@ class CaseSetCase(Struct, kw_only=True):
     name: Annotated[str, Meta(examples=["small"])]
     weight: Annotated[float, Meta(examples=[1.0])]
     hidden: Annotated[bool, Meta(examples=[False])]
-    limits: Annotated[dict[str, int], Meta(description="Limits other than a job's.", examples=[{}])]
-    args: Annotated[tuple[str, ...] | None, Meta(description="Arguments in place of a job's.")]
+    limits: Annotated[
+        dict[str, int], Meta(description="Limits that differ from those of the job.", examples=[{}])
+    ]
+    args: Annotated[
+        tuple[str, ...] | None,
+        Meta(description="Arguments that replace those of the job; null if there are none."),
+    ]
     stdin: Annotated[str | None, Meta(description="The beginning of the input.", examples=["2 3\n"])]
-    expected_stdout: Annotated[str | None, Meta(description="The beginning of the answer.", examples=["5\n"])]
-    stdin_bytes: Annotated[int, Meta(description="The size of the input.", examples=[4])]
-    expected_bytes: Annotated[int | None, Meta(description="The size of the answer.", examples=[2])]
+    expected_stdout: Annotated[
+        str | None, Meta(description="The beginning of the expected output.", examples=["5\n"])
+    ]
+    stdin_bytes: Annotated[int, Meta(description="The size of the input, in bytes.", examples=[4])]
+    expected_bytes: Annotated[
+        int | None,
+        Meta(description="The size of the expected output, in bytes; null if there is none.", examples=[2]),
+    ]
 
     @classmethod
     def of(cls, case: Case) -> Self:
@@ -105,9 +123,7 @@ class CaseSetResponse(CaseSetVersionResponse, kw_only=True):
     """A version of a case set, with some of its cases and the other versions."""
 
     project: Annotated[str, Meta(description="The project's name.", examples=["demo"])]
-    versions: Annotated[
-        list[CaseSetVersionResponse], Meta(description="The latest versions, the newest first.")
-    ]
+    versions: Annotated[list[CaseSetVersionResponse], Meta(description="The latest versions, newest first.")]
     offset: Annotated[int, Meta(description="The index of the first of `cases`.", examples=[0])]
     cases: list[CaseSetCase]
 

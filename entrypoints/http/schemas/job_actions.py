@@ -13,7 +13,7 @@ from entrypoints.http.schemas.requests import RerunRequest
 class JobFilterRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """The filters of a list of jobs. A job must match all of them; an empty filter matches all jobs."""
 
-    project: Annotated[str | None, Meta(description="A project's name, or its id.")] = None
+    project: Annotated[str | None, Meta(description="A project's name or id.")] = None
     status: Annotated[tuple[str, ...] | None, Meta(description="Jobs of one of these statuses.")] = None
     phase: Annotated[tuple[str, ...] | None, Meta(description="Jobs in one of these phases.")] = None
     language: Annotated[str | None, Meta(description="Jobs in this language.")] = None
@@ -21,17 +21,22 @@ class JobFilterRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...] | None, Meta(description="Jobs with all of these tags, as `name:value`.")
     ] = None
     created_after: Annotated[
-        str | None, Meta(description="Jobs made later than this time, RFC 3339 with an offset.")
+        str | None, Meta(description="Jobs created after this time, in RFC 3339 with an offset.")
     ] = None
     created_before: Annotated[
-        str | None, Meta(description="Jobs made earlier than this time, RFC 3339 with an offset.")
+        str | None, Meta(description="Jobs created before this time, in RFC 3339 with an offset.")
     ] = None
-    id: Annotated[str | None, Meta(description="Jobs whose id begins so.")] = None
+    id: Annotated[str | None, Meta(description="Jobs whose id begins with this text.")] = None
     search: Annotated[
-        str | None, Meta(description="Jobs with this text in their description, a tag or their id.")
+        str | None,
+        Meta(
+            description="Jobs that contain this text in the description, in a tag, or at either end of "
+            "the id."
+        ),
     ] = None
     limit: Annotated[
-        int | None, Meta(description="How many jobs in this call; as many as may be, by default.")
+        int | None,
+        Meta(description="Maximum number of jobs in this call; the highest allowed number by default."),
     ] = None
 
 
@@ -41,11 +46,11 @@ class TagChangeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     set: Annotated[
         dict[str, str] | None,
         Meta(
-            description="Tags by their names, in the place of others of these names.",
+            description="Tags to set, by name; existing tags with these names are replaced.",
             examples=[{"team": "blue"}],
         ),
     ] = None
-    remove: Annotated[tuple[str, ...] | None, Meta(description="Names of tags that are removed.")] = None
+    remove: Annotated[tuple[str, ...] | None, Meta(description="Names of the tags to remove.")] = None
 
 
 class JobActionsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -54,18 +59,20 @@ class JobActionsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     action: Annotated[
         JobAction,
         Meta(
-            description="`cancel`: jobs that have not ended. `rerun`: any. `delete`: jobs that have ended. "
-            "`tag`: any."
+            description="`cancel` applies to jobs that have not ended, `delete` to jobs that have "
+            "ended, `rerun` and `tag` to any."
         ),
     ]
-    ids: Annotated[tuple[str, ...] | None, Meta(description="Their ids, or beginnings of these.")] = None
-    tags: Annotated[TagChangeRequest | None, Meta(description="With `tag`: the change of their tags.")] = None
-    filter: Annotated[JobFilterRequest | None, Meta(description="All jobs that meet it.")] = None
+    ids: Annotated[tuple[str, ...] | None, Meta(description="Ids of the jobs, or prefixes of ids.")] = None
+    tags: Annotated[TagChangeRequest | None, Meta(description="For `tag`: the change of the jobs' tags.")] = (
+        None
+    )
+    filter: Annotated[JobFilterRequest | None, Meta(description="Selects all jobs that match.")] = None
     changes: Annotated[
-        RerunRequest | None, Meta(description="With `rerun`: what is different for each of the new jobs.")
+        RerunRequest | None, Meta(description="For `rerun`: the options that differ in each of the new jobs.")
     ] = None
     cursor: Annotated[
-        str | None, Meta(description="With `filter`: the `next` of the answer before, to go on.")
+        str | None, Meta(description="For `filter`: the `next` of the previous response, to continue.")
     ] = None
 
 
@@ -75,15 +82,18 @@ class JobActionResult(Struct, kw_only=True):
     job_id: Annotated[
         str,
         Meta(
-            description="The id, or what was given in its place if it names no job.",
+            description="The job's id, or the given text if it names no job.",
             examples=["01890a5d-ac96-774b-bcce-b302099a8057"],
         ),
     ]
-    done: Annotated[bool, Meta(description="Whether it was done; `problem` is the reason if not.")]
+    done: Annotated[
+        bool, Meta(description="Whether the action was performed; if not, `problem` has the reason.")
+    ]
     status: Annotated[
-        JobStatus | UnsetType, Meta(description="The status of the job afterwards, unless it is deleted.")
+        JobStatus | UnsetType,
+        Meta(description="The status of the job after the action; absent if the job was deleted."),
     ] = UNSET
-    rerun: Annotated[str | UnsetType, Meta(description="The id of the new job that runs it again.")] = UNSET
+    rerun: Annotated[str | UnsetType, Meta(description="The id of the new job.")] = UNSET
     problem: Problem | UnsetType = UNSET
 
 
@@ -93,5 +103,5 @@ class JobActionsResponse(Struct, kw_only=True):
     results: list[JobActionResult]
     next: Annotated[
         str | None,
-        Meta(description="More jobs may meet the filter: the `cursor` of the call that goes on with them."),
+        Meta(description="The `cursor` for the next call; absent if no more jobs match the filter."),
     ] = None

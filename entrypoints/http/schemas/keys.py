@@ -14,24 +14,31 @@ from domain.caller import Scope
 class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """A key to create."""
 
-    name: Annotated[str, Meta(description="A name to know it by.", examples=["build server"])]
+    name: Annotated[str, Meta(description="A name for people.", examples=["build server"])]
     scopes: Annotated[
         tuple[Scope, ...],
-        Meta(description="Its rights, of the caller's own.", examples=[["jobs:read", "jobs:write"]]),
+        Meta(
+            description="The scopes of the key; the caller must have each of them.",
+            examples=[["jobs:read", "jobs:write"]],
+        ),
     ]
     project: Annotated[
-        str | None, Meta(description="The only project that it reaches, by its name or its id, as text.")
+        str | None, Meta(description="The only project that the key can access, by name or by id as text.")
     ] = None
     expires_at: Annotated[
         Annotated[datetime, Meta(tz=True)] | None,
-        Meta(description="When it expires, RFC 3339 with an offset."),
+        Meta(description="When the key expires, in RFC 3339 with an offset."),
     ] = None
     requests_per_s: Annotated[
         int | None,
-        Meta(description="The requests that it may make in a second, within its tenant's.", examples=[10]),
+        Meta(
+            description="Maximum requests per second of the key, in addition to the limit of its tenant.",
+            examples=[10],
+        ),
     ] = None
     tenant: Annotated[
-        str | None, Meta(description="The tenant of the key; another than the caller's takes `admin`.")
+        str | None,
+        Meta(description="The tenant of the key; a tenant other than the caller's requires `admin`."),
     ] = None
 
 
@@ -54,14 +61,21 @@ class KeyResponse(Struct, kw_only=True):
     name: str
     tenant: str
     scopes: list[Scope]
-    project: Annotated[str | None, Meta(description="The only project that it reaches.")]
+    project: Annotated[
+        str | None, Meta(description="The only project that the key can access; null if it can access all.")
+    ]
     status: KeyStatus
     created_at: datetime
     created_by: Annotated[str, Meta(examples=["key:01890a5d-ac96-774b-bcce-b302099a8057"])]
     expires_at: datetime | None
-    requests_per_s: Annotated[int | None, Meta(description="The requests that it may make in a second.")]
+    requests_per_s: Annotated[
+        int | None,
+        Meta(description="Maximum requests per second of the key; null if it has no limit of its own."),
+    ]
     revoked_at: datetime | None
-    last_used_at: Annotated[datetime | None, Meta(description="When it was used last, to some minutes.")]
+    last_used_at: Annotated[
+        datetime | None, Meta(description="When the key was last used, accurate to a few minutes.")
+    ]
 
     @classmethod
     def of(cls, view: KeyView, **more: str) -> Self:

@@ -14,11 +14,15 @@ class Dependency(Struct, kw_only=True):
 
     name: Annotated[str, Meta(examples=["database"])]
     healthy: bool
-    required: Annotated[bool, Meta(description="Whether no work is taken without it.", examples=[True])]
-    detail: Annotated[str | None, Meta(description="Why not.", examples=[None])]
+    required: Annotated[
+        bool, Meta(description="Whether the service accepts no work without it.", examples=[True])
+    ]
+    detail: Annotated[
+        str | None, Meta(description="Why it is unavailable; null if it is available.", examples=[None])
+    ]
     took_ms: Annotated[float, Meta(examples=[0.4])]
     detail_text: Annotated[
-        SentenceResponse | UnsetType, Meta(description="`detail` for readers in other languages.")
+        SentenceResponse | UnsetType, Meta(description="`detail` as a code with values, to be translated.")
     ] = UNSET
 
 
@@ -29,18 +33,18 @@ class Fault(Struct, kw_only=True, omit_defaults=True):
     pointer: Annotated[str | UnsetType, Meta(examples=["/code"])] = UNSET
     parameter: Annotated[str | UnsetType, Meta(examples=["limit"])] = UNSET
     index: Annotated[
-        int | UnsetType, Meta(description="The place in a batch of the job that has the fault, from 0.")
+        int | UnsetType, Meta(description="The index in the batch of the job with the error, counted from 0.")
     ] = UNSET
 
 
 class Problem(Struct, kw_only=True):
     """An error (RFC 9457)."""
 
-    type: Annotated[str, Meta(description="What went wrong, for programs.")]
-    title: Annotated[str, Meta(description="What went wrong, for people.")]
+    type: Annotated[str, Meta(description="A URI that identifies the type of the problem.")]
+    title: Annotated[str, Meta(description="The type of the problem, for people.")]
     status: int
-    detail: Annotated[str, Meta(description="What went wrong here, and what helps.")]
-    instance: Annotated[str, Meta(description="The path that was asked for.")]
+    detail: Annotated[str, Meta(description="What is wrong in this request, and how to fix it.")]
+    instance: Annotated[str, Meta(description="The path of the request.")]
     code: Annotated[
         str | UnsetType,
         Meta(description="The code of the sentence in `detail`.", examples=["problems.does_not_exist"]),
@@ -48,22 +52,24 @@ class Problem(Struct, kw_only=True):
     values: Annotated[
         dict[str, Any] | UnsetType,
         Meta(
-            description="The values in that sentence; one that is a sentence of its own has its `code` and "
-            "its `values`.",
+            description="The values of the placeholders in that sentence. A value that is itself a "
+            "sentence is an object with `code` and `values`.",
             examples=[{"kind": {"code": "problems.kind_job", "values": {}}, "name": "x"}],
         ),
     ] = UNSET
-    request_id: Annotated[str, Meta(description="What the service's log knows the request by.")]
+    request_id: Annotated[str, Meta(description="The id of the request in the service's log.")]
     trace_id: Annotated[
-        str | UnsetType, Meta(description="The id of the trace that the request is a part of.")
+        str | UnsetType,
+        Meta(description="The id of the trace that the request belongs to; absent if there is none."),
     ] = UNSET
-    errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong with the input.")] = UNSET
-    quota: Annotated[str | UnsetType, Meta(description="The quota that is used up.")] = UNSET
-    used: Annotated[int | UnsetType, Meta(description="How much of the quota is used.")] = UNSET
-    allowed: Annotated[int | UnsetType, Meta(description="How much the quota allows.")] = UNSET
+    errors: Annotated[list[Fault] | UnsetType, Meta(description="The errors in the input.")] = UNSET
+    quota: Annotated[str | UnsetType, Meta(description="The exhausted quota.")] = UNSET
+    used: Annotated[int | UnsetType, Meta(description="The used amount of the quota.")] = UNSET
+    allowed: Annotated[int | UnsetType, Meta(description="The allowed amount of the quota.")] = UNSET
     candidates: Annotated[
-        list[str] | UnsetType, Meta(description="Ids of jobs that begin as the given one; of very many some.")
+        list[str] | UnsetType,
+        Meta(description="Ids of jobs with the given prefix; if there are very many, some of them."),
     ] = UNSET
-    dependencies: Annotated[list[Dependency] | UnsetType, Meta(description="The parts of the service.")] = (
-        UNSET
-    )
+    dependencies: Annotated[
+        list[Dependency] | UnsetType, Meta(description="The dependencies of the service.")
+    ] = UNSET

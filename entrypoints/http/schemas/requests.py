@@ -37,12 +37,16 @@ class RequestedLimits(Struct, kw_only=True):
         None
     )
     memory_mb: Annotated[int | None, Meta(description="Memory of all processes, in MiB.")] = None
-    processes: Annotated[int | None, Meta(description="Processes and threads at once.")] = None
-    open_files: Annotated[int | None, Meta(description="Open files of one process.")] = None
-    file_size_mb: Annotated[int | None, Meta(description="Size of one file, in MiB.")] = None
-    disk_mb: Annotated[int | None, Meta(description="Size of all files, in MiB.")] = None
-    files: Annotated[int | None, Meta(description="Number of files and directories.")] = None
-    output_mb: Annotated[int | None, Meta(description="Size of stdout and stderr together, in MiB.")] = None
+    processes: Annotated[
+        int | None, Meta(description="Maximum number of simultaneous processes and threads.")
+    ] = None
+    open_files: Annotated[int | None, Meta(description="Maximum number of open files of a process.")] = None
+    file_size_mb: Annotated[int | None, Meta(description="Maximum size of a file, in MiB.")] = None
+    disk_mb: Annotated[int | None, Meta(description="Maximum size of all files together, in MiB.")] = None
+    files: Annotated[int | None, Meta(description="Maximum number of files and directories.")] = None
+    output_mb: Annotated[
+        int | None, Meta(description="Maximum size of stdout and stderr together, in MiB.")
+    ] = None
 
 
 class CaseLimits(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -65,12 +69,14 @@ class UploadedFile(Struct, kw_only=True, forbid_unknown_fields=True):
     path: Annotated[
         str,
         Meta(
-            description="Relative to the program's directory, with `/` between names.",
+            description="Path relative to the program's directory, with `/` as separator.",
             examples=["data/input.csv"],
         ),
     ]
-    content: Annotated[str | None, Meta(description="A text.", examples=["a,b\n1,2\n"])] = None
-    content_base64: Annotated[str | None, Meta(description="Any bytes, in Base64, in its place.")] = None
+    content: Annotated[str | None, Meta(description="The content as text.", examples=["a,b\n1,2\n"])] = None
+    content_base64: Annotated[
+        str | None, Meta(description="The content as bytes in Base64, instead of `content`.")
+    ] = None
 
     def file(self) -> NewFile:
         """Return the file.
@@ -91,7 +97,8 @@ class JudgeProgramRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     language: Annotated[str, Meta(description="Its language.", examples=["cpp"])]
     code: Annotated[str, Meta(description="Its source code.", examples=["int main() { return 0; }"])]
     files: Annotated[
-        tuple[UploadedFile, ...] | None, Meta(description="Files beside its code, such as `testlib.h`.")
+        tuple[UploadedFile, ...] | None,
+        Meta(description="Files for the build of its code, such as `testlib.h`."),
     ] = None
 
     def program(self, field: str = "interactor") -> NewJudgeProgram:
@@ -111,25 +118,26 @@ class CheckerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     kind: Annotated[
         CheckerKind,
         Meta(
-            description="`exact`: the same bytes. `trimmed`: without blanks at ends of lines and empty lines "
-            "at the end. `tokens`: the parts between blanks. `float`: these, and numbers that are close. "
-            "`unordered_lines`: as `trimmed`, in any order. `program`: as `code` decides, which gets the "
-            "paths of the input, of the output and of the answer as arguments and ends with 0 for accepted, "
-            "1 for a wrong answer and 2 for a presentation error."
+            description="`exact`: the same bytes. `trimmed`: ignores whitespace at the ends of lines "
+            "and empty lines at the end. `tokens`: compares the parts separated by whitespace. "
+            "`float`: like `tokens`, but numbers need only be close. `unordered_lines`: like "
+            "`trimmed`, with the lines in any order. `program`: the program in `code` decides. Its "
+            "arguments are the paths of the input, of the output and of the answer; it exits with 0 "
+            "for accepted, 1 for a wrong answer and 2 for a presentation error."
         ),
     ]
     tolerance: Annotated[
         float | None,
         Meta(
-            description="Of `float`: the absolute or relative error that a number may have; 0.000001 by "
+            description="For `float`: the allowed absolute or relative error of a number; 0.000001 by "
             "default."
         ),
     ] = None
-    language: Annotated[str | None, Meta(description="Of `program`: its language.")] = None
-    code: Annotated[str | None, Meta(description="Of `program`: its source code.")] = None
+    language: Annotated[str | None, Meta(description="For `program`: the language of its code.")] = None
+    code: Annotated[str | None, Meta(description="For `program`: its source code.")] = None
     files: Annotated[
         tuple[UploadedFile, ...] | None,
-        Meta(description="Of `program`: files beside its code, such as `testlib.h`."),
+        Meta(description="For `program`: files for the build of its code, such as `testlib.h`."),
     ] = None
 
     def checker(self) -> NewChecker:
@@ -152,38 +160,45 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
     name: Annotated[
         str | None,
-        Meta(description="Unique in the job; its number if it has none.", examples=["small"]),
+        Meta(
+            description="The name of the case, unique in the job; its number by default.", examples=["small"]
+        ),
     ] = None
-    stdin: Annotated[str | None, Meta(description="What the program reads.", examples=["2 3\n"])] = None
+    stdin: Annotated[str | None, Meta(description="The program's input.", examples=["2 3\n"])] = None
     stdin_base64: Annotated[
-        str | None, Meta(description="The same as any bytes, in base64; in place of `stdin`.")
+        str | None, Meta(description="The input as bytes in Base64, instead of `stdin`.")
     ] = None
     stdin_file: Annotated[
         str | None,
         Meta(
-            description="The path of one of `files` that is its input; the program does not find it.",
+            description="The path of a file in `files` that is the input, instead of `stdin`. The "
+            "program cannot read that file itself.",
             examples=["in/1.txt"],
         ),
     ] = None
     args: Annotated[
-        tuple[str, ...] | None, Meta(description="The program's arguments, in place of the job's.")
+        tuple[str, ...] | None, Meta(description="The program's arguments, instead of those of the job.")
     ] = None
     expected_stdout: Annotated[
         str | None,
         Meta(
-            description="What the program is to write. Without it, the case is accepted if the program ends "
-            "well.",
+            description="The expected output. Without it, the case is accepted if the program succeeds.",
             examples=["5\n"],
         ),
     ] = None
     expected_file: Annotated[
         str | None,
-        Meta(description="The same as the path of one of `files`, which the program does not find."),
+        Meta(
+            description="The path of a file in `files` that has the expected output. The program "
+            "cannot read that file."
+        ),
     ] = None
-    weight: Annotated[float | None, Meta(description="What it adds to the score; 1 by default.")] = None
-    limits: Annotated[CaseLimits | None, Meta(description="Limits other than the job's.")] = None
+    weight: Annotated[
+        float | None, Meta(description="What the case adds to the score if it is accepted; 1 by default.")
+    ] = None
+    limits: Annotated[CaseLimits | None, Meta(description="Limits that differ from the job's.")] = None
     hidden: Annotated[
-        bool | None, Meta(description="Whether results show its verdict and figures alone.")
+        bool | None, Meta(description="Whether results show only the verdict and measurements of the case.")
     ] = None
 
     def case(self, index: int) -> NewCase:
@@ -227,66 +242,78 @@ class UploadRequest(RequestedLimits, kw_only=True):
 
     project: Annotated[
         str,
-        Meta(description="The project's name, made if it is new; or its id, as text.", examples=["hello"]),
+        Meta(
+            description="The project's name, which is created if it does not exist, or its id as text.",
+            examples=["hello"],
+        ),
     ]
     code: Annotated[
         str | UnsetType,
         Meta(
-            description="The source code: the file that is run. Left out, that is the file `entry`.",
+            description="The source code of the file that is run. Without it, the file `entry` of "
+            "`files` is run.",
             examples=["print('hello, ' + input())"],
         ),
     ] = UNSET
     language: Annotated[
-        str, Meta(description="One of GET /api/languages, or an alias such as js.", examples=["python"])
+        str,
+        Meta(description="A language of GET /api/languages, or an alias such as js.", examples=["python"]),
     ]
-    function_name: Annotated[str | None, Meta(description="A name to remember it by.")] = None
-    description: Annotated[str | None, Meta(description="Any text.")] = None
-    stdin: Annotated[str | None, Meta(description="What the program reads.", examples=["world\n"])] = None
+    function_name: Annotated[str | None, Meta(description="A name for people; it has no effect.")] = None
+    description: Annotated[str | None, Meta(description="A description for people.")] = None
+    stdin: Annotated[str | None, Meta(description="The program's input.", examples=["world\n"])] = None
     stdin_base64: Annotated[
-        str | None, Meta(description="What the program reads, in place of `stdin`: any bytes, in Base64.")
+        str | None, Meta(description="The program's input as bytes in Base64, instead of `stdin`.")
     ] = None
     stdin_file: Annotated[
         str | None,
-        Meta(description="The path of the file of `files` that the program reads, in place of `stdin`."),
+        Meta(description="The path of a file in `files` that is the program's input, instead of `stdin`."),
     ] = None
     files: Annotated[
         list[UploadedFile] | int | None,
         Meta(
-            description="Files beside the code. A number in their place is `max_files`, whose name it was.",
+            description="Files besides the code. A number instead of a list is read as `max_files`, "
+            "which formerly had this name.",
         ),
     ] = None  # type: ignore[assignment]  # in the base class, a limit has this name
     max_files: Annotated[
-        int | None, Meta(description="Number of files and directories that the program may have.")
+        int | None, Meta(description="Maximum number of files and directories of the program.")
     ] = None
     archive_base64: Annotated[
         str | None,
-        Meta(description="Files beside the code, as a zip or tar archive (also with gzip), in Base64."),
+        Meta(description="Files besides the code, as a zip, tar or tar.gz archive in Base64."),
     ] = None
     entry: Annotated[
         str | None,
         Meta(
-            description="The path of the file that is run, or of a directory with a main file. By default "
-            "`main` with the language's ending; `Main.java`.",
+            description="The path of the file that is run, or of a directory with a main file. By "
+            "default `main` with the language's extension; for Java, `Main.java`.",
             examples=["app/main.py"],
         ),
     ] = None
     artifacts: Annotated[
         tuple[str, ...] | None,
         Meta(
-            description="Patterns of files that the program writes and that are kept: `*` and `?` within a "
-            "name, `**` for any directories.",
+            description="Path patterns of files that the program writes and that are kept: `*` and `?` "
+            "match within a name, `**` matches any directories.",
             examples=[["out/*.png"]],
         ),
     ] = None
     args: Annotated[tuple[str, ...] | None, Meta(description="The program's arguments.")] = None
     env: Annotated[
-        dict[str, str] | None, Meta(description="The program's environment; a build has none of it.")
+        dict[str, str] | None,
+        Meta(description="Environment variables of the program; they are not set during the build."),
     ] = None
     secret_env: Annotated[
         dict[str, str] | None,
-        Meta(description="Variables of the program that are stored encrypted and never shown, beside `env`."),
+        Meta(
+            description="Additional environment variables of the program, which are stored encrypted "
+            "and never shown."
+        ),
     ] = None
-    tags: Annotated[dict[str, str] | None, Meta(description="Names and values to find the job by.")] = None
+    tags: Annotated[
+        dict[str, str] | None, Meta(description="Names and values by which jobs can be found.")
+    ] = None
     priority: Annotated[
         int | None,
         Meta(
@@ -297,77 +324,77 @@ class UploadRequest(RequestedLimits, kw_only=True):
     max_attempts: Annotated[
         int | None,
         Meta(
-            description="1 by default: how often it may start, if its worker or its engine fails, or if it "
-            "ends for a reason of `retry_on`."
+            description="Maximum number of starts: the job is retried if its worker or engine fails, "
+            "or if it ends for a reason in `retry_on`. 1 by default."
         ),
     ] = None
     retry_on: Annotated[
         tuple[Reason, ...] | None,
         Meta(
-            description="The reasons for which it is run again, after delays that double, up to "
-            "`max_attempts`: never `cancelled`, `compile_error` or `secrets_unavailable`.",
+            description="The reasons for which the job is retried, up to `max_attempts`, after delays "
+            "that double. `cancelled`, `compile_error` and `secrets_unavailable` are not allowed.",
             examples=[["wall_time_limit"]],
         ),
     ] = None
     callback_url: Annotated[
         str | None,
         Meta(
-            description="The http or https URL that the end of the job is posted to, as a webhook.",
+            description="The http or https URL to which the end of the job is posted, as a webhook.",
             examples=["https://example.com/hooks/jobs"],
         ),
     ] = None
     callback_secret: Annotated[
         str | None,
         Meta(
-            description="The secret that signs what is posted there, `whsec_...`, stored encrypted and never "
-            "shown; by default one is made, and shown in the answer alone."
+            description="The secret that signs requests to `callback_url`, `whsec_...`. It is stored "
+            "encrypted and never shown. By default, one is generated and shown only in this response."
         ),
     ] = None
     runtime: Annotated[
         str | None,
         Meta(
-            description="A version or environment of the language, one of GET /api/runtimes; by default the "
-            "one that has the language's name.",
+            description="A version or environment of the language, from GET /api/runtimes; by default, "
+            "the one with the name of the language.",
             examples=["python"],
         ),
     ] = None
     presets: Annotated[
         tuple[str, ...] | None,
         Meta(
-            description="Sets of the compiler's flags by their names, which GET /api/runtimes lists, such as "
-            "`cpp17` and `strict`; of flags that contradict each other the last one counts."
+            description="Names of sets of compiler flags, from GET /api/runtimes, such as `cpp17` and "
+            "`strict`. If flags contradict each other, the last one applies."
         ),
     ] = None
-    execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
+    execute: Annotated[bool | None, Meta(description="Whether to execute the job immediately.")] = None
     cases: Annotated[
         tuple[CaseRequest, ...] | None,
         Meta(
-            description="Inputs for which the program is run, each by itself, after it was built once. The "
-            "job succeeds if all are accepted."
+            description="Inputs for which the program is run, each separately, after a single build. "
+            "The job succeeds if all cases are accepted."
         ),
     ] = None
     stop_on: Annotated[
-        StopOn | None, Meta(description="When the remaining cases are skipped: `never` by default.")
+        StopOn | None, Meta(description="When the remaining cases are skipped; `never` by default.")
     ] = None
 
     case_set: Annotated[
         str | None,
         Meta(
-            description="A case set of the project, in place of `cases`: its name for the latest version, or "
-            "`name@version`.",
+            description="A case set of the project, instead of `cases`: its name for the latest "
+            "version, or `name@version`.",
             examples=["sums@3"],
         ),
     ] = None
     checker: Annotated[
         CheckerRequest | None,
-        Meta(description="How outputs are compared with the expected ones: `trimmed` by default."),
+        Meta(description="How outputs are compared with the expected ones; `trimmed` by default."),
     ] = None
     interactor: Annotated[
         JudgeProgramRequest | None,
         Meta(
-            description="A program that speaks with the uploaded one, in place of a checker: each reads the "
-            "other's output. It gets the paths of the input, of a file to write and of the answer as "
-            "arguments, and ends with a checker's exit codes."
+            description="A program that interacts with the uploaded one, instead of a checker: each "
+            "reads the other's output. Its arguments are the paths of the input, of a file to write "
+            "and of the answer; it uses the exit codes of a checker."
         ),
     ] = None
 
@@ -423,19 +450,21 @@ class JobOfBatch(UploadRequest, kw_only=True, forbid_unknown_fields=True):
 class BatchRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """Jobs to submit together. Each is decoded separately, so that the faults of all jobs are reported."""
 
-    jobs: Annotated[list[Raw], Meta(description="The bodies of uploads. One that does not say is executed.")]
+    jobs: Annotated[
+        list[Raw], Meta(description="Bodies of uploads. Jobs are executed unless `execute` is false.")
+    ]
     callback_url: Annotated[
         str | None,
         Meta(
-            description="The http or https URL that the end of the batch is posted to, as a webhook.",
+            description="The http or https URL to which the end of the batch is posted, as a webhook.",
             examples=["https://example.com/hooks/batches"],
         ),
     ] = None
     callback_secret: Annotated[
         str | None,
         Meta(
-            description="The secret that signs what is posted there, `whsec_...`, stored encrypted and never "
-            "shown; by default one is made, and shown in the answer alone."
+            description="The secret that signs requests to `callback_url`, `whsec_...`. It is stored "
+            "encrypted and never shown. By default, one is generated and shown only in this response."
         ),
     ] = None
 
@@ -456,11 +485,11 @@ class RerunRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
     """The options that differ in a rerun of a job. Missing options stay the same."""
 
     stdin: Annotated[
-        str | None, Meta(description="What the program reads. A job that had cases has none then.")
+        str | None, Meta(description="The program's input. If it is given, the new job has no cases.")
     ] = None
     args: Annotated[tuple[str, ...] | None, Meta(description="The program's arguments.")] = None
     cases: Annotated[
-        tuple[CaseRequest, ...] | None, Meta(description="Cases in place of those that it had.")
+        tuple[CaseRequest, ...] | None, Meta(description="Cases that replace those of the job.")
     ] = None
 
     def changes(self) -> Changes:
@@ -478,7 +507,7 @@ class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
     stdin: Annotated[
         str | None,
-        Meta(description="What the program reads, instead of what the job was uploaded with."),
+        Meta(description="The program's input, instead of the job's."),
     ] = None
 
 

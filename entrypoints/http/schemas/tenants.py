@@ -18,17 +18,23 @@ class QuotaRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
     A missing or null figure is no limit.
     """
 
-    requests_per_s: Annotated[int | None, Meta(description="Requests a second, on average.")] = None
-    running: Annotated[int | None, Meta(description="Executions that run at once; more wait.")] = None
-    waiting: Annotated[int | None, Meta(description="Executions that wait at once.")] = None
-    uploads_per_day: Annotated[int | None, Meta(description="Uploads in a day of UTC.")] = None
-    cpu_seconds_per_day: Annotated[
-        int | None, Meta(description="Processor time of programs in a day of UTC, in seconds.")
+    requests_per_s: Annotated[int | None, Meta(description="Maximum requests per second, on average.")] = None
+    running: Annotated[
+        int | None, Meta(description="Maximum number of executions that run at once; others wait.")
     ] = None
-    stored_bytes: Annotated[int | None, Meta(description="Bytes of code and logs.")] = None
+    waiting: Annotated[int | None, Meta(description="Maximum number of waiting executions.")] = None
+    uploads_per_day: Annotated[int | None, Meta(description="Maximum uploads per UTC day.")] = None
+    cpu_seconds_per_day: Annotated[
+        int | None, Meta(description="Maximum CPU time of programs per UTC day, in seconds.")
+    ] = None
+    stored_bytes: Annotated[int | None, Meta(description="Maximum stored bytes of code, files and logs.")] = (
+        None
+    )
     max_priority: Annotated[int | None, Meta(description="The highest priority of a job.")] = None
-    streams: Annotated[int | None, Meta(description="Streams and waiting requests at once.")] = None
-    webhooks: Annotated[int | None, Meta(description="Subscriptions to events.")] = None
+    streams: Annotated[
+        int | None, Meta(description="Maximum number of simultaneous streams and long polls.")
+    ] = None
+    webhooks: Annotated[int | None, Meta(description="Maximum number of webhooks.")] = None
 
     def quota(self) -> Quota:
         """Return the quota.
@@ -45,11 +51,14 @@ class TenantRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     tenant: Annotated[
         str,
         Meta(
-            description="Its name: a label of a host name in lower case, which is never given anew.",
+            description="The tenant's name, in the form of a DNS label in lower case. Names of deleted "
+            "tenants cannot be reused.",
             examples=["acme"],
         ),
     ]
-    quota: Annotated[QuotaRequest | None, Meta(description="Its quota; none by default.")] = None
+    quota: Annotated[
+        QuotaRequest | None, Meta(description="The tenant's quota; by default, it has none.")
+    ] = None
 
 
 class ChosenStatus(StrEnum):
@@ -62,7 +71,9 @@ class ChosenStatus(StrEnum):
 class TenantChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """A change of a tenant."""
 
-    status: Annotated[ChosenStatus, Meta(description="A suspended tenant reads, cancels, starts nothing.")]
+    status: Annotated[
+        ChosenStatus, Meta(description="A suspended tenant can read and cancel, but cannot start jobs.")
+    ]
 
 
 class TenantResponse(Struct, kw_only=True):
@@ -71,7 +82,7 @@ class TenantResponse(Struct, kw_only=True):
     tenant: Annotated[str, Meta(examples=["acme"])]
     status: TenantStatus
     created_at: datetime
-    quota: Annotated[dict[str, int], Meta(description="The bounds that there are, by their names.")]
+    quota: Annotated[dict[str, int], Meta(description="The limits that are set, by name.")]
 
     @classmethod
     def of(cls, tenant: Tenant) -> Self:

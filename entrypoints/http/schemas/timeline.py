@@ -14,12 +14,20 @@ from entrypoints.http.schemas.jobs import ReachedLimit, SentenceResponse
 class EntryResponse(Struct, kw_only=True):
     """A step in a job's life."""
 
-    id: Annotated[str, Meta(description="Its place among the job's steps.", examples=["1.2"])]
+    id: Annotated[
+        str, Meta(description="The id of the step, in the order of the job's steps.", examples=["1.2"])
+    ]
     step: Step
-    attempt: Annotated[int, Meta(description="The execution it belongs to; 0 before the first.")]
+    attempt: Annotated[int, Meta(description="The number of the attempt; 0 before the first.")]
     at: datetime
-    by: Annotated[str, Meta(description="Who or what caused it.", examples=["caller", "worker 1f3a"])]
-    status: Annotated[JobStatus, Meta(description="The job's from then on.")]
+    by: Annotated[
+        str,
+        Meta(
+            description="The caller, worker, engine or other part that caused the step.",
+            examples=["caller", "worker 1f3a"],
+        ),
+    ]
+    status: Annotated[JobStatus, Meta(description="The job's status after the step.")]
     reason: Reason | None
     detail: Annotated[str, Meta(examples=["Exited with code 0"])]
 
@@ -27,9 +35,11 @@ class EntryResponse(Struct, kw_only=True):
 class AllowedLimit(Struct, kw_only=True):
     """A limit in force."""
 
-    name: Annotated[str, Meta(description="As in an upload.", examples=["timeout_ms"])]
+    name: Annotated[str, Meta(description="The name of the limit in an upload.", examples=["timeout_ms"])]
     allowed: Annotated[int, Meta(examples=[30_000])]
-    enforced_by: Annotated[str | None, Meta(description="How the engine enforces it, if it says so.")]
+    enforced_by: Annotated[
+        str | None, Meta(description="How the engine enforces the limit; null if it does not report that.")
+    ]
 
 
 class AttemptResponse(Struct, kw_only=True):
@@ -37,14 +47,17 @@ class AttemptResponse(Struct, kw_only=True):
 
     number: int
     execution_id: str
-    held_by: Annotated[str | None, Meta(description="The worker or engine that has or had it.")]
-    queue_ms: Annotated[float | None, Meta(description="From the request to a worker.")]
-    start_ms: Annotated[float | None, Meta(description="From the worker to the program's start.")]
-    run_ms: Annotated[float | None, Meta(description="From the program's start to its end.")]
+    held_by: Annotated[str | None, Meta(description="The worker or engine that runs or ran the attempt.")]
+    queue_ms: Annotated[float | None, Meta(description="Time from the request to the claim by a worker.")]
+    start_ms: Annotated[float | None, Meta(description="Time from the claim to the program's start.")]
+    run_ms: Annotated[float | None, Meta(description="Time from the program's start to its end.")]
     status: JobStatus | None
     reason: Reason | None
     trace_id: Annotated[
-        str | UnsetType, Meta(description="The trace that the request for it, and so its run, is a part of.")
+        str | UnsetType,
+        Meta(
+            description="The id of the trace that the request and the run belong to; absent if there is none."
+        ),
     ] = UNSET
 
 
@@ -53,43 +66,55 @@ class WaitingResponse(Struct, kw_only=True):
 
     awaited: Annotated[
         Awaited,
-        Meta(description="A call to execute, a worker, an engine, a build, a report, or a retry's delay."),
+        Meta(
+            description="What the job waits for: a request to execute it, a worker, an engine, a "
+            "build, a report, or the delay before a retry."
+        ),
     ]
     place: Annotated[
         int | None,
         Meta(
-            description="Its place among the waiting executions of its own tenant: 1 is next. Null if it is "
-            "too far back to count."
+            description="The position among the waiting executions of the tenant; 1 is next. Null if "
+            "it is too far back to count."
         ),
     ]
     behind_more_than: Annotated[
         int | None,
-        Meta(description="If it is too far back: as many of its own tenant's are ahead of it, and more."),
+        Meta(
+            description="If the position is null: the number of the tenant's executions that were "
+            "counted ahead of it; there are more."
+        ),
     ]
     since: Annotated[
         datetime | UnsetType,
-        Meta(description="Since when its engine, being away or full, could not start it; absent else."),
+        Meta(
+            description="Since when the engine has been unavailable or full, so that it could not "
+            "start the program; absent otherwise."
+        ),
     ] = UNSET
     until: Annotated[
         datetime | UnsetType,
-        Meta(description="When the delay before its next attempt ends; absent else."),
+        Meta(description="When the delay before the next attempt ends; absent if there is none."),
     ] = UNSET
     about_ms: Annotated[
         float | UnsetType,
-        Meta(description="An estimate of the wait in the queue, by the pace of the last minutes."),
+        Meta(
+            description="The estimated remaining wait in the queue, from the throughput of the last minutes."
+        ),
     ] = UNSET
     cause: Annotated[
         WaitCause | UnsetType,
         Meta(
-            description="The cause of a wait in the queue: its tenant is suspended, or has as many running "
-            "as its quota allows; no worker is alive; its engine is away or full; no worker has its runtime; "
-            "all slots are in use; or it is next. Absent else."
+            description="The cause of the wait in the queue: the tenant is suspended or has reached "
+            "its quota of running jobs, no worker is alive, the engine is unavailable or full, no "
+            "worker has the runtime, all slots are in use, or the execution is next. Absent if it does "
+            "not wait in the queue."
         ),
     ] = UNSET
     detail: Annotated[
         str | UnsetType,
         Meta(
-            description="The cause in a sentence.",
+            description="The cause as a sentence.",
             examples=["Tenant acme has 2 of 2 executions running."],
         ),
     ] = UNSET
@@ -130,10 +155,13 @@ class TimelineResponse(Struct, kw_only=True):
     limit: Annotated[ReachedLimit | None, Meta(description="The limit that ended the program.")]
     waiting: WaitingResponse | None
     cancellation: CancellationResponse | None
-    rerun_of: Annotated[str | UnsetType, Meta(description="The job that it runs again.")] = UNSET
+    rerun_of: Annotated[
+        str | UnsetType,
+        Meta(description="The job of which this job is a rerun; absent if it is not a rerun."),
+    ] = UNSET
     reruns: Annotated[
         list[str] | UnsetType,
-        Meta(description="The jobs that run it again, the latest first, a hundred at most."),
+        Meta(description="Reruns of this job, newest first, at most 100."),
     ] = UNSET
 
 
@@ -141,9 +169,9 @@ class QueueResponse(Struct, kw_only=True):
     """The numbers of waiting and of claimed executions, each counted up to `counted_up_to`."""
 
     waiting: int
-    more_waiting: Annotated[bool, Meta(description="Whether more wait than were counted.")]
+    more_waiting: Annotated[bool, Meta(description="Whether more executions wait than were counted.")]
     claimed: int
-    more_claimed: Annotated[bool, Meta(description="Whether workers have more than were counted.")]
+    more_claimed: Annotated[bool, Meta(description="Whether more executions are claimed than were counted.")]
     counted_up_to: int
     oldest_waits_since: datetime | None
 
@@ -151,41 +179,48 @@ class QueueResponse(Struct, kw_only=True):
 class LanguageResponse(Struct, kw_only=True):
     """A language, and whether it is available."""
 
-    name: Annotated[str, Meta(description="As an upload names it.", examples=["python"])]
+    name: Annotated[str, Meta(description="The name in uploads.", examples=["python"])]
     extension: Annotated[str, Meta(examples=[".py"])]
     available: bool
     version: Annotated[
         str | None,
         Meta(
-            description="The compiler's or the interpreter's; null if it is not known, as that of a runner.",
+            description="The version of the compiler or interpreter; null if it is unknown, for "
+            "example that of a runner.",
             examples=["3.11.2"],
         ),
     ]
-    version_pending: Annotated[
-        bool, Meta(description="Whether the version is being asked for, and is known in a moment.")
+    version_pending: Annotated[bool, Meta(description="Whether the version is still being determined.")]
+    unavailable_because: Annotated[
+        str | None,
+        Meta(description="Why it is unavailable, and what to do; null if it is available.", examples=[None]),
     ]
-    unavailable_because: Annotated[str | None, Meta(description="Why not, and what to do.", examples=[None])]
     unavailable_text: Annotated[
         SentenceResponse | UnsetType,
-        Meta(description="`unavailable_because` for readers in other languages."),
+        Meta(description="`unavailable_because` as a code with values, to be translated."),
     ] = UNSET
 
 
 class RuntimeResponse(Struct, kw_only=True):
     """A version or environment of a language, and whether it is available."""
 
-    name: Annotated[str, Meta(description="As an upload names it.", examples=["python+numpy"])]
+    name: Annotated[str, Meta(description="The name in uploads.", examples=["python+numpy"])]
     language: Annotated[str, Meta(examples=["python"])]
     version: Annotated[str | None, Meta(examples=["3.13.1"])]
-    default: Annotated[bool, Meta(description="Whether jobs of the language have it that name none.")]
+    default: Annotated[
+        bool, Meta(description="Whether jobs of the language that name no runtime use this one.")
+    ]
     presets: Annotated[
-        list[str], Meta(description="The sets of its compiler's flags.", examples=[["cpp17", "strict"]])
+        list[str],
+        Meta(description="The names of its sets of compiler flags.", examples=[["cpp17", "strict"]]),
     ]
     available: bool
-    unavailable_because: Annotated[str | None, Meta(description="Why not.", examples=[None])]
+    unavailable_because: Annotated[
+        str | None, Meta(description="Why it is unavailable; null if it is available.", examples=[None])
+    ]
     unavailable_text: Annotated[
         SentenceResponse | UnsetType,
-        Meta(description="`unavailable_because` for readers in other languages."),
+        Meta(description="`unavailable_because` as a code with values, to be translated."),
     ] = UNSET
 
 
@@ -196,38 +231,50 @@ class EngineResponse(Struct, kw_only=True):
     isolated: Annotated[
         Isolated,
         Meta(
-            description="Whether programs are isolated from the machine and from each other; `partly`: "
-            "they can use up resources that they share on the host; null: the engine does not say."
+            description="Whether programs are isolated from the machine and from each other. `partly`: "
+            "they can exhaust shared resources of the host. Null: the engine does not report it."
         ),
     ]
     missing: Annotated[
-        list[str], Meta(description="The guarantees that this host does not give, each with its remedy.")
+        list[str], Meta(description="The guarantees that this host does not provide, each with a remedy.")
     ]
-    warning: Annotated[str | None, Meta(description="What is not as it should be in production.")]
+    warning: Annotated[
+        str | None,
+        Meta(
+            description="A warning about a configuration that is unsuitable for production; null if "
+            "there is none."
+        ),
+    ]
     warm_start: Annotated[
-        str | None, Meta(description="Which programs are started ahead of their jobs, or why none are.")
+        str | None, Meta(description="The languages with prepared sandboxes, or why there are none.")
     ]
     control_groups: Annotated[
         str | None,
-        Meta(description="Where the control groups of programs are, or why there are none and what helps."),
+        Meta(
+            description="Where the control groups of programs are, or why there are none and how to "
+            "enable them."
+        ),
     ]
     limits: Annotated[dict[str, str], Meta(description="How each limit is enforced.")]
-    slots: Annotated[int, Meta(description="How many programs each worker runs at once.")]
+    slots: Annotated[int, Meta(description="The number of programs that each worker runs at once.")]
     languages: list[LanguageResponse]
     queue: QueueResponse
     warning_text: Annotated[
-        SentenceResponse | UnsetType, Meta(description="`warning` for readers in other languages.")
+        SentenceResponse | UnsetType, Meta(description="`warning` as a code with values, to be translated.")
     ] = UNSET
     limit_texts: Annotated[
         dict[str, SentenceResponse] | UnsetType,
-        Meta(description="`limits` for readers in other languages."),
+        Meta(description="`limits` as codes with values, to be translated."),
     ] = UNSET
     missing_texts: Annotated[
-        list[SentenceResponse] | UnsetType, Meta(description="`missing` for readers in other languages.")
+        list[SentenceResponse] | UnsetType,
+        Meta(description="`missing` as codes with values, to be translated."),
     ] = UNSET
     warm_start_text: Annotated[
-        SentenceResponse | UnsetType, Meta(description="`warm_start` for readers in other languages.")
+        SentenceResponse | UnsetType,
+        Meta(description="`warm_start` as a code with values, to be translated."),
     ] = UNSET
     control_groups_text: Annotated[
-        SentenceResponse | UnsetType, Meta(description="`control_groups` for readers in other languages.")
+        SentenceResponse | UnsetType,
+        Meta(description="`control_groups` as a code with values, to be translated."),
     ] = UNSET

@@ -34,24 +34,24 @@ class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     url: Annotated[
         str,
         Meta(
-            description="The http or https URL that events are posted to.",
+            description="The http or https URL to which events are posted.",
             examples=["https://example.com/hooks/jobs"],
         ),
     ]
     events: Annotated[
         tuple[SubscribedEvent, ...] | None,
         Meta(
-            description="The events to post; the ends of jobs and batches by default.",
+            description="The events to post; by default, the ends of jobs and batches.",
             examples=[["job.completed", "job.cancelled"]],
         ),
     ] = None
     project: Annotated[
         str | None,
-        Meta(description="The project, by its name or its id, as text; all projects by default."),
+        Meta(description="The project, by name or by id as text; by default, all projects."),
     ] = None
     secret: Annotated[
         str | None,
-        Meta(description="The secret that signs, `whsec_...`; by default one is made."),
+        Meta(description="The secret that signs requests, `whsec_...`; by default, one is generated."),
     ] = None
 
     def command(self) -> CreateWebhookCommand:
@@ -71,7 +71,7 @@ DEFAULT_EVENTS = tuple(event for event in SubscribedEvent if event is not Subscr
 class WebhookChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """A change of a webhook."""
 
-    status: Annotated[WebhookState, Meta(description="Whether it gets events.")]
+    status: Annotated[WebhookState, Meta(description="Whether the webhook receives events.")]
 
 
 class SecretRotation(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -92,11 +92,16 @@ class WebhookResponse(Struct, kw_only=True):
     webhook_id: Annotated[str, Meta(examples=["01890a5d-ac96-774b-bcce-b302099a8057"])]
     url: str
     events: list[WebhookEvent]
-    project: Annotated[str | None, Meta(description="Its project; null for all of the tenant's.")]
-    status: Annotated[str, Meta(description="ACTIVE, DISABLED, or DELETED in the answer of its deletion.")]
-    disabled_reason: Annotated[str | None, Meta(description="Why it is disabled; null while it is not.")]
+    project: Annotated[
+        str | None, Meta(description="The webhook's project; null for all projects of the tenant.")
+    ]
+    status: Annotated[str, Meta(description="ACTIVE or DISABLED; DELETED in the response to its deletion.")]
+    disabled_reason: Annotated[
+        str | None, Meta(description="Why the webhook is disabled; null if it is not.")
+    ]
     failing_since: Annotated[
-        datetime | None, Meta(description="When the first failure was since the last success.")
+        datetime | None,
+        Meta(description="When the first failure since the last success occurred; null if there is none."),
     ]
     created_at: datetime
     created_by: str
@@ -122,7 +127,7 @@ class WebhookResponse(Struct, kw_only=True):
 class IssuedWebhookResponse(WebhookResponse, kw_only=True):
     """A webhook with its new secret, which only this response contains."""
 
-    secret: Annotated[str, Meta(description="The secret that signs, `whsec_...`.")]
+    secret: Annotated[str, Meta(description="The secret that signs requests, `whsec_...`.")]
 
     @classmethod
     def of_issued(cls, issued: IssuedWebhook) -> Self:
@@ -134,10 +139,16 @@ class DeliveryAttemptResponse(Struct, kw_only=True):
     """An attempt to post an event."""
 
     at: datetime
-    duration_ms: Annotated[int | None, Meta(description="Null where nothing was posted.")]
-    status: Annotated[int | None, Meta(description="The status of the answer; null where none came.")]
-    error: Annotated[str | None, Meta(description="Why it failed; null if it did not.")]
-    answer: Annotated[str | None, Meta(description="The beginning of the answer's body.")]
+    duration_ms: Annotated[
+        int | None, Meta(description="Duration of the attempt; null if nothing was posted.")
+    ]
+    status: Annotated[
+        int | None, Meta(description="The HTTP status of the response; null if there was none.")
+    ]
+    error: Annotated[str | None, Meta(description="Why the attempt failed; null if it succeeded.")]
+    answer: Annotated[
+        str | None, Meta(description="The beginning of the response body; null if there was no response.")
+    ]
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
@@ -155,18 +166,22 @@ class DeliveryResponse(Struct, kw_only=True):
     """An event on its way to a receiver."""
 
     delivery_id: Annotated[str, Meta(description="The header `webhook-id` of each attempt.")]
-    webhook_id: Annotated[str | None, Meta(description="Its webhook; null for a callback.")]
+    webhook_id: Annotated[str | None, Meta(description="The webhook; null for a callback.")]
     event: WebhookEvent
-    subject_id: Annotated[str, Meta(description="The job or the batch; of a test, the delivery itself.")]
+    subject_id: Annotated[
+        str, Meta(description="The id of the job or batch; for a test event, that of the delivery itself.")
+    ]
     status: DeliveryStatus
     occurred_at: datetime
-    next_attempt_at: Annotated[datetime | None, Meta(description="When it is attempted next, if it is.")]
-    retry_until: Annotated[datetime | None, Meta(description="When it is given up; null before an attempt.")]
+    next_attempt_at: Annotated[
+        datetime | None, Meta(description="When the next attempt is due; null if there is none.")
+    ]
+    retry_until: Annotated[
+        datetime | None, Meta(description="When retries end; null before the first attempt.")
+    ]
     settled_at: datetime | None
     attempt_count: int
-    attempts: Annotated[
-        list[DeliveryAttemptResponse], Meta(description="The latest attempts, in their order.")
-    ]
+    attempts: Annotated[list[DeliveryAttemptResponse], Meta(description="The latest attempts, in order.")]
 
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
