@@ -17,6 +17,7 @@ from application.errors import NotFound
 from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
 from application.views import AuditCursor, BatchCursor, Cursor, JobFilter
 from domain.api_key import KeyId, parse_key_id
+from domain.caller import Caller
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
@@ -132,6 +133,7 @@ _Choice = TypeVar("_Choice", JobStatus, Phase)
 
 
 def job_filter(
+    caller: NamedDependency[Caller],  # noqa: ARG001 - the reason is below
     api: NamedDependency[Api],
     limit: _Limit = DEFAULT_LIMIT,
     status: _Statuses = (),
@@ -145,6 +147,9 @@ def job_filter(
     cursor: CursorText = None,
 ) -> JobFilter:
     """Parse the parameters that all lists of jobs share.
+
+    It depends on `caller` so that the framework resolves the two in sequence; in parallel, each would be a
+    task.
 
     Raises:
         InvalidValue: A parameter is invalid.

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from litestar.routes import HTTPRoute
 from pydantic import SecretStr
 
 from adapters.cloudwatch import cluster_metrics
@@ -163,4 +164,21 @@ def test_without_a_site_an_application_has_the_api_alone(tmp_path):
     of_pages = {path for path in paths[1] if path.startswith(("/dashboard", "/docs"))}
     assert paths[1] - paths[0] == of_pages | {"/", "/redoc", "/openapi.json"}
     assert not paths[0] & of_pages
+    container.database().dispose()
+
+
+def test_the_dependencies_of_a_handler_are_resolved_without_a_task_for_each(tmp_path):
+    settings = settings_of(data_dir=tmp_path)
+    container = build_container(settings, STANDARD_LIMITS)
+
+    app = create_app(settings, STANDARD_LIMITS, container.ports(), container.services())
+
+    parallel = [
+        (method, route.path)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (_handler, arguments) in route.route_handler_map.items()
+        if any(len(batch) > 1 for batch in arguments.dependency_batches)
+    ]
+    assert not parallel
     container.database().dispose()
