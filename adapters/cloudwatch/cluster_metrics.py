@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as Unconnected
 from botocore.parsers import ResponseParserError
 
 from adapters.cloudwatch.cache import SingleFlightCache
+from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import DependencyUnavailable
 from application.log_context import outage
 from application.ports.clock import Clock
@@ -37,6 +39,9 @@ _DIMENSION = "ClusterName"
 _METRICS = {"cpu": "CPUUtilization", "memory": "MemoryUtilization"}
 _FAILED = {"InternalError", "Forbidden"}
 _CACHED_ANSWERS = 256
+_DEPENDENCY = "metrics"
+# Seconds between trials while CloudWatch does not answer. A trial takes up to three times as long.
+_RESET_S = 10.0
 
 _CONFIG = Config(  # type: ignore[call-arg]  # the stubs lack its last option
     connect_timeout=2,
@@ -71,10 +76,16 @@ def build_client(
     return session.client("cloudwatch", endpoint_url=endpoint_url, config=_CONFIG)
 
 
+class CloudWatchGone(DependencyUnavailable):
+    """CloudWatch does not answer at all."""
+
+
 class CloudWatchClusterMetrics(ClusterMetrics):
     """The metrics that ECS reports to CloudWatch about its clusters.
 
-    Answers are cached for some seconds, because CloudWatch limits and charges for calls.
+    Answers are cached for some seconds, because CloudWatch limits and charges for calls. A circuit breaker
+    opens if CloudWatch does not answer, so that callers who ask again and again do not occupy all the threads
+    that serve requests.
 
     Args:
         client: The client from `build_client`.
@@ -85,6 +96,7 @@ class CloudWatchClusterMetrics(ClusterMetrics):
     def __init__(self, client: "CloudWatchClient", clock: Clock, cache_s: float = 5.0) -> None:
         self._client = client
         self._clock = clock
+        self._circuit = CircuitBreaker(_DEPENDENCY, reset_s=_RESET_S, failure=CloudWatchGone)
         self._points = SingleFlightCache[Sequence[MetricPoint]](cache_s, _CACHED_ANSWERS)
         self._names = SingleFlightCache[Sequence[str]](cache_s, _CACHED_ANSWERS)
 
@@ -93,13 +105,15 @@ class CloudWatchClusterMetrics(ClusterMetrics):
         if not _CLUSTER_NAME.fullmatch(cluster):
             return ()
         question = (cluster, minutes, period_s)
-        return self._points.get(question, lambda: self._ask_points(cluster, minutes, period_s))
+        with self._circuit.call():
+            return self._points.get(question, lambda: self._ask_points(cluster, minutes, period_s))
 
     def metric_names(self, cluster: str) -> Sequence[str]:
         """Return the names of the metrics, sorted."""
         if not _CLUSTER_NAME.fullmatch(cluster):
             return ()
-        return self._names.get(cluster, lambda: self._ask_names(cluster))
+        with self._circuit.call():
+            return self._names.get(cluster, lambda: self._ask_names(cluster))
 
     def _ask_points(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
         now = self._clock.now()
@@ -124,7 +138,7 @@ def _merge(results: "Iterable[MetricDataResultTypeDef]") -> Sequence[MetricPoint
     values: defaultdict[datetime, dict[str, float]] = defaultdict(dict)
     for result in results:
         if result.get("StatusCode") in _FAILED:
-            raise DependencyUnavailable("metrics", "CloudWatch could not read the metrics")
+            raise DependencyUnavailable(_DEPENDENCY, "CloudWatch could not read the metrics")
         for timestamp, value in zip(result["Timestamps"], result["Values"], strict=True):
             values[timestamp.astimezone(UTC)][result["Id"]] = value
     return [
@@ -145,16 +159,22 @@ def _begin(moment: datetime, period_s: int) -> datetime:
     return datetime.fromtimestamp(seconds - seconds % period_s, UTC)
 
 
+# boto3's errors without an answer.
+_SILENT = (HTTPClientError, Unconnected)
+
+
 # An undecodable answer raises ValueError, or ResponseParserError, which is not a BotoCoreError.
 @contextmanager
 def metrics_errors(action: str) -> Iterator[None]:
     """Translate errors of CloudWatch's client. Their messages are only logged.
 
     Raises:
-        DependencyUnavailable: CloudWatch is unreachable or refuses the request.
+        CloudWatchGone: CloudWatch does not answer.
+        DependencyUnavailable: CloudWatch refuses the request.
     """
     try:
         yield
     except (ClientError, BotoCoreError, ResponseParserError, ValueError) as error:
-        _log.error("%s failed: %s", action, error, extra=outage("metrics", type(error).__name__))
-        raise DependencyUnavailable("metrics", "CloudWatch cannot be reached or reports an error") from error
+        _log.error("%s failed: %s", action, error, extra=outage(_DEPENDENCY, type(error).__name__))
+        kind = CloudWatchGone if isinstance(error, _SILENT) else DependencyUnavailable
+        raise kind(_DEPENDENCY, "CloudWatch cannot be reached or reports an error") from error

@@ -11,6 +11,7 @@ from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics, build_
 from application.errors import DependencyUnavailable
 from application.ports.cluster_metrics import MetricPoint
 from tests.support.memory.clock import MemoryClock
+from tests.support.ports import free_port
 from tests.support.scripted_http import Answer, scripted_server
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -146,6 +147,21 @@ def test_a_failure_is_not_remembered():
         with pytest.raises(DependencyUnavailable):
             metrics.utilization("main", 10, 60)
         assert metrics.utilization("main", 10, 60) == [MetricPoint(NOON, 1.0, 2.0)]
+
+
+def test_those_who_ask_while_cloudwatch_does_not_answer_are_refused_at_once():
+    metrics = metrics_at(f"http://127.0.0.1:{free_port()}")
+    # Given a question that had no answer, after some attempts
+    with pytest.raises(DependencyUnavailable, match="cannot be reached"):
+        metrics.utilization("main", 10, 60)
+    # When others ask, whatever they ask, then they do not wait
+    begin = time.monotonic()
+    for _ in range(32):
+        with pytest.raises(DependencyUnavailable, match="circuit open"):
+            metrics.utilization("main", 20, 60)
+        with pytest.raises(DependencyUnavailable, match="circuit open"):
+            metrics.metric_names("main")
+    assert time.monotonic() - begin < 5
 
 
 @pytest.mark.parametrize("name", ["클러스터", "a b", "a/b", "x" * 256, ""])
