@@ -222,9 +222,14 @@ def _fault_of_segments(segments: Sequence[str]) -> str | None:
         return "a path has no empty, '.' or '..' segment"
     if any(len(segment.encode()) > _NAME_MAX_BYTES for segment in segments):
         return f"a name has at most {_NAME_MAX_BYTES} bytes of UTF-8"
-    if comparable(segments[0]) in _RESERVED:
+    if is_reserved(segments[0]):
         return f"the name '{segments[0]}' is the service's own"
     return None
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the sandbox uses a name in the program's directory itself."""
+    return comparable(name) in _RESERVED
 
 
 def _collision(path: str, other: str) -> InvalidValue:

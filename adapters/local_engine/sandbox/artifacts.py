@@ -18,7 +18,7 @@ from application.new_files import NewFile
 from domain.artifacts import ArtifactLimits, PathMatcher
 from domain.blob import BlobRef
 from domain.errors import InvalidValue
-from domain.files import FilePath
+from domain.files import FilePath, is_reserved
 
 # The descriptor of a file's directory, its path and its name.
 _Match: TypeAlias = tuple[int, str, str]
@@ -53,7 +53,8 @@ class CollectedFiles:
         files: The files, in the order of their paths.
         spool: Holds the contents of the files.
         left_out: The number of matching files that were not collected: too many, too large, changed
-            meanwhile, or links and other special files. All files that were not examined count as one.
+            meanwhile, links and other special files, or in paths that are unsafe or too deep. All files that
+            were not examined count as one, and so does each directory.
     """
 
     spool: FileSpool
@@ -110,13 +111,18 @@ class _Directory:
     names: list[_Name] = field(default_factory=list)
 
     def list_names(self, most: int) -> int:
-        """List the names until they exceed `most` characters; return the characters."""
+        """List the names until they exceed `most` characters; return the characters.
+
+        The names that the sandbox uses itself are not listed.
+        """
         characters = 0
         with os.scandir(self.descriptor) as entries:
             for entry in entries:
                 characters += len(entry.name)
                 if characters > most:
                     break
+                if not self.path and is_reserved(entry.name):
+                    continue
                 is_directory = entry.is_dir(follow_symlinks=False)
                 self.names.append(_Name(entry.name, is_directory, entry.is_file(follow_symlinks=False)))
         # The content of a directory sorts by its path with a slash.
@@ -148,16 +154,16 @@ def _matching(
                 continue
             name, is_directory, is_regular = here.names.pop()
             path, state = here.path + name, matcher.feed(here.state, name)
-            if not state or not _is_safe(path):
-                continue
-            if not is_directory and matcher.accepts(state):
-                if is_regular:
+            if is_directory and (inside := matcher.feed(state, "/")):
+                is_near = len(open_directories) <= _DEPTH and _is_safe(path)
+                descriptor = _opened(here.descriptor, name, device) if is_near else None
+                below = None if descriptor is None else _Directory(descriptor, f"{path}/", inside)
+                collected.left_out += below is None
+            elif not is_directory and matcher.accepts(state):
+                if is_regular and _is_safe(path):
                     yield here.descriptor, path, name
                 else:
                     collected.left_out += 1
-            elif is_directory and len(open_directories) <= _DEPTH and (inside := matcher.feed(state, "/")):
-                descriptor = _opened(here.descriptor, name, device)
-                below = None if descriptor is None else _Directory(descriptor, f"{path}/", inside)
     finally:
         for each in open_directories:
             os.close(each.descriptor)

@@ -97,11 +97,28 @@ def test_nothing_but_plain_files_is_collected(kit, trick):
     assert artifacts == {"fine.txt": b"x"}
 
 
-@pytest.mark.parametrize("trick", ["a link to a file", "a link to itself", "a fifo"])
-def test_links_and_special_files_are_left_out_with_a_note(kit, trick):
+@pytest.mark.parametrize("trick", [name for name in TRICKS if not name.startswith(("a directory", "two"))])
+def test_what_is_not_collected_is_left_out_with_a_note(kit, trick):
     result, artifacts = run(kit, TRICKS[trick], ("out/*",))
 
     assert Note.ARTIFACTS_LEFT_OUT in result.notes
+    assert artifacts == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["out" + "/b" * 40, "out/" + 3 * ("c" * 200 + "/"), "out/a\nb"], ids=["deep", "long", "unsafe"]
+)
+def test_files_below_directories_that_are_not_examined_are_left_out_with_a_note(kit, path):
+    result, artifacts = run(kit, f"os.makedirs({path!r}); open({path!r} + '/d', 'w')", ("out/**",))
+
+    assert Note.ARTIFACTS_LEFT_OUT in result.notes
+    assert artifacts == {}
+
+
+def test_the_sandbox_s_own_names_leave_no_note(kit):
+    result, artifacts = run(kit, "open('program', 'w'); os.mkdir('.case'); open('.case/input', 'w')", ("**",))
+
+    assert Note.ARTIFACTS_LEFT_OUT not in result.notes
     assert artifacts == {}
 
 
