@@ -21,7 +21,7 @@ from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import DomainError, InvalidValue
 from domain.submission import TagChange
-from domain.values import JobId
+from domain.values import JobId, parse_project_reference
 
 
 class JobAction(StrEnum):
@@ -126,6 +126,8 @@ class ActOnJobs:
         """
         act = self._one(action, tags, changes)
         self._check(caller, jobs)
+        # Ids are looked up first, so that a refused request does not use up its idempotency key.
+        named = [] if isinstance(jobs, FilteredJobs) else [self._named(caller, given) for given in jobs]
         begun_at = self._begin(caller)
         following = None
         if isinstance(jobs, FilteredJobs):
@@ -133,8 +135,6 @@ class ActOnJobs:
             until = begun_at if before is None else min(before, begun_at)
             page = self._job_reader.page(caller, replace(jobs.wanted, created_before=until), jobs.project)
             named, following = [ActionResult(job.job_id) for job in page.jobs], page.next
-        else:
-            named = [self._named(caller, given) for given in jobs]
         found = {result.job_id: result for result in named}
         results: list[ActionResult] = []
         for job in found.values():
@@ -150,6 +150,8 @@ class ActOnJobs:
             caller.require(Scope.JOBS_READ)
             if not 1 <= jobs.wanted.limit <= self._max_jobs:
                 raise InvalidValue("filter/limit", text("problems.from_1", maximum=self._max_jobs))
+            if jobs.project is not None:
+                parse_project_reference(jobs.project)
         elif not 1 <= len(jobs) <= self._max_jobs:
             raise InvalidValue("ids", text("problems.jobs_at_once", maximum=self._max_jobs, count=len(jobs)))
 

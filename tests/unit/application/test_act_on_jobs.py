@@ -104,6 +104,24 @@ def test_a_filter_takes_the_scope_to_read(service):
         service.act_on_jobs(writer, JobAction.CANCEL, FilteredJobs(JobFilter(limit=1)))
 
 
+@pytest.mark.parametrize(
+    "jobs", [["ffffffff"], FilteredJobs(JobFilter(limit=1)), FilteredJobs(JobFilter(limit=1), project="a/b")]
+)
+def test_a_refused_call_leaves_its_idempotency_key_to_the_next(service, jobs):
+    now = service.clock.now()
+    request = IdempotentRequest(
+        id=uuid4(), key="k", fingerprint="f", received_at=now, answer_due=now + timedelta(seconds=5)
+    )
+    scopes = frozenset({Scope.JOBS_WRITE, *([Scope.JOBS_READ] if getattr(jobs, "project", None) else [])})
+    caller = replace(ANONYMOUS, idempotency=request, scopes=scopes)
+
+    with pytest.raises((ScopeMissing, InvalidValue)):
+        service.act_on_jobs(caller, JobAction.CANCEL, jobs)
+
+    other = replace(request, id=uuid4(), fingerprint="of another body")
+    service.act_on_jobs(replace(ANONYMOUS, idempotency=other), JobAction.CANCEL, ["ffffffff"])
+
+
 def test_a_call_whose_answer_was_lost_goes_on_and_runs_no_job_again_twice(service):
     jobs = [service.upload() for _ in range(2)]
     service.clock.advance(1)
