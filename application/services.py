@@ -761,6 +761,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             poison_jobs=poison_jobs,
             renew_leases=renew_leases,
             output_feed=ports.output_feed,
+            backoff=options.backoff,
             worker=options.worker,
             inline_bytes=options.inline_output_bytes,
             engine=ports.engine,

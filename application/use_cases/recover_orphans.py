@@ -26,6 +26,7 @@ from domain.events import Event
 from domain.execution import Execution, ExecutionResult, Output
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
+from domain.retrying import Backoff
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
@@ -92,7 +93,8 @@ class RecoverOrphans:
     """Recovers orphans (executions whose lease has expired) and sends wake-ups again for waiting executions.
 
     * The job of an orphan gets a new execution if it is allowed one; otherwise it ends as FAILED with the
-      reason worker_lost. An orphan that was delegated to an engine ends as TIMEOUT.
+      reason worker_lost. An orphan that was delegated to an engine ends as TIMEOUT; if the job allows a retry
+      for that reason, another execution follows after a delay.
     * An orphan's output is the streamed output that the output feed still has.
     * Workers are woken again for executions that have waited unclaimed for long, because their wake-up may be
       lost. Executions held back by their tenant's state or quota are left out.
@@ -113,6 +115,7 @@ class RecoverOrphans:
         poison_jobs: PoisonJobHandler,
         renew_leases: RenewLeases,
         output_feed: OutputFeed,
+        backoff: Backoff,
         worker: str,
         inline_bytes: int,
         engine: ExecutionEngine,
@@ -131,6 +134,7 @@ class RecoverOrphans:
         self._poison_jobs = poison_jobs
         self._renew_leases = renew_leases
         self._output_feed = output_feed
+        self._backoff = backoff
         self._worker = worker
         self._inline_bytes = inline_bytes
         self._engine = engine
@@ -195,22 +199,17 @@ class RecoverOrphans:
                 return False
             # Read again now that it has ended: its start may have been recorded since it was found.
             expired = transaction.executions.get(overdue.id) or overdue
-            execution: Execution | None = None
-            events: tuple[Event, ...]
             result = _UNREPORTED if expired.is_delegated else _LOST
-            if expired.may_run_again(before.spec.allowed_attempts):
-                after, execution, events = before.retry(expired, next_id, now)
-            else:
-                after, events = before.complete(overdue.id, result, now)
+            after, execution, events, delay_s = self._following(before, expired, result, next_id, now)
             if not events:
                 return False
             transaction.jobs.replace(before, after)
-            if execution is None:
-                transaction.executions.end(overdue.id, _with_output(result, output), now)
-            else:
+            if execution is not None:
                 outcome = _RUN_AGAIN
-                transaction.executions.add(after, execution)
-                transaction.executions.end(overdue.id, _of_replaced(output), now)
+                transaction.executions.add(after, execution, delay_s)
+            is_outcome = execution is None or expired.is_delegated
+            kept = _with_output(result, output) if is_outcome else _of_replaced(output)
+            transaction.executions.end(overdue.id, kept, now)
             self._outbox_writer.add(transaction, events, after)
             # The processor time is unknown.
             record_end(
@@ -224,6 +223,18 @@ class RecoverOrphans:
             self._measurements.count(ORPHANS_RECOVERED, outcome)
             self._end(next(iter(jobs), None), overdue)
         return is_orphan
+
+    def _following(
+        self, job: Job, lost: Execution, result: ExecutionResult, next_id: ExecutionId, now: datetime
+    ) -> tuple[Job, Execution | None, tuple[Event, ...], float]:
+        """Return the job after a loss, its next execution if it is allowed one, the events, and the delay."""
+        if lost.may_run_again(job.spec.allowed_attempts):
+            return *job.retry(lost, next_id, now), 0.0
+        if job.spec.retries(result.reason, lost.number):
+            delay_s = self._backoff.before(lost.number + 1)
+            return *job.retry_later(lost, next_id, now, delay_s), delay_s
+        after, events = job.complete(lost.id, result, now)
+        return after, None, events, 0.0
 
     def _end(self, job: Job | None, lost: Execution) -> None:
         self._output_feed.close(lost.id)

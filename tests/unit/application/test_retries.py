@@ -10,6 +10,7 @@ from domain.errors import InvalidValue
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
 from tests.support.callers import ANONYMOUS
+from tests.support.scripted_engine import take_over
 
 FLAKY = {"max_attempts": 3, "retry_on": (Reason.NONZERO_EXIT,)}
 
@@ -105,6 +106,27 @@ def test_a_job_is_cancelled_while_it_waits_for_its_next_attempt(service):
     assert service.release_delayed() == 0
     assert service.job(job.job_id).status is JobStatus.CANCELLED
     assert service.run_execution() is False
+
+
+def test_an_engine_that_never_reports_is_asked_again_if_the_job_is_retried_for_its_time(service):
+    service.engine.program = take_over
+    job = service.start(
+        limits={"timeout_ms": 1_000}, max_attempts=2, retry_on=(Reason.WALL_TIME_LIMIT,), stdin="in"
+    )
+    service.run_execution()
+    service.pass_time(32)
+
+    first, second = attempts(service, job)
+    assert (first.result.status, first.result.reason) == (JobStatus.TIMEOUT, Reason.WALL_TIME_LIMIT)
+    assert (second.number, service.job(job.job_id).status) == (2, JobStatus.RUNNING)
+    assert service.run_execution() is False
+    service.clock.advance(1.1)
+    assert service.release_delayed() == 1
+    service.run_execution()
+    service.pass_time(32)
+    assert service.job(job.job_id).status is JobStatus.TIMEOUT
+    assert len(attempts(service, job)) == 2
+    assert entry_acts(service).count(Act.JOB_END) == 2
 
 
 def test_the_timeline_shows_each_attempt_and_the_wait(service):
