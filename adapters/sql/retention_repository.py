@@ -213,7 +213,7 @@ class SqlRetentionRepository(RetentionRepository):
         row = {"tenant": tenant.value, "project_id": project or _OF_TENANT, "policy": policy.figures()}
         self._connection.execute(_UNSET, {"of_tenant": tenant.value, "of_project": row["project_id"]})
         if policy.figures():
-            self._connection.execute(_SET, row)
+            self._set(row)
         self._connection.execute(_FORGET_WALKS)
 
     def projects(self, after: ProjectId, limit: int) -> Sequence[tuple[ProjectId, TenantName]]:
@@ -372,6 +372,14 @@ class SqlRetentionRepository(RetentionRepository):
     def _there(self, statement: sa.Select[Any], wanted: Mapping[str, object], *, lock: bool) -> set[Any]:
         locked = statement.with_for_update() if lock else statement
         return set(self._connection.execute(locked, wanted).scalars())
+
+    def _set(self, row: Mapping[str, object]) -> None:
+        try:
+            self._connection.execute(_SET, row)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            raise ConcurrencyConflict("another transaction has set the same policy") from error
 
     def _add_mark(self, name: str) -> None:
         try:

@@ -1,5 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from threading import Barrier
 from uuid import UUID, uuid4, uuid5
 
 from application.ports.purge_repository import Removed, StoreName
@@ -74,6 +76,22 @@ def test_a_policy_is_that_of_the_project_then_of_its_tenant_then_of_the_service(
     put(store, ProjectId(7), NO_RETENTION, ACME)
     put(store, None, WEEK, ACME)
     assert policies(store) == Policies(of_tenants={ACME: WEEK})
+
+
+def test_of_policies_that_are_set_at_once_one_is_in_force(store):
+    units = [store.another() for _ in range(4)]
+    together = Barrier(len(units))
+
+    def set_policy(unit, project, days):
+        policy = Retention(jobs_days=days)
+        together.wait()
+        unit.run(lambda t: t.retention.put(DEFAULT_TENANT, project, policy))
+        return days
+
+    with ThreadPoolExecutor(len(units)) as pool:
+        for project in map(ProjectId, range(1, 6)):
+            days = list(pool.map(lambda day, unit: set_policy(unit, project, day), (1, 2, 3, 4), units))  # noqa: B023
+            assert policies(store).of_projects[project].jobs_days in days
 
 
 def test_the_policy_of_a_purged_project_goes_with_it(store):
