@@ -119,7 +119,8 @@ class ProgramOptions:
         """Return the variables of the files, in order, overridden by those of the options."""
         variables: dict[str, str] = {}
         for file in self.env_files:
-            for number, line in enumerate(read_text(file).splitlines(), 1):
+            # Values may contain the other characters at which `splitlines` splits, such as form feeds.
+            for number, line in enumerate(read_text(file).replace("\r\n", "\n").split("\n"), 1):
                 if not line.strip() or line.startswith("#"):
                     continue
                 found = variable_of(line)
