@@ -20,7 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.mapping import LISTED_EXECUTION_COLUMNS, STORED_STATES, VIEW_COLUMNS
+from adapters.sql.mapping import LISTED_COLUMNS, STORED_STATES
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.views import JobFilter
 from domain.execution_lifecycle import ExecutionState
@@ -221,7 +221,7 @@ def page_statement(shape: PageShape, walk: Walk) -> Select:
     """
     keys = (_way(shape, walk, "limit") if walk.is_exact else _checked(shape, walk)).subquery("page")
     return (
-        sa.select(*VIEW_COLUMNS, *LISTED_EXECUTION_COLUMNS)
+        sa.select(*LISTED_COLUMNS.selected)
         .select_from(keys)
         .join(jobs, jobs.c.job_id == keys.c.job_id)
         .join(projects, projects.c.project_id == jobs.c.project_id)

@@ -1,7 +1,8 @@
 """SQL queries about jobs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -21,7 +22,9 @@ from adapters.sql.job_pages import (
 from adapters.sql.mapping import (
     EXECUTION_COLUMNS,
     JOB_COLUMNS,
+    LISTED_COLUMNS,
     SPECIFIED_JOB_COLUMNS,
+    Row,
     is_reached,
     reach,
     to_execution,
@@ -30,6 +33,7 @@ from adapters.sql.mapping import (
     to_reason,
     to_view,
 )
+from adapters.sql.packed_columns import PackedColumns
 from adapters.sql.pending_deletions import deletion_digest
 from adapters.sql.project_repository import MAX_ID
 from adapters.sql.tables import executions, job_reruns, job_tags, jobs, pending_deletions, projects, tenants
@@ -54,38 +58,42 @@ from domain.submission import is_tag_name
 from domain.tenant import TenantName, TenantStatus
 from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
+T = TypeVar("T")
+
 # The maximum number of keys that a page scans if no index covers its filters. Scanning this many takes about
 # ten milliseconds.
 SCANNED_KEYS = 5_000
 # The first scan reads this many keys per wanted job, because often most keys belong to the list.
 _FIRST_SCAN = 4
 
+_STATUS_COLUMNS = PackedColumns(
+    projects.c.name.label("project"),
+    jobs.c.status.label("status"),
+    jobs.c.reason.label("reason"),
+    jobs.c.created_at.label("created_at"),
+    jobs.c.started_at.label("started_at"),
+    jobs.c.completed_at.label("completed_at"),
+    sa.func.json_extract(jobs.c.spec, "$.limits").label("limits"),
+    jobs.c.limits.label("limits_without_spec"),
+    executions.c.log_key.label("log_key"),
+    executions.c.building_at.label("building_at"),
+    executions.c.started_at.label("run_started_at"),
+)
 _STATUS = (
-    sa.select(
-        projects.c.name.label("project"),
-        jobs.c.status,
-        jobs.c.reason,
-        jobs.c.created_at,
-        jobs.c.started_at,
-        jobs.c.completed_at,
-        jobs.c.spec,
-        jobs.c.limits,
-        executions.c.log_key,
-        executions.c.building_at,
-        executions.c.started_at.label("run_started_at"),
-    )
+    sa.select(*_STATUS_COLUMNS.selected)
     .select_from(jobs)
     .join(projects, projects.c.project_id == jobs.c.project_id)
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
     .where(jobs.c.job_id == sa.bindparam("id"), is_reached)
 )
+_DETAILS_COLUMNS = PackedColumns(
+    projects.c.name.label("project_name"),
+    sa.exists().where(job_reruns.c.rerun_of == jobs.c.job_id).label("has_reruns"),
+    *SPECIFIED_JOB_COLUMNS,
+    *EXECUTION_COLUMNS,
+)
 _DETAILS = (
-    sa.select(
-        projects.c.name.label("project_name"),
-        sa.exists().where(job_reruns.c.rerun_of == jobs.c.job_id).label("has_reruns"),
-        *SPECIFIED_JOB_COLUMNS,
-        *EXECUTION_COLUMNS,
-    )
+    sa.select(*_DETAILS_COLUMNS.selected)
     .select_from(jobs)
     .join(projects, projects.c.project_id == jobs.c.project_id)
     .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
@@ -151,7 +159,7 @@ class SqlJobQueries(JobQueries):
 
     def status(self, caller: Caller, job_id: JobId) -> JobStatusView | None:
         """Return the status of the job with an id, or None if the caller can access none."""
-        rows = self._rows(_STATUS, {"id": job_id, **reach(caller)})
+        rows = self._unpacked(_STATUS_COLUMNS, _STATUS, {"id": job_id, **reach(caller)})
         if not rows:
             return None
         row = rows[0]
@@ -164,7 +172,7 @@ class SqlJobQueries(JobQueries):
             created_at=row["created_at"],
             started_at=row["started_at"],
             completed_at=row["completed_at"],
-            timeout_ms=(row["limits"] if row["spec"] is None else row["spec"]["limits"])["timeout_ms"],
+            timeout_ms=(row["limits"] or row["limits_without_spec"])["timeout_ms"],
             log_key=to_object_key(row["log_key"]),
             phase=phase_of(status, row["building_at"], row["run_started_at"]),
             run_started_at=row["run_started_at"],
@@ -172,9 +180,9 @@ class SqlJobQueries(JobQueries):
 
     def details(self, caller: Caller, job_id: JobId) -> JobDetails | None:
         """Return the job with an id and its executions, or None if the caller can access none."""
-        rows = self._rows(_DETAILS, {"id": job_id, **reach(caller)})
+        rows = self._unpacked(_DETAILS_COLUMNS, _DETAILS, {"id": job_id, **reach(caller)})
         is_specified = not rows or rows[0]["job_spec"] is not None
-        job_rows = rows if is_specified else self._rows(_UNSPECIFIED, {"id": job_id})
+        job_rows: Sequence[Row] = rows if is_specified else self._rows(_UNSPECIFIED, {"id": job_id})
         if not job_rows:
             return None
         found = [to_execution(row) for row in rows if row["execution_id"] is not None]
@@ -259,7 +267,7 @@ class SqlJobQueries(JobQueries):
         """Read the jobs of a walk. If a full page loses jobs of purged projects, it has a cursor."""
         parameters = {**page_parameters(tenant, wanted), **(more or {})}
         rows = sorted(
-            self._rows(page_statement(PageShape.of(wanted), walk), parameters),
+            self._unpacked(LISTED_COLUMNS, page_statement(PageShape.of(wanted), walk), parameters),
             key=lambda row: (row["job_created_at"], row["job_id"]),
             reverse=not wanted.oldest_first,
         )
@@ -321,11 +329,20 @@ class SqlJobQueries(JobQueries):
         }
 
     def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[sa.RowMapping]:
-        def read() -> Sequence[sa.RowMapping]:
-            with reading(self._engine) as connection:
-                return connection.execute(statement, parameters).mappings().all()
+        return self._read(lambda connection: connection.execute(statement, parameters).mappings().all())
 
-        return self._retrier(read)
+    def _unpacked(
+        self, columns: PackedColumns, statement: sa.Executable, parameters: Mapping[str, object]
+    ) -> Sequence[dict[str, Any]]:
+        rows = self._read(lambda connection: connection.execute(statement, parameters).all())
+        return [columns.unpack(row) for row in rows]
+
+    def _read(self, read: Callable[[sa.Connection], T]) -> T:
+        def run() -> T:
+            with reading(self._engine) as connection:
+                return read(connection)
+
+        return self._retrier(run)
 
 
 def _narrowed(caller: Caller, wanted: JobFilter) -> JobFilter | None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from adapters.sql.packed_columns import PackedColumns
 from adapters.sql.tables import api_keys, batches, executions, jobs, outbox, projects, tenants
 from adapters.sql.types import encode_json
 from application.messages import Message
@@ -120,7 +121,7 @@ JOB_COLUMNS = SPECIFIED_JOB_COLUMNS + tuple(
 )
 
 # The columns of a job that a list shows.
-VIEW_COLUMNS = _named(
+_VIEW = _named(
     projects.c.name,
     projects.c.status,
     jobs.c.job_id,
@@ -194,12 +195,12 @@ _LISTED = _named(
     executions.c.cases_summary,
     executions.c.artifacts,
 )
-LISTED_EXECUTION_COLUMNS = (*_LISTED, sa.null().label("execution_stdin"))
+LISTED_COLUMNS = PackedColumns(*_VIEW, *_LISTED, sa.null().label("execution_stdin"))
 EXECUTION_COLUMNS = (*_LISTED, *_named(executions.c.stdin))
 
 MESSAGE_COLUMNS = (outbox.c.message_id, outbox.c.name, outbox.c.body)
 
-Row = sa.RowMapping
+Row = sa.RowMapping | Mapping[str, Any]
 
 # Whether a caller can access a job that is joined with its project; `reach` returns the parameters.
 is_reached = sa.and_(
@@ -369,7 +370,7 @@ _PARSERS: Mapping[str, Callable[[Any], object]] = {
 
 
 def to_view(row: Row) -> JobView:
-    """Read VIEW_COLUMNS and LISTED_EXECUTION_COLUMNS, which are NULL for a job without an execution."""
+    """Read LISTED_COLUMNS; those of the execution are NULL for a job without one."""
     return JobView(
         job_id=row["job_id"],
         project_id=row["job_project_id"],

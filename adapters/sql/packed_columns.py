@@ -1,0 +1,50 @@
+"""Columns that the database returns as one JSON array.
+
+PyMySQL reads each value of a row, and each description of a column, in Python. An array is a single value,
+which msgspec decodes in C.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from adapters.sql.types import Guid, Json, LongText, UtcDateTime, decode_json
+
+# Columns that are selected as they are: text of any length may be larger than the server's largest packet
+# once it is escaped, and SQLite rounds floating-point numbers in JSON.
+_APART = (LongText, sa.Double)
+# How msgspec decodes the values of a type; it decodes others as the numbers or strings that they are.
+_DECODED: Mapping[type, Any] = {Guid: UUID | None, UtcDateTime: datetime | None, sa.Boolean: bool | None}
+
+
+class PackedColumns:
+    """Columns of a statement, most of which are selected as one JSON array.
+
+    Attributes:
+        selected: The columns for the SELECT.
+    """
+
+    def __init__(self, *columns: sa.Label[Any]) -> None:
+        packed = [column for column in columns if not isinstance(column.type, _APART)]
+        apart = [column for column in columns if isinstance(column.type, _APART)]
+        array: Any = tuple[tuple(_DECODED.get(type(column.type), Any) for column in packed)]  # type: ignore[misc]
+        self._decode = msgspec.json.Decoder(array, strict=False).decode  # booleans are 0 and 1
+        self._names = [column.name for column in (*packed, *apart)]
+        self._times = [column.name for column in packed if isinstance(column.type, UtcDateTime)]
+        self._documents = [column.name for column in packed if isinstance(column.type, Json)]
+        self.selected = (sa.func.json_array(*(column.element for column in packed)), *apart)
+
+    def unpack(self, row: sa.Row[Any]) -> dict[str, Any]:
+        """Return the values of a row by the names of the columns."""
+        values = dict(zip(self._names, (*self._decode(row[0]), *row[1:]), strict=True))
+        for name in self._times:
+            if (time := values[name]) is not None:
+                values[name] = time.replace(tzinfo=UTC)
+        for name in self._documents:
+            if (document := values[name]) is not None:
+                values[name] = decode_json(document)
+        return values
