@@ -88,7 +88,8 @@ class PrewarmedCompiler(Prewarmed):
 
         Yields:
             The program, whose build only unpacks the compiled files; the program with its original build if
-            the compiler failed; or the outcome if the program cannot be built.
+            the compiler failed, or wrote more messages than the build may; or the outcome if the program
+            cannot be built.
         """
         with ExitStack() as built:
             with closing(self):
@@ -108,7 +109,9 @@ class PrewarmedCompiler(Prewarmed):
         output = self._capture(_LIMITS.output_mb * _MIB)
         event = monitor.follow(self.connection, output)
         spent_ms = math.ceil(1000 * (time.monotonic() - begun))
-        if event is not None:
+        messages = output.stderr.output()
+        is_wordy = messages.total_bytes > program.allowed_build_output_mb * _MIB
+        if event is not None and not is_wordy:
             event = replace(event, was_ready=False, in_build=True, wall_ms=spent_ms)
             if event.limit == "timeout_ms" and spent_ms >= program.limits.build_timeout_ms:
                 event = replace(event, limit="build_timeout_ms", exit_code=None)
@@ -117,7 +120,7 @@ class PrewarmedCompiler(Prewarmed):
                 event = replace(event, limit=None, exit_code=(event.exit_code or 0) - _REFUSED)
                 return _refusal(event, output, program, monitor)
         with closing(output):
-            if event is None or event.exit_code != 0:
+            if event is None or event.exit_code != 0 or is_wordy:
                 return replace(program, build_spent_ms=spent_ms)
             archive = sealed_copy(output.stdout.rewound())
             built.callback(os.close, archive)
@@ -125,7 +128,7 @@ class PrewarmedCompiler(Prewarmed):
                 program,
                 build=_UNPACK,
                 descriptors={ARCHIVE_DESCRIPTOR: archive},
-                compile_output=output.stderr.output(),
+                compile_output=messages,
             )
 
 

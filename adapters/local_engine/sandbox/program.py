@@ -100,6 +100,11 @@ class Program:
         ]
 
     @property
+    def allowed_build_output_mb(self) -> int:
+        """The limit of the build's output."""
+        return self.limits.output_mb if self.build_output_mb is None else self.build_output_mb
+
+    @property
     def refused_from_mb(self) -> int:
         """The memory usage from which on the runtime or RLIMIT_AS may refuse more memory."""
         return int(self.limits.memory_mb * (_USED_SHARE if "AS" in self.rlimits else HEAP_SHARE))

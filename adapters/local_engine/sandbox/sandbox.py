@@ -298,7 +298,7 @@ class Sandbox:
                     stderr=output.stderr.output(),
                     output_bytes=output.budget.used,
                     build_output_bytes=output.build_budget.used,
-                    build_output_mb=program.build_output_mb,
+                    build_output_mb=program.allowed_build_output_mb,
                     build_spent_ms=program.build_spent_ms,
                     compile_output=_compile_output(program, output),
                     cancelled_after_ms=monitor.milliseconds_since_cancel(),
@@ -369,9 +369,7 @@ class Sandbox:
         return CapturedOutput(allowed, self._inline_output_bytes, self._directory, build_allowed)
 
     def _capture_of(self, program: Program) -> CapturedOutput:
-        allowed_mb = program.limits.output_mb
-        build_mb = allowed_mb if program.build_output_mb is None else program.build_output_mb
-        return self._capture(allowed_mb * _MIB, build_mb * _MIB)
+        return self._capture(program.limits.output_mb * _MIB, program.allowed_build_output_mb * _MIB)
 
     def _try_out(self) -> None:
         """Run a program that does nothing, which also makes the root filesystem before the first job.

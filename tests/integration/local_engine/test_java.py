@@ -171,6 +171,16 @@ def test_what_the_compiler_says_of_a_program_that_it_compiles_is_shown(run):
     assert ended.stderr == b"mine\n"
 
 
+def test_the_messages_of_the_compiler_are_limited(run):
+    mistakes = " ".join(f"int a{number} = missing;" for number in range(100))
+    code = f"class Main {{ void f() {{ {mistakes} /* {'x' * 30_000} */ }} }}"
+
+    result = run(code, limits={"output_mb": 1}).result
+
+    assert (result.reason, result.stderr.total_bytes) == (Reason.BUILD_LIMIT, 1 << 20), result
+    assert (result.limit.name, result.limit.allowed) == ("output_mb", 1)
+
+
 def test_a_program_that_is_too_large_to_be_handed_over_is_built_where_it_runs(run, java):
     assert _pool(java) is None or _pool(java).wait_until_full(90)
     waiting = _compilers(java)
