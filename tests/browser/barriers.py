@@ -55,8 +55,10 @@ def _walk(page: Page, key: str) -> list[object]:
     """Press a key until the focus has left the page; return the stops not reached, or reached unseen."""
     for _ in range(page.evaluate("checks.begin()") + 20):
         page.keyboard.press(key)
-        if page.evaluate("document.activeElement.closest('.CodeMirror') !== null"):
+        reached = page.evaluate("document.activeElement.closest('.CodeMirror') ? 'editor' : checks.reach()")
+        if reached == "editor":
             page.keyboard.press("Escape")
-        if not page.evaluate("checks.reach()"):
+            reached = page.evaluate("checks.reach()")
+        if not reached:
             break
     return page.evaluate("[...checks.unreached, ...checks.hidden]")
