@@ -34,7 +34,7 @@ _OPTIONS = (
 
 @contextmanager
 def directory_in_memory() -> Iterator[Path]:
-    """Create a directory for a server: in memory if there is room, where creating tables is cheaper."""
+    """Create a directory for a database: in memory if there is room, where nothing waits for the disk."""
     has_room = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
     with tempfile.TemporaryDirectory(prefix="database-", dir=_MEMORY if has_room else None) as name:
         yield Path(name)

@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from adapters.sql.engine import create_engine
+from tests.support.database_server import directory_in_memory
 from tests.support.stores import PATIENT, MemoryStore, SqlStore
 
 ADAPTERS = ("memory", "sqlite", "mariadb", "mysql")
@@ -22,9 +23,10 @@ def engine_of():
 
 
 @pytest.fixture(scope="package")
-def sqlite_path(tmp_path_factory):
+def sqlite_path():
     """The place of each test's own SQLite database."""
-    return tmp_path_factory.mktemp("persistence") / "store.db"
+    with directory_in_memory() as directory:
+        yield directory / "store.db"
 
 
 @pytest.fixture(params=ADAPTERS)
