@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time, microseconds
-from adapters.sql.tables import webhook_deliveries
+from adapters.sql.tables import webhook_deliveries, webhooks
 from application.ports.delivery_repository import DeliveryClaim, DeliveryFilter, DeliveryRepository
 from domain.caller import Caller
 from domain.tenant import TenantName
@@ -64,9 +64,18 @@ _of_caller = sa.and_(
         _c.project_id == sa.bindparam("of_project", type_=sa.Integer),
     ),
 )
+# A caller of one project does not see the deliveries to webhooks of the whole tenant.
+_is_shown = sa.or_(
+    sa.bindparam("of_project", type_=sa.Integer).is_(None),
+    _c.webhook_id.is_(None),
+    sa.exists().where(
+        webhooks.c.webhook_id == _c.webhook_id,
+        webhooks.c.project_id == sa.bindparam("of_project", type_=sa.Integer),
+    ),
+)
 _OF_SUBJECT = (
     sa.select(webhook_deliveries)
-    .where(_c.subject == sa.bindparam("about"), _of_caller)
+    .where(_c.subject == sa.bindparam("about"), _of_caller, _is_shown)
     .order_by(*_newest_first)
     .limit(sa.bindparam("limit"))
 )
@@ -156,7 +165,10 @@ class SqlDeliveryRepository(DeliveryRepository):
         return self._list(statement.order_by(*_newest_first).limit(wanted.limit), {})
 
     def of_subject(self, caller: Caller, subject: UUID, limit: int) -> Sequence[Delivery]:
-        """Return up to `limit` deliveries about a job or a batch, newest first."""
+        """Return up to `limit` deliveries about a job or a batch, newest first.
+
+        A caller of one project gets those to callbacks and to the webhooks of its project, deleted or not.
+        """
         return self._list(_OF_SUBJECT, {"about": subject, "limit": limit, **_reach(caller)})
 
     def get(self, caller: Caller, delivery_id: DeliveryId) -> Delivery | None:

@@ -85,7 +85,10 @@ class DeliveryRepository(ABC):
 
     @abstractmethod
     def of_subject(self, caller: Caller, subject: UUID, limit: int) -> Sequence[Delivery]:
-        """Return the deliveries about a job or a batch of the caller's tenant, newest first."""
+        """Return up to `limit` deliveries about a job or a batch, newest first.
+
+        A caller of one project gets those to callbacks and to the webhooks of its project, deleted or not.
+        """
 
     @abstractmethod
     def get(self, caller: Caller, delivery_id: DeliveryId) -> Delivery | None:

@@ -81,7 +81,7 @@ class WebhookReader:
     def of_job(self, caller: Caller, job_id: JobId) -> Sequence[Delivery]:
         """Return the latest deliveries about a job, newest first.
 
-        A caller of one project gets those to callbacks and to the webhooks of its project.
+        A caller of one project gets those to callbacks and to the webhooks of its project, deleted or not.
 
         Raises:
             NotFound: There is no such job.
@@ -89,10 +89,6 @@ class WebhookReader:
 
         def work(transaction: Transaction) -> Sequence[Delivery]:
             transaction.jobs.get_with_project_or_raise(caller, job_id)
-            found = transaction.deliveries.of_subject(caller, job_id, MAX_DELIVERIES)
-            if caller.project is None:
-                return found
-            known = {None, *(webhook.id for webhook in transaction.webhooks.all(caller))}
-            return [delivery for delivery in found if delivery.webhook_id in known]
+            return transaction.deliveries.of_subject(caller, job_id, MAX_DELIVERIES)
 
         return self._unit_of_work.read(work)

@@ -12,9 +12,9 @@ from application.errors import NotFound
 from application.ports.delivery_repository import DeliveryClaim, DeliveryFilter
 from domain.tenant import TenantName
 from domain.values import ProjectId
-from domain.webhook import Attempt, DeliveryId, DeliveryStatus, WebhookEvent, WebhookId
+from domain.webhook import Attempt, DeliveryId, DeliveryStatus, WebhookEvent, WebhookId, WebhookStatus
 from tests.support.callers import a_caller
-from tests.support.samples import LATER, NOW, a_delivery, a_job
+from tests.support.samples import LATER, NOW, a_delivery, a_job, a_webhook
 
 ACME = a_caller("acme")
 DAY = timedelta(days=1)
@@ -41,6 +41,10 @@ def attempt(store, claimed, made, due_in_s=0.0):
 
 def get(store, delivery, caller=ACME):
     return store.run(lambda transaction: transaction.deliveries.get(caller, delivery.id))
+
+
+def of_subject(store, caller, subject, limit=10):
+    return store.run(lambda transaction: transaction.deliveries.of_subject(caller, subject, limit))
 
 
 def ids(deliveries):
@@ -215,10 +219,12 @@ def test_deliveries_to_a_webhook_are_listed_newest_first_and_by_pages(store):
 
 def test_deliveries_about_a_job_are_its_tenants_alone(store):
     subject = uuid4()
-    (delivery,) = add(store, a_delivery(subject=subject, project=ProjectId(1)))
+    webhook = a_webhook(project=ProjectId(1))
+    store.run(lambda transaction: transaction.webhooks.add(webhook))
+    (delivery,) = add(store, a_delivery(subject=subject, project=ProjectId(1), webhook_id=webhook.id))
 
     def about(caller):
-        return ids(store.run(lambda transaction: transaction.deliveries.of_subject(caller, subject, 10)))
+        return ids(of_subject(store, caller, subject))
 
     assert about(ACME) == [delivery.id]
     assert about(a_caller("acme", project=ProjectId(1))) == [delivery.id]
@@ -227,6 +233,33 @@ def test_deliveries_about_a_job_are_its_tenants_alone(store):
     assert get(store, delivery, a_caller("other")) is None
     with pytest.raises(NotFound, match="delivery"):
         store.run(lambda t: t.deliveries.get_or_raise(ACME, DeliveryId(uuid4())))
+
+
+def test_a_limit_counts_only_deliveries_that_the_caller_of_a_project_sees(store):
+    # Given a callback and deliveries to webhooks of a project, and more newer ones to other webhooks
+    mine, theirs, of_tenant = (a_webhook(project=project) for project in (ProjectId(1), ProjectId(2), None))
+    deleted = a_webhook(project=ProjectId(1), status=WebhookStatus.DELETED)
+    for webhook in (mine, theirs, of_tenant, deleted):
+        store.run(lambda transaction, webhook=webhook: transaction.webhooks.add(webhook))
+    subject, limit = uuid4(), 5
+
+    def to(webhook_id, at_s):
+        return a_delivery(
+            subject=subject,
+            project=ProjectId(1),
+            webhook_id=webhook_id,
+            occurred_at=NOW + timedelta(seconds=at_s),
+        )
+
+    seen = add(store, *(to(id_, at_s) for at_s, id_ in enumerate((mine.id, None, deleted.id))))
+    hidden = (of_tenant.id, theirs.id, WebhookId(uuid4()))
+    add(store, *(to(id_, 10 + number) for id_ in hidden for number in range(limit)))
+
+    found = of_subject(store, a_caller("acme", project=ProjectId(1)), subject, limit)
+
+    assert ids(found) == ids(reversed(seen))
+    assert ids(of_subject(store, a_caller("acme", project=ProjectId(1)), subject, 1)) == [seen[-1].id]
+    assert len(of_subject(store, ACME, subject, 100)) == len(seen) + len(hidden) * limit
 
 
 def test_settled_deliveries_are_forgotten_after_a_time(store):

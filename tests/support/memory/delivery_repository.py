@@ -17,6 +17,7 @@ class MemoryDeliveryRepository(DeliveryRepository):
 
     def __init__(self, tables: Tables, now: Callable[[], datetime]) -> None:
         self._deliveries = tables.deliveries
+        self._webhooks = tables.webhooks
         self._now = now
 
     def add(self, deliveries: Sequence[Delivery]) -> None:
@@ -76,7 +77,11 @@ class MemoryDeliveryRepository(DeliveryRepository):
 
     def of_subject(self, caller: Caller, subject: UUID, limit: int) -> Sequence[Delivery]:
         """Return the deliveries about a job or a batch, newest first."""
-        found = [one for one in self._newest_first() if one.subject == subject and _is_reached(caller, one)]
+        found = [
+            one
+            for one in self._newest_first()
+            if one.subject == subject and _is_reached(caller, one) and self._is_shown(caller, one)
+        ]
         return found[:limit]
 
     def get(self, caller: Caller, delivery_id: DeliveryId) -> Delivery | None:
@@ -94,6 +99,12 @@ class MemoryDeliveryRepository(DeliveryRepository):
         for delivery_id in old:
             del self._deliveries[delivery_id]
         return len(old)
+
+    def _is_shown(self, caller: Caller, delivery: Delivery) -> bool:
+        if caller.project is None or delivery.webhook_id is None:
+            return True
+        webhook = self._webhooks.get(delivery.webhook_id)
+        return webhook is not None and webhook.project == caller.project
 
     def _due(self) -> Sequence[StoredDelivery]:
         now = self._now()
