@@ -54,7 +54,7 @@ class BlockingConsumer(dramatiq.Consumer):
         self._dead = f"{broker.namespace}:{q_name(queue)}.XQ"
         self._slots = Semaphore(prefetch)
         self._fetched: deque[MessageProxy] = deque()
-        self._held: set[str] = set()  # the ids of messages that are fetched and not acknowledged
+        self._in_flight: set[str] = set()  # the ids of messages that are fetched and not settled
         self._has_failed = False
 
     def __next__(self) -> MessageProxy | None:
@@ -71,13 +71,13 @@ class BlockingConsumer(dramatiq.Consumer):
 
     def ack(self, message: MessageProxy) -> None:
         """Acknowledge a message, which removes it."""
-        with self._letting_go(message), self._outliving("a message was not acknowledged"):
+        with self._outliving("a message was not acknowledged"), self._settling(message):
             self._broker.do_ack(self._queue, message.options["redis_message_id"])
 
     def nack(self, message: MessageProxy) -> None:
         """Dead-letter a message, with its handler's error."""
         message_id = message.options["redis_message_id"]
-        with self._letting_go(message), self._outliving(f"message {message_id} was not dead-lettered"):
+        with self._outliving(f"message {message_id} was not dead-lettered"), self._settling(message):
             self._client.hset(self._contents, message_id, message.encode())
             self._broker.do_nack(self._queue, message_id)
             surplus = max(self._client.zcard(self._dead) - MAX_DEAD, 0)
@@ -88,10 +88,12 @@ class BlockingConsumer(dramatiq.Consumer):
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Requeue messages that no handler has started on."""
         ids = [message.options["redis_message_id"] for message in messages]
-        self._held.difference_update(ids)
         if ids:
             with self._outliving(f"{len(ids)} messages were not requeued"):
-                self._broker.do_requeue(self._queue, *ids)
+                try:
+                    self._broker.do_requeue(self._queue, *ids)
+                finally:
+                    self._in_flight.difference_update(ids)
 
     def close(self) -> None:
         """Requeue the prefetched messages."""
@@ -99,12 +101,12 @@ class BlockingConsumer(dramatiq.Consumer):
         self._fetched.clear()
 
     def _recover(self) -> None:
-        """Requeue this process's messages that it does not hold, if a command may have had no answer."""
+        """Requeue this process's messages that are not in flight, if a command may have had no answer."""
         if not self._has_failed:
             return
         self._has_failed = False
         in_hand = self._client.smembers(self._in_hand)
-        lost = [one for one in in_hand if one.decode(errors="replace") not in self._held]
+        lost = [one for one in in_hand if one.decode(errors="replace") not in self._in_flight]
         if lost:
             self._broker.do_requeue(self._queue, *lost)
 
@@ -117,7 +119,7 @@ class BlockingConsumer(dramatiq.Consumer):
                 message = decode(data, self._queue)
                 if "redis_message_id" not in message.options:
                     message.options["redis_message_id"] = self._find_id(data)
-                self._held.add(message.options["redis_message_id"])
+                self._in_flight.add(message.options["redis_message_id"])
                 self._fetched.append(MessageProxy(message))
 
     def _wait(self) -> bool:
@@ -126,12 +128,16 @@ class BlockingConsumer(dramatiq.Consumer):
         return self._blocking_client.blmove(source, target, BLOCK_S, "LEFT", "LEFT") is not None
 
     @contextmanager
-    def _letting_go(self, message: MessageProxy) -> Iterator[None]:
-        # First, because another thread may recover as soon as the acknowledgement has failed.
-        self._held.discard(message.options["redis_message_id"])
+    def _settling(self, message: MessageProxy) -> Iterator[None]:
+        """Free the slot of a message once Redis has settled it or has failed.
+
+        Until then the message is in flight, so that another thread, which recovers from an earlier failure,
+        does not requeue it.
+        """
         try:
             yield
         finally:
+            self._in_flight.discard(message.options["redis_message_id"])
             self._slots.release()
 
     @contextmanager

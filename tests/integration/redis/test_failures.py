@@ -325,7 +325,7 @@ def test_a_message_in_hand_is_not_given_out_again_after_a_failure(server, broker
     # Given a message in hand, and a failure of Redis
     send(broker)
     in_hand = next(consumer)
-    proxy.reset()
+    proxy.reset_at(b"EVALSHA", is_delivered=True)
     assert next(consumer) is None
     # When another message comes, then it is the only one
     later = send(broker)
@@ -333,6 +333,30 @@ def test_a_message_in_hand_is_not_given_out_again_after_a_failure(server, broker
     with server.client() as client:
         assert client.llen(QUEUE_KEY) == 0
     consumer.ack(in_hand)
+
+
+def test_a_message_that_is_being_acknowledged_is_not_given_out_again(
+    server, broker, far_consumer, monkeypatch
+):
+    consumer, proxy = far_consumer
+    send(broker)
+    message = next(consumer)
+    proxy.reset_at(b"EVALSHA", is_delivered=True)
+    assert next(consumer) is None
+    # When the consumer recovers from that failure before Redis has the acknowledgement
+    recovered = []
+
+    def recover_first(broker, *arguments):
+        recovered.append(next(consumer))
+        return broker.__getattr__("do_ack")(*arguments)
+
+    monkeypatch.setattr(RedisQueueBroker, "do_ack", recover_first, raising=False)
+    consumer.ack(message)
+    # Then the message is acknowledged and not queued
+    assert recovered == [None]
+    with server.client() as client:
+        assert client.llen(QUEUE_KEY) == 0
+    assert next(consumer) is None
 
 
 def test_an_id_without_a_message_is_passed_over(server, handler, broker):
