@@ -200,7 +200,8 @@ class MysqlDialect(_ReadsApart, MySQLDialect_pymysql):
         """Whether a connection is of no further use: it is lost, or its server has become read-only.
 
         After a failover, the address leads to another server, but the connections to the previous one, now a
-        replica, stay open.
+        replica, stay open. SQLAlchemy replaces all connections, so on a database that stays read-only each
+        refused write makes the process connect anew.
         """
         return super().is_disconnect(e, *connection_and_cursor) or is_read_only(e)
 

@@ -34,8 +34,8 @@ _NO_RIGHT = "this user lacks a privilege; 'GRANT ALL ON <schema>.*' grants it"
 _NO_PASSWORD = "this user does not authenticate with a password; configure a user that does"  # noqa: S105 - a sentence
 NAMES_TAKEN = "it contains another service's tables with the same names; 'service-server import' imports them"
 
-# The codes by which a server refuses writes, as a replica does.
-_READ_ONLY = (1290, 1792, 1836)
+# Names the option in the error of a server that refuses writes, as a replica does.
+_READ_ONLY_OPTION = "read-only"
 # MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
 _MYSQL: dict[int, tuple[Failure, str]] = {
     1020: (Failure.CONFLICT, "the row changed since it was read"),
@@ -77,7 +77,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     1203: (Failure.UNAVAILABLE, "it has too many connections"),
     1206: (Failure.UNAVAILABLE, _NO_MEMORY),
     1226: (Failure.UNAVAILABLE, "this user has reached a resource limit"),
-    **dict.fromkeys(_READ_ONLY, (Failure.UNAVAILABLE, "it is read-only")),
+    **dict.fromkeys((1290, 1792, 1836), (Failure.UNAVAILABLE, "it is read-only")),
     1317: (Failure.UNAVAILABLE, "it interrupted the statement"),
     1969: (Failure.UNAVAILABLE, "the statement exceeded its time limit"),
     3024: (Failure.UNAVAILABLE, "the statement exceeded its time limit"),
@@ -152,8 +152,9 @@ def _diagnose_sqlite(error: sqlite3.Error) -> tuple[Failure, str]:
 
 
 def is_read_only(error: Exception) -> bool:
-    """Whether a server has refused a write because it is read-only."""
-    return any(code in _READ_ONLY for code in error.args[:1])
+    """Whether a server has refused a write because it is read-only as a whole, and not a transaction."""
+    code, detail = (*error.args, None, None)[:2]
+    return code == 1836 or (code == 1290 and _READ_ONLY_OPTION in str(detail))  # noqa: PLR2004 - as in _MYSQL
 
 
 def is_duplicate(error: sa.exc.IntegrityError) -> bool:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pymysql
 import pytest
+import sqlalchemy as sa
 
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.transaction_retrier import run_again
@@ -305,6 +306,18 @@ def test_connections_to_a_server_that_became_read_only_are_replaced(server, ordi
             store.run(lambda transaction: touch(transaction, job.id))
         # Then the next call opens a new connection, which the address may lead to the new primary
         assert connection_id(store) != before
+
+
+def test_a_connection_is_kept_if_only_its_transaction_is_read_only(ordinary_url, open_store):
+    store = open_store(ordinary_url)
+    a_job(store)
+    before = connection_id(store)
+
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("START TRANSACTION READ ONLY")
+        with pytest.raises(sa.exc.OperationalError, match="READ ONLY transaction"):
+            connection.exec_driver_sql("UPDATE jobs SET status = status")
+    assert connection_id(store) == before
 
 
 # From the error lists of MySQL and MariaDB: troubles of the server, and none of the statement.

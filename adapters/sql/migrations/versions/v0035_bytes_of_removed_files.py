@@ -7,9 +7,9 @@ down_revision = "0034"
 branch_labels = None
 depends_on = None
 
-# Only entries of this action have a usage but no project.
-_SUBTRACT = """
-UPDATE usage_of_tenants SET stored_bytes = stored_bytes + COALESCE(
+# Only entries of this action have a usage, which is negative, but no project.
+_CORRECT = """
+UPDATE usage_of_tenants SET stored_bytes = stored_bytes {sign} COALESCE(
     (
         SELECT SUM(audit_ledger.stored_bytes) FROM audit_ledger
         WHERE audit_ledger.tenant = usage_of_tenants.tenant AND audit_ledger.act = 'files.remove'
@@ -22,9 +22,10 @@ WHERE period = 'all'
 
 
 def upgrade() -> None:
-    """Add their bytes, which are negative, without the entries that the previous version posts later."""
-    op.execute(_SUBTRACT)
+    """Count the bytes of these entries, without the entries that the previous version posts later."""
+    op.execute(_CORRECT.format(sign="+"))
 
 
 def downgrade() -> None:
-    """Change nothing: the sums are right for the previous version, too."""
+    """Count them as the previous version does, so that another upgrade counts each of them once."""
+    op.execute(_CORRECT.format(sign="-"))
