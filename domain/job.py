@@ -213,7 +213,8 @@ class Job:
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
         if self._is_late(lost.id, Trigger.RETRY):
             return self, None, ()
-        now = self._not_before(now)
+        # Always later than the request that it replaces, because executions are ordered by these times.
+        now = max(self._not_before(now), lost.requested_at + _LEAST)
         execution = Execution(
             id=execution_id,
             job_id=self.id,

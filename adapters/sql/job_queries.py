@@ -188,7 +188,7 @@ class SqlJobQueries(JobQueries):
         found = [to_execution(row) for row in rows if row["execution_id"] is not None]
         job = to_job(job_rows[0])
         # Sorted here, because the database would first write the rows with all their output to a table.
-        # The current one is the last, even if two have the same time because clocks differ.
+        # The current one is the last, even if two have the same time: earlier versions allowed that.
         found.sort(key=lambda each: (each.id == job.current_execution_id, each.requested_at, each.id))
         return JobDetails(
             job=job,

@@ -61,6 +61,15 @@ def retry(store, job, lost):
     return after, execution
 
 
+def requeue(store, before, after, stopped, execution):
+    def work(transaction):
+        transaction.jobs.replace(before, after)
+        transaction.executions.end(stopped.id, None, stopped.requested_at)
+        transaction.executions.add(after, execution)
+
+    store.run(work)
+
+
 def test_of_an_unknown_job_there_is_nothing_to_tell(store):
     assert store.queries.status(ANONYMOUS, JobId(uuid4())) is None
     assert store.queries.details(ANONYMOUS, JobId(uuid4())) is None
@@ -145,18 +154,29 @@ def test_the_current_execution_is_the_last_even_if_its_id_and_its_time_are_no_la
     job, first = a_claimed_job(store)
     before_first = ExecutionId(UUID(int=first.id.int - 1))
     after, second, _events = job.requeue(first, before_first, first.requested_at)
-    store.run(
-        lambda transaction: (
-            transaction.jobs.replace(job, after),
-            transaction.executions.end(first.id, None, first.requested_at),
-            transaction.executions.add(after, second),
-        )
-    )
+    # As versions stored it that did not set the request later than the one before it.
+    second = replace(second, requested_at=first.requested_at)
+    requeue(store, job, after, first, second)
 
     details = store.queries.details(ANONYMOUS, job.id)
 
     assert [execution.id for execution in details.executions] == [first.id, second.id]
     assert details.latest.ended_at is None
+
+
+def test_executions_keep_their_places_when_more_follow_even_if_the_clock_stands(store):
+    job, execution = a_running_job(store)
+    seen = [execution.id]
+
+    for place in range(1, 4):
+        before, stopped = job, execution
+        next_id = ExecutionId(UUID(int=stopped.id.int - place))
+        job, execution, _events = before.requeue(stopped, next_id, NOW)
+        requeue(store, before, job, stopped, execution)
+        seen.append(execution.id)
+
+        details = store.queries.details(ANONYMOUS, job.id)
+        assert [each.id for each in details.executions] == seen
 
 
 def test_details_tell_whether_a_job_was_run_again(store):

@@ -28,6 +28,7 @@ PROJECT = Project(
 )
 FIRST = ExecutionId(UUID(int=11))
 SECOND = ExecutionId(UUID(int=12))
+THIRD = ExecutionId(UUID(int=13))
 
 SUCCESS = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
 FAILURE = ExecutionResult(status=JobStatus.FAILED, reason=Reason.NONZERO_EXIT, exit_code=1)

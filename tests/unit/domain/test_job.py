@@ -25,6 +25,7 @@ from tests.unit.domain.builders import (
     PROJECT_ID,
     SECOND,
     SUCCESS,
+    THIRD,
     TIMEOUT,
     a_job_that_is,
     a_pending_job,
@@ -137,6 +138,14 @@ def test_a_retry_moves_the_fence_to_a_new_execution():
         JobRetried(job_id=JOB_ID, lost_execution_id=FIRST, execution_id=SECOND, occurred_at=LATER),
     )
     assert retried.complete(FIRST, SUCCESS, LATER) == (retried, ())
+
+
+def test_each_execution_is_requested_after_the_one_that_it_replaces_whatever_the_clock_says():
+    job, first = a_running_job()
+    stopped, second, _events = job.requeue(first, SECOND, NOON - timedelta(minutes=10))
+    again, third, _events = stopped.retry(second, THIRD, NOON)
+
+    assert first.requested_at < second.requested_at < third.requested_at == again.updated_at
 
 
 def test_an_execution_that_is_not_the_current_one_is_not_retried():
