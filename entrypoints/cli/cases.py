@@ -3,17 +3,14 @@
 import base64
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree as ET
 
-import httpx
 import rich_click as click
 
-from application.retry_policy import RetryPolicy
 from domain.case_files import find_cases
 from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue
@@ -23,8 +20,6 @@ from entrypoints.cli.errors import ExitCode, Failure, fault_of, in_language
 from entrypoints.cli.input_files import read_bytes, read_text
 from entrypoints.cli.terminal import note, one_line, print_table, printable, say
 
-# Delays between attempts to reconnect, in seconds, long enough for a server to restart.
-_RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
 _COLUMNS = (Column.CASE, Column.VERDICT, Column.TIME, Column.MEMORY, Column.DETAILS)
 
 
@@ -112,26 +107,11 @@ def follow_cases(client: ServiceClient, job_id: str, progress: CaseProgress) -> 
     Raises:
         Failure: The connection is lost, or the service refuses.
     """
-    delays_s = _RECONNECT.delays()
-    while True:
-        lost = Failure(text("cli.lost_status", id=job_id))
-        try:
-            with suppress(httpx.TransportError):
-                for event in client.events(f"/api/jobs/{job_id}/events", None):
-                    delays_s = _RECONNECT.delays()
-                    if event.name == "cases":
-                        told = json.loads(event.data)
-                        progress.update(told["done"], told["done"] - told["passed"])
-                    elif event.name == "end":
-                        return client.get(f"/api/jobs/{job_id}")
-        except Failure as error:
-            if error.exit_code != ExitCode.SERVICE:
-                raise
-            lost = error  # a proxy answers 502 or 503 while the server restarts
-        delay_s = next(delays_s, None)
-        if delay_s is None:
-            raise lost
-        time.sleep(delay_s)
+    for event in client.events(f"/api/jobs/{job_id}/events", text("cli.lost_status", id=job_id)):
+        if event.name == "cases":
+            told = json.loads(event.data)
+            progress.update(told["done"], told["done"] - told["passed"])
+    return client.get(f"/api/jobs/{job_id}")
 
 
 def print_verdicts(job: Json) -> None:

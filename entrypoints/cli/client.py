@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeAlias
@@ -32,6 +33,10 @@ _IN_WORK_S = 15.0
 # The largest page of a list.
 _PAGE = 1_000
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# The answers of a proxy while the server restarts, and of a busy server.
+_UNAVAILABLE = {httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT}
+# The delays between attempts to resume a stream, long enough for a server to restart.
+_RECONNECT_S = (0.2, 0.5, 1, 2, 4, 8)
 # Streams send a heartbeat more often than this.
 _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
 
@@ -189,18 +194,41 @@ class ServiceClient:
         except (httpx.HTTPError, ValueError, KeyError) as error:
             raise Failure(text("cli.health_unknown", server=self._name)) from error
 
-    def events(self, path: str, after: str | None) -> Iterator[ServerSentEvent]:
-        """Follow a stream of events after a given one.
+    def events(self, path: str, lost: Text) -> Iterator[ServerSentEvent]:
+        """Follow a stream of events until its event `end`. An interrupted stream is resumed.
+
+        Args:
+            path: The path of the stream.
+            lost: The message if the stream cannot be resumed.
 
         Raises:
-            httpx.TransportError: The stream was interrupted. It can be resumed.
+            Failure: The service refuses, or the stream cannot be resumed.
         """
+        last_id: str | None = None
+        delays_s = iter(_RECONNECT_S)
+        while True:
+            failure = Failure(lost)
+            with suppress(httpx.TransportError), self._stream(path, last_id) as response:
+                if response.is_error:
+                    response.read()
+                    failure = self._refusal(response)
+                    if response.status_code not in _UNAVAILABLE:
+                        raise failure
+                else:
+                    for event in read_events(response.iter_bytes()):
+                        if event.name == "end":
+                            return
+                        yield event
+                        last_id = event.id or last_id
+                        delays_s = iter(_RECONNECT_S)
+            delay_s = next(delays_s, None)
+            if delay_s is None:
+                raise failure
+            time.sleep(delay_s)
+
+    def _stream(self, path: str, after: str | None) -> AbstractContextManager[httpx.Response]:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-        with self._http.stream("GET", path, headers=headers) as response:
-            if response.is_error:
-                response.read()
-                raise self._refusal(response)
-            yield from read_events(response.iter_bytes())
+        return self._http.stream("GET", path, headers=headers)
 
     def _post(self, path: str, body: Json = None, **content: Json) -> httpx.Response:
         content = content or {"json": body}

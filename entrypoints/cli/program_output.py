@@ -7,20 +7,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
-
-import httpx
 
 from application.retry_policy import RetryPolicy
 from domain.catalogue.text import text
 from entrypoints.cli.client import Json, ServerSentEvent, ServiceClient
-from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.errors import Failure
 from entrypoints.cli.terminal import printable
 
-# Delays between attempts to reconnect, in seconds, long enough for a server to restart.
-_RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
 # A cancelled job ends at once, but its program ends a little later, with its output in a log.
 _RESULT_OF_CANCELLED = RetryPolicy((0.1, 0.2, 0.4, 0.8, 1.5, 3))
 
@@ -115,34 +110,11 @@ def forget_stdout() -> None:
 def follow(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
     """Write a job's output until the job has ended; return the job.
 
-    An interrupted stream is resumed where it was interrupted.
-
     Raises:
-        Failure: The stream cannot be resumed, or the service refuses.
+        Failure: The stream cannot be resumed, the rest of the output cannot be read, or the service refuses.
     """
-    last_id: str | None = None
-    delays_s = _RECONNECT.delays()
-    while True:
-        lost = Failure(text("cli.lost_output", id=job_id))
-        try:
-            with suppress(httpx.TransportError):
-                for event in client.events(f"/api/jobs/{job_id}/output", last_id):
-                    delays_s = _RECONNECT.delays()
-                    last_id = event.id or last_id
-                    if event.name == "end":
-                        return _ended(client, job_id, output)
-                    output.take(event)
-        except Failure as error:
-            if error.exit_code != ExitCode.SERVICE:
-                raise
-            lost = error  # a proxy answers 502 or 503 while the server restarts
-        delay_s = next(delays_s, None)
-        if delay_s is None:
-            raise lost
-        time.sleep(delay_s)
-
-
-def _ended(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
+    for event in client.events(f"/api/jobs/{job_id}/output", text("cli.lost_output", id=job_id)):
+        output.take(event)
     job = client.get(f"/api/jobs/{job_id}")
     for delay_s in _RESULT_OF_CANCELLED.delays():
         if "result" in job["data"] or job["run_started_at"] is None:
