@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as Unconnected
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from adapters.cloudwatch.cache import SingleFlightCache
+from adapters.common.boto3_errors import SILENT
 from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import DependencyUnavailable
 from application.log_context import outage
@@ -159,10 +159,6 @@ def _begin(moment: datetime, period_s: int) -> datetime:
     return datetime.fromtimestamp(seconds - seconds % period_s, UTC)
 
 
-# boto3's errors without an answer.
-_SILENT = (HTTPClientError, Unconnected)
-
-
 # An undecodable answer raises ValueError, or ResponseParserError, which is not a BotoCoreError.
 @contextmanager
 def metrics_errors(action: str) -> Iterator[None]:
@@ -176,5 +172,5 @@ def metrics_errors(action: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError, ResponseParserError, ValueError) as error:
         _log.error("%s failed: %s", action, error, extra=outage(_DEPENDENCY, type(error).__name__))
-        kind = CloudWatchGone if isinstance(error, _SILENT) else DependencyUnavailable
+        kind = CloudWatchGone if isinstance(error, tuple(SILENT)) else DependencyUnavailable
         raise kind(_DEPENDENCY, "CloudWatch cannot be reached or reports an error") from error

@@ -5,19 +5,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    ReadTimeoutError,
-)
-from botocore.exceptions import ConnectionError as Unconnected
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 from obstore.exceptions import BaseError, UnauthenticatedError
 
+from adapters.common.boto3_errors import SILENT, TOO_SLOW, UNREACHABLE
 from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import OBJECT_STORE, NotFound, StorageUnavailable
 from application.log_context import outage
@@ -26,8 +18,6 @@ from domain.values import ObjectKey
 _log = logging.getLogger("service_server.object_store")
 
 _WRONG_REGION = "its bucket is in another region"
-_UNREACHABLE = "it cannot be reached"
-_TOO_SLOW = "it does not respond in time"
 _NO_CREDENTIALS = "no credentials were found for it"
 # By the code in an answer's body, else by its status, or by obstore's message.
 _ANSWERS: Mapping[str, str] = {
@@ -48,19 +38,12 @@ _ANSWERS: Mapping[str, str] = {
     "QuotaExceeded": "its quota is exceeded",
     "invalid multipart response": "it does not support multipart uploads",
 }
-# Errors without an answer, by the kind of obstore's error.
+# Errors without an answer, by the kind of obstore's error. boto3, which lists objects, has its own.
 _SILENCES: Mapping[str, str] = {
-    "Timeout": _TOO_SLOW,
-    "Connect": _UNREACHABLE,
-    "Request": _UNREACHABLE,
-    "Interrupted": _UNREACHABLE,
-}
-# The same of boto3, which lists objects. The first match is used.
-_SILENT: Mapping[type[Exception], str] = {
-    ConnectTimeoutError: _TOO_SLOW,
-    ReadTimeoutError: _TOO_SLOW,
-    Unconnected: _UNREACHABLE,
-    HTTPClientError: _UNREACHABLE,
+    "Timeout": TOO_SLOW,
+    "Connect": UNREACHABLE,
+    "Request": UNREACHABLE,
+    "Interrupted": UNREACHABLE,
 }
 # The first match is used.
 _FAULTS: Mapping[type[Exception], str] = {
@@ -131,7 +114,7 @@ def _answer(error: Exception, key: ObjectKey | None = None) -> str | None:
 
 def _silence(error: Exception) -> str | None:
     found = _KIND.search(str(error))
-    return _of_kind(_SILENT, error) if found is None else _SILENCES.get(found[1])
+    return _of_kind(SILENT, error) if found is None else _SILENCES.get(found[1])
 
 
 def _of_kind(sentences: Mapping[type[Exception], str], error: Exception) -> str | None:
