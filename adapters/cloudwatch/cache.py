@@ -33,6 +33,14 @@ class SingleFlightCache(Generic[_T]):
             self._fill(question, answer, ask)
         return answer.result()
 
+    def find(self, question: Hashable) -> _T | None:
+        """Return the cached answer to a question, or None without waiting if there is none."""
+        with self._lock:
+            until, answer = self._entries.get(question, (0.0, None))
+        if answer is None or not answer.done() or time.monotonic() >= until:
+            return None
+        return answer.result()
+
     def _entry(self, question: Hashable) -> tuple[Future[_T], bool]:
         now = time.monotonic()
         with self._lock:

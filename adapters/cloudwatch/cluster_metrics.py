@@ -3,10 +3,10 @@
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         MetricDataResultTypeDef,
         MetricTypeDef,
     )
+
+_T = TypeVar("_T")
 
 # Valid cluster names (Amazon ECS API Reference, CreateCluster); CloudWatch rejects most other names.
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -85,7 +87,7 @@ class CloudWatchClusterMetrics(ClusterMetrics):
 
     Answers are cached for some seconds, because CloudWatch limits and charges for calls. A circuit breaker
     opens if CloudWatch does not answer, so that callers who ask again and again do not occupy all the threads
-    that serve requests.
+    that serve requests. It opens when the first call has failed; until then, callers wait.
 
     Args:
         client: The client from `build_client`.
@@ -105,15 +107,22 @@ class CloudWatchClusterMetrics(ClusterMetrics):
         if not _CLUSTER_NAME.fullmatch(cluster):
             return ()
         question = (cluster, minutes, period_s)
-        with self._circuit.call():
-            return self._points.get(question, lambda: self._ask_points(cluster, minutes, period_s))
+        return self._answer(self._points, question, lambda: self._ask_points(cluster, minutes, period_s))
 
     def metric_names(self, cluster: str) -> Sequence[str]:
         """Return the names of the metrics, sorted."""
         if not _CLUSTER_NAME.fullmatch(cluster):
             return ()
+        return self._answer(self._names, cluster, lambda: self._ask_names(cluster))
+
+    def _answer(self, cache: SingleFlightCache[_T], question: Hashable, ask: Callable[[], _T]) -> _T:
+        # A cached answer does not show that CloudWatch answers now, and is of use while it does not.
+        cached = cache.find(question)
+        if cached is not None:
+            return cached
+        # The circuit is around the cache, so that callers are refused instead of waiting for its trial.
         with self._circuit.call():
-            return self._names.get(cluster, lambda: self._ask_names(cluster))
+            return cache.get(question, ask)
 
     def _ask_points(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
         now = self._clock.now()

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from application.errors import DependencyUnavailable
 from application.ports.cluster_metrics import MetricPoint
 from tests.support.memory.clock import MemoryClock
 from tests.support.ports import free_port
+from tests.support.processes import eventually
 from tests.support.scripted_http import Answer, scripted_server
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -162,6 +164,36 @@ def test_those_who_ask_while_cloudwatch_does_not_answer_are_refused_at_once():
         with pytest.raises(DependencyUnavailable, match="circuit open"):
             metrics.metric_names("main")
     assert time.monotonic() - begin < 5
+
+
+def test_a_cached_answer_is_no_sign_that_cloudwatch_answers():
+    # Given a cached answer of a CloudWatch that no longer answers
+    with scripted_server(IDLE, Answer(is_withheld=True)) as silent, ThreadPoolExecutor(1) as thread:
+        metrics = metrics_at(silent.address, cache_s=600.0)
+        metrics.utilization("main", 10, 60)
+        # When the cached answer is used during another call, which then fails
+        names = thread.submit(metrics.metric_names, "main")
+        assert eventually(lambda: len(silent.requests) > 1)
+        assert metrics.utilization("main", 10, 60) == [MetricPoint(NOON, 1.0, 2.0)]
+        silent.closing.set()
+        with pytest.raises(DependencyUnavailable, match="cannot be reached"):
+            names.result()
+        # Then the circuit is open
+        with pytest.raises(DependencyUnavailable, match="circuit open"):
+            metrics.metric_names("main")
+
+
+def test_a_cached_answer_is_used_while_cloudwatch_does_not_answer():
+    # Given a cached answer of a CloudWatch whose circuit is open
+    with scripted_server(IDLE, Answer(is_withheld=True)) as silent:
+        metrics = metrics_at(silent.address, cache_s=600.0)
+        metrics.utilization("main", 10, 60)
+    with pytest.raises(DependencyUnavailable, match="cannot be reached"):
+        metrics.metric_names("main")
+    with pytest.raises(DependencyUnavailable, match="circuit open"):
+        metrics.metric_names("main")
+    # When the same question is asked again, then it has its answer
+    assert metrics.utilization("main", 10, 60) == [MetricPoint(NOON, 1.0, 2.0)]
 
 
 @pytest.mark.parametrize("name", ["클러스터", "a b", "a/b", "x" * 256, ""])
