@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from application.errors import DependencyUnavailable
 PROVIDER = "identity provider"
 _MAX_BYTES = 1 << 20
 _OK, _SERVER_ERROR = 200, 500
+_NO_ADDRESS = "its metadata has no usable endpoint URLs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +82,34 @@ class ProviderHttp:
         except ValueError:
             parts = None
         if parts is None or parts.scheme not in schemes or not parts.hostname or parts.username is not None:
-            raise unavailable("its metadata has no usable endpoint URLs")
+            raise unavailable(_NO_ADDRESS)
         return parts.geturl()
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: str | None) -> JsonAnswer:
+        try:
+            request = self._client.build_request(method, url, headers=headers, content=body)
+        except httpx.InvalidURL as error:
+            raise unavailable(_NO_ADDRESS) from error
         with self._circuit.call():
-            status, content = self._exchange(method, url, headers, body)
+            status, content = self._exchange(request)
         if status >= _SERVER_ERROR:
             raise unavailable(f"it responded with status {status}")
         return JsonAnswer(status, _object(content))
 
-    def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: str | None
-    ) -> tuple[int, bytes]:
+    def _exchange(self, request: httpx.Request) -> tuple[int, bytes]:
         content = bytearray()
         try:
-            with self._client.stream(method, url, headers=headers, content=body) as response:
+            with closing(self._client.send(request, stream=True)) as response:
                 for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > _MAX_BYTES:
                         raise unavailable(f"its response exceeds {_MAX_BYTES} bytes")
         except httpx.TimeoutException as error:
             raise ProviderGone("it did not respond in time") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.NetworkError as error:
             raise ProviderGone("it cannot be reached") from error
+        except httpx.HTTPError as error:
+            raise unavailable("its response cannot be read") from error
         return response.status_code, bytes(content)
 
 

@@ -1,8 +1,10 @@
 """Signing in at an identity provider, and the answers of one that are forged, replayed or broken."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -11,6 +13,7 @@ from adapters.oidc.identity_provider import OidcIdentityProvider
 from adapters.system.clock import SystemClock
 from application.errors import DependencyUnavailable, SignInRefused
 from application.ports.identity_provider import Identity, ProviderAnswer, SignInAttempt
+from tests.support.memory.clock import MemoryClock
 from tests.support.scripted_http import Answer, scripted_server
 from tests.support.scripted_provider import (
     CLIENT_ID,
@@ -337,6 +340,43 @@ def test_a_provider_that_does_not_answer_holds_up_no_more_visitors_than_it_must(
         assert "circuit open" in unavailable(client)
         assert time.monotonic() - begin < 0.9
         assert len(silent.requests) == 8
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Answer(body=b"{", claimed_bytes=100),
+        Answer(body=b"not gzip", headers={"Content-Encoding": "gzip"}),
+    ],
+    ids=["cut off", "not decodable"],
+)
+def test_an_odd_response_keeps_no_other_visitor_out(odd: Answer):
+    # Given a provider with one response that cannot be read
+    with scripted_server(odd) as server:
+        server.answers.append(described(server.address))
+        client = client_of(server, issuer=server.address)
+        assert "its response cannot be read" in unavailable(client)
+        # When the next visitor signs in, then the provider is asked
+        assert asked_of(client)["client_id"] == CLIENT_ID
+
+
+def test_an_address_that_cannot_be_asked_keeps_no_visitor_out(provider: ScriptedProvider):
+    # Given a provider whose keys have an invalid address
+    provider.description = {"jwks_uri": f"{provider.address}/{'k' * 70_000}"}
+    clock = MemoryClock(datetime.now(UTC))
+    client = client_of(provider, clock=clock)
+    with pytest.raises(DependencyUnavailable, match="no usable endpoint URLs"):
+        sign_in(provider, client)
+    # When the address is corrected, and the old metadata has expired, then the next visitor signs in
+    provider.description, provider.token_claims = {}, {"exp": time.time() + 3_600}
+    clock.advance(600)
+    assert sign_in(provider, client).subject == "1"
+
+
+def described(address: str) -> Answer:
+    """The metadata of a provider that has an address."""
+    metadata = {"issuer": address, "authorization_endpoint": f"{address}/authorize"}
+    return Answer(body=json.dumps(metadata).encode(), headers={"Connection": "close"})
 
 
 def unavailable(client: OidcIdentityProvider) -> str:
