@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from authlib.oauth2.auth import ClientAuth
@@ -183,20 +184,32 @@ class OidcIdentityProvider(IdentityProvider):
 class _Kept(Generic[T]):
     """A document of the provider, fetched on demand and cached for some minutes.
 
-    Threads that need it at the same time fetch it at the same time: none waits for another's request.
+    No thread waits for another's request. Threads that need a missing document fetch it at the same time.
+    A document that is too old is fetched by one thread, while the others use the old copy.
     """
 
     def __init__(self, read: Callable[[], T], clock: Clock) -> None:
         self._read = read
         self._monotonic = clock.monotonic
         self._kept: tuple[float, T] | None = None
+        self._renewal = Lock()
 
     def get(self, *, anew: bool = False) -> T:
         """Return the document; fetch it if it is missing or too old, or if `anew` is set."""
         kept = self._kept
-        if kept is None or anew or self._monotonic() - kept[0] >= _KEPT_S:
-            kept = self._kept = self._monotonic(), self._read()
+        if kept is None or anew:
+            return self._fetch()
+        is_old = self._monotonic() - kept[0] >= _KEPT_S
+        if is_old and self._renewal.acquire(blocking=False):
+            try:
+                return self._fetch()
+            finally:
+                self._renewal.release()
         return kept[1]
+
+    def _fetch(self) -> T:
+        fetched = self._kept = self._monotonic(), self._read()
+        return fetched[1]
 
 
 def _usable(published: Any) -> Key | None:  # noqa: ANN401 - any JSON

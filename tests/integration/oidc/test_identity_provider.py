@@ -14,6 +14,7 @@ from adapters.system.clock import SystemClock
 from application.errors import DependencyUnavailable, SignInRefused
 from application.ports.identity_provider import Identity, ProviderAnswer, SignInAttempt
 from tests.support.memory.clock import MemoryClock
+from tests.support.processes import eventually
 from tests.support.scripted_http import Answer, scripted_server
 from tests.support.scripted_provider import (
     CLIENT_ID,
@@ -371,6 +372,28 @@ def test_an_address_that_cannot_be_asked_keeps_no_visitor_out(provider: Scripted
     provider.description, provider.token_claims = {}, {"exp": time.time() + 3_600}
     clock.advance(600)
     assert sign_in(provider, client).subject == "1"
+
+
+def test_while_one_visitor_waits_for_new_metadata_the_others_use_the_old():
+    # Given metadata that is too old, and a provider that does not answer
+    clock = MemoryClock()
+    with scripted_server(Answer(is_withheld=True)) as silent, ThreadPoolExecutor(1) as thread:
+        silent.answers.insert(0, described(silent.address))
+        client = client_of(silent, issuer=silent.address, clock=clock, timeout_s=30.0)
+        asked_of(client)
+        clock.advance(600)
+        # When one visitor waits for the provider
+        first = thread.submit(unavailable, client)
+        assert eventually(lambda: len(silent.requests) == 2)
+        # Then the others do not, and do not ask it
+        assert [asked_of(client)["client_id"] for _ in range(8)] == [CLIENT_ID] * 8
+        assert len(silent.requests) == 2
+        silent.closing.set()
+        assert "its response cannot be read" in first.result()
+        # And the next visitor asks again
+        silent.answers = [described(silent.address)]
+        assert asked_of(client)["client_id"] == CLIENT_ID
+        assert len(silent.requests) == 3
 
 
 def described(address: str) -> Answer:
