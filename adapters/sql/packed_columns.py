@@ -12,11 +12,16 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from adapters.sql.types import Guid, Json, LongText, UtcDateTime, decode_json
+from adapters.sql.types import ExactText, Guid, Json, LongText, UtcDateTime, decode_json
 
 # Columns that are selected as they are: text of any length may be larger than the server's largest packet
-# once it is escaped, and SQLite rounds floating-point numbers in JSON.
+# once its control characters are escaped, and SQLite rounds floating-point numbers in JSON.
+# Documents (`Json`) are packed: the limits of submissions bound them (by default a specification, escaped
+# twice, takes less than 1 MiB), and they are ASCII without control characters, so that only their quotes and
+# backslashes are escaped, as in the statement that stored them.
 _APART = (LongText, sa.Double)
+# JSON has no binary strings: MySQL returns `base64:type15:` and an encoding of them.
+_BINARY = (ExactText, sa.LargeBinary)
 # How msgspec decodes the values of a type; it decodes others as the numbers or strings that they are.
 _DECODED: Mapping[type, Any] = {Guid: UUID | None, UtcDateTime: datetime | None, sa.Boolean: bool | None}
 
@@ -26,9 +31,14 @@ class PackedColumns:
 
     Attributes:
         selected: The columns for the SELECT.
+
+    Raises:
+        TypeError: A column is binary on a database.
     """
 
     def __init__(self, *columns: sa.Label[Any]) -> None:
+        if binary := [column.name for column in columns if isinstance(column.type, _BINARY)]:
+            raise TypeError(f"JSON cannot hold binary columns: {', '.join(binary)}")
         packed = [column for column in columns if not isinstance(column.type, _APART)]
         apart = [column for column in columns if isinstance(column.type, _APART)]
         array: Any = tuple[tuple(_DECODED.get(type(column.type), Any) for column in packed)]  # type: ignore[misc]

@@ -9,11 +9,15 @@ import pytest
 
 from adapters.sql.job_queries import SqlJobQueries
 from application.views import Count, Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from domain.artifacts import MAX_PATTERNS, PATTERN_MAX_CHARS
+from domain.blob import BlobRef
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
+from domain.files import JobFile
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.language import LANGUAGES
 from domain.project import ProjectTrigger
+from domain.submission import TAG_MAX_CHARS, SubmissionLimits
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
 from tests.support.callers import ANONYMOUS
 from tests.support.repository_steps import claim, get, mark_building, mark_started
@@ -185,6 +189,29 @@ def test_details_tell_whether_a_job_was_run_again(store):
 
     assert store.queries.details(ANONYMOUS, first.id).has_reruns
     assert not store.queries.details(ANONYMOUS, again.id).has_reruns
+
+
+def test_the_largest_specification_comes_back_as_it_was(store):
+    # Given arguments, variables, paths, patterns and tags at their limits, with characters that grow in JSON
+    limits = SubmissionLimits()
+    size = limits.arguments_bytes // limits.arguments // 2
+    paths_size = limits.files.paths_bytes // limits.files.files
+    blob = BlobRef("f" * 64, limits.files.file_bytes)
+    spec = {
+        "args": tuple("\x01" * size for _ in range(limits.arguments // 2)),
+        "env": {f"V{number:02}": "\\" * (size - 3) for number in range(limits.arguments // 2)},
+        "files": tuple(
+            JobFile(f"{number:04}/" + "é" * ((paths_size - 5) // 2), blob)
+            for number in range(limits.files.files)
+        ),
+        "artifacts": tuple(f"{number:02}" + "日" * (PATTERN_MAX_CHARS - 2) for number in range(MAX_PATTERNS)),
+        "tags": {f"t{number}": "日" * TAG_MAX_CHARS for number in range(limits.tags)},
+        "description": "日" * limits.text_chars,
+    }
+    job = a_job(store, **spec)
+    limits.check_spec(job.spec)
+
+    assert store.queries.details(ANONYMOUS, job.id).job == job
 
 
 def test_details_of_a_job_that_never_ran_have_no_executions(store):
