@@ -168,7 +168,8 @@ def _begin(moment: datetime, period_s: int) -> datetime:
     return datetime.fromtimestamp(seconds - seconds % period_s, UTC)
 
 
-# An undecodable answer raises ValueError, or ResponseParserError, which is not a BotoCoreError.
+# An undecodable answer raises ValueError, or ResponseParserError, which is not a BotoCoreError. An answer
+# without a field raises KeyError where the field is read.
 @contextmanager
 def metrics_errors(action: str) -> Iterator[None]:
     """Translate errors of CloudWatch's client. Their messages are only logged.
@@ -179,7 +180,7 @@ def metrics_errors(action: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ClientError, BotoCoreError, ResponseParserError, ValueError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError, ValueError, KeyError) as error:
         _log.error("%s failed: %s", action, error, extra=outage(_DEPENDENCY, type(error).__name__))
         kind = CloudWatchGone if isinstance(error, tuple(SILENT)) else DependencyUnavailable
         raise kind(_DEPENDENCY, "CloudWatch cannot be reached or reports an error") from error

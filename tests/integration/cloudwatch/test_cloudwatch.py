@@ -96,10 +96,11 @@ def test_a_fault_that_passes_is_not_noticed(fault):
     [
         (refusal("AccessDeniedException", 403), 1),
         (Answer(200, b"\xff<html>", HEADERS), 1),
+        (Answer(200, b"{}", HEADERS), 1),
         (figures(result("cpu", {0: 1.0}), result("memory", {}, "InternalError")), 1),
         (refusal("InternalServiceFault", 500), 4),
     ],
-    ids=["forbidden", "garbage", "half an answer", "fault"],
+    ids=["forbidden", "garbage", "no field", "half an answer", "fault"],
 )
 def test_what_cannot_be_read_is_an_outage_that_names_no_host(fault, attempts):
     with scripted_server(fault) as server, pytest.raises(DependencyUnavailable) as refused:
@@ -156,7 +157,7 @@ def test_those_who_ask_while_cloudwatch_does_not_answer_are_refused_at_once():
     # Given a question that had no answer, after some attempts
     with pytest.raises(DependencyUnavailable, match="cannot be reached"):
         metrics.utilization("main", 10, 60)
-    # When others ask, whatever they ask, then they do not wait
+    # When others ask this or another question, then they do not wait
     begin = time.monotonic()
     for _ in range(32):
         with pytest.raises(DependencyUnavailable, match="circuit open"):
