@@ -41,7 +41,7 @@ class PackedColumns:
             raise TypeError(f"JSON cannot hold binary columns: {', '.join(binary)}")
         packed = [column for column in columns if not isinstance(column.type, _APART)]
         apart = [column for column in columns if isinstance(column.type, _APART)]
-        array: Any = tuple[tuple(_DECODED.get(type(column.type), Any) for column in packed)]  # type: ignore[misc]
+        array: Any = tuple[tuple(_DECODED.get(type(column.type), Any) for column in packed)]  # type: ignore[misc]  # built at run time
         self._decode = msgspec.json.Decoder(array, strict=False).decode  # booleans are 0 and 1
         self._names = [column.name for column in (*packed, *apart)]
         self._times = [column.name for column in packed if isinstance(column.type, UtcDateTime)]

@@ -222,7 +222,7 @@ def tagged(shown: Shown) -> Response[Shown]:
     """
     encoded = msgspec.json.encode(shown)
     tag = entity_tag(_SIGNED.sub(rb"\1", encoded), weak=True)
-    # The framework sends bytes as they are, so the job is encoded once.
+    # The framework sends bytes as they are, so the job is encoded once. The type is for the API document.
     return Response(cast("Shown", encoded), headers={"ETag": tag, "Cache-Control": "private, no-cache"})
 
 

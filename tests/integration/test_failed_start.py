@@ -14,8 +14,8 @@ from tests.support.settings import settings_of
 OUTAGE = DependencyUnavailable("engine", "it cannot run programs")
 
 
-class StartedEngine(ScriptedEngine):
-    """An engine that records its starts and stops, and whose start can fail."""
+class RecordingWorker:
+    """A worker that records its starts and stops, and whose start can fail."""
 
     def __init__(self, error=None):
         super().__init__()
@@ -27,25 +27,13 @@ class StartedEngine(ScriptedEngine):
         if self._error is not None:
             raise self._error
 
-    def stop(self):
-        self.calls.append("stop")
-
-
-class RecordingWorker:
-    """A worker that records its starts and stops, and whose start can fail."""
-
-    def __init__(self, error=None):
-        self._error = error
-        self.calls = []
-
-    def start(self):
-        self.calls.append("start")
-        if self._error is not None:
-            raise self._error
-
-    def stop(self, timeout_s):
+    def stop(self, timeout_s=0):
         self.calls.append("stop")
         return timeout_s >= 0
+
+
+class StartedEngine(RecordingWorker, ScriptedEngine):
+    """An engine that records its starts and stops, and whose start can fail."""
 
 
 def container_of(tmp_path, engine, *workers):

@@ -17,17 +17,19 @@ from tests.support.certificate import self_signed
 from tests.support.settings import settings_of
 
 
-def test_a_token_is_a_signed_address_of_the_user_and_the_server():
-    token = auth_tokens(
+def tokens():
+    return auth_tokens(
         host="db.example.com",
         port=3306,
         username="app",
         region="ap-northeast-2",
         access_key_id="AKIDEXAMPLE",
         secret_access_key="secret",
-    )()
+    )
 
-    parts = urlsplit(f"https://{token}")
+
+def test_a_token_is_a_signed_address_of_the_user_and_the_server():
+    parts = urlsplit(f"https://{tokens()()}")
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     assert parts.netloc == "db.example.com:3306"
     assert (query["Action"], query["DBUser"], query["X-Amz-Expires"]) == ("connect", "app", "900")
@@ -38,15 +40,7 @@ def test_a_token_is_a_signed_address_of_the_user_and_the_server():
 
 def test_credentials_that_cannot_be_renewed_make_the_database_unavailable(monkeypatch):
     # Given credentials of a role that expired while the service that issues them was away
-    token = auth_tokens(
-        host="db.example.com",
-        port=3306,
-        username="app",
-        region="ap-northeast-2",
-        access_key_id="AKIDEXAMPLE",
-        secret_access_key="secret",
-    )
-    engine = create_engine("mysql+pymysql://app@db.example.com/app", DatabaseOptions(password=token))
+    engine = create_engine("mysql+pymysql://app@db.example.com/app", DatabaseOptions(password=tokens()))
     monkeypatch.setattr(Credentials, "get_frozen_credentials", refused)
     # When a connection is to be opened, then callers hear that the database is unavailable
     with pytest.raises(DependencyUnavailable, match="the database is unavailable: no AWS credentials"):
