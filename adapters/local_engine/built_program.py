@@ -1,29 +1,20 @@
 """A program that is built once, and run for many cases."""
 
 import os
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
-from threading import Lock, Thread
-from typing import IO, Self
+from threading import Lock
 
+from adapters.local_engine.conversation import Conversation
 from adapters.local_engine.processor_usage import ProcessorUsage
-from adapters.local_engine.sandbox import pump
 from adapters.local_engine.sandbox.files import append, append_file, memory_file, read_all, seal
 from adapters.local_engine.sandbox.program import Program
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
-from adapters.local_engine.sandbox.supervisor.packed_files import (
-    LONGEST_PATH,
-    PackedFile,
-    directory_record,
-    file_header,
-    pack,
-)
+from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack
 from adapters.local_engine.turns import Turns
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport, Interaction
@@ -33,24 +24,10 @@ from domain.execution import ExecutionResult, LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
-_COPY_TIMEOUT_MS = 60_000
-_TAR = ("--create", "--format=gnu", "--hard-dereference", "--file=-", ".")
-# The packed files of a build are in memory while its cases run, and a second time while they are stored.
-MOST_TREE_MB = 128
-CASE_DIRECTORY = ".case"
-# Size of a file's entry in the archive without the content: headers, path and padding to a block.
-_ENTRY_BYTES = 4 << 10
-_MIB = 1 << 20
 _MS_PER_S = 1_000
-_PIECE_BYTES = 1 << 20
-_FILES = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
-_LONG_NAMES = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})
-_LEFT_OUT = frozenset({tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE})
 _CANCELLED = ExecutionResult(
     status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error=text("outcomes.not_started")
 )
-# Mode of the pipes: programs run as another user than the owner of the pipe, and may open /dev/stdin.
-_EVERYBODY_MAY_OPEN = 0o666
 # Interval at which a program that waits for memory tries again.
 _ROOM_EVERY_S = 0.02
 _TIME_LIMITS = frozenset({Reason.WALL_TIME_LIMIT, Reason.CPU_TIME_LIMIT})
@@ -59,125 +36,6 @@ _QUIET_WITHIN_S = 5.0
 
 # Reserves memory for a run, given its limits and the size of its packed files.
 Reserve = Callable[[Limits, int], AbstractContextManager[bool]]
-
-
-def tree_copier(program: Program, tar: str) -> Program:
-    """Return a program with the same build, which writes the files of the build to stdout."""
-    limits = replace(
-        program.limits,
-        timeout_ms=_COPY_TIMEOUT_MS,
-        cpu_time_ms=_COPY_TIMEOUT_MS,
-        output_mb=-(-(_most_bytes(program.limits) + _ENTRY_BYTES * _most_entries(program.limits)) // _MIB),
-        processes=max(program.limits.processes, 2),
-    )
-    return replace(
-        program,
-        run=(tar, *_TAR),
-        arguments=(),
-        stdin=b"",
-        settings={},
-        variables={},
-        secrets={},
-        limits=limits,
-        build_output_mb=program.limits.output_mb,
-        rlimits={},
-        out_of_memory=(),
-    )
-
-
-class TreeTooLarge(Exception):
-    """The files of a build do not fit the program's directory."""
-
-
-class NameTaken(Exception):
-    """A build left a file with the name of the case directory."""
-
-
-def read_tree(archive: IO[bytes], limits: Limits, packed: int) -> None:
-    """Read the files of a build from the archive that was written in its sandbox, and pack them.
-
-    Links are skipped, because no compiler makes any. The archive is untrusted: a compiler can be made to run
-    the caller's code, which can write an archive of its own. So sizes in headers are checked against the
-    limits, and reading takes linear time and little memory.
-
-    Args:
-        archive: An archive in GNU tar's format.
-        limits: The limits of the program, whose directory the files must fit. Holes in files count.
-        packed: The descriptor of the file to write the packed files to.
-
-    Raises:
-        ValueError: The archive has another format.
-        TreeTooLarge: There are too many files, or they are too large.
-        NameTaken: A file has the name of the case directory.
-    """
-    left_bytes = _most_bytes(limits)
-    for number, member in enumerate(_members(archive)):
-        if number == _most_entries(limits):
-            raise TreeTooLarge
-        path = member.name.removeprefix("./").rstrip("/")
-        if path.partition("/")[0] == CASE_DIRECTORY:
-            raise NameTaken
-        if member.isdir() and path not in {"", "."}:
-            append(packed, directory_record(path))
-        elif member.type in _FILES:
-            left_bytes -= member.size
-            if left_bytes < 0:
-                raise TreeTooLarge
-            append(packed, file_header(path, member.size, is_executable=bool(member.mode & 0o100)))
-            _copy_padded(archive, member.size, packed)
-
-
-def _most_bytes(limits: Limits) -> int:
-    return min(limits.disk_mb, MOST_TREE_MB) * _MIB
-
-
-def _most_entries(limits: Limits) -> int:
-    return limits.files + 1  # the directory itself
-
-
-def _members(archive: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of an archive. The caller reads the content of a file before the next member.
-
-    The tarfile module would trust the sizes in headers, and takes quadratic time for some archives.
-    """
-    long_name: str | None = None
-    while (header := _read_exactly(archive, tarfile.BLOCKSIZE)).strip(b"\0"):
-        try:
-            member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-        except (tarfile.TarError, OverflowError) as error:
-            raise ValueError("its archive is damaged") from error
-        if member.type in _LONG_NAMES:
-            if not 0 <= member.size <= LONGEST_PATH:
-                raise ValueError("a path is too long")
-            name = os.fsdecode(_read_padded(archive, member.size).split(b"\0", 1)[0])
-            if member.type == tarfile.GNUTYPE_LONGNAME:
-                long_name = name
-            continue
-        is_known = member.isdir() or member.type in _FILES | _LEFT_OUT
-        if not is_known or member.size < 0 or (member.size and member.type not in _FILES):
-            raise ValueError("its archive has an entry of an unknown kind")
-        if long_name is not None:
-            member.name, long_name = long_name, None
-        yield member
-
-
-def _read_padded(archive: IO[bytes], size: int) -> bytes:
-    content = _read_exactly(archive, size)
-    _read_exactly(archive, -size % tarfile.BLOCKSIZE)
-    return content
-
-
-def _copy_padded(archive: IO[bytes], size: int, packed: int) -> None:
-    for offset in range(0, size, _PIECE_BYTES):
-        append(packed, _read_exactly(archive, min(_PIECE_BYTES, size - offset)))
-    _read_exactly(archive, -size % tarfile.BLOCKSIZE)
-
-
-def _read_exactly(archive: IO[bytes], size: int) -> bytes:
-    content = archive.read(size)
-    if len(content) != size:
-        raise ValueError("its archive is truncated")
-    return content
 
 
 class LocalProgram(BuiltProgram):
@@ -275,7 +133,7 @@ class LocalProgram(BuiltProgram):
             self._turns.shared(),
             self.registered() as monitor,
             interactor.registered() as other_monitor,
-            _Conversation(self._sandbox.pump, given.limits.output_mb, monitor) as conversation,
+            Conversation(self._sandbox.pump, given.limits.output_mb, monitor) as conversation,
             ThreadPoolExecutor(1, thread_name_prefix="interactor") as threads,
         ):
 
@@ -380,95 +238,6 @@ class LocalProgram(BuiltProgram):
                 self._running.discard(monitor)
 
 
-class _Conversation:
-    """Two pipes between two programs, and the order in which the programs end.
-
-    The service holds the ends of each program open until that program has ended. So the other program cannot
-    see end of file before the order is recorded. After the first program has ended, the service reads its
-    input until the second program ends, which would otherwise fail with a broken pipe.
-
-    Args:
-        pump_path: The executable that limits the first program's output; None for no limit.
-        output_mb: The limit, in mebibytes.
-        monitor: Cancels the first program when it exceeds the limit.
-
-    Attributes:
-        ended_first: The number of the program that ended first.
-        is_exceeded: Whether the first program exceeded the limit; known when the context has ended.
-    """
-
-    def __init__(self, pump_path: Path | None, output_mb: int, monitor: RunMonitor | None) -> None:
-        self.ended_first: int | None = None
-        self.is_exceeded = False
-        self._pump_path = pump_path
-        self._output_bytes = output_mb * _MIB
-        self._monitor = monitor
-        self._watcher: Thread | None = None
-        self._lock = Lock()
-        self._held = ExitStack()
-        self._ends: list[ExitStack] = []
-        self._pipes: list[tuple[int, int]] = []
-
-    def __enter__(self) -> Self:
-        (reader, other_writer), (other_reader, writer) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
-        if self._pump_path is not None:
-            target, (source, writer) = writer, os.pipe2(os.O_CLOEXEC)
-            try:
-                self._start_pump(self._pump_path, source, target)
-            except OSError:
-                for end in (reader, other_writer, other_reader, writer):
-                    os.close(end)
-                raise
-        self._pipes = [(reader, writer), (other_reader, other_writer)]
-        for pipes in self._pipes:
-            ends = self._held.enter_context(ExitStack())
-            self._ends.append(ends)
-            for end in pipes:
-                ends.callback(os.close, end)
-                os.fchmod(end, _EVERYBODY_MAY_OPEN)  # see above
-                if end == reader:  # drained after `writer` is closed: callbacks run in reverse order
-                    ends.callback(_drain, end)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._held.close()
-        if self._watcher is not None:
-            self._watcher.join()
-
-    def _start_pump(self, path: Path, source: int, target: int) -> None:
-        try:
-            pid = pump.start(path, source, target, self._output_bytes)
-        except OSError:
-            os.close(target)
-            raise
-        finally:
-            os.close(source)
-        self._watcher = Thread(target=self._watch, args=(pid, target), name="pump")
-        self._watcher.start()
-
-    def _watch(self, pid: int, target: int) -> None:
-        """Wait for the pump. If the limit is exceeded, record the first program's end and cancel it."""
-        self.is_exceeded = pump.wait(pid)
-        if self.is_exceeded:
-            with self._lock:
-                if self.ended_first is None:
-                    self.ended_first = 0
-        os.close(target)
-        if self.is_exceeded and self._monitor is not None:
-            self._monitor.cancel()
-
-    @contextmanager
-    def place(self, number: int) -> Iterator[tuple[int, int]]:
-        """Yield the pipe ends of a program; when the context ends, record that the program has ended."""
-        try:
-            yield self._pipes[number]
-        finally:
-            with self._lock:
-                if self.ended_first is None:
-                    self.ended_first = number
-            self._ends[number].close()
-
-
 def _wrote_too_much(result: ExecutionResult, output_mb: int) -> ExecutionResult:
     """Return the result of a program that was killed because it wrote too much to the other program."""
     return ExecutionResult(
@@ -479,13 +248,6 @@ def _wrote_too_much(result: ExecutionResult, output_mb: int) -> ExecutionResult:
         limit=LimitHit("output_mb", output_mb + 1, output_mb),
         error=text("outcomes.output", allowed=output_mb),
     )
-
-
-def _drain(reader: int) -> None:
-    """Read from a pipe until nothing can write to it any more."""
-    os.set_blocking(reader, True)  # the program shared the open file and may have changed its mode
-    while os.read(reader, _MIB):
-        continue
 
 
 def was_slowed_down(result: ExecutionResult) -> bool:

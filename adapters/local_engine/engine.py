@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from adapters.local_engine.built_program import (
+from adapters.local_engine.built_program import LocalProgram
+from adapters.local_engine.built_tree import (
     CASE_DIRECTORY,
     MOST_TREE_MB,
-    LocalProgram,
     NameTaken,
     TreeTooLarge,
     read_tree,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local_engine.built_program import LocalProgram, _Conversation
+from adapters.local_engine.built_program import LocalProgram
+from adapters.local_engine.conversation import Conversation
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from application.ports.execution_engine import CaseInput, Interaction
 from domain.job_lifecycle import JobStatus, Reason
@@ -144,10 +145,10 @@ def test_a_program_that_the_other_one_has_given_up_is_stopped(kit: EngineUnderTe
 def test_a_program_that_is_stopped_has_not_ended_first(
     kit: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversations: list[_Conversation] = []
-    cancel, begin = RunMonitor.cancel, _Conversation.__enter__
+    conversations: list[Conversation] = []
+    cancel, begin = RunMonitor.cancel, Conversation.__enter__
 
-    def begin_observed(conversation: _Conversation) -> _Conversation:
+    def begin_observed(conversation: Conversation) -> Conversation:
         conversations.append(conversation)
         return begin(conversation)
 
@@ -156,7 +157,7 @@ def test_a_program_that_is_stopped_has_not_ended_first(
         while conversations[0].ended_first is None:
             time.sleep(0.01)
 
-    monkeypatch.setattr(_Conversation, "__enter__", begin_observed)
+    monkeypatch.setattr(Conversation, "__enter__", begin_observed)
     monkeypatch.setattr(RunMonitor, "cancel", cancel_slowly)
     loop = Program(code="while True: pass")
     ended = interact(kit, loop, Program(code="raise SystemExit(1)"), timeout_ms=60_000)

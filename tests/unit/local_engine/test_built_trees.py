@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.local_engine.built_program import NameTaken, TreeTooLarge, read_tree
+from adapters.local_engine.built_tree import NameTaken, TreeTooLarge, read_tree
 from adapters.local_engine.sandbox.files import memory_file, read_all
 from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack
 from domain.limits import STANDARD_LIMITS, Limits
