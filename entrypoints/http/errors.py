@@ -184,7 +184,7 @@ def _faults(request: AnyRequest, error: Exception) -> Sequence[Fault]:
         case UnreadableBody():
             return [validation_errors.of_body(error)]
         case ValidationException():
-            return validation_errors.of_parameters(error)
+            return validation_errors.of_parameters(request, error)
         case InvalidValue():
             return [validation_errors.of_value(request, error.field, error.detail)]
         case BatchRefused():

@@ -28,6 +28,7 @@ _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
 _ALTERNATIVES = (Annotated, Union, UnionType)
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _TYPE = re.compile(r"\b(?:str|int|float|bool)\b")
+_NO_BODY = Fault(pointer="", detail="a JSON body is required")
 
 
 def of_value(request: AnyRequest, name: str, detail: Text | str) -> Fault:
@@ -70,18 +71,21 @@ def of_body(error: UnreadableBody) -> Fault:
     return Fault(pointer=pointer, detail=text)
 
 
-def of_parameters(error: ValidationException) -> list[Fault]:
-    """Describe the fault of each invalid parameter."""
+def of_parameters(request: AnyRequest, error: ValidationException) -> list[Fault]:
+    """Describe the fault of each invalid parameter, and of a required body that is missing."""
     missing = _MISSING.match(error.detail)
     if missing is not None:
         return [Fault(parameter=missing["name"], detail="is required")]
-    return [_of_extra(extra) for extra in error.extra or () if isinstance(extra, dict)]
+    field = request.route_handler.parsed_data_field
+    needs_body = field is not None and not field.is_optional
+    faults = (_of_extra(extra) for extra in error.extra or () if isinstance(extra, dict))
+    return [fault for fault in faults if needs_body or fault != _NO_BODY]
 
 
 def _of_extra(extra: dict[str, Any]) -> Fault:
     name = extra.get("key", "")
     if name == "data":  # the framework's name for a body; this one is missing
-        return Fault(pointer="", detail="a JSON body is required")
+        return _NO_BODY
     return Fault(parameter=name, detail=_plain(extra["message"].partition(", got")[0]))
 
 

@@ -125,6 +125,16 @@ def test_two_mistakes_are_both_told(service: Service):
     assert {error["parameter"] for error in errors} == {"minutes", "period"}
 
 
+def test_a_mistake_in_the_query_asks_for_no_body(service: Service):
+    job_id = service.upload()["job_id"]
+
+    optional = service.http.post(f"/api/execute/{job_id}", params={"wait": "x"})
+    required = service.http.post("/api/upload", params={"wait": "x"})
+
+    assert [error.get("parameter") for error in assert_problem(optional, 422)["errors"]] == ["wait"]
+    assert [error.get("parameter") for error in assert_problem(required, 422)["errors"]] == [None, "wait"]
+
+
 def test_a_caller_who_leaves_before_the_body_has_come_is_no_failure(
     service: Service, caplog: pytest.LogCaptureFixture
 ):

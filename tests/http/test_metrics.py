@@ -109,6 +109,12 @@ def test_openmetrics_is_written_for_who_asks_for_it(service: Service):
     assert {family.name for family in parse_openmetrics(answer.text)} > {"service_server_http_requests"}
 
 
+def test_the_text_format_has_one_charset(service: Service):
+    answer = service.http.get("/metrics", headers={"Accept": "text/plain"})
+
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
 def test_a_request_leaves_the_id_of_its_trace_as_an_exemplar(service: Service):
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     service.http.get("/api/projects", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})

@@ -14,4 +14,6 @@ def read_metrics(request: JsonRequest, api: NamedDependency[Api]) -> Response[by
     """Respond with the metrics of this process in a format of Prometheus."""
     accept = request.headers.get("accept")
     exposition = api.measurements.expose(as_openmetrics=wants_openmetrics(accept))
-    return Response(exposition.content, media_type=exposition.media_type, headers={"Vary": "Accept"})
+    # Given as a media type, the text format would get a second charset from the framework.
+    headers = {"Content-Type": exposition.media_type, "Vary": "Accept"}
+    return Response(exposition.content, headers=headers)
