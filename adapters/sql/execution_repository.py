@@ -61,6 +61,10 @@ class SqlExecutionRepository(ExecutionRepository):
             self._connection.execute(statements.RELEASE, {"ids": due})
         return due
 
+    def release_one(self, execution_id: ExecutionId) -> bool:
+        """Move an execution to waiting if its delay is over; return whether it was moved."""
+        return self._change(statements.RELEASE_ONE, id=execution_id)
+
     def has_due(self) -> bool:
         """Return whether there is a delayed execution whose delay is over."""
         return bool(self._connection.execute(statements.HAS_DUE).scalar_one())

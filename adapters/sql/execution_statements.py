@@ -112,9 +112,9 @@ DUE = (
 HAS_DUE = sa.select(
     sa.exists(sa.select(executions.c.execution_id).where(_allows(ExecutionTrigger.RELEASE), _is_overdue))
 )
-RELEASE = (
+_release = (
     sa.update(executions)
-    .where(_are_these, _allows(ExecutionTrigger.RELEASE))
+    .where(_allows(ExecutionTrigger.RELEASE))
     .values(
         **_becomes(ExecutionTrigger.RELEASE),
         leased_at=None,
@@ -122,6 +122,8 @@ RELEASE = (
         waiting_since=database_time(),
     )
 )
+RELEASE = _release.where(_are_these)
+RELEASE_ONE = _release.where(_has_id, _is_overdue)
 GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
 _orphaned = (
     sa.select(executions.c.execution_id)

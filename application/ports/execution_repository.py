@@ -34,6 +34,10 @@ class ExecutionRepository(ABC):
         """Release up to `limit` executions whose delay is over; return them."""
 
     @abstractmethod
+    def release_one(self, execution_id: ExecutionId) -> bool:
+        """Release this execution if its delay is over; return whether it was released."""
+
+    @abstractmethod
     def has_due(self) -> bool:
         """Return whether the delay of an execution is over. Cheap, because it is called twice a second."""
 

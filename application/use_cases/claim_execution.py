@@ -174,6 +174,7 @@ class ClaimExecution:
         starts = self._engine.claim_implies_start
 
         def claim(executions: ExecutionRepository) -> Sequence[Execution]:
+            executions.release_one(execution_id)  # a standalone runner has no `ReleaseDelayed`
             claimed = executions.claim(execution_id, self._worker, self._lease_s, starts=starts)
             return [] if claimed is None else [claimed]
 

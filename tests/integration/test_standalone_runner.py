@@ -3,12 +3,15 @@
 import time
 
 from application.commands import UploadCodeCommand
-from domain.job_lifecycle import JobStatus
+from application.ports.execution_engine import EngineReport
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from entrypoints.topology import Topology
 from tests.support.callers import ANONYMOUS
-from tests.support.scripted_engine import ScriptedEngine
+from tests.support.processes import eventually
+from tests.support.scripted_engine import ScriptedEngine, echo
 from tests.support.settings import settings_of
 
 PATIENCE_S = 90
@@ -40,3 +43,30 @@ def test_a_standalone_runner_runs_its_own_program_and_none_that_waited_before(tm
     assert service.services().job_reader.status(ANONYMOUS, of_others.job_id).status is JobStatus.RUNNING
     assert service.services().job_reader.get(ANONYMOUS, of_others.job_id).executions[0].claimed_at is None
     service.database().dispose()
+
+
+def test_a_standalone_runner_runs_a_failed_program_again_after_its_delay(tmp_path):
+    # Given a program that fails at first, of a job that is retried then
+    settings = settings_of(data_dir=tmp_path, retry_first_delay_s=0.05)
+    runner = build_container(settings, STANDARD_LIMITS, Topology.of_command(settings, runs_programs=True))
+    reports = [EngineReport(ExecutionResult.failed(Reason.NONZERO_EXIT, "it failed")), None]
+    runner.engine.override(ScriptedEngine(lambda *given: reports.pop(0) or echo(*given)))
+    background = runner.background_services()
+    background.start()
+    reader = runner.services().job_reader
+
+    # When it runs in a command, beside which no other process runs
+    command = UploadCodeCommand(
+        project="demo",
+        code="1",
+        language="python",
+        execute=True,
+        retry_on=(Reason.NONZERO_EXIT,),
+        max_attempts=2,
+    )
+    own = runner.services().upload_code(ANONYMOUS, command)
+
+    # Then it runs again
+    assert eventually(lambda: reader.status(ANONYMOUS, own.job_id).status.is_terminal)
+    assert reader.status(ANONYMOUS, own.job_id).status is JobStatus.SUCCESS
+    background.stop()

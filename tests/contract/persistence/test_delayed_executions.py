@@ -34,6 +34,23 @@ def test_a_delayed_execution_waits_when_its_delay_is_over(store):
     assert claim(store).id == execution.id
 
 
+def test_one_execution_is_released_when_its_delay_is_over_and_no_other(store):
+    (_job, execution), (_other_job, other) = (
+        a_running_job(store, delay_s=60),
+        a_running_job(store, delay_s=60),
+    )
+
+    def release_it():
+        return store.run(lambda transaction: transaction.executions.release_one(execution.id))
+
+    assert not release_it()
+    store.pass_time(61)
+
+    assert (release_it(), release_it()) == (True, False)
+    assert get(store, execution.id).state is ExecutionState.WAITING
+    assert release(store) == [other.id]
+
+
 def test_one_that_ends_is_not_released(store):
     _job, execution = a_running_job(store, delay_s=1)
     end_execution(store, execution, None)

@@ -47,11 +47,17 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def release(self, limit: int) -> Sequence[ExecutionId]:
         """Release executions whose delay is over."""
-        due = list(self._due())[:limit]
-        for row in due:
-            unleased = replace(row, leased_at=None, lease_expires_at=None, waiting_since=self._now())
-            self._change(unleased, ExecutionTrigger.RELEASE, replace(row.execution, delayed_until=None))
-        return [row.execution.id for row in due]
+        due = [row.execution.id for row in self._due()][:limit]
+        return [execution_id for execution_id in due if self.release_one(execution_id)]
+
+    def release_one(self, execution_id: ExecutionId) -> bool:
+        """Release this execution if its delay is over."""
+        row = next((row for row in self._due() if row.execution.id == execution_id), None)
+        if row is None:
+            return False
+        unleased = replace(row, leased_at=None, lease_expires_at=None, waiting_since=self._now())
+        self._change(unleased, ExecutionTrigger.RELEASE, replace(row.execution, delayed_until=None))
+        return True
 
     def has_due(self) -> bool:
         """Return whether the delay of an execution is over."""
