@@ -89,6 +89,16 @@ def test_lines_of_code_have_addresses_and_are_reached_by_keyboard(visitor: Visit
     assert page.evaluate("location.hash") == "#L7"
 
 
+def test_an_empty_first_line_of_code_counts(visitor: Visitor):
+    page = visitor.page
+    page.goto(f"/dashboard/jobs/{visitor.run(chr(10) + 'print(unknown)')}")
+
+    visitor.output.get_by_role("link", name="main.py").click()
+
+    expect(page.locator(".code .marked .c")).to_have_text("print(unknown)\n")
+    expect(page.locator(".code .n")).to_have_text(["1", "2"])
+
+
 def test_two_runs_are_compared(visitor: Visitor):
     page = visitor.page
     first, second = (

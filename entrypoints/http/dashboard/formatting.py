@@ -28,6 +28,11 @@ def inert(text: str) -> str:
     return _ACTING.sub(_picture, text)
 
 
+def preformatted(text: str) -> str:
+    """Return a program's output for a `pre` element, which drops a first newline (WHATWG HTML, 13.1.2.5)."""
+    return inert(f"\n{text}" if text.startswith("\n") else text)
+
+
 def inert_json(data: object) -> str:
     """Return data as one line of JSON with control characters escaped, safe to paste into a terminal."""
     return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(data, ensure_ascii=False))

@@ -49,7 +49,10 @@ def _environment(language: Language) -> Environment:
         undefined=StrictUndefined,
         finalize=translator.finalize,
     )
-    named = (formatting.inert, formatting.count, duration, size, formatting.clock_time)
+    named = (
+        *(formatting.inert, formatting.preformatted, formatting.count, formatting.clock_time),
+        *(duration, size),
+    )
     environment.filters |= {function.__name__: function for function in named}
     environment.filters |= {
         "machine_time": formatting.machine_time,

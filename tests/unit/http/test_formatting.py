@@ -9,6 +9,7 @@ from entrypoints.http.dashboard.formatting import (
     count,
     inert,
     machine_time,
+    preformatted,
     sparkline,
 )
 
@@ -28,6 +29,13 @@ NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 )
 def test_nothing_acts_in_a_text(written, shown):
     assert inert(written) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"), [("a\n", "a\n"), ("\na", "\n\na"), ("\r\na", "\u240d\na"), ("", "")]
+)
+def test_a_first_newline_is_repeated_for_an_element_that_drops_one(written, shown):
+    assert preformatted(written) == shown
 
 
 def test_a_count_that_stopped_says_so():
