@@ -10,18 +10,27 @@ from domain.project import Project
 from domain.values import ProjectId, ProjectName, parse_project_reference
 
 
-def existing_project(transaction: Transaction, caller: Caller, name_or_id: str) -> Project:
+def existing_project(transaction: Transaction, caller: Caller, reference: ProjectId | ProjectName) -> Project:
     """Return a project that is not deleted.
+
+    Raises:
+        NotFound: There is no such project.
+    """
+    project = transaction.projects.get(caller, reference)
+    if project is None or not project.is_live:
+        raise NotFound("project", reference)
+    return project
+
+
+def optional_project(transaction: Transaction, caller: Caller, name_or_id: str | None) -> Project | None:
+    """Return the named project, else the caller's only one; None if the caller can access all projects.
 
     Raises:
         InvalidValue: The reference is neither a valid name nor a valid id.
         NotFound: There is no such project.
     """
-    reference = parse_project_reference(name_or_id)
-    project = transaction.projects.get(caller, reference)
-    if project is None or not project.is_live:
-        raise NotFound("project", reference)
-    return project
+    reference = caller.project if name_or_id is None else parse_project_reference(name_or_id)
+    return None if reference is None else existing_project(transaction, caller, reference)
 
 
 def ensure_work_is_taken(

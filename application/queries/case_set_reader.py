@@ -12,6 +12,7 @@ from domain.caller import Caller
 from domain.case_set import CaseSetName, CaseSetReference, CaseSetVersion
 from domain.cases import Case
 from domain.project import Project
+from domain.values import parse_project_reference
 
 # The maximum number of versions that are shown of one set.
 _VERSIONS = 100
@@ -52,7 +53,7 @@ class CaseSetReader:
         name = None if after is None else CaseSetName(after)
 
         def work(transaction: Transaction) -> tuple[Project, Sequence[CaseSetVersion]]:
-            owner = existing_project(transaction, caller, project)
+            owner = existing_project(transaction, caller, parse_project_reference(project))
             return owner, transaction.case_sets.latest(owner, name, limit)
 
         return self._unit_of_work.read(work)
@@ -69,7 +70,7 @@ class CaseSetReader:
         """
 
         def work(transaction: Transaction) -> tuple[Project, CaseSetVersion, Sequence[CaseSetVersion]]:
-            owner = existing_project(transaction, caller, project)
+            owner = existing_project(transaction, caller, parse_project_reference(project))
             version = find_case_set(transaction, owner, reference)
             return owner, version, transaction.case_sets.versions(owner, reference.name, _VERSIONS)
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from application.errors import NotFound
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import COUNTED_UP_TO, DashboardQueries, ProjectActivity
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.project_lookup import existing_project
 from application.views import Count, FoundProjects, ProjectCursor, ProjectFilter
 from domain.caller import Caller
 from domain.project import Project
@@ -49,10 +49,7 @@ class ProjectReader:
             NotFound: There is no such project.
         """
         reference = parse_project_reference(name_or_id)
-        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(caller, reference))
-        if project is None or not project.is_live:
-            raise NotFound("project", reference)
-        return project
+        return self._unit_of_work.read(lambda t: existing_project(t, caller, reference))
 
     def all(self, caller: Caller) -> Sequence[Project]:
         """Return the projects that are not deleted, sorted by id."""

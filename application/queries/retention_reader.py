@@ -1,7 +1,7 @@
 """Reads of the retention policies of tenants and projects."""
 
-from application.errors import NotFound
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.project_lookup import existing_project
 from application.views import RetentionView
 from domain.caller import Caller
 from domain.retention import NO_RETENTION, Retention
@@ -44,9 +44,7 @@ class RetentionReader:
         reference = parse_project_reference(name_or_id)
 
         def work(transaction: Transaction) -> RetentionView:
-            project = transaction.projects.get(caller, reference)
-            if project is None or not project.is_live:
-                raise NotFound("project", reference)
+            project = existing_project(transaction, caller, reference)
             policies = transaction.retention.policies(self._default, project.tenant, project.id)
             return RetentionView(
                 own=policies.of_projects.get(project.id, NO_RETENTION),

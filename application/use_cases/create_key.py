@@ -5,19 +5,18 @@ from datetime import UTC, datetime
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import CreateKeyCommand
-from application.errors import Conflict, NotFound
+from application.errors import Conflict
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
+from application.project_lookup import optional_project
 from application.views import IssuedKey, KeyView
 from domain.api_key import ApiKey, KeyId, KeyStatus, KeyText
 from domain.audit import Act
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue, TenantTransitionRefused
-from domain.project import Project, ProjectStatus
 from domain.tenant import TenantName, TenantStatus
-from domain.values import parse_project_reference
 
 
 class CreateKey:
@@ -60,7 +59,7 @@ class CreateKey:
             within = lock_tenant(transaction, caller, command.tenant)
             if command.first:
                 _ensure_first_administrator(transaction)
-            project = _project(transaction, within, command.project)
+            project = optional_project(transaction, within, command.project)
             key = ApiKey(
                 id=key_id,
                 tenant=within.tenant.name,
@@ -138,13 +137,3 @@ def _rate(caller: Caller, wanted: int | None) -> int | None:
     if own is not None and wanted is not None and wanted > own:
         raise InvalidValue("requests_per_s", text("problems.rate_of_creator", maximum=own))
     return own if wanted is None else wanted
-
-
-def _project(transaction: Transaction, caller: Caller, name_or_id: str | None) -> Project | None:
-    reference = caller.project if name_or_id is None else parse_project_reference(name_or_id)
-    if reference is None:
-        return None
-    project = transaction.projects.get(caller, reference)
-    if project is None or project.status is ProjectStatus.DELETED:
-        raise NotFound("project", reference)
-    return project

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import CreateWebhookCommand
-from application.errors import Conflict, NotFound, QuotaExceeded
+from application.errors import Conflict, QuotaExceeded
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
+from application.project_lookup import optional_project
 from application.views import IssuedWebhook, WebhookView
 from application.webhook_secrets import WebhookSecrets
 from domain.audit import Act
@@ -16,7 +17,6 @@ from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.project import Project
 from domain.submission import SubmissionLimits
-from domain.values import parse_project_reference
 from domain.webhook import Webhook, WebhookId
 from domain.webhook_signing import WebhookSecret
 
@@ -80,7 +80,7 @@ class CreateWebhook:
         def work(transaction: Transaction) -> WebhookView:
             transaction.tenants.lock_or_raise(caller.tenant.name)
             self._ensure_room(transaction, caller)
-            project = _project(transaction, caller, command.project)
+            project = optional_project(transaction, caller, command.project)
             self._ensure_few(transaction, caller, project)
             webhook = Webhook(
                 id=webhook_id,
@@ -124,13 +124,3 @@ class CreateWebhook:
                 f"{of_all + most} webhooks get the events of a project, as many as "
                 "SERVICE_SERVER_MAX_WEBHOOKS_OF_PROJECT allows; delete one first"
             )
-
-
-def _project(transaction: Transaction, caller: Caller, name_or_id: str | None) -> Project | None:
-    reference = caller.project if name_or_id is None else parse_project_reference(name_or_id)
-    if reference is None:
-        return None
-    project = transaction.projects.get(caller, reference)
-    if project is None or not project.is_live:
-        raise NotFound("project", reference)
-    return project

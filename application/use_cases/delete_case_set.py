@@ -8,6 +8,7 @@ from domain.audit import Act
 from domain.caller import Caller
 from domain.case_set import CaseSetName
 from domain.project import Project
+from domain.values import parse_project_reference
 
 
 class DeleteCaseSet:
@@ -32,7 +33,7 @@ class DeleteCaseSet:
 
         def work(transaction: Transaction) -> Project:
             caller.tenant.ensure_active()
-            owner = existing_project(transaction, caller, project)
+            owner = existing_project(transaction, caller, parse_project_reference(project))
             set_name = CaseSetName(name)
             if not transaction.case_sets.remove(owner, set_name):
                 raise NotFound("case set", set_name)

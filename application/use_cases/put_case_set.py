@@ -93,7 +93,7 @@ class PutCaseSet:
             if isinstance(reference, ProjectName):
                 owner = transaction.projects.get_or_add(caller, reference, None, now)
             else:
-                owner = existing_project(transaction, caller, project)
+                owner = existing_project(transaction, caller, reference)
             owner.ensure_takes_work()
             latest = transaction.case_sets.get(owner, CaseSetReference(set_name))
             if latest is not None and latest.manifest == manifest:

@@ -1,8 +1,8 @@
 """Command: set the retention policy of a tenant or of a project."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
-from application.errors import NotFound
 from application.ports.unit_of_work import Transaction
+from application.project_lookup import existing_project
 from application.views import RetentionView
 from domain.audit import Act
 from domain.caller import Caller
@@ -67,9 +67,7 @@ class SetRetention:
 
         def work(transaction: Transaction) -> tuple[Project, RetentionView]:
             caller.tenant.ensure_active()
-            project = transaction.projects.get(caller, reference)
-            if project is None or not project.is_live:
-                raise NotFound("project", reference)
+            project = existing_project(transaction, caller, reference)
             transaction.retention.put(project.tenant, project.id, policy)
             of_tenant = transaction.retention.policies(self._default, project.tenant).of(project.tenant)
             return project, RetentionView(own=policy, in_force=policy.over(of_tenant))

@@ -26,7 +26,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.object_store import ObjectStore
 from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction
-from application.project_lookup import ensure_work_is_taken, note_activity
+from application.project_lookup import ensure_work_is_taken, existing_project, note_activity
 from application.quota_guard import QuotaGuard
 from application.submitted_cases import submit, with_files
 from application.submitted_judges import SubmittedJudges
@@ -388,7 +388,7 @@ class UploadCode:
         if isinstance(reference, ProjectName):
             project = transaction.projects.get_or_add(caller, reference, None, now)
         else:
-            project = self._existing(caller, transaction, reference)
+            project = existing_project(transaction, caller, reference)
         note_activity(transaction, project, now)
         return project
 
@@ -459,16 +459,9 @@ class UploadCode:
         name = reference
         if not isinstance(name, ProjectName):
             project_id = name
-            project = self._unit_of_work.read(lambda t: self._existing(caller, t, project_id))
+            project = self._unit_of_work.read(lambda t: existing_project(t, caller, project_id))
             name = project.name
         return ObjectKey(f"{caller.tenant.name.key_prefix}{name}/{job_id}{language.extension}")
-
-    @staticmethod
-    def _existing(caller: Caller, transaction: Transaction, project_id: ProjectId) -> Project:
-        project = transaction.projects.get(caller, project_id)
-        if project is None or not project.is_live:
-            raise NotFound("project", project_id)
-        return project
 
     def _spec(
         self,

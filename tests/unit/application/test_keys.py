@@ -99,9 +99,10 @@ def test_the_project_of_a_key_is_found_in_its_tenant(service):
             create(service, project=unreachable)
 
 
-def test_a_deleted_project_gets_no_keys(service):
+@pytest.mark.parametrize("trigger", [ProjectTrigger.DELETE, ProjectTrigger.PURGE])
+def test_a_deleted_project_gets_no_keys(service, trigger):
     project = service.create_project(ACME, "mine", None)
-    service.change_project(ACME, "mine", ProjectTrigger.DELETE)
+    service.change_project(ACME, "mine", trigger)
 
     for reference in ("mine", str(project.id)):
         with pytest.raises(NotFound):
