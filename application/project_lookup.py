@@ -33,6 +33,22 @@ def optional_project(transaction: Transaction, caller: Caller, name_or_id: str |
     return None if reference is None else existing_project(transaction, caller, reference)
 
 
+def project_for_work(
+    transaction: Transaction, caller: Caller, reference: ProjectId | ProjectName, now: datetime
+) -> Project:
+    """Return the project of an upload, and create it if it is given by a name that does not exist.
+
+    Raises:
+        NotFound: There is no project with the id, or the caller cannot access the named project.
+    """
+    if isinstance(reference, ProjectName):
+        project = transaction.projects.get_or_add(caller, reference, None, now)
+    else:
+        project = existing_project(transaction, caller, reference)
+    note_activity(transaction, project, now)
+    return project
+
+
 def ensure_work_is_taken(
     transaction: Transaction, caller: Caller, references: Iterable[ProjectId | ProjectName]
 ) -> None:

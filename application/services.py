@@ -63,6 +63,8 @@ from application.record_refusal import RecordRefusal
 from application.retry_policy import RetryPolicy
 from application.session_authenticator import SessionAuthenticator
 from application.session_opener import SessionOpener
+from application.submission_store import SubmissionStore
+from application.submissions import SubmissionPreparer
 from application.tenant_separation import TenantSeparation
 from application.use_cases.act_on_jobs import ActOnJobs
 from application.use_cases.apply_retention import ApplyRetention, RetentionRules
@@ -377,20 +379,31 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
 
     blobs = Blobs(unit_of_work=ports.unit_of_work, code_store=ports.code_store)
     quota_guard = QuotaGuard(clock=ports.clock)
-    upload_code = UploadCode(
+    preparer = SubmissionPreparer(
         unit_of_work=caller_unit_of_work,
-        code_store=ports.code_store,
         engine=ports.engine,
-        outbox_writer=outbox_writer,
         secret_sealer=ports.secret_sealer,
         webhook_secrets=webhook_secrets,
-        quota_guard=quota_guard,
-        blobs=blobs,
-        clock=ports.clock,
         ids=ports.ids,
         limit_policy=options.limit_policy,
         submission_limits=options.submission_limits,
+    )
+    submission_store = SubmissionStore(
+        unit_of_work=caller_unit_of_work,
+        code_store=ports.code_store,
+        blobs=blobs,
+        quota_guard=quota_guard,
+        clock=ports.clock,
+        max_code_bytes=options.submission_limits.code_bytes,
         objects_kept=options.retention_rules.orphans_kept,
+    )
+    upload_code = UploadCode(
+        unit_of_work=caller_unit_of_work,
+        preparer=preparer,
+        store=submission_store,
+        outbox_writer=outbox_writer,
+        quota_guard=quota_guard,
+        clock=ports.clock,
     )
     wait_causes = WaitCauses(
         unit_of_work=ports.unit_of_work,
@@ -601,9 +614,8 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         submit_batch=SubmitBatch(
             unit_of_work=caller_unit_of_work,
-            upload_code=upload_code,
-            code_store=ports.code_store,
-            blobs=blobs,
+            preparer=preparer,
+            store=submission_store,
             outbox_writer=outbox_writer,
             webhook_writer=webhook_writer,
             webhook_secrets=webhook_secrets,

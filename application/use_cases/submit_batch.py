@@ -1,19 +1,16 @@
 """Command: submit a batch of jobs."""
 
-import logging
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import CallbackCommand, UploadCodeCommand
 from application.errors import (
     ApplicationError,
     BatchRefused,
     CommitOutcomeUnknown,
-    DependencyUnavailable,
     NotFound,
     RefusedJob,
     Unprocessable,
@@ -23,10 +20,11 @@ from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
-from application.ports.object_store import ObjectStore
 from application.ports.unit_of_work import Transaction
+from application.project_lookup import project_for_work
 from application.quota_guard import QuotaGuard
-from application.use_cases.upload_code import CODE_CONTENT_TYPE, Submission, UploadCode
+from application.submission_store import SubmissionStore
+from application.submissions import Submission, SubmissionPreparer
 from application.views import BatchView
 from application.webhook_secrets import WebhookSecrets
 from application.webhook_writer import WebhookWriter
@@ -41,10 +39,8 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.project import Project
 from domain.submission import SealedSecrets, SubmissionLimits
-from domain.values import BatchId, JobId, ObjectKey, ProjectId, ProjectName
+from domain.values import BatchId, JobId, ProjectId, ProjectName
 from domain.webhook_signing import WebhookSecret
-
-logger = logging.getLogger("service_server.jobs")
 
 # If there are more faults than this, only the first ones are listed.
 MAX_FAULTS = 100
@@ -72,9 +68,8 @@ class SubmitBatch:
     def __init__(
         self,
         unit_of_work: CallerUnitOfWork,
-        upload_code: UploadCode,
-        code_store: ObjectStore,
-        blobs: Blobs,
+        preparer: SubmissionPreparer,
+        store: SubmissionStore,
         outbox_writer: OutboxWriter,
         webhook_writer: WebhookWriter,
         webhook_secrets: WebhookSecrets,
@@ -85,9 +80,8 @@ class SubmitBatch:
         max_jobs: int,
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._upload_code = upload_code
-        self._code_store = code_store
-        self._blobs = blobs
+        self._preparer = preparer
+        self._store = store
         self._outbox_writer = outbox_writer
         self._webhook_writer = webhook_writer
         self._webhook_secrets = webhook_secrets
@@ -131,8 +125,7 @@ class SubmitBatch:
             now = self._clock.now()
             added = sum((submission.added for submission in submissions), NO_USAGE)
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
-            missing = self._upload_code.announce(caller, submissions, added, now)
-        codes = {one.spec.code_key: one.code or b"" for one in submissions}
+            missing = self._store.announce(caller, submissions, added, now)
         entry_ids = [AuditEntryId(self._ids.new()) for _ in {one.reference for one in submissions}]
         usage: dict[ProjectId, Usage] = {}
 
@@ -141,17 +134,16 @@ class SubmitBatch:
             self._quota_guard.check(transaction, caller, sum(of_cases.values(), added), now)
             ensure_in_time()
             usage.clear()
-            view = self._store(transaction, caller, batch_id, ending, submissions, of_cases, now, usage)
+            view = self._add(transaction, caller, batch_id, ending, submissions, of_cases, now, usage)
             # The entry of the first project is the command's own.
             for entry_id, project_id in zip(entry_ids, list(usage)[1:], strict=False):
                 entry = _entry(entry_id, caller, view.batch, project_id, usage[project_id])
                 transaction.audit.add(entry)
             return view
 
-        ensure_in_time = self._upload_code.in_time()
+        ensure_in_time = self._store.in_time()
         try:
-            self._blobs.store(caller.tenant.name, missing)
-            self._code_store.put_all(codes, CODE_CONTENT_TYPE)
+            self._store.store(caller.tenant.name, submissions, missing)
             view = self._unit_of_work.run(
                 caller,
                 Act.BATCH_SUBMIT,
@@ -165,10 +157,10 @@ class SubmitBatch:
         except CommitOutcomeUnknown:
             raise  # the jobs may exist and must keep their code
         except (DomainError, ApplicationError):
-            self._discard(codes)
+            self._store.discard(submissions)
             raise
         if view.batch.id != batch_id:  # the result of an earlier request with the same idempotency key
-            self._discard(codes)
+            self._store.discard(submissions)
             return view
         return view if ending.made_secret is None else replace(view, callback_secret=ending.made_secret)
 
@@ -199,13 +191,13 @@ class SubmitBatch:
         submissions: list[Submission] = []
         faults: list[RefusedJob] = []
         most, of_cases = self._submission_limits.cases_bytes, 0
-        languages = self._upload_code.languages()
+        languages = self._preparer.languages()
         for index, command in enumerate(commands):
             if isinstance(command, RefusedJob):
                 faults.append(command)
                 continue
             try:
-                submission = self._upload_code.prepare(caller, command, languages)
+                submission = self._preparer.prepare(caller, command, languages)
             except (InvalidValue, Unprocessable) as error:
                 detail = error.detail if isinstance(error, InvalidValue) else str(error)
                 faults.append(RefusedJob(index, error.field, detail))
@@ -221,7 +213,7 @@ class SubmitBatch:
             raise BatchRefused(faults[:MAX_FAULTS], len(faults))
         return submissions
 
-    def _store(
+    def _add(
         self,
         transaction: Transaction,
         caller: Caller,
@@ -232,7 +224,7 @@ class SubmitBatch:
         now: datetime,
         usage: dict[ProjectId, Usage],
     ) -> BatchView:
-        """Store the jobs, and add the usage of each project to `usage`."""
+        """Add the jobs, and the usage of each project to `usage`."""
         projects: dict[ProjectId | ProjectName, Project] = {}
         jobs: list[Job] = []
         events: list[tuple[Event, Job]] = []
@@ -240,7 +232,7 @@ class SubmitBatch:
         for submission in submissions:
             project = projects.get(submission.reference)
             if project is None:
-                project = self._upload_code.project(transaction, caller, submission.reference, now)
+                project = project_for_work(transaction, caller, submission.reference, now)
                 projects[submission.reference] = project
             # Events of single jobs are not published, because no client follows a job whose id it does not
             # know yet.
@@ -274,12 +266,6 @@ class SubmitBatch:
         self._webhook_writer.add_job_events(transaction, events, noted=batch_id)
         by_status = {JobStatus.PENDING: len(jobs) - len(started), JobStatus.RUNNING: len(started)}
         return BatchView(batch=batch, by_status=by_status, jobs=[job.id for job in jobs])
-
-    def _discard(self, codes: Collection[ObjectKey]) -> None:
-        try:
-            self._code_store.delete_all(codes)
-        except DependencyUnavailable as error:
-            logger.warning("objects of a batch belong to no job and could not be removed: %s", error)
 
 
 def _bytes_of_cases(submission: Submission) -> int:

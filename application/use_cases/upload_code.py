@@ -1,116 +1,22 @@
 """Command: upload code as a job."""
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 
-from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
-from application.errors import (
-    ApplicationError,
-    CommitOutcomeUnknown,
-    DependencyUnavailable,
-    NotFound,
-    StorageUnavailable,
-    Unprocessable,
-)
+from application.errors import ApplicationError, CommitOutcomeUnknown
 from application.idempotent_requests import Again, job_again
-from application.log_context import current_request_id, trace_context
-from application.new_files import BlobContent
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
-from application.ports.execution_engine import ExecutionEngine, LanguageSupport
-from application.ports.id_generator import IdGenerator
-from application.ports.object_store import ObjectStore
-from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction
-from application.project_lookup import ensure_work_is_taken, existing_project, note_activity
+from application.project_lookup import project_for_work
 from application.quota_guard import QuotaGuard
-from application.submitted_cases import submit, with_files
-from application.submitted_judges import SubmittedJudges
-from application.submitted_program import SubmittedProgram, check_disk
+from application.submission_store import SubmissionStore
+from application.submissions import SubmissionPreparer
 from application.views import JobView
-from application.webhook_secrets import WebhookSecrets
 from domain.audit import NO_USAGE, Act, Usage
-from domain.blob import BlobRef
 from domain.caller import Caller
-from domain.case_set import CaseSetReference, CaseSetVersion
-from domain.cases import JobCases, StopOn
-from domain.catalogue.text import text
 from domain.errors import DomainError
-from domain.events import Event
-from domain.execution import Execution
-from domain.job import Job
-from domain.language import Language, parse_language
-from domain.limits import LimitPolicy
-from domain.project import Project
-from domain.submission import JobSpec, SealedSecrets, SubmissionLimits
-from domain.tenant import TenantName
-from domain.values import (
-    BatchId,
-    ExecutionId,
-    JobId,
-    ObjectKey,
-    ProjectId,
-    ProjectName,
-    parse_project_reference,
-)
-from domain.webhook_signing import WebhookSecret
-
-logger = logging.getLogger("service_server.jobs")
-
-CODE_CONTENT_TYPE = "text/plain; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """A checked upload whose code and job are not stored yet.
-
-    Attributes:
-        reference: The project's name or id.
-        execution_id: The id of its execution; None if it is not executed at once.
-        code: The code; None if it is copied from another job, with the key `code_source`.
-        made_secret: The secret of its callback if it was generated here; it is shown only to the caller.
-        contents: The contents of its files, cases and judges that have to be stored.
-    """
-
-    job_id: JobId
-    reference: ProjectId | ProjectName
-    spec: JobSpec
-    code: bytes | None
-    execution_id: ExecutionId | None
-    contents: Mapping[BlobRef, BlobContent] = field(default_factory=dict)
-    made_secret: WebhookSecret | None = None
-    code_source: ObjectKey | None = None
-
-    @property
-    def added(self) -> Usage:
-        """The usage that it adds, without its files; `executions` counts waiting ones."""
-        is_executed = self.execution_id is not None
-        return Usage(uploads=1, executions=int(is_executed), stored_bytes=self.spec.code_bytes)
-
-    def refer(self, transaction: Transaction, tenant: TenantName) -> Usage:
-        """Make the job an owner of its files and cases; return the usage that they add."""
-        blobs = self.spec.blobs
-        return Usage(stored_bytes=transaction.blobs.refer(tenant, self.job_id, blobs)) if blobs else NO_USAGE
-
-    def job(
-        self, project: Project, now: datetime, batch_id: BatchId | None = None
-    ) -> tuple[Job, Execution | None, tuple[Event, ...]]:
-        """Return the job, its execution if it is executed at once, and the events.
-
-        Raises:
-            ProjectTransitionRefused: The project takes no new work.
-        """
-        job, events = Job.submit(self.job_id, project, self.spec, now, batch_id)
-        if self.execution_id is None:
-            return job, None, events
-        started, execution, more = job.start(
-            self.execution_id, None, now, current_request_id(), trace_context.get()
-        )
-        return started, execution, (*events, *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,52 +30,29 @@ class _Uploaded:
 class UploadCode:
     """Stores source code as a job.
 
-    * The code, its files and its cases are stored before the job, so that a job always has them.
-    * The file that is run is the job's code, whether it came as `code` or among the files.
+    * The upload is checked first (`SubmissionPreparer`), then its code, files and cases are stored
+      (`SubmissionStore`), and then the job.
     * A project given by a name that does not exist is created; a project given by its id must exist.
     * An archived project takes no new work, and a suspended tenant cannot upload.
-    * For a rerun, the code of the earlier job is copied within the store, so that the two jobs are
-      independent.
-    * Secret variables are sealed before the job is stored, and refused if there is no key to seal them.
-    * Requests to the callback are signed with a secret that is given by the caller, or generated and returned
-      only once. It is sealed, and refused if there is no key to seal it.
-    * An upload that takes so long that its objects may be swept as orphans is refused.
-    * The language must be one that the engine supports here and now.
     * The tenant's quotas of uploads, stored bytes and, if the job is executed, of waiting executions and
       processor time must have room.
-    * The limits of the job and of its cases, and its priority, must not exceed the tenant's quota; larger
-      defaults are lowered to it.
     """
 
     def __init__(
         self,
         unit_of_work: CallerUnitOfWork,
-        code_store: ObjectStore,
-        engine: ExecutionEngine,
+        preparer: SubmissionPreparer,
+        store: SubmissionStore,
         outbox_writer: OutboxWriter,
-        secret_sealer: SecretSealer,
-        webhook_secrets: WebhookSecrets,
         quota_guard: QuotaGuard,
-        blobs: Blobs,
         clock: Clock,
-        ids: IdGenerator,
-        limit_policy: LimitPolicy,
-        submission_limits: SubmissionLimits,
-        objects_kept: timedelta,
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._code_store = code_store
-        self._engine = engine
+        self._preparer = preparer
+        self._store = store
         self._outbox_writer = outbox_writer
-        self._secret_sealer = secret_sealer
-        self._webhook_secrets = webhook_secrets
         self._quota_guard = quota_guard
-        self._blobs = blobs
         self._clock = clock
-        self._ids = ids
-        self._limit_policy = limit_policy
-        self._submission_limits = submission_limits
-        self._late_after_s = objects_kept.total_seconds() / 2
 
     def __call__(self, caller: Caller, command: UploadCodeCommand) -> JobView:
         """Store the code and its job, and execute it if the command requests that.
@@ -186,17 +69,17 @@ class UploadCode:
         """
         with self._unit_of_work.recording_refusals(caller, Act.JOB_UPLOAD, command.project):
             caller.tenant.ensure_active()
-            submission = self.prepare(caller, command)
+            submission = self._preparer.prepare(caller, command)
             job_id, added = submission.job_id, submission.added
             now = self._clock.now()
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
-            missing = self.announce(caller, [submission], added, now)
+            missing = self._store.announce(caller, [submission], added, now)
 
         def work(transaction: Transaction) -> _Uploaded:
             usage = added + submission.refer(transaction, caller.tenant.name)
             self._quota_guard.check(transaction, caller, usage, now)
             ensure_in_time()
-            project = self.project(transaction, caller, submission.reference, now)
+            project = project_for_work(transaction, caller, submission.reference, now)
             job, execution, events = submission.job(project, now)
             transaction.jobs.add(job)
             if execution is not None:
@@ -205,10 +88,8 @@ class UploadCode:
             return _Uploaded(JobView.of(job, project.name, execution), replace(usage, executions=0))
 
         earlier = job_again(caller, job_id)
-        code_key = submission.spec.code_key
-        ensure_in_time = self.in_time()
-        self._blobs.store(caller.tenant.name, missing)
-        self._store_code(submission)
+        ensure_in_time = self._store.in_time()
+        self._store.store(caller.tenant.name, [submission], missing)
         try:
             view = self._unit_of_work.run(
                 caller,
@@ -223,315 +104,10 @@ class UploadCode:
         except CommitOutcomeUnknown:
             raise  # the job may exist and must keep its code
         except (DomainError, ApplicationError):
-            self._discard(code_key)
+            self._store.discard([submission])
             raise
         if view.job_id != job_id:  # the result of an earlier request with the same idempotency key
-            self._discard(code_key)
+            self._store.discard([submission])
             return view
         made_secret = submission.made_secret
         return view if made_secret is None else replace(view, callback_secret=made_secret)
-
-    def prepare(
-        self, caller: Caller, command: UploadCodeCommand, languages: Sequence[LanguageSupport] | None = None
-    ) -> Submission:
-        """Check an upload against everything except counted quotas, and seal its secrets.
-
-        Args:
-            caller: The caller.
-            command: The upload.
-            languages: The engine's languages, if several uploads are checked together.
-
-        Raises:
-            InvalidValue: A value breaks its rule.
-            Unprocessable: The language is unavailable here, or secrets cannot be sealed.
-            NotFound: There is no project with the id.
-        """
-        support = _supported(command.language, self.languages() if languages is None else languages)
-        if command.cases is not None:
-            cases_given, files = with_files(command.cases, command.files, self._submission_limits)
-            command = replace(command, cases=cases_given, files=files)
-        _check_takes_files(support, command)
-        language = support.language
-        self._check_runtime(language, command)
-        origin = command.rerun_of
-        program = SubmittedProgram.of(command, language, self._submission_limits)
-        reference = parse_project_reference(command.project)
-        job_id = JobId(self._ids.new())
-        code_key = self._code_key(caller, reference, job_id, language)
-        spec = self._spec(caller, command, language, code_key, program)
-        self._submission_limits.check_spec(spec, command.secret_env)
-        check_disk(spec)
-        cases, contents = self._submitted_cases(caller, reference, command)
-        callback_secret, made_secret = self._callback_secret(command, job_id)
-        return Submission(
-            job_id=job_id,
-            reference=reference,
-            spec=replace(
-                spec,
-                secrets=self._sealed(command, job_id),
-                callback_secret=callback_secret,
-                cases=cases,
-            ),
-            contents={**program.contents, **contents},
-            code=program.code if origin is None else None,
-            code_source=None if origin is None else origin.spec.code_key,
-            execution_id=ExecutionId(self._ids.new()) if command.execute else None,
-            made_secret=made_secret,
-        )
-
-    def announce(
-        self, caller: Caller, submissions: Sequence[Submission], added: Usage, now: datetime
-    ) -> Mapping[BlobRef, BlobContent]:
-        """Announce the files and cases of submissions; return the ones that have to be stored.
-
-        Raises:
-            QuotaExceeded: There is no room for them in addition to `added`.
-            NotFound: The files or cases of an earlier job are gone, or there is no such project.
-            ProjectTransitionRefused: A project takes no new work.
-            DependencyUnavailable: The database is unavailable, or an earlier copy is being deleted.
-        """
-        blobs = frozenset(blob for submission in submissions for blob in submission.spec.blobs)
-        if not blobs:
-            return {}
-        projects = {submission.reference for submission in submissions}
-        self._unit_of_work.read(lambda transaction: ensure_work_is_taken(transaction, caller, projects))
-        missing = self._blobs.announce(caller.tenant.name, blobs)
-        more = Usage(stored_bytes=sum(blob.size for blob in missing))
-        self._quota_guard.check_early(self._unit_of_work, caller, added + more, now)
-        contents = {
-            blob: content for submission in submissions for blob, content in submission.contents.items()
-        }
-        for blob in missing:
-            if blob not in contents:
-                raise NotFound("blob", blob.sha256)
-        return {blob: contents[blob] for blob in sorted(missing)}
-
-    def in_time(self) -> Callable[[], None]:
-        """Return a check for the transaction that objects stored from now on still exist.
-
-        The check raises StorageUnavailable when the objects are so old that they may be swept as orphans.
-        """
-        late = self._clock.monotonic() + self._late_after_s
-
-        def check() -> None:
-            if self._clock.monotonic() >= late:
-                raise StorageUnavailable("the upload took too long; send it again")
-
-        return check
-
-    def _submitted_cases(
-        self, caller: Caller, reference: ProjectId | ProjectName, command: UploadCodeCommand
-    ) -> tuple[JobCases | None, Mapping[BlobRef, BlobContent]]:
-        """Return references to the cases of an upload, and the contents that have to be stored."""
-        if command.cases is None and command.cases_of is None and command.case_set is None:
-            return None, {}
-        if (refusal := self._engine.refuses_cases()) is not None:
-            raise Unprocessable("cases", text("problems.cases_not_here", reason=refusal))
-        stop_on = command.stop_on or StopOn.NEVER
-        contents: dict[BlobRef, BlobContent] = {}
-        if command.cases is not None:
-            policy = self._limit_policy.lowered_to(caller.tenant.quota.limits)
-            cases, manifest = submit(command.cases, stop_on, self._submission_limits, policy)
-            contents[cases.manifest] = manifest
-            if command.cases_of is not None:
-                earlier = command.cases_of
-                cases = replace(earlier, manifest=cases.manifest, total=cases.total, case_set=None)
-                return cases, contents
-        elif command.case_set is not None:
-            version = self._case_set(caller, reference, command.case_set)
-            cases = JobCases(
-                manifest=version.manifest,
-                total=version.total,
-                stop_on=stop_on,
-                case_set=str(version.reference),
-            )
-        else:
-            return command.cases_of, {}
-        judges = SubmittedJudges(self._submission_limits, lambda name: _available(name, self.languages()))
-        checker = judges.checker(command.checker)
-        interactor = None
-        if command.interactor is not None:
-            interactor = judges.program("interactor", command.interactor)
-        return replace(cases, checker=checker, interactor=interactor), {**contents, **judges.contents}
-
-    def _case_set(
-        self, caller: Caller, reference: ProjectId | ProjectName, wanted: CaseSetReference
-    ) -> CaseSetVersion:
-        """Return a version of a case set of an upload's project.
-
-        Raises:
-            NotFound: There is no such version.
-        """
-
-        def read(transaction: Transaction) -> CaseSetVersion | None:
-            project = transaction.projects.get(caller, reference)
-            is_there = project is not None and project.is_live
-            return transaction.case_sets.get(project, wanted) if project is not None and is_there else None
-
-        version = self._unit_of_work.read(read)
-        if version is None:
-            raise NotFound("case set", wanted)
-        return version
-
-    def languages(self) -> Sequence[LanguageSupport]:
-        """Return the engine's current languages."""
-        return self._engine.languages()
-
-    def project(
-        self, transaction: Transaction, caller: Caller, reference: ProjectId | ProjectName, now: datetime
-    ) -> Project:
-        """Return the project of an upload; if it is given by a name that does not exist, create it.
-
-        Raises:
-            NotFound: There is no project with the id, or the caller cannot access the named project.
-        """
-        if isinstance(reference, ProjectName):
-            project = transaction.projects.get_or_add(caller, reference, None, now)
-        else:
-            project = existing_project(transaction, caller, reference)
-        note_activity(transaction, project, now)
-        return project
-
-    def _check_runtime(self, language: Language, command: UploadCodeCommand) -> None:
-        """Refuse an unavailable runtime, and presets that the runtime does not have."""
-        if command.runtime is None and not command.presets:
-            return
-        runtimes = {support.name: support for support in self._engine.runtimes()}
-        support = runtimes.get(command.runtime or language.name)
-        if support is None or support.language != language:
-            names = ", ".join(name for name, one in runtimes.items() if one.language == language)
-            raise Unprocessable("runtime", text("problems.runtime_unknown", language=language, names=names))
-        if support.unavailable_because is not None:
-            raise Unprocessable(
-                "runtime",
-                text("problems.runtime_unavailable", name=support.name, reason=support.unavailable_because),
-            )
-        unknown = [name for name in command.presets if name not in support.presets]
-        if unknown:
-            presets = ", ".join(support.presets) or "none"
-            raise Unprocessable(
-                "presets",
-                text("problems.preset_unknown", name=support.name, preset=unknown[0], presets=presets),
-            )
-
-    def _store_code(self, submission: Submission) -> None:
-        code_key, source = submission.spec.code_key, submission.code_source
-        if source is None:
-            self._code_store.put(code_key, submission.code or b"", CODE_CONTENT_TYPE)
-            return
-        try:
-            self._code_store.copy(source, code_key, CODE_CONTENT_TYPE, self._submission_limits.code_bytes)
-        except NotFound:
-            raise NotFound("code", source) from None
-
-    def _discard(self, code_key: ObjectKey) -> None:
-        try:
-            self._code_store.delete(code_key)
-        except DependencyUnavailable as error:
-            logger.warning("object '%s' belongs to no job and could not be removed: %s", code_key, error)
-
-    def _sealed(self, command: UploadCodeCommand, job_id: JobId) -> SealedSecrets | None:
-        origin = command.rerun_of
-        if origin is not None and origin.spec.secrets is not None:
-            return self._secret_sealer.pass_on(origin.spec.secrets, origin.id, job_id)
-        return self._secret_sealer.seal(job_id, command.secret_env) if command.secret_env else None
-
-    def _callback_secret(
-        self, command: UploadCodeCommand, job_id: JobId
-    ) -> tuple[SealedSecrets | None, WebhookSecret | None]:
-        """Return the sealed secret of the callback, and the secret itself if it is generated here."""
-        if command.callback_url is None:
-            return None, None
-        origin = command.rerun_of
-        if origin is not None and origin.spec.callback_secret is not None:
-            return self._webhook_secrets.pass_on(origin.spec.callback_secret, origin.id, job_id), None
-        if command.callback_secret is not None:
-            return self._seal_callback(job_id, WebhookSecret(command.callback_secret)), None
-        made = WebhookSecret.generate()
-        return self._seal_callback(job_id, made), made
-
-    def _seal_callback(self, job_id: JobId, secret: WebhookSecret) -> SealedSecrets:
-        return self._webhook_secrets.seal("callback_url", job_id, secret)
-
-    def _code_key(
-        self, caller: Caller, reference: ProjectId | ProjectName, job_id: JobId, language: Language
-    ) -> ObjectKey:
-        name = reference
-        if not isinstance(name, ProjectName):
-            project_id = name
-            project = self._unit_of_work.read(lambda t: existing_project(t, caller, project_id))
-            name = project.name
-        return ObjectKey(f"{caller.tenant.name.key_prefix}{name}/{job_id}{language.extension}")
-
-    def _spec(
-        self,
-        caller: Caller,
-        command: UploadCodeCommand,
-        language: Language,
-        code_key: ObjectKey,
-        program: SubmittedProgram,
-    ) -> JobSpec:
-        quota, origin = caller.tenant.quota, command.rerun_of
-        priority = quota.allowed_priority(command.priority)
-        options = {**command.options(), "priority": priority, "entry": program.entry}
-        limits = self._limit_policy.lowered_to(quota.limits).resolve(command.limits)
-        return JobSpec(
-            code_key=code_key,
-            language=language,
-            limits=limits,
-            code_bytes=len(program.code) if origin is None else origin.spec.code_bytes,
-            rerun_of=None if origin is None else origin.id,
-            files=program.files,
-            stdin_blob=program.stdin,
-            **options,
-        )
-
-
-def _available(name: str, languages: Sequence[LanguageSupport]) -> Language:
-    """Return the language with a name.
-
-    Raises:
-        InvalidValue: There is no such language.
-        Unprocessable: It is unavailable here.
-    """
-    return _supported(name, languages).language
-
-
-def _supported(name: str, languages: Sequence[LanguageSupport]) -> LanguageSupport:
-    """Return the engine's support of the language with a name.
-
-    Raises:
-        InvalidValue: There is no such language.
-        Unprocessable: It is unavailable here.
-    """
-    language = parse_language(name)
-    support = next((support for support in languages if support.language == language), None)
-    if support is None:
-        raise Unprocessable("language", text("problems.language_not_here", language=language))
-    if support.unavailable_because is not None:
-        raise Unprocessable(
-            "language",
-            text("problems.language_unavailable", language=language, reason=support.unavailable_because),
-        )
-    return support
-
-
-def _check_takes_files(support: LanguageSupport, command: UploadCodeCommand) -> None:
-    """Check that the language's runner takes the files of a program.
-
-    Raises:
-        Unprocessable: The runner takes a single text.
-    """
-    needed = {
-        "files": command.files,
-        "entry": command.entry,
-        "stdin_base64": command.stdin_blob,
-        "stdin_file": command.stdin_file,
-        "artifacts": command.artifacts,
-    }
-    name = next((name for name, value in needed.items() if value), None)
-    if name is not None and not support.takes_files:
-        raise Unprocessable(
-            name,
-            text("problems.runner_takes_text", language=support.language),
-        )
