@@ -9,6 +9,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from pymysql.constants import ER
+from pymysql.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
+from pymysql.err import MySQLError
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from adapters.sql.engine import long_timeouts
 from adapters.sql.errors import unavailable
@@ -18,6 +23,14 @@ from adapters.sql.transaction_retrier import run_again
 _DIRECTORY = Path(__file__).parent / "migrations"
 _LOCK = "service_server_migration"
 _LOCK_TIMEOUT_S = 120
+# The errors of a server for a change that has been made already.
+_MADE = {
+    ER.TABLE_EXISTS_ERROR,
+    ER.BAD_TABLE_ERROR,
+    ER.DUP_FIELDNAME,
+    ER.DUP_KEYNAME,
+    ER.CANT_DROP_FIELD_OR_KEY,
+}
 
 
 def upgrade(engine: sa.Engine, revision: str) -> None:
@@ -70,8 +83,15 @@ def _describe(difference: Any) -> str:  # noqa: ANN401 (tuples of many forms, an
 
 
 def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
-    """Run a migration under a lock that excludes other processes, and commit."""
+    """Run a migration under a lock that excludes other processes, and commit.
+
+    SQLite migrates in one transaction. A server commits each change to a table, so an interrupted step is
+    repeated without the changes that it has made.
+    """
     own = long_timeouts(engine)
+    if own.dialect.name != "sqlite":
+        sa.event.listen(own, "do_execute", _skip_made_change)
+        sa.event.listen(own, "after_cursor_execute", _begin_again)
 
     def run() -> None:
         with own.connect() as connection:
@@ -85,6 +105,42 @@ def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
         run_again(run)
     finally:
         own.dispose()
+
+
+def _skip_made_change(
+    cursor: DBAPICursor,
+    statement: str,
+    parameters: Any,  # noqa: ANN401 (the driver's)
+    context: DefaultExecutionContext,
+) -> bool:
+    """Execute a change to a table, unless it has been made; return False for other statements."""
+    if not context.isddl:
+        return False
+    try:
+        cursor.execute(statement, parameters)
+    except MySQLError as error:
+        if error.args[0] not in _MADE or not _is_ours_if_created(context):
+            raise
+    return True
+
+
+def _is_ours_if_created(context: DefaultExecutionContext) -> bool:
+    """Whether a table to create, if the statement creates one, exists with the same columns."""
+    change = context.compiled.statement if context.compiled is not None else None
+    if not isinstance(change, sa.schema.CreateTable):
+        return True
+    found = sa.inspect(context.root_connection).get_columns(change.element.name)
+    return {column["name"] for column in found} == set(change.element.columns.keys())
+
+
+def _begin_again(connection: sa.Connection, *_statement: object) -> None:
+    """Begin a transaction after a change to a table, which has ended the previous one.
+
+    The rows that a step changes are committed together with its revision.
+    """
+    driver: Any = connection.connection.driver_connection
+    if not driver.server_status & SERVER_STATUS_IN_TRANS:
+        driver.begin()
 
 
 def _take_turn(connection: sa.Connection) -> None:

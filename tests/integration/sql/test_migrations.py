@@ -1,3 +1,4 @@
+import re
 import sqlite3
 import subprocess
 import sys
@@ -114,6 +115,73 @@ def test_the_steps_can_be_taken_back(engine):
     assert tables(engine) <= {"service_server_version"}
     SqlSchema(engine).upgrade()
     assert SqlSchema(engine).differences() == []
+
+
+@pytest.fixture
+def interrupt_each_step():
+    """Interrupts a migration before each revision is recorded, until no revision is left to record."""
+    seen = set()
+
+    def interrupt(_connection, _cursor, statement, parameters, _context, _many):
+        recorded = f"{statement} {parameters}"
+        if re.match("(INSERT|UPDATE|DELETE) .*service_server_version", statement) and recorded not in seen:
+            seen.add(recorded)
+            raise KeyboardInterrupt
+
+    def interrupted(migrate):
+        seen.clear()
+        sa.event.listen(sa.Engine, "before_cursor_execute", interrupt)
+        try:
+            while True:
+                try:
+                    migrate()
+                except KeyboardInterrupt:
+                    continue
+                return len(seen)
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", interrupt)
+
+    return interrupted
+
+
+def test_a_migration_that_was_interrupted_at_any_step_is_completed_by_the_next(server, interrupt_each_step):
+    # SQLite migrates in one transaction
+    engine = create_engine(server.create_schema("interrupted"))
+    schema = SqlSchema(engine)
+
+    assert interrupt_each_step(schema.upgrade) == int(newest())
+
+    assert schema.differences() == []
+    # And so is a way back
+    assert interrupt_each_step(lambda: schema.downgrade("base")) == int(newest())
+    assert tables(engine) == {"service_server_version"}
+    engine.dispose()
+
+
+def test_the_rows_of_a_step_change_once_if_it_is_interrupted(
+    engine, empty_url, open_store, interrupt_each_step
+):
+    # Given a removal that was posted before such bytes were subtracted
+    SqlSchema(engine).upgrade("0034")
+    store = open_store(empty_url)
+    posted = an_audit_entry(1, act=Act.FILES_REMOVE, usage=Usage(stored_bytes=-7))
+    store.run(lambda transaction: transaction.audit.add(posted))
+    store.run(lambda transaction: transaction.audit.post(10))
+    execute(engine, "UPDATE usage_of_tenants SET stored_bytes = 100")
+    SqlSchema(engine).downgrade("0033")
+    # When an upgrade is interrupted after it has subtracted them, and is repeated
+    interrupt_each_step(SqlSchema(engine).upgrade)
+    # Then they are subtracted once
+    used = store.run(lambda transaction: transaction.audit.usage(posted.tenant, posted.at.date()))
+    assert used.stored_bytes == 100 - 7
+
+
+def test_a_table_of_others_by_the_name_of_a_later_one_is_told(engine):
+    SqlSchema(engine).upgrade("0011")
+    execute(engine, "CREATE TABLE sessions (id INTEGER)")
+
+    with pytest.raises(DependencyUnavailable, match="names"):
+        SqlSchema(engine).upgrade()
 
 
 def test_each_step_keeps_what_the_one_before_kept(engine, empty_url, open_store):

@@ -68,8 +68,10 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         **_OPTIONS,
     )
-    now = datetime.now(UTC)
-    op.bulk_insert(tenants, [{"tenant": "default", "status": "ACTIVE", "quota": {}, "created_at": now}])
+    # An interrupted migration may have added it.
+    if op.get_bind().execute(sa.select(tenants.c.tenant)).first() is None:
+        now = datetime.now(UTC)
+        op.bulk_insert(tenants, [{"tenant": "default", "status": "ACTIVE", "quota": {}, "created_at": now}])
     op.create_table(
         "api_keys",
         sa.Column("key_id", Guid, primary_key=True),
