@@ -1,5 +1,6 @@
 """Checks for probable mistakes in the settings: unknown names and combinations that do not fit."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 
@@ -20,9 +21,12 @@ _OTHERS_OF_OURS = frozenset(
 # Names that resemble ours but belong to the AWS tools.
 _OF_AWS = frozenset({"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SECURITY_TOKEN"})
 _AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"
-# Kubernetes sets these for a Service whose name is service-server (kubernetes.io, "Accessing the Service").
-_KUBERNETES = tuple(f"{PREFIX}{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT"))
-_KUBERNETES_PORT = f"{PREFIX}PORT"
+# Kubernetes sets these for each Service whose name begins with service-server (kubernetes.io, "Accessing the
+# Service"), such as that of a Helm release called service-server.
+_KUBERNETES = re.compile(
+    rf"{PREFIX}(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
+)
+_KUBERNETES_PORT = re.compile(rf"{PREFIX}(?:\w+_)?PORT")
 OPEN_TO_ALL = text("common.open_to_all")
 _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], Text], ...] = (
     (
@@ -87,6 +91,6 @@ def _without_prefix(name: str, known: Collection[str]) -> str | None:
 
 
 def _is_of_kubernetes(name: str, value: str | None) -> bool:
-    if name == _KUBERNETES_PORT:
+    if _KUBERNETES_PORT.fullmatch(name):
         return "://" in (value or "")
-    return any(name == own or name.startswith(f"{own}_") for own in _KUBERNETES)
+    return _KUBERNETES.fullmatch(name) is not None

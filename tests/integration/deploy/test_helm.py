@@ -86,6 +86,13 @@ def test_its_settings_are_settings(objects):
     assert not set(objects["ConfigMap", ""]["data"]) - known
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("Deployment", "-api"), ("Deployment", "-worker"), ("Job", "-migration")]
+)
+def test_pods_get_no_variables_of_services_whose_names_begin_like_settings(objects, kind, name):
+    assert objects[kind, name]["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 @pytest.mark.parametrize(("kind", "name"), [("Deployment", "-api"), ("Job", "-migration")])
 def test_containers_that_run_no_programs_have_no_privileges(objects, kind, name):
     assert container(objects, kind, name)["securityContext"] == {

@@ -195,6 +195,13 @@ def test_a_name_in_the_file_of_settings_is_looked_at_too():
         *("AWS_ENDPOINT_URL_S3", "ECS_CONTAINER_METADATA_URI", "SERVER_NAME", "SERVER_SOFTWARE", "REDIS_URL"),
         *("SERVICE_SERVER_SERVICE_HOST", "SERVICE_SERVER_PORT", "SERVICE_SERVER_PORT_80_TCP_ADDR"),
         *("SERVICE_SERVER_SERVICE_PORT_HTTP", "SERVICE_SERVER_SERVER_URL", "service_server_log_level"),
+        # Of a Service called service-server-service-server or service-server-api.
+        *("SERVICE_SERVER_SERVICE_SERVER_SERVICE_HOST", "SERVICE_SERVER_SERVICE_SERVER_SERVICE_PORT_HTTP"),
+        *(
+            "SERVICE_SERVER_SERVICE_SERVER_PORT",
+            "SERVICE_SERVER_API_PORT_80_TCP_PROTO",
+            "SERVICE_SERVER_API_PORT",
+        ),
     ],
 )
 def test_a_name_of_another_program_or_of_ours_is_let_be(monkeypatch, name):

@@ -28,6 +28,8 @@ volumeMounts:
 {{- define "pod" -}}
 serviceAccountName: {{ include "name" . }}
 automountServiceAccountToken: false
+# Variables such as SERVICE_SERVER_…_PORT, of Services whose names begin with service-server, are no settings.
+enableServiceLinks: false
 terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
 {{- with .Values.images.pullSecrets }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
