@@ -108,6 +108,25 @@ def test_the_stack_is_created_whole(stack):
     assert {output["OutputKey"] for output in created["Outputs"]} == names
 
 
+def test_a_database_can_be_migrated_before_anything_else_is_started_or_replaced(stack, tmp_path):
+    # Given a stack without tasks, as it is first deployed, and a newer image for the migration
+    certificate = self_signed(tmp_path / "certificate.pem").read_bytes()
+    newer = "registry.example.com/service-server:newer"
+    chosen = {"ApiTasks": "0", "MinWorkers": "0", "MigrationImage": newer}
+    parameters = decoded()["Parameters"]
+    assert [parameters[name]["MinValue"] for name in ("ApiTasks", "MinWorkers")] == [0, 0]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _UNKNOWN_TO_MOTO)
+        _create(stack, certificate, "empty", **chosen)
+    images = [
+        _container(stack.client("ecs").describe_task_definition(taskDefinition=f"empty-{family}"))["image"]
+        for family in ("api", "migration")
+    ]
+
+    # Then the migration alone has the newer image
+    assert images == ["registry.example.com/service-server:api", newer]
+
+
 def test_machines_have_the_profile_of_system_calls_that_sandboxes_take():
     profile = Path(__file__).parents[3] / "deploy" / "containers" / "seccomp.json"
     template = decoded()
