@@ -86,6 +86,15 @@ def test_its_settings_are_settings(objects):
     assert not set(objects["ConfigMap", ""]["data"]) - known
 
 
+def test_pods_are_replaced_when_any_of_their_settings_changes(objects):
+    changed = rendered("worker.threads=16")
+    for name in ("-api", "-worker"):
+        before, after = (
+            one["Deployment", name]["spec"]["template"]["metadata"] for one in (objects, changed)
+        )
+        assert before["annotations"] != after["annotations"]
+
+
 @pytest.mark.parametrize(
     ("kind", "name"), [("Deployment", "-api"), ("Deployment", "-worker"), ("Job", "-migration")]
 )

@@ -13,7 +13,7 @@ from entrypoints.cli.main import service_server
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 # A stack, a release and a secret can have the program's name.
-_OTHERS = r"(?<![\w./-])(?<!name )(?<!install )(?<!generic )"
+_OTHERS = r"(?<![\w./=-])(?<!name )(?<!install )(?<!generic )"
 # A command ends with the line, the text in backticks, a comment, or at another command.
 _COMMAND = re.compile(_OTHERS + r"(?:\.venv/bin/)?service-server ((?:--)?[a-z][^\n`#|<>;&(){}]*)")
 _OPTION = re.compile(r"\[?(--?[a-z][a-z-]*)")
