@@ -3,19 +3,17 @@
 import logging
 import os
 import signal
-import sys
 
 import rich_click as click
 
-from application.errors import ApplicationError
-from domain.catalogue.text import said_by, text
-from entrypoints.cli.errors import ExitCode, Failure, in_language
+from domain.catalogue.text import text
+from entrypoints.cli.errors import in_language
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.metrics_port import serving_metrics
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.cli.terminal import aligned, note, say
+from entrypoints.cli.terminal import aligned, say
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
 from entrypoints.settings_check import warnings
@@ -44,15 +42,7 @@ def command(processes: int, threads: int | None) -> None:
     if processes == 1:
         _work(settings)
     else:
-        Processes(processes, lambda: _work_alone(settings, processes)).run()
-
-
-def _work_alone(settings: Settings, processes: int) -> None:
-    try:
-        _work(settings, processes)
-    except (Failure, ApplicationError) as error:
-        note(said_by(error))
-        sys.exit(ExitCode.SERVICE)
+        Processes(processes, lambda: _work(settings, processes)).run()
 
 
 def _work(settings: Settings, processes: int = 1) -> None:

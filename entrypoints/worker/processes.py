@@ -1,18 +1,17 @@
 """Worker processes, which are forked and replaced when they end."""
 
 import logging
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable
-from multiprocessing.context import ForkProcess
 from threading import Thread
 
 logger = logging.getLogger("service_server.worker")
 
 _STOPPING = {signal.SIGINT, signal.SIGTERM}
-# A process is replaced this long after its start, at the earliest.
+# A process is replaced this long after its start, at the earliest. One that could not be started is tried
+# again after this time.
 _SHORT_LIFE_S = 2.0
 
 
@@ -30,42 +29,65 @@ class Processes:
     def __init__(self, number: int, work: Callable[[], None]) -> None:
         self._number = number
         self._work = work
-        self._context = multiprocessing.get_context("fork")
-        self._running: list[tuple[ForkProcess, float]] = []
+        self._running: dict[int, float] = {}  # the times of their starts, by process id
 
     def run(self) -> None:
-        """Keeps the processes running until SIGTERM or SIGINT, then stops them and waits for their end."""
+        """Keeps the processes running until SIGTERM or SIGINT, then stops them and waits for their end.
+
+        In each process, it returns when the work does.
+        """
         signals = {*_STOPPING, signal.SIGCHLD}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        while True:
-            self._replenish()
-            if signal.sigwait(signals) in _STOPPING:
-                break
-        for process, _started_at in self._running:
-            process.terminate()
-        for process, _started_at in self._running:
-            process.join()
+        # Only this process keeps the writing end, so the reading end is at its end once this process is.
+        life, writer = os.pipe()
+        received: int | None = None
+        while received not in _STOPPING:
+            self._forget_ended()
+            while len(self._running) < self._number and (process := _fork()) is not None:
+                if process == 0:
+                    os.close(writer)
+                    self._work_until(life)
+                    return
+                self._running[process] = time.monotonic()
+            received = _wait_for(signals, None if len(self._running) == self._number else _SHORT_LIFE_S)
+        for process in self._running:
+            os.kill(process, signal.SIGTERM)
+        for process in self._running:
+            os.waitpid(process, 0)
 
-    def _replenish(self) -> None:
-        for process, started_at in self._running:
-            if not process.is_alive():
-                logger.warning("process %s ended with %s", process.pid, process.exitcode)
+    def _forget_ended(self) -> None:
+        for process, started_at in tuple(self._running.items()):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                logger.warning("process %s ended with %s", process, os.waitstatus_to_exitcode(status))
+                del self._running[process]
                 time.sleep(max(started_at + _SHORT_LIFE_S - time.monotonic(), 0))
-        self._running = [entry for entry in self._running if entry[0].is_alive()]
-        while len(self._running) < self._number:
-            process = self._context.Process(target=self._run_one)
-            process.start()
-            self._running.append((process, time.monotonic()))
 
-    def _run_one(self) -> None:
+    def _work_until(self, life: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOPPING, signal.SIGCHLD})
-        Thread(target=_stop_without_parent, daemon=True).start()
+        Thread(target=_stop_after, args=(life,), daemon=True).start()
         self._work()
 
 
-def _stop_without_parent() -> None:
+def _fork() -> int | None:
+    """Returns the id of a new process, 0 in it, or None if the system has no room for one."""
+    try:
+        return os.fork()
+    except OSError as error:
+        logger.warning(
+            "a process could not be started, retrying in %.1f s: %s", _SHORT_LIFE_S, error.strerror
+        )
+        return None
+
+
+def _wait_for(signals: set[signal.Signals], timeout_s: float | None) -> int | None:
+    if timeout_s is None:
+        return signal.sigwait(signals)
+    received = signal.sigtimedwait(signals, timeout_s)
+    return None if received is None else received.si_signo
+
+
+def _stop_after(life: int) -> None:
     """Stops this process when its parent ends."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+    os.read(life, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
