@@ -10,6 +10,8 @@ from application.authenticator import Authenticator
 from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.case_judge import CaseJudges
+from application.case_programs import CasePrograms
+from application.case_ranges import CaseRanges
 from application.errors import DependencyUnavailable
 from application.idempotent_requests import IdempotentRequests
 from application.in_flight_cases import InFlightCases
@@ -521,20 +523,33 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
         separation=separation,
-        blobs=blobs,
+        programs=CasePrograms(
+            unit_of_work=ports.unit_of_work,
+            engine=ports.engine,
+            judges=CaseJudges(engine=ports.engine, limits=_judge_limits(options)),
+            blobs=blobs,
+            clock=ports.clock,
+            ids=ports.ids,
+            retry=options.database_retry,
+        ),
+        ranges=CaseRanges(
+            unit_of_work=ports.unit_of_work,
+            in_flight=in_flight_cases,
+            outbox_writer=outbox_writer,
+            clock=ports.clock,
+            ids=ports.ids,
+            retry=options.database_retry,
+            lease_s=options.lease_s,
+            worker_threads=options.worker_threads,
+        ),
         work_queue=ports.work_queue,
-        outbox_writer=outbox_writer,
         in_flight=in_flight_cases,
         secret_sealer=ports.secret_sealer,
         clock=ports.clock,
-        ids=ports.ids,
         retry=options.database_retry,
-        lease_s=options.lease_s,
         max_s=options.cases_max_s,
         tracing=ports.tracing,
-        judges=CaseJudges(engine=ports.engine, limits=_judge_limits(options)),
         max_helpers=options.max_case_helpers,
-        worker_threads=options.worker_threads,
     )
     session_idle = timedelta(seconds=options.session_idle_s)
     cluster_history_steps = history_steps(options.cluster_history_kept_days)
