@@ -1,10 +1,9 @@
-"""The assembly of the application: its ports, its options, and the use cases built from them."""
+"""The assembly of the application: its ports, and the use cases built from them."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 from application.authenticator import Authenticator
 from application.blobs import Blobs
@@ -12,13 +11,11 @@ from application.caller_unit_of_work import CallerUnitOfWork
 from application.case_judge import CaseJudges
 from application.case_programs import CasePrograms
 from application.case_ranges import CaseRanges
-from application.errors import DependencyUnavailable
 from application.idempotent_requests import IdempotentRequests
 from application.in_flight_cases import InFlightCases
 from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
 from application.log_links import LogLinks
-from application.metrics import RETRIES
 from application.outbox_writer import OutboxWriter
 from application.output_cache import OutputCache
 from application.poison_jobs import PoisonJobHandler
@@ -62,14 +59,14 @@ from application.queries.wait_causes import WaitCauses
 from application.queries.webhook_reader import WebhookReader
 from application.quota_guard import QuotaGuard
 from application.record_refusal import RecordRefusal
-from application.retry_policy import RetryPolicy
+from application.service_options import ServiceOptions
 from application.session_authenticator import SessionAuthenticator
 from application.session_opener import SessionOpener
 from application.submission_store import SubmissionStore
 from application.submissions import SubmissionPreparer
 from application.tenant_separation import TenantSeparation
 from application.use_cases.act_on_jobs import ActOnJobs
-from application.use_cases.apply_retention import ApplyRetention, RetentionRules
+from application.use_cases.apply_retention import ApplyRetention
 from application.use_cases.cancel_batch import CancelBatch
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -88,12 +85,12 @@ from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.delete_case_set import DeleteCaseSet
 from application.use_cases.delete_job import DeleteJob
 from application.use_cases.delete_tenant import DeleteTenant
-from application.use_cases.deliver_webhooks import DeliverWebhooks, DeliveryRules
+from application.use_cases.deliver_webhooks import DeliverWebhooks
 from application.use_cases.drain_executions import DrainExecutions
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
-from application.use_cases.forget_old_records import ForgetOldRecords
+from application.use_cases.forget_old_records import Forget, ForgetOldRecords
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.post_audit_entries import PostAuditEntries
 from application.use_cases.publish_backlog import PublishBacklog
@@ -134,15 +131,7 @@ from application.use_cases.verify_audit_log import VerifyAuditLog
 from application.use_cases.wake_workers import WakeWorkers
 from application.webhook_secrets import WebhookSecrets
 from application.webhook_writer import WebhookWriter
-from domain.limits import STANDARD_LIMITS, LimitPolicy, Limits
-from domain.membership import MembershipRules
-from domain.retrying import Backoff
-from domain.submission import SubmissionLimits
 
-# If a log cannot be stored after this delay, it is kept on this machine's disk and its worker continues.
-_LOG_STORAGE_RETRY = RetryPolicy((0.2,))
-# A claim or a start waits up to five minutes for the database, enough for a failover or a restart.
-_DATABASE_RETRY = RetryPolicy((0.2, 0.5, 1.0, *[2.0] * 149))
 # Uploads need these; while others are unavailable, work is accepted and waits or fails with a reason.
 _REQUIRED_PARTS = ("database", "code store")
 _HEALTH_TIMEOUT_S = 2.0
@@ -182,80 +171,10 @@ class Ports:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceOptions:
-    """Options of use cases, from the settings (see `docs/settings.md`) and from the service itself.
-
-    Attributes:
-        worker: The name of this process in the claims that it makes.
-        checks_engine: Whether this process's own engine counts toward the service's health.
-        separates_tenants: Whether this process runs programs, and those of several tenants only if they are
-            fully isolated from each other.
-        spool_directory: The directory for logs that are too large for memory.
-        log_storage_retry: The delays before further attempts to store a log.
-        database_retry: The delays before further attempts to record a claim, a start or an end.
-        checker_timeout_ms: The limit of a checker or an interactor for one case, for both wall and processor
-            time.
-        checker_memory_mb: The memory of a checker or an interactor, in addition to its files.
-        cases_max_s: The maximum time that all cases of a job may take together.
-        slots: How many programs this process runs at once; 0 if other processes run them.
-        max_case_helpers: The maximum number of threads that are woken to help with the cases of a job.
-        cluster: The name, in their metrics, of the machines that run programs.
-        sample_patience_s: How long this process leaves a minute's cluster sample to other processes.
-        swept_stores: The stores used by this service alone, from which objects without a row are removed.
-        max_wake_ups: The maximum number of wake-ups in the queue for executions that still wait.
-    """
-
-    worker: str
-    checks_engine: bool
-    separates_tenants: bool
-    spool_directory: Path
-    limit_policy: LimitPolicy
-    submission_limits: SubmissionLimits
-    worker_threads: int
-    slots: int
-    max_code_bytes: int
-    max_log_read_bytes: int
-    max_cached_output_bytes: int
-    inline_output_bytes: int
-    lease_s: float
-    renew_every_s: float
-    announce_after_s: float
-    engine_wait_s: float
-    pending_results_s: float
-    receipts_kept_days: float
-    session_idle_s: float
-    session_max_s: float
-    sessions_kept_days: float
-    membership_rules: MembershipRules
-    idempotency_keys_kept_hours: float
-    unused_files_kept_hours: float
-    retention_rules: RetentionRules
-    swept_stores: Collection[StoreName]
-    relay_left_behind_after_s: float
-    max_keys: int
-    max_batch_jobs: int
-    max_job_actions: int
-    max_webhooks: int
-    max_webhooks_of_project: int
-    webhook_deliveries_kept_days: float
-    cluster: str
-    cluster_history_kept_days: float
-    delivery_rules: DeliveryRules
-    cases_max_s: float = 3_600.0
-    checker_timeout_ms: int = 10_000
-    checker_memory_mb: int = 256
-    max_case_helpers: int = 16
-    sample_patience_s: float = 0.0
-    backoff: Backoff
-    log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
-    database_retry: RetryPolicy = _DATABASE_RETRY
-    max_wake_ups: int = 500
-
-
-@dataclass(frozen=True, kw_only=True)
 class Services:
     """Every use case and reader that entrypoints call."""
 
+    # Callers
     authenticator: Authenticator
     session_authenticator: SessionAuthenticator
     sign_in_with_key: SignInWithKey
@@ -263,60 +182,69 @@ class Services:
     sign_out: SignOut
     switch_tenant: SwitchTenant
     session_reader: SessionReader
+    idempotent_requests: IdempotentRequests
+    record_refusal: RecordRefusal
 
+    # Jobs
     upload_code: UploadCode
     execute_job: ExecuteJob
     cancel_job: CancelJob
     run_again: RunAgain
     act_on_jobs: ActOnJobs
+    delete_job: DeleteJob
     submit_batch: SubmitBatch
     cancel_batch: CancelBatch
     batch_reader: BatchReader
+    job_reader: JobReader
+    read_code: ReadCode
+    read_log: ReadLog
+    read_output: ReadOutput
+    read_artifact: ReadArtifact
+    read_file: ReadFile
+    wait_causes: WaitCauses
+
+    # Projects and case sets
     create_project: CreateProject
     change_project: ChangeProject
-    record_refusal: RecordRefusal
-    idempotent_requests: IdempotentRequests
-    delete_job: DeleteJob
-    tag_job: TagJob
+    project_reader: ProjectReader
     put_case_set: PutCaseSet
     delete_case_set: DeleteCaseSet
+    case_set_reader: CaseSetReader
+    blobs: Blobs
 
+    # Tenants and keys
+    create_tenant: CreateTenant
+    change_tenant: ChangeTenant
+    delete_tenant: DeleteTenant
+    tenant_reader: TenantReader
+    set_quota: SetQuota
+    usage_reader: UsageReader
+    set_retention: SetRetention
+    retention_reader: RetentionReader
     create_key: CreateKey
     rotate_key: RotateKey
     revoke_key: RevokeKey
-    create_tenant: CreateTenant
-    change_tenant: ChangeTenant
-    set_quota: SetQuota
-    set_retention: SetRetention
-    retention_reader: RetentionReader
-    delete_tenant: DeleteTenant
+    key_reader: KeyReader
+    audit_reader: AuditReader
+    verify_audit_log: VerifyAuditLog
 
+    # Webhooks
     create_webhook: CreateWebhook
     change_webhook: ChangeWebhook
     rotate_webhook: RotateWebhook
     send_test_event: SendTestEvent
     redeliver_event: RedeliverEvent
     webhook_reader: WebhookReader
+    webhook_writer: WebhookWriter
+    deliver_webhooks: DeliverWebhooks
 
-    read_code: ReadCode
-    read_log: ReadLog
-    read_output: ReadOutput
-    read_artifact: ReadArtifact
-    read_file: ReadFile
-    job_reader: JobReader
-    project_reader: ProjectReader
-    case_set_reader: CaseSetReader
-    audit_reader: AuditReader
-    usage_reader: UsageReader
-    verify_audit_log: VerifyAuditLog
-    key_reader: KeyReader
-    tenant_reader: TenantReader
+    # The cluster
     cluster_reader: ClusterReader
     cluster_history_reader: ClusterHistoryReader
     queue_reader: QueueReader
-    wait_causes: WaitCauses
     check_health: CheckHealth
 
+    # Executions
     claim_execution: ClaimExecution
     run_execution: RunExecution
     complete_execution: CompleteExecution
@@ -325,27 +253,26 @@ class Services:
     stop_execution: StopExecution
     renew_leases: RenewLeases
     drain_executions: DrainExecutions
+    in_flight: InFlightExecutions
+    in_flight_cases: InFlightCases
+
+    # Periodic tasks
     recover_orphans: RecoverOrphans
     follow_outages: FollowOutages
+    release_delayed: ReleaseDelayed
     relay_outbox: RelayOutbox
     complete_batches: CompleteBatches
-    release_delayed: ReleaseDelayed
-    forget_processed_messages: ForgetOldRecords
     post_audit_entries: PostAuditEntries
-    forget_sessions: ForgetOldRecords
-    forget_idempotency_keys: ForgetOldRecords
-    remove_deleted: RemoveDeleted
     record_cluster_sample: RecordClusterSample
     publish_backlog: PublishBacklog
     apply_retention: ApplyRetention
-    webhook_writer: WebhookWriter
-    deliver_webhooks: DeliverWebhooks
+    remove_deleted: RemoveDeleted
+    remove_unused_blobs: RemoveUnusedBlobs
+    forget_sessions: ForgetOldRecords
+    forget_processed_messages: ForgetOldRecords
+    forget_idempotency_keys: ForgetOldRecords
     forget_deliveries: ForgetOldRecords
     forget_webhooks: ForgetOldRecords
-    remove_unused_blobs: RemoveUnusedBlobs
-    blobs: Blobs
-    in_flight: InFlightExecutions
-    in_flight_cases: InFlightCases
 
 
 def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
@@ -354,7 +281,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     All constructors are called here with keywords, so that a type checker verifies the wiring.
     """
     in_flight, in_flight_cases = InFlightExecutions(), InFlightCases()
-    options = _with_counted_retries(options, ports.measurements)
+    options = options.counting_retries(ports.measurements)
     separation = TenantSeparation(
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
@@ -421,7 +348,6 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         clock=ports.clock,
         wait_causes=wait_causes,
     )
-    read_code = ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes)
     complete_execution = CompleteExecution(
         unit_of_work=ports.unit_of_work,
         outbox_writer=outbox_writer,
@@ -526,7 +452,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         programs=CasePrograms(
             unit_of_work=ports.unit_of_work,
             engine=ports.engine,
-            judges=CaseJudges(engine=ports.engine, limits=_judge_limits(options)),
+            judges=CaseJudges(engine=ports.engine, limits=options.judge_limits),
             blobs=blobs,
             clock=ports.clock,
             ids=ports.ids,
@@ -549,7 +475,6 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         retry=options.database_retry,
         max_s=options.cases_max_s,
         tracing=ports.tracing,
-        max_helpers=options.max_case_helpers,
     )
     session_idle = timedelta(seconds=options.session_idle_s)
     cluster_history_steps = history_steps(options.cluster_history_kept_days)
@@ -572,7 +497,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         steps=cluster_history_steps,
         patience_s=options.sample_patience_s,
     )
+
+    def forgetting(forget: Forget, kept: timedelta) -> ForgetOldRecords:
+        return ForgetOldRecords(unit_of_work=ports.unit_of_work, clock=ports.clock, forget=forget, kept=kept)
+
     return Services(
+        # Callers
+        authenticator=Authenticator(unit_of_work=ports.unit_of_work, clock=ports.clock),
         session_authenticator=session_authenticator,
         sign_in_with_key=SignInWithKey(
             unit_of_work=ports.unit_of_work,
@@ -596,15 +527,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             caller_unit_of_work=caller_unit_of_work, session_authenticator=session_authenticator
         ),
         session_reader=SessionReader(unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle),
-        forget_sessions=ForgetOldRecords(
-            unit_of_work=ports.unit_of_work,
-            clock=ports.clock,
-            forget=lambda transaction, before, batch: transaction.sessions.forget_of_any_tenant(
-                before, batch
-            ),
-            kept=timedelta(days=options.sessions_kept_days),
-        ),
-        authenticator=Authenticator(unit_of_work=ports.unit_of_work, clock=ports.clock),
+        idempotent_requests=idempotent_requests,
+        record_refusal=record_refusal,
+        # Jobs
         upload_code=upload_code,
         execute_job=ExecuteJob(
             unit_of_work=caller_unit_of_work,
@@ -627,6 +552,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             clock=ports.clock,
             max_jobs=options.max_job_actions,
         ),
+        delete_job=delete_job,
         submit_batch=SubmitBatch(
             unit_of_work=caller_unit_of_work,
             preparer=preparer,
@@ -642,69 +568,8 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         cancel_batch=cancel_batch,
         batch_reader=batch_reader,
-        create_project=CreateProject(
-            unit_of_work=caller_unit_of_work,
-            clock=ports.clock,
-            submission_limits=options.submission_limits,
-        ),
-        change_project=ChangeProject(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
-        delete_job=delete_job,
-        tag_job=tag_job,
-        put_case_set=PutCaseSet(
-            unit_of_work=caller_unit_of_work,
-            blobs=blobs,
-            quota_guard=quota_guard,
-            clock=ports.clock,
-            ids=ports.ids,
-            limit_policy=options.limit_policy,
-            submission_limits=options.submission_limits,
-        ),
-        delete_case_set=DeleteCaseSet(unit_of_work=caller_unit_of_work),
-        case_set_reader=CaseSetReader(unit_of_work=ports.unit_of_work, blobs=blobs),
-        record_refusal=record_refusal,
-        create_key=CreateKey(
-            unit_of_work=caller_unit_of_work,
-            clock=ports.clock,
-            ids=ports.ids,
-            max_keys=options.max_keys,
-        ),
-        rotate_key=RotateKey(
-            unit_of_work=caller_unit_of_work,
-            clock=ports.clock,
-            ids=ports.ids,
-            max_keys=options.max_keys,
-        ),
-        revoke_key=RevokeKey(unit_of_work=caller_unit_of_work, clock=ports.clock),
-        create_tenant=CreateTenant(
-            unit_of_work=caller_unit_of_work, clock=ports.clock, separation=separation
-        ),
-        change_tenant=ChangeTenant(
-            unit_of_work=caller_unit_of_work, wake_workers=wake_workers, separation=separation
-        ),
-        set_quota=SetQuota(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
-        set_retention=SetRetention(unit_of_work=caller_unit_of_work, default=options.retention_rules.default),
-        retention_reader=RetentionReader(
-            unit_of_work=ports.unit_of_work, default=options.retention_rules.default
-        ),
-        delete_tenant=DeleteTenant(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
-        audit_reader=audit_reader,
-        usage_reader=UsageReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
-        verify_audit_log=VerifyAuditLog(audit_reader=audit_reader),
-        key_reader=KeyReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
-        tenant_reader=TenantReader(unit_of_work=ports.unit_of_work),
-        idempotent_requests=idempotent_requests,
         job_reader=job_reader,
-        project_reader=ProjectReader(
-            unit_of_work=ports.unit_of_work, dashboard_queries=ports.dashboard_queries, clock=ports.clock
-        ),
-        cluster_reader=ClusterReader(
-            engine=ports.engine,
-            metrics=ports.cluster_metrics,
-            dashboard_queries=ports.dashboard_queries,
-            clock=ports.clock,
-            slots=options.worker_threads,
-        ),
-        read_code=read_code,
+        read_code=ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes),
         read_log=ReadLog(
             job_queries=ports.job_queries,
             log_store=ports.log_store,
@@ -720,11 +585,109 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         read_artifact=ReadArtifact(queries=ports.job_queries, blobs=blobs),
         read_file=ReadFile(queries=ports.job_queries, blobs=blobs),
         wait_causes=wait_causes,
-        queue_reader=QueueReader(dashboard_queries=ports.dashboard_queries, wait_causes=wait_causes),
+        # Projects and case sets
+        create_project=CreateProject(
+            unit_of_work=caller_unit_of_work,
+            clock=ports.clock,
+            submission_limits=options.submission_limits,
+        ),
+        change_project=ChangeProject(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
+        project_reader=ProjectReader(
+            unit_of_work=ports.unit_of_work, dashboard_queries=ports.dashboard_queries, clock=ports.clock
+        ),
+        put_case_set=PutCaseSet(
+            unit_of_work=caller_unit_of_work,
+            blobs=blobs,
+            quota_guard=quota_guard,
+            clock=ports.clock,
+            ids=ports.ids,
+            limit_policy=options.limit_policy,
+            submission_limits=options.submission_limits,
+        ),
+        delete_case_set=DeleteCaseSet(unit_of_work=caller_unit_of_work),
+        case_set_reader=CaseSetReader(unit_of_work=ports.unit_of_work, blobs=blobs),
+        blobs=blobs,
+        # Tenants and keys
+        create_tenant=CreateTenant(
+            unit_of_work=caller_unit_of_work, clock=ports.clock, separation=separation
+        ),
+        change_tenant=ChangeTenant(
+            unit_of_work=caller_unit_of_work, wake_workers=wake_workers, separation=separation
+        ),
+        delete_tenant=DeleteTenant(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
+        tenant_reader=TenantReader(unit_of_work=ports.unit_of_work),
+        set_quota=SetQuota(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
+        usage_reader=UsageReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
+        set_retention=SetRetention(unit_of_work=caller_unit_of_work, default=options.retention_rules.default),
+        retention_reader=RetentionReader(
+            unit_of_work=ports.unit_of_work, default=options.retention_rules.default
+        ),
+        create_key=CreateKey(
+            unit_of_work=caller_unit_of_work,
+            clock=ports.clock,
+            ids=ports.ids,
+            max_keys=options.max_keys,
+        ),
+        rotate_key=RotateKey(
+            unit_of_work=caller_unit_of_work,
+            clock=ports.clock,
+            ids=ports.ids,
+            max_keys=options.max_keys,
+        ),
+        revoke_key=RevokeKey(unit_of_work=caller_unit_of_work, clock=ports.clock),
+        key_reader=KeyReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
+        audit_reader=audit_reader,
+        verify_audit_log=VerifyAuditLog(audit_reader=audit_reader),
+        # Webhooks
+        create_webhook=CreateWebhook(
+            unit_of_work=caller_unit_of_work,
+            secrets=webhook_secrets,
+            clock=ports.clock,
+            ids=ports.ids,
+            submission_limits=options.submission_limits,
+            max_webhooks=options.max_webhooks,
+            max_of_project=options.max_webhooks_of_project,
+        ),
+        change_webhook=ChangeWebhook(unit_of_work=caller_unit_of_work),
+        rotate_webhook=RotateWebhook(
+            unit_of_work=caller_unit_of_work, secrets=webhook_secrets, clock=ports.clock
+        ),
+        send_test_event=SendTestEvent(
+            unit_of_work=caller_unit_of_work,
+            webhook_writer=webhook_writer,
+            clock=ports.clock,
+            ids=ports.ids,
+        ),
+        redeliver_event=RedeliverEvent(unit_of_work=caller_unit_of_work),
+        webhook_reader=WebhookReader(unit_of_work=ports.unit_of_work),
+        webhook_writer=webhook_writer,
+        deliver_webhooks=DeliverWebhooks(
+            unit_of_work=ports.unit_of_work,
+            job_queries=ports.job_queries,
+            batch_reader=batch_reader,
+            sender=ports.webhook_sender,
+            documents=ports.webhook_documents,
+            secrets=webhook_secrets,
+            clock=ports.clock,
+            ids=ports.ids,
+            measurements=ports.measurements,
+            tracing=ports.tracing,
+            rules=options.delivery_rules,
+        ),
+        # The cluster
+        cluster_reader=ClusterReader(
+            engine=ports.engine,
+            metrics=ports.cluster_metrics,
+            dashboard_queries=ports.dashboard_queries,
+            clock=ports.clock,
+            slots=options.worker_threads,
+        ),
         cluster_history_reader=ClusterHistoryReader(
             unit_of_work=ports.unit_of_work, clock=ports.clock, steps=cluster_history_steps
         ),
+        queue_reader=QueueReader(dashboard_queries=ports.dashboard_queries, wait_causes=wait_causes),
         check_health=check_health,
+        # Executions
         claim_execution=claim_execution,
         run_execution=RunExecution(
             unit_of_work=ports.unit_of_work,
@@ -779,6 +742,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             in_flight=in_flight,
             in_flight_cases=in_flight_cases,
         ),
+        in_flight=in_flight,
+        in_flight_cases=in_flight_cases,
+        # Periodic tasks
         recover_orphans=RecoverOrphans(
             unit_of_work=ports.unit_of_work,
             work_queue=ports.work_queue,
@@ -809,6 +775,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             wait_s=options.engine_wait_s,
             alive_s=options.lease_s,
         ),
+        release_delayed=ReleaseDelayed(unit_of_work=ports.unit_of_work, work_queue=ports.work_queue),
         relay_outbox=RelayOutbox(
             unit_of_work=ports.unit_of_work,
             work_queue=ports.work_queue,
@@ -819,19 +786,22 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             tracing=ports.tracing,
         ),
         complete_batches=complete_batches,
-        release_delayed=ReleaseDelayed(unit_of_work=ports.unit_of_work, work_queue=ports.work_queue),
-        forget_processed_messages=ForgetOldRecords(
-            unit_of_work=ports.unit_of_work,
-            clock=ports.clock,
-            forget=lambda transaction, before, batch: transaction.inbox.forget(before, batch),
-            kept=timedelta(days=options.receipts_kept_days),
-        ),
         post_audit_entries=PostAuditEntries(unit_of_work=ports.unit_of_work, record_refusal=record_refusal),
-        forget_idempotency_keys=ForgetOldRecords(
-            unit_of_work=ports.unit_of_work,
+        record_cluster_sample=record_cluster_sample,
+        publish_backlog=PublishBacklog(
+            record_sample=record_cluster_sample,
+            operation_queries=ports.operation_queries,
+            publisher=ports.backlog_publisher,
+            measurements=ports.measurements,
             clock=ports.clock,
-            forget=lambda transaction, before, batch: transaction.idempotency_keys.forget(before, batch),
-            kept=timedelta(hours=options.idempotency_keys_kept_hours),
+        ),
+        apply_retention=ApplyRetention(
+            unit_of_work=ports.unit_of_work,
+            stores={name: stores[name] for name in sorted(options.swept_stores)},
+            clock=ports.clock,
+            ids=ports.ids,
+            rules=options.retention_rules,
+            measurements=ports.measurements,
         ),
         remove_deleted=RemoveDeleted(
             unit_of_work=ports.unit_of_work,
@@ -843,100 +813,31 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             worker=options.worker,
             measurements=ports.measurements,
         ),
-        apply_retention=ApplyRetention(
-            unit_of_work=ports.unit_of_work,
-            stores={name: stores[name] for name in sorted(options.swept_stores)},
-            clock=ports.clock,
-            ids=ports.ids,
-            rules=options.retention_rules,
-            measurements=ports.measurements,
-        ),
         remove_unused_blobs=RemoveUnusedBlobs(
             unit_of_work=ports.unit_of_work,
             clock=ports.clock,
             ids=ports.ids,
             kept=timedelta(hours=options.unused_files_kept_hours),
         ),
-        blobs=blobs,
-        create_webhook=CreateWebhook(
-            unit_of_work=caller_unit_of_work,
-            secrets=webhook_secrets,
-            clock=ports.clock,
-            ids=ports.ids,
-            submission_limits=options.submission_limits,
-            max_webhooks=options.max_webhooks,
-            max_of_project=options.max_webhooks_of_project,
+        forget_sessions=forgetting(
+            lambda t, before, batch: t.sessions.forget_of_any_tenant(before, batch),
+            timedelta(days=options.sessions_kept_days),
         ),
-        change_webhook=ChangeWebhook(unit_of_work=caller_unit_of_work),
-        rotate_webhook=RotateWebhook(
-            unit_of_work=caller_unit_of_work, secrets=webhook_secrets, clock=ports.clock
+        forget_processed_messages=forgetting(
+            lambda t, before, batch: t.inbox.forget(before, batch), timedelta(days=options.receipts_kept_days)
         ),
-        redeliver_event=RedeliverEvent(unit_of_work=caller_unit_of_work),
-        send_test_event=SendTestEvent(
-            unit_of_work=caller_unit_of_work,
-            webhook_writer=webhook_writer,
-            clock=ports.clock,
-            ids=ports.ids,
+        forget_idempotency_keys=forgetting(
+            lambda t, before, batch: t.idempotency_keys.forget(before, batch),
+            timedelta(hours=options.idempotency_keys_kept_hours),
         ),
-        webhook_reader=WebhookReader(unit_of_work=ports.unit_of_work),
-        record_cluster_sample=record_cluster_sample,
-        publish_backlog=PublishBacklog(
-            record_sample=record_cluster_sample,
-            operation_queries=ports.operation_queries,
-            publisher=ports.backlog_publisher,
-            measurements=ports.measurements,
-            clock=ports.clock,
+        forget_deliveries=forgetting(
+            lambda t, before, batch: t.deliveries.forget_of_any_tenant(before, batch),
+            timedelta(days=options.webhook_deliveries_kept_days),
         ),
-        webhook_writer=webhook_writer,
-        deliver_webhooks=DeliverWebhooks(
-            unit_of_work=ports.unit_of_work,
-            job_queries=ports.job_queries,
-            batch_reader=batch_reader,
-            sender=ports.webhook_sender,
-            documents=ports.webhook_documents,
-            secrets=webhook_secrets,
-            clock=ports.clock,
-            ids=ports.ids,
-            measurements=ports.measurements,
-            tracing=ports.tracing,
-            rules=options.delivery_rules,
+        forget_webhooks=forgetting(
+            lambda t, _before, batch: t.webhooks.remove_deleted_of_any_tenant(batch), timedelta(0)
         ),
-        forget_deliveries=ForgetOldRecords(
-            unit_of_work=ports.unit_of_work,
-            clock=ports.clock,
-            forget=lambda transaction, before, batch: transaction.deliveries.forget_of_any_tenant(
-                before, batch
-            ),
-            kept=timedelta(days=options.webhook_deliveries_kept_days),
-        ),
-        forget_webhooks=ForgetOldRecords(
-            unit_of_work=ports.unit_of_work,
-            clock=ports.clock,
-            forget=lambda transaction, _before, batch: transaction.webhooks.remove_deleted_of_any_tenant(
-                batch
-            ),
-            kept=timedelta(0),
-        ),
-        in_flight=in_flight,
-        in_flight_cases=in_flight_cases,
     )
-
-
-def _with_counted_retries(options: ServiceOptions, measurements: Measurements) -> ServiceOptions:
-    def count(error: DependencyUnavailable) -> None:
-        measurements.count(RETRIES, error.dependency)
-
-    return replace(
-        options,
-        log_storage_retry=replace(options.log_storage_retry, on_retry=count),
-        database_retry=replace(options.database_retry, on_retry=count),
-    )
-
-
-def _judge_limits(options: ServiceOptions) -> Limits:
-    timeout_ms, memory_mb = options.checker_timeout_ms, options.checker_memory_mb
-    usual = STANDARD_LIMITS.resolve({})
-    return replace(usual, timeout_ms=timeout_ms, cpu_time_ms=timeout_ms, memory_mb=memory_mb)
 
 
 def _check_engine(engine: ExecutionEngine, separation: TenantSeparation) -> None:

@@ -35,6 +35,8 @@ from domain.values import JobId
 
 logger = logging.getLogger("service_server.cases")
 
+# The maximum number of threads that are woken to help with the cases of a job.
+_MAX_HELPERS = 16
 # How many jobs are examined to find one whose runtime is on this machine.
 _OFFERS = 8
 # The maximum time that the leader sleeps while others run the last cases; threads of this process wake it
@@ -73,7 +75,6 @@ class RunCases:
         retry: RetryPolicy,
         max_s: float,
         tracing: Tracing,
-        max_helpers: int,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
@@ -87,7 +88,6 @@ class RunCases:
         self._retry = retry
         self._max_s = max_s
         self._tracing = tracing
-        self._max_helpers = max_helpers
 
     def __call__(self, job: Job, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
         """Build the program of a job, and return the job's result when all of its cases have a result."""
@@ -182,7 +182,7 @@ class RunCases:
         return NO_VARIABLES if secrets is None else self._secret_sealer.open(job.id, secrets)
 
     def _wake(self, program: CaseProgram) -> None:
-        helpers = min(len(program.cases) - 1, self._max_helpers)
+        helpers = min(len(program.cases) - 1, _MAX_HELPERS)
         if helpers > 0:
             try:
                 self._work_queue.wake(helpers)
