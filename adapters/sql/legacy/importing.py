@@ -21,6 +21,7 @@ from adapters.sql.legacy.rows import (
     LegacyProject,
     RowReader,
     Skipped,
+    comparable_id,
     suitable_name,
 )
 from adapters.sql.legacy.schema import LegacySchema, LegacyTable, Row, set_aside
@@ -37,12 +38,15 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import LimitPolicy
 from domain.project import ProjectStatus
-from domain.values import JobId, ProjectId, ProjectName
+from domain.tenant import DEFAULT_TENANT
+from domain.values import ExecutionId, JobId, ProjectId, ProjectName
 
 _BATCH = 200
 _LOCK = "service_server_import"
 # Called with a subject and a message for each skipped or changed row, and to report progress.
 Tell = Callable[[Text | str, Text], None]
+
+_HOLDS_LOCK = sa.select(sa.func.is_used_lock(_LOCK) == sa.func.connection_id())
 
 _PRESENT = (
     sa.select(jobs.c.job_id, jobs.c.status, jobs.c.reason, executions.c.claimed_by)
@@ -50,15 +54,19 @@ _PRESENT = (
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
     .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
 )
-_NOTE_ACTIVITY = sa.update(projects).values(
-    active_at=sa.func.coalesce(
-        sa.select(sa.func.max(jobs.c.created_at))
-        .where(jobs.c.project_id == projects.c.project_id)
-        .scalar_subquery(),
-        projects.c.active_at,
-    )
+_TAKEN = sa.select(executions.c.execution_id).where(
+    executions.c.execution_id.in_(sa.bindparam("ids", expanding=True))
 )
-_PROJECTS = sa.select(projects.c.project_id, projects.c.name, projects.c.live_name)
+_last_activity = sa.func.coalesce(
+    sa.select(sa.func.max(jobs.c.created_at))
+    .where(jobs.c.project_id == projects.c.project_id)
+    .scalar_subquery(),
+    projects.c.created_at,
+)
+_NOTE_ACTIVITY = (
+    sa.update(projects).where(projects.c.active_at < _last_activity).values(active_at=_last_activity)
+)
+_PROJECTS = sa.select(projects.c.project_id, projects.c.tenant, projects.c.name, projects.c.live_name)
 
 
 @dataclass(slots=True)
@@ -121,8 +129,8 @@ class LegacyImport:
                     self._has_tables = SqlSchema(self.target).revision() is not None
                 else:
                     SqlSchema(self.target).upgrade()
-                with _alone(own):
-                    self._run(schema, reading, own)
+                with _alone(own) as check_lock:
+                    self._run(schema, reading, own, check_lock)
         except sa.exc.DBAPIError as error:
             failure, words = diagnose(error)
             if failure is Failure.BUG:
@@ -138,7 +146,9 @@ class LegacyImport:
         if taken and not self.dry_run:
             raise Conflict(text("import.foreign_tables", names=", ".join(taken)))
 
-    def _run(self, schema: LegacySchema, reading: sa.Connection, own: sa.Engine) -> None:
+    def _run(
+        self, schema: LegacySchema, reading: sa.Connection, own: sa.Engine, check_lock: Callable[[], None]
+    ) -> None:
         for table in schema.tables:
             if table.unread:
                 self.tell(table.name, text("import.unread_columns", columns=", ".join(table.unread)))
@@ -152,6 +162,7 @@ class LegacyImport:
         total, seen = schema.jobs.count(reading), 0
         for rows in schema.jobs.pages(reading, _BATCH):
             found = list(self._read_jobs(rows, schema, reading, reader, own))
+            check_lock()
             with own.begin() as connection:
                 self._write(found, connection)
             seen += len(rows)
@@ -192,11 +203,11 @@ class LegacyImport:
         names, by_name = self._present_projects(connection)
         here, about = ProjectId(project.id), text("import.about_project", id=project.id)
         numbered = ProjectName(f"{name.value[:240]} ({project.id})")
-        if names.get(here) in {name.value, numbered.value}:
+        if names.get(here) in {(DEFAULT_TENANT.value, one.value) for one in (name, numbered)}:
             return here
         if here in names:
             taken = by_name.get(name.value)
-            self.tell(about, text("import.id_taken", name=repr(names[here])))
+            self.tell(about, text("import.id_taken", name=repr(names[here][1])))
             return taken if taken is not None else self._add(None, project, name, connection)
         if name.value in by_name:
             self.tell(about, text("import.name_taken", name=repr(name.value), new=repr(numbered.value)))
@@ -205,9 +216,11 @@ class LegacyImport:
 
     def _present_projects(
         self, connection: sa.Connection
-    ) -> tuple[Mapping[ProjectId, str], Mapping[str, ProjectId]]:
+    ) -> tuple[Mapping[ProjectId, tuple[str, str]], Mapping[str, ProjectId]]:
+        """Return the tenant and the name of each project, and the id of each name that is in use."""
         rows = connection.execute(_PROJECTS).all() if self._has_tables else []
-        names = {row.project_id: row.name for row in rows} | self._planned
+        names = {row.project_id: (row.tenant, row.name) for row in rows}
+        names |= {project_id: (DEFAULT_TENANT.value, name) for project_id, name in self._planned.items()}
         return names, {row.live_name: row.project_id for row in rows if row.live_name} | {
             name: project_id for project_id, name in self._planned.items()
         }
@@ -231,7 +244,6 @@ class LegacyImport:
             "description": project.description,
             "status": ProjectStatus.ACTIVE.value,
             "created_at": project.created_at or self.now,
-            "active_at": project.created_at or self.now,
         }
         key = connection.execute(sa.insert(projects).values(values)).inserted_primary_key
         return ProjectId(key[0]) if key is not None else ProjectId(0)
@@ -249,7 +261,7 @@ class LegacyImport:
             about = text("import.about_job", id=row["id"])
             try:
                 project_id = self._project_of(row["project"], own)
-                of_job = attempts.get(row["id"], [])
+                of_job = attempts.get(comparable_id(row["id"]), [])
                 yield reader.job(row, schema.jobs, project_id, of_job, partial(self.tell, about))
             except Skipped as skipped:
                 self._skip(about, skipped)
@@ -293,6 +305,8 @@ class LegacyImport:
         for table in (executions, job_tags, jobs):
             if again:
                 connection.execute(sa.delete(table).where(table.c.job_id.in_(again)))
+        taken = self._taken(new, connection)
+        new = [one.with_new_ids(taken) for one in new]
         connection.execute(sa.insert(jobs), [job_values(one.job) for one in new])
         if rows := [_execution_row(one.job, execution) for one in new for execution in one.executions]:
             connection.execute(sa.insert(executions), rows)
@@ -302,6 +316,10 @@ class LegacyImport:
             return {}
         ids = sorted({one.job.id for one in found})
         return {row.job_id: row for row in connection.execute(_PRESENT, {"ids": ids})}
+
+    def _taken(self, new: Sequence[ImportedJob], connection: sa.Connection) -> set[ExecutionId]:
+        ids = sorted({execution.id for one in new for execution in one.executions})
+        return set(connection.execute(_TAKEN, {"ids": ids}).scalars()) if ids else set()
 
     def _skip(self, about: Text, reason: Skipped) -> None:
         self.counts.skipped += 1
@@ -318,22 +336,24 @@ def _has_moved_on(here: Any, there: ImportedJob) -> bool:  # noqa: ANN401 - a ro
 
 def _attempts(
     schema: LegacySchema, reading: sa.Connection, ids: Sequence[object]
-) -> Mapping[object, list[tuple[Row, LegacyTable]]]:
+) -> Mapping[str | None, list[tuple[Row, LegacyTable]]]:
     """Return the attempts of jobs, with the rows of the result table merged into them."""
-    found: dict[object, list[tuple[Row, LegacyTable]]] = {}
+    found: dict[str | None, list[tuple[Row, LegacyTable]]] = {}
     if schema.executions is not None:
         for row in schema.executions.of_jobs(reading, ids):
-            found.setdefault(row["job"], []).append(({"id": None, **row}, schema.executions))
+            found.setdefault(comparable_id(row["job"]), []).append(({"id": None, **row}, schema.executions))
     if schema.results is None:
         return found
     for row in schema.results.of_jobs(reading, ids):
         row = {"id": None, **row}  # noqa: PLW2901 - intended
-        of_job = found.setdefault(row["job"], [])
+        of_job = found.setdefault(comparable_id(row["job"]), [])
         if schema.executions is None or not of_job:
             of_job.append((row, schema.results))
             continue
+        same = comparable_id(row["id"])
         number = next(
-            (n for n, (one, _table) in enumerate(of_job) if one["id"] == row["id"]), len(of_job) - 1
+            (n for n, (one, _table) in enumerate(of_job) if comparable_id(one["id"]) == same),
+            len(of_job) - 1,
         )
         attempt, table = of_job[number]
         given = {name: value for name, value in row.items() if attempt.get(name) is None}
@@ -355,16 +375,25 @@ def _execution_row(job: Job, execution: Execution) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _alone(own: sa.Engine) -> Iterator[None]:
-    """Exclude a second import by a lock. SQLite needs none, because transactions exclude each other."""
+def _alone(own: sa.Engine) -> Iterator[Callable[[], None]]:
+    """Exclude a second import by a lock, and provide a function that checks that the lock is held.
+
+    The checks also keep the lock's connection from being closed because it is idle. SQLite needs no lock,
+    because transactions exclude each other.
+    """
     if own.dialect.name == "sqlite":
-        yield
+        yield lambda: None
         return
     holding = long_timeouts(own)
     try:
         with holding.connect() as connection:
             if connection.execute(sa.select(sa.func.get_lock(_LOCK, 0))).scalar() != 1:
                 raise Conflict(text("import.another_running"))
-            yield
+
+            def check() -> None:
+                if not connection.execute(_HOLDS_LOCK).scalar():
+                    raise unavailable("the lock of the import was lost")
+
+            yield check
     finally:
         holding.dispose()

@@ -61,6 +61,20 @@ class ImportedJob:
     job: Job
     executions: Sequence[Execution]
 
+    def with_new_ids(self, taken: set[ExecutionId]) -> "ImportedJob":
+        """Return the job with new ids for executions whose ids are taken, and add all ids to `taken`.
+
+        In the replaced service, attempts of several jobs may have the same id.
+        """
+        executions = []
+        for execution in self.executions:
+            is_taken = execution.id in taken
+            new_id = _derived_id(self.job.id, execution.number) if is_taken else execution.id
+            executions.append(replace(execution, id=new_id))
+            taken.add(new_id)
+        current = executions[-1].id if executions else None
+        return ImportedJob(replace(self.job, current_execution_id=current), executions)
+
 
 @dataclass(frozen=True, slots=True)
 class LegacyProject:
@@ -310,12 +324,18 @@ def _number(value: Any) -> float | None:  # noqa: ANN401 - any value of a driver
 
 
 def _whole(number: float | None) -> int | None:
-    return None if number is None else round(number)
+    return None if number is None else _integer(round(number))
 
 
 def _integer(value: object) -> int | None:
     number = _number(value)
     return int(number) if number is not None and number == int(number) and abs(number) < 1 << 53 else None
+
+
+def comparable_id(value: object) -> str | None:
+    """Return an id in a form that is equal if most databases consider the ids equal."""
+    given = _text(value)
+    return None if given is None else given.rstrip(" ").lower()
 
 
 def _uuid(value: object) -> UUID:
@@ -331,7 +351,11 @@ def _execution_id(value: object, job_id: JobId, number: int) -> ExecutionId:
         own = UUID(_text(value) or "")
     except ValueError:
         own = job_id
-    return ExecutionId(own if own != job_id else uuid5(_EXECUTIONS, f"{job_id}/{number}"))
+    return ExecutionId(own) if own != job_id else _derived_id(job_id, number)
+
+
+def _derived_id(job_id: JobId, number: int) -> ExecutionId:
+    return ExecutionId(uuid5(_EXECUTIONS, f"{job_id}/{number}"))
 
 
 def _status(value: object) -> JobStatus:

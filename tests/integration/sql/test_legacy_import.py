@@ -14,7 +14,8 @@ from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.legacy.importing import LegacyImport
 from adapters.sql.mapping import job_values
 from adapters.sql.migrate import SqlSchema
-from adapters.sql.tables import jobs
+from adapters.sql.tables import jobs, projects
+from application.errors import DependencyUnavailable
 from domain.job import Job
 from domain.limits import STANDARD_LIMITS
 from domain.values import JobId
@@ -141,9 +142,9 @@ def assert_shown(http: httpx.Client):
     assert created_at.isoformat() == f"2024-05-01T00:{number // 60:02}:{number % 60:02}+00:00"
 
 
-def import_here(target, legacy, tell=lambda *_said: None, **what):
+def import_here(target, legacy=None, tell=lambda *_said: None, **what):
     """Import in this process."""
-    what = {"source": str(legacy.url), "zone": UTC, "dry_run": False, "tell": tell, **what}
+    what = {"source": str(legacy and legacy.url), "zone": UTC, "dry_run": False, "tell": tell, **what}
     return LegacyImport(target, STANDARD_LIMITS, datetime.now(UTC), **what).run()
 
 
@@ -227,6 +228,135 @@ def test_what_has_gone_on_in_the_replaced_service_is_brought_by_another_import(t
     assert row == ("SUCCESS",)
     target.dispose()
     legacy.dispose()
+
+
+JOBS = """
+    CREATE TABLE projects (project_id INTEGER PRIMARY KEY, project VARCHAR(255));
+    INSERT INTO projects VALUES (1, 'demo');
+    CREATE TABLE jobs (
+        job_id VARCHAR(64) PRIMARY KEY, project_id INTEGER, code_key VARCHAR(512), status VARCHAR(20),
+        created_at VARCHAR(64), execution_time_ms VARCHAR(64)
+    );
+    INSERT INTO jobs VALUES
+        ('0000000A-0000-4000-8000-000000000001 ', 1, 'demo/1.py', 'SUCCESS', '2024-05-01', '1e300'),
+        ('00000000-0000-4000-8000-000000000002', 1, 'demo/2.py', 'SUCCESS', '2024-05-02', '12')"""
+ATTEMPTS = """;
+    CREATE TABLE executions (execution_id VARCHAR(64), job_id VARCHAR(64), exit_code INTEGER, stdout TEXT);
+    INSERT INTO executions VALUES
+        ('00000000-0000-4000-8000-00000000000e', '0000000a-0000-4000-8000-000000000001', 0, 'one'),
+        ('00000000-0000-4000-8000-00000000000e', '00000000-0000-4000-8000-000000000002', 0, 'two')"""
+
+BEFORE, AFTER = datetime(2023, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+HOLDER = "SELECT is_used_lock('service_server_import')"
+LAST_STATEMENT = (
+    "SELECT QUERY_ID FROM information_schema.processlist WHERE ID = is_used_lock('service_server_import')"
+)
+
+
+@pytest.fixture
+def target(mariadb):
+    """An empty database on the server."""
+    engine = create_engine(mariadb.create_schema("replacing"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def source(mariadb):
+    """Fills another database on the server, and returns its name."""
+
+    def fill(script):
+        engine = sa.create_engine(mariadb.create_schema("legacy"))
+        with engine.begin() as connection:
+            for statement in script.split(";"):
+                connection.exec_driver_sql(statement)
+        engine.dispose()
+        return "legacy"
+
+    return fill
+
+
+def imported_results(target):
+    """Return the result of each imported job."""
+    with target.connect() as connection:
+        ids = connection.execute(sa.select(jobs.c.job_id).order_by(jobs.c.created_at)).scalars().all()
+    queries = SqlJobQueries(target)
+    return [queries.details(ANONYMOUS, each).executions[-1].result for each in ids]
+
+
+def test_attempts_are_found_as_the_database_compares_their_ids(target, source):
+    import_here(target, source=source(JOBS + ATTEMPTS))
+
+    assert [(each.exit_code, each.stdout.text) for each in imported_results(target)] == [
+        (0, "one"),
+        (0, "two"),
+    ]
+
+
+def test_attempts_of_several_jobs_with_the_same_id_are_all_imported(target, source):
+    assert import_here(target, source=source(JOBS + ATTEMPTS)).executions == 2
+
+    # And another import changes nothing
+    counts = import_here(target, source="legacy")
+    assert (counts.jobs, counts.jobs_present) == (0, 2)
+
+
+def test_a_figure_that_no_column_holds_counts_as_unknown(target, source):
+    import_here(target, source=source(JOBS))
+
+    assert [each.resource and each.resource.execution_time_ms for each in imported_results(target)] == [
+        None,
+        12,
+    ]
+
+
+def test_projects_of_other_tenants_and_other_projects_stay_as_they_are(target, source):
+    # Given a project of another tenant with the id and the name of an imported one, and an active one
+    SqlSchema(target).upgrade()
+    with target.begin() as connection:
+        shared = {"status": "ACTIVE", "created_at": BEFORE, "active_at": AFTER}
+        others = [(1, "acme", "demo", "acme/demo"), (5, "default", "other", "other")]
+        names = ("project_id", "tenant", "name", "live_name")
+        rows = [{**shared, **dict(zip(names, other, strict=True))} for other in others]
+        connection.execute(sa.insert(projects), rows)
+        job, _events = Job.submit(JobId(UUID(job_id(7))), the_project(5), a_spec(), datetime.now(UTC))
+        connection.execute(sa.insert(jobs), {**job_values(job), "created_at": BEFORE})
+    # When jobs are imported
+    import_here(target, source=source(JOBS))
+    # Then they belong to a project of the same tenant, and the other projects are as active as before
+    with target.connect() as connection:
+        found = connection.execute(sa.select(projects).order_by(projects.c.project_id)).all()
+        of_jobs = connection.execute(sa.select(jobs.c.project_id).distinct()).scalars()
+        assert set(of_jobs) == {5, found[-1].project_id}
+    assert [(row.tenant, row.name, row.active_at.year) for row in found] == [
+        ("acme", "demo", 2026),
+        ("default", "other", 2026),
+        ("default", "demo", 2024),
+    ]
+
+
+def test_the_connection_that_holds_the_lock_of_an_import_is_not_idle(target, legacy, mariadb):
+    statements = []
+
+    def note_statement(_about, said):
+        if " of " in str(said):
+            statements.append(scalar(mariadb, LAST_STATEMENT))
+
+    import_here(target, legacy, source="legacy", tell=note_statement)
+
+    assert len(statements) == len(set(statements)) > 1
+
+
+def test_an_import_that_has_lost_its_lock_ends(target, legacy, mariadb):
+    def lose_lock(_about, said):
+        if " of " in str(said) and (holder := scalar(mariadb, HOLDER)) is not None:
+            with mariadb.connect() as connection, connection.cursor() as cursor:
+                cursor.execute(f"KILL {holder}")
+
+    with pytest.raises(DependencyUnavailable):
+        import_here(target, legacy, source="legacy", tell=lose_lock)
+
+    assert scalar(mariadb, "SELECT count(*) FROM replacing.jobs") < KEPT + USUAL
 
 
 @pytest.mark.usefixtures("legacy")
