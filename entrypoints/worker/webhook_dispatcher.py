@@ -20,6 +20,10 @@ logger = logging.getLogger("service_server.webhooks")
 _POLL_S = 1.0
 
 
+def _nothing() -> None:
+    pass
+
+
 class WebhookDispatcher:
     """Claims deliveries that are due, and posts them on its own threads.
 
@@ -43,6 +47,7 @@ class WebhookDispatcher:
 
     def start(self) -> None:
         """Start to claim deliveries."""
+        self._executor.submit(_nothing)  # the first thread, which posts everything if no other can be started
         self._claiming.start()
 
     def stop(self) -> None:
@@ -72,7 +77,13 @@ class WebhookDispatcher:
             self._in_flight += len(claimed)
             self._is_awake = self._is_awake or bool(claimed)
         for delivery in claimed:
+            self._submit(delivery)
+
+    def _submit(self, delivery: Delivery) -> None:
+        try:
             self._executor.submit(self._post, delivery)
+        except RuntimeError as error:  # it is queued nevertheless
+            logger.warning("delivery %s waits for a thread: %s", delivery.id, error)
 
     def _wait_until_due(self) -> int:
         """Wait until a thread is free and a delivery may be due; return the number of free threads."""

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import ExitStack, closing, contextmanager
+from threading import Thread
 
 import httpx
 import pytest
@@ -80,6 +81,22 @@ def is_answered(server) -> bool:
         return get(server).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_callers_are_answered_again_once_threads_can_be_started_again(monkeypatch):
+    refused, start = [], Thread.start
+
+    def start_later(thread):
+        if len(refused) > REQUESTS_AT_ONCE:
+            start(thread)
+            return
+        refused.append(thread)
+        raise RuntimeError("can't start new thread")
+
+    with started(PrometheusMeasurements("1")) as server:
+        monkeypatch.setattr(Thread, "start", start_later)
+        assert eventually(lambda: is_answered(server))
+    assert len(refused) > REQUESTS_AT_ONCE
 
 
 def test_an_error_is_logged_and_ends_no_server(monkeypatch, caplog):
