@@ -1,4 +1,8 @@
-"""The container, which chooses the adapters by the settings. No other module imports adapters."""
+"""The container, which chooses the adapters by the settings. No other module imports adapters.
+
+Adapters that not every process needs are imported when they are chosen, because their libraries cost memory
+and time: boto3 alone takes a third of a second.
+"""
 
 import hashlib
 import os
@@ -75,7 +79,8 @@ from application.service_options import ServiceOptions
 from application.services import Ports, Services, build_services
 from application.store_meter import StoreMeter
 from domain.limits import LimitPolicy
-from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings, sealing_key
+from entrypoints.setting_types import sealing_key
+from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings
 from entrypoints.topology import Topology, WorkerMode
 from entrypoints.tracing_variables import is_tracing_wanted
 from entrypoints.webhook_documents import ApiWebhookDocuments
@@ -146,7 +151,7 @@ def _connected(settings: Settings) -> sa.Engine:
 def _database_password(settings: Settings) -> Callable[[], str] | None:
     if settings.rds_iam_region is None:
         return None
-    from adapters.rds.auth_token import auth_tokens  # noqa: PLC0415 - likewise
+    from adapters.rds.auth_token import auth_tokens
 
     return auth_tokens(
         host=settings.rds_host or "",
@@ -197,10 +202,9 @@ def _log_store(
 def _s3_store(
     settings: Settings, name: str, region: str, timeout_s: float, url_expiry_s: int | None
 ) -> ObjectStore:
-    # Imported here, because boto3 costs memory and a third of a second, and not every process needs it.
-    from adapters.s3.bucket import Bucket  # noqa: PLC0415 - as said above
-    from adapters.s3.errors import storage_circuit  # noqa: PLC0415 - likewise
-    from adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415 - likewise
+    from adapters.s3.bucket import Bucket
+    from adapters.s3.errors import storage_circuit
+    from adapters.s3.object_store import S3ObjectStore
 
     bucket = Bucket(
         name, region, settings.aws_endpoint_url, **settings.aws_credentials, read_timeout_s=timeout_s
@@ -242,7 +246,7 @@ def _backup_archive(settings: Settings) -> BackupArchive:
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
     if settings.ecs_cluster_name is None:
         return HostClusterMetrics(clock)
-    from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics  # noqa: PLC0415 - likewise
+    from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics
 
     return CloudWatchClusterMetrics(_cloudwatch_client(settings), clock)
 
@@ -250,14 +254,14 @@ def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
 def _backlog_publisher(settings: Settings) -> BacklogPublisher:
     if not settings.publishes_backlog:
         return NoBacklogPublisher()
-    from adapters.cloudwatch.backlog_publisher import CloudWatchBacklogPublisher  # noqa: PLC0415 - likewise
+    from adapters.cloudwatch.backlog_publisher import CloudWatchBacklogPublisher
 
     client = _cloudwatch_client(settings)
     return CloudWatchBacklogPublisher(client, settings.backlog_namespace, settings.environment)
 
 
 def _cloudwatch_client(settings: Settings) -> "CloudWatchClient":
-    from adapters.cloudwatch.cluster_metrics import build_client  # noqa: PLC0415 - likewise
+    from adapters.cloudwatch.cluster_metrics import build_client
 
     return build_client(
         settings.ecs_region or settings.code_region,
@@ -275,7 +279,7 @@ def _engine(
     tracing: Tracing,
 ) -> ExecutionEngine:
     if settings.uses_runners:
-        from adapters.http_engine.engine import HttpEngine  # noqa: PLC0415 - likewise
+        from adapters.http_engine.engine import HttpEngine
 
         return HttpEngine(
             settings.engine_url,
@@ -320,8 +324,8 @@ def runtime_directory(settings: Settings) -> RuntimeDirectory:
 def _broker(settings: Settings, measurements: Measurements) -> "RedisQueueBroker | None":
     if settings.redis_url is None:
         return None
-    from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore  # noqa: PLC0415 - likewise
-    from adapters.dramatiq_queue.redis_broker import RedisQueueBroker  # noqa: PLC0415 - likewise
+    from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
+    from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 
     broker = RedisQueueBroker(settings.redis_url.get_secret_value())
     measurements.watch(partial(_dead_letter_samples, RedisDeadLetterStore(broker)))
@@ -340,7 +344,7 @@ def _own_relay(settings: Settings) -> ImmediateMessageRelay | InProcessMessageRe
 def _work_queue(settings: Settings) -> WorkQueue:
     if settings.redis_url is None:
         return InProcessWorkQueue()
-    from adapters.redis_work_queue.work_queue import RedisWorkQueue  # noqa: PLC0415 - likewise
+    from adapters.redis_work_queue.work_queue import RedisWorkQueue
 
     return RedisWorkQueue(settings.redis_url.get_secret_value())
 
@@ -348,7 +352,7 @@ def _work_queue(settings: Settings) -> WorkQueue:
 def _dead_letters(broker: "RedisQueueBroker | None") -> DeadLetterStore | None:
     if broker is None:
         return None
-    from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore  # noqa: PLC0415 - likewise
+    from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
 
     return RedisDeadLetterStore(broker)
 
@@ -356,7 +360,7 @@ def _dead_letters(broker: "RedisQueueBroker | None") -> DeadLetterStore | None:
 def _event_feed(settings: Settings, topology: Topology) -> EventFeed:
     if settings.redis_url is None:
         return InProcessEventFeed()
-    from adapters.redis_feed.event_feed import (  # noqa: PLC0415 - likewise
+    from adapters.redis_feed.event_feed import (
         CHANNEL,
         STOPS_CHANNEL,
         RedisEventFeed,
@@ -370,7 +374,7 @@ def _output_feed(settings: Settings) -> OutputFeed:
     if settings.redis_url is None:
         journal = OutputJournal(_data_dir(settings) / _OUTPUT, KEPT_BYTES)
         return InProcessOutputFeed(KEPT_BYTES, journal)
-    from adapters.redis_feed.output_feed import RedisOutputFeed  # noqa: PLC0415 - likewise
+    from adapters.redis_feed.output_feed import RedisOutputFeed
 
     return RedisOutputFeed(settings.redis_url.get_secret_value(), InProcessOutputFeed())
 
@@ -378,7 +382,7 @@ def _output_feed(settings: Settings) -> OutputFeed:
 def _rate_limiter(settings: Settings) -> RateLimiter:
     if settings.redis_url is None:
         return InProcessRateLimiter()
-    from adapters.redis_rate_limiter.rate_limiter import RedisRateLimiter  # noqa: PLC0415 - likewise
+    from adapters.redis_rate_limiter.rate_limiter import RedisRateLimiter
 
     return RedisRateLimiter(settings.redis_url.get_secret_value(), InProcessRateLimiter())
 
@@ -390,7 +394,7 @@ def _report_reader(settings: Settings) -> EngineReportReader:
 def _measurements(topology: Topology) -> Measurements:
     if not topology.is_long_running:
         return NoMeasurements()
-    from adapters.prometheus.measurements import PrometheusMeasurements  # noqa: PLC0415 - likewise
+    from adapters.prometheus.measurements import PrometheusMeasurements
 
     measurements = PrometheusMeasurements(version("service-server"))
     measurements.watch(circuit_samples)
@@ -400,7 +404,7 @@ def _measurements(topology: Topology) -> Measurements:
 def _tracing(settings: Settings, topology: Topology) -> Tracing:
     if not topology.is_long_running or not is_tracing_wanted(os.environ):
         return NO_TRACING
-    from adapters.opentelemetry.tracing import OpenTelemetryTracing  # noqa: PLC0415 - likewise
+    from adapters.opentelemetry.tracing import OpenTelemetryTracing
 
     tracing = OpenTelemetryTracing(version("service-server"), worker_name(), settings.detailed_traces)
     if settings.redis_url is not None:
@@ -414,7 +418,7 @@ def _identity_provider(settings: Settings, clock: Clock) -> IdentityProvider:
     issuer, client_id = settings.oidc_issuer, settings.oidc_client_id
     if settings.auth is not AuthMode.KEYS_AND_OIDC or issuer is None or client_id is None:
         return NoIdentityProvider()
-    from adapters.oidc.identity_provider import OidcIdentityProvider  # noqa: PLC0415 - likewise
+    from adapters.oidc.identity_provider import OidcIdentityProvider
 
     secret = settings.oidc_client_secret
     return OidcIdentityProvider(
@@ -499,7 +503,7 @@ def _workers(
 
 
 def _completion_worker(broker: "RedisQueueBroker", services: Services) -> Worker:
-    from adapters.dramatiq_queue.worker import CompletionWorker  # noqa: PLC0415 - likewise
+    from adapters.dramatiq_queue.worker import CompletionWorker
 
     handler = completion_handler(services.report_completion)
     return CompletionWorker(broker, handler, threads=_COMPLETION_THREADS)

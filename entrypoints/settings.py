@@ -7,20 +7,15 @@ runner (such as `EXECUTION_ENGINE_PYTHON_RUN_URL`) the programs to runners, and 
 metrics to CloudWatch.
 """
 
-import base64
-import binascii
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypedDict
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     Field,
     HttpUrl,
     SecretStr,
@@ -46,6 +41,22 @@ from domain.retention import MAX_DAYS, MIN_DAYS, Retention
 from domain.retrying import Backoff
 from domain.submission import MAX_ATTEMPTS, SubmissionLimits
 from domain.tenant import TenantName
+from entrypoints.setting_types import (
+    EngineAddress,
+    HostName,
+    HttpAddress,
+    LinkKey,
+    OidcIssuer,
+    Origin,
+    ReadableFile,
+    RedisAddress,
+    RunnerAddress,
+    SealingKey,
+    WebhookSecret,
+    is_loopback,
+    link_key,
+    sealing_key,
+)
 
 PREFIX = "SERVICE_SERVER_"
 ENV_FILE = ".env"
@@ -85,18 +96,6 @@ _ON_ECS = "ECS_CONTAINER_METADATA_URI_V4"
 _THIS_MACHINE = "local"
 # For the delays between attempts to post an event, of which there are about forty in a day.
 _RETRY_JITTER, _RETRY_GROWTH = 0.3, 1.5
-# The minimum of the specification. With an empty key, anyone could sign.
-_WEBHOOK_KEY_MIN_BYTES = 24
-_LINK_KEY_MIN_BYTES = 32
-_SEALING_KEY_BYTES = 32
-_SEALING_KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
-_WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix is no secret
-# As browsers write an origin (Fetch standard, "byte-serializing a request origin"), or with a wildcard.
-_ORIGIN = re.compile(
-    r"\*|null|(?!http:.*:80\Z|https:.*:443\Z)[a-z][a-z0-9+.-]*://"
-    r"(?:\*?[a-z0-9._-]+|\*|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?"
-)
-_HOST = re.compile(r"\*|[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)
 _DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -105,160 +104,6 @@ def _data_home() -> Path:
         return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "service-server"
     except RuntimeError:
         raise InvalidValue(f"{PREFIX}DATA_DIR", text("settings.no_home")) from None
-
-
-def webhook_key(secret: SecretStr) -> bytes:
-    """Decode a webhook secret: Base64 with or without the prefix `whsec_` (Standard Webhooks 1.0.0).
-
-    Raises:
-        ValueError: The secret is not Base64, or too short.
-    """
-    try:
-        key = base64.b64decode(secret.get_secret_value().removeprefix(_WEBHOOK_SECRET_PREFIX), validate=True)
-    except binascii.Error:
-        raise ValueError(text("settings.webhook_secret_form")) from None
-    if len(key) < _WEBHOOK_KEY_MIN_BYTES:
-        raise ValueError(text("settings.webhook_secret_size", bytes=_WEBHOOK_KEY_MIN_BYTES))
-    return key
-
-
-def sealing_key(secret: SecretStr) -> tuple[str, bytes]:
-    """Decode a sealing key; return its name and the key.
-
-    Raises:
-        ValueError: The format or the size of the key is wrong.
-    """
-    key_id, colon, encoded = secret.get_secret_value().partition(":")
-    try:
-        key = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
-        key = b""
-    if not colon or not _SEALING_KEY_ID.fullmatch(key_id) or len(key) != _SEALING_KEY_BYTES:
-        raise ValueError(text("settings.sealing_key", bytes=_SEALING_KEY_BYTES))
-    return key_id, key
-
-
-def _check_sealing_key(secret: SecretStr) -> SecretStr:
-    sealing_key(secret)
-    return secret
-
-
-def _check_webhook_secret(secret: SecretStr) -> SecretStr:
-    webhook_key(secret)
-    return secret
-
-
-def _link_key(secret: SecretStr) -> bytes:
-    try:
-        key = base64.b64decode(secret.get_secret_value(), validate=True)
-    except binascii.Error:
-        raise ValueError(text("settings.link_key_form")) from None
-    if len(key) < _LINK_KEY_MIN_BYTES:
-        raise ValueError(text("settings.link_key_size", bytes=_LINK_KEY_MIN_BYTES))
-    return key
-
-
-def _check_link_key(secret: SecretStr) -> SecretStr:
-    _link_key(secret)
-    return secret
-
-
-def _check_address(address: str) -> str:
-    if not _is_address(address, {"http", "https"}):
-        raise ValueError(text("settings.address"))
-    return address
-
-
-def _check_engine_address(address: str) -> str:
-    """Refuse an address to which no path can be appended."""
-    try:
-        _check_address(address)
-        parts = urlsplit(address)
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        raise ValueError(text("settings.engine_address")) from None
-    if parts.query or parts.fragment:
-        raise ValueError(text("settings.address_with_query"))
-    return address
-
-
-def _check_runner_address(address: str) -> str:
-    try:
-        _check_engine_address(address)
-        is_whole = bool(urlsplit(address).path.strip("/"))
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        raise ValueError(text("settings.runner_address"))
-    return address
-
-
-def _check_redis_address(secret: SecretStr) -> SecretStr:
-    address = secret.get_secret_value()
-    if not address.startswith("unix://") and not _is_address(address, {"redis", "rediss"}):
-        raise ValueError(text("settings.redis_address"))
-    return secret
-
-
-def _is_address(address: str, schemes: set[str]) -> bool:
-    try:
-        url = urlsplit(address)
-        _ = url.port
-    except ValueError:
-        return False
-    return url.scheme in schemes and bool(url.hostname) and " " not in address
-
-
-def _check_origin(origin: str) -> str:
-    """Refuse an origin that no browser sends."""
-    if not _ORIGIN.fullmatch(origin):
-        raise ValueError(text("settings.origin", origin=origin))
-    return origin
-
-
-def _check_host(host: str) -> str:
-    if not _HOST.fullmatch(host):
-        raise ValueError(text("settings.host", host=host))
-    return host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_readable(file: Path) -> Path:
-    try:
-        file.open("rb").close()
-    except OSError as error:
-        raise ValueError(text("settings.unreadable", file=file, detail=error.strerror)) from error
-    return file
-
-
-def _check_issuer(issuer: str) -> str:
-    """Refuse an issuer that others could impersonate: plain HTTP can be read and changed on its way."""
-    _check_address(issuer)
-    parts = urlsplit(issuer)
-    if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(text("settings.issuer_with_query"))
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
-        raise ValueError(text("settings.issuer_scheme"))
-    return issuer
-
-
-OidcIssuer = Annotated[str, AfterValidator(_check_issuer)]
-HttpAddress = Annotated[str, AfterValidator(_check_address)]
-EngineAddress = Annotated[str, AfterValidator(_check_engine_address)]
-RunnerAddress = Annotated[str, AfterValidator(_check_runner_address)]
-RedisAddress = Annotated[SecretStr, AfterValidator(_check_redis_address)]
-LinkKey = Annotated[SecretStr, AfterValidator(_check_link_key)]
-WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
-SealingKey = Annotated[SecretStr, AfterValidator(_check_sealing_key)]
-Origin = Annotated[str, AfterValidator(_check_origin)]
-HostName = Annotated[str, AfterValidator(_check_host)]
-ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
 
 
 class AuthMode(StrEnum):
@@ -632,12 +477,12 @@ class Settings(BaseSettings):
     @property
     def is_on_loopback(self) -> bool:
         """Whether the service listens only on loopback."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     @property
     def is_open_to_all(self) -> bool:
         """Whether callers from other machines need no key."""
-        is_public = self.public_url is not None and not _is_loopback(self.public_url.host or "")
+        is_public = self.public_url is not None and not is_loopback(self.public_url.host or "")
         return not self.asks_for_keys and (is_public or not self.is_on_loopback)
 
     @property
@@ -648,7 +493,7 @@ class Settings(BaseSettings):
     @property
     def link_key_bytes(self) -> bytes | None:
         """The key of signed links; None to use the key of the data directory."""
-        return None if self.link_key is None else _link_key(self.link_key)
+        return None if self.link_key is None else link_key(self.link_key)
 
     @property
     def base_url(self) -> str:

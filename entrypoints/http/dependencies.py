@@ -24,7 +24,8 @@ from entrypoints.http.streaming.job_waiter import JobWaiter
 from entrypoints.http.streaming.output_stream import Archive, OutputStreams
 from entrypoints.http.visitors import Visitors
 from entrypoints.http.webhook_signature import WebhookVerifier
-from entrypoints.settings import Settings, webhook_key
+from entrypoints.setting_types import webhook_key
+from entrypoints.settings import Settings
 
 # A log is read whole, and takes several times its size meanwhile, so this limits the memory.
 _LOGS_AT_ONCE = 2

@@ -5,7 +5,7 @@ import pytest
 from entrypoints.cli.errors import Failure
 from entrypoints.cli.parts import parts
 from entrypoints.cli.settings_report import in_force, load_settings
-from entrypoints.settings import sealing_key
+from entrypoints.setting_types import sealing_key
 
 VARIABLE = "SERVICE_SERVER_SEALING_KEYS"
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(2)]

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from entrypoints.http.webhook_signature import SignatureRefused, WebhookVerifier
-from entrypoints.settings import webhook_key
+from entrypoints.setting_types import webhook_key
 
 NOW = 1_700_000_000
 OLD, NEW = (
