@@ -479,7 +479,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     session_idle = timedelta(seconds=options.session_idle_s)
     cluster_history_steps = history_steps(options.cluster_history_kept_days)
     session_opener = SessionOpener(
-        caller_unit_of_work=caller_unit_of_work,
+        unit_of_work=caller_unit_of_work,
         clock=ports.clock,
         ids=ports.ids,
         max_age=timedelta(seconds=options.session_max_s),
@@ -519,12 +519,12 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             record_refusal=record_refusal,
         ),
         sign_out=SignOut(
-            caller_unit_of_work=caller_unit_of_work,
+            unit_of_work=caller_unit_of_work,
             session_authenticator=session_authenticator,
             clock=ports.clock,
         ),
         switch_tenant=SwitchTenant(
-            caller_unit_of_work=caller_unit_of_work, session_authenticator=session_authenticator
+            unit_of_work=caller_unit_of_work, session_authenticator=session_authenticator
         ),
         session_reader=SessionReader(unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle),
         idempotent_requests=idempotent_requests,
@@ -577,13 +577,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             max_bytes=options.max_log_read_bytes,
         ),
         read_output=ReadOutput(
-            queries=ports.job_queries,
+            job_queries=ports.job_queries,
             log_store=ports.log_store,
             max_bytes=options.max_log_read_bytes,
             cache=OutputCache(ports.clock, options.max_cached_output_bytes),
         ),
-        read_artifact=ReadArtifact(queries=ports.job_queries, blobs=blobs),
-        read_file=ReadFile(queries=ports.job_queries, blobs=blobs),
+        read_artifact=ReadArtifact(job_queries=ports.job_queries, blobs=blobs),
+        read_file=ReadFile(job_queries=ports.job_queries, blobs=blobs),
         wait_causes=wait_causes,
         # Projects and case sets
         create_project=CreateProject(

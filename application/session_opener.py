@@ -58,9 +58,9 @@ class SessionOpener:
     """
 
     def __init__(
-        self, *, caller_unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator, max_age: timedelta
+        self, *, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator, max_age: timedelta
     ) -> None:
-        self._caller_unit_of_work = caller_unit_of_work
+        self._unit_of_work = unit_of_work
         self._clock = clock
         self._ids = ids
         self._max_age = max_age
@@ -103,7 +103,7 @@ class SessionOpener:
             if left is not None:
                 transaction.sessions.end(left.id, now)
 
-        self._caller_unit_of_work.run(
+        self._unit_of_work.run(
             session.caller(entrant.tenant, address),
             Act.SESSION_SIGN_IN,
             work,

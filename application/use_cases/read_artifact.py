@@ -11,8 +11,8 @@ from domain.values import JobId
 class ReadArtifact:
     """Reads an artifact of the latest execution of a job."""
 
-    def __init__(self, queries: JobQueries, blobs: Blobs) -> None:
-        self._queries = queries
+    def __init__(self, job_queries: JobQueries, blobs: Blobs) -> None:
+        self._job_queries = job_queries
         self._blobs = blobs
 
     def __call__(self, caller: Caller, job_id: JobId, path: str) -> FileContent:
@@ -22,7 +22,7 @@ class ReadArtifact:
             NotFound: There is no such job, or it has no such file.
             DependencyUnavailable: The store is unavailable.
         """
-        details = self._queries.details(caller, job_id)
+        details = self._job_queries.details(caller, job_id)
         if details is None:
             raise NotFound("job", job_id)
         execution = details.latest

@@ -21,8 +21,8 @@ class FileContent:
 class ReadFile:
     """Reads a file that a job has beside its code."""
 
-    def __init__(self, queries: JobQueries, blobs: Blobs) -> None:
-        self._queries = queries
+    def __init__(self, job_queries: JobQueries, blobs: Blobs) -> None:
+        self._job_queries = job_queries
         self._blobs = blobs
 
     def __call__(self, caller: Caller, job_id: JobId, path: str) -> FileContent:
@@ -32,7 +32,7 @@ class ReadFile:
             NotFound: There is no such job, or it has no such file.
             DependencyUnavailable: The store is unavailable.
         """
-        details = self._queries.details(caller, job_id)
+        details = self._job_queries.details(caller, job_id)
         if details is None:
             raise NotFound("job", job_id)
         file = next((file for file in details.job.spec.files if file.path == path), None)

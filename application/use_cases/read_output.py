@@ -29,9 +29,9 @@ class ReadOutput:
     """Reads the output of a program on one stream, byte for byte, after it has ended."""
 
     def __init__(
-        self, queries: JobQueries, log_store: ObjectStore, max_bytes: int, cache: OutputCache
+        self, job_queries: JobQueries, log_store: ObjectStore, max_bytes: int, cache: OutputCache
     ) -> None:
-        self._queries = queries
+        self._job_queries = job_queries
         self._log_store = log_store
         self._max_bytes = max_bytes
         self._cache = cache
@@ -44,7 +44,7 @@ class ReadOutput:
             Conflict: The job has not ended.
             Unprocessable: The log is larger than `max_bytes`.
         """
-        details = self._queries.details(caller, job_id)
+        details = self._job_queries.details(caller, job_id)
         if details is None:
             raise NotFound("job", job_id)
         if not details.job.status.is_terminal:

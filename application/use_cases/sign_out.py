@@ -23,18 +23,18 @@ class SignOut:
     def __init__(
         self,
         *,
-        caller_unit_of_work: CallerUnitOfWork,
+        unit_of_work: CallerUnitOfWork,
         session_authenticator: SessionAuthenticator,
         clock: Clock,
     ) -> None:
-        self._caller_unit_of_work = caller_unit_of_work
+        self._unit_of_work = unit_of_work
         self._session_authenticator = session_authenticator
         self._clock = clock
 
     def __call__(self, stored: StoredSession, address: str | None) -> None:
         """End a visitor's own session."""
         session, now = stored.session, self._clock.now()
-        self._caller_unit_of_work.run(
+        self._unit_of_work.run(
             session.caller(stored.home, address),
             Act.SESSION_SIGN_OUT,
             lambda transaction: transaction.sessions.end(session.id, now),
@@ -45,7 +45,7 @@ class SignOut:
     def everywhere(self, stored: StoredSession, address: str | None) -> int:
         """End all sessions of a visitor's principal; return how many there were."""
         session, now = stored.session, self._clock.now()
-        ended = self._caller_unit_of_work.run(
+        ended = self._unit_of_work.run(
             session.caller(stored.home, address),
             Act.SESSION_SIGN_OUT,
             lambda transaction: transaction.sessions.end_all(session.home, session.principal, now),
@@ -72,7 +72,7 @@ class SignOut:
             transaction.sessions.end(session.id, now)
             return session.digest
 
-        digest = self._caller_unit_of_work.run(
+        digest = self._unit_of_work.run(
             caller,
             Act.SESSION_SIGN_OUT,
             work,

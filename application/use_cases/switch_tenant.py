@@ -18,9 +18,9 @@ class SwitchTenant:
     """
 
     def __init__(
-        self, *, caller_unit_of_work: CallerUnitOfWork, session_authenticator: SessionAuthenticator
+        self, *, unit_of_work: CallerUnitOfWork, session_authenticator: SessionAuthenticator
     ) -> None:
-        self._caller_unit_of_work = caller_unit_of_work
+        self._unit_of_work = unit_of_work
         self._session_authenticator = session_authenticator
 
     def __call__(self, stored: StoredSession, name: TenantName, address: str | None) -> None:
@@ -33,14 +33,14 @@ class SwitchTenant:
         session = stored.session
         if not session.switches_tenants:
             raise ScopeMissing(Scope.ADMIN)
-        tenant = self._caller_unit_of_work.read(lambda transaction: transaction.tenants.get(name))
+        tenant = self._unit_of_work.read(lambda transaction: transaction.tenants.get(name))
         if tenant is None or tenant.status is TenantStatus.DELETED:
             raise NotFound("tenant", name)
 
         def work(transaction: Transaction) -> None:
             transaction.sessions.switch(session.id, name)
 
-        self._caller_unit_of_work.run(
+        self._unit_of_work.run(
             session.caller(tenant, address),
             Act.SESSION_SIGN_IN,
             work,
