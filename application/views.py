@@ -1,13 +1,12 @@
-"""Views of jobs and keys for callers, and the filters of lists."""
+"""Views of jobs, batches, keys and webhooks for callers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Self
 
 from domain.api_key import ApiKey, KeyStatus, KeyText
-from domain.audit import LedgerEntry, Usage
+from domain.audit import Usage
 from domain.batch import Batch
 from domain.cases import CaseResult
 from domain.execution import Execution
@@ -16,7 +15,7 @@ from domain.job_lifecycle import JobStatus, Phase, Reason, State, phase_of
 from domain.project import Project
 from domain.retention import Retention
 from domain.tenant import TenantName
-from domain.values import BatchId, JobId, ObjectKey, ProjectId, ProjectName
+from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 from domain.webhook import Webhook
 from domain.webhook_signing import WebhookSecret
 
@@ -183,22 +182,6 @@ class JobDetails:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """The last job of a page: the next page begins after it."""
-
-    created_at: datetime
-    job_id: JobId
-
-
-@dataclass(frozen=True, slots=True)
-class BatchCursor:
-    """The last batch of a page: the next page begins after it."""
-
-    created_at: datetime
-    batch_id: BatchId
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
     """A batch with the number of its jobs in each status.
@@ -240,151 +223,6 @@ class BatchView:
         return numbers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Filter of a list of jobs; the jobs match all given conditions.
-
-    Attributes:
-        limit: The maximum number of jobs.
-        id_prefix: The digits with which their ids begin.
-        search: A text in their description, in a tag as `name:value`, or at the beginning or the end of their
-            id; ASCII letters match in either case.
-        cursor: The last job of the previous page.
-        oldest_first: Whether the oldest jobs come first instead of the newest.
-    """
-
-    limit: int
-    project_id: ProjectId | None = None
-    statuses: frozenset[JobStatus] = frozenset()
-    phases: frozenset[Phase] = frozenset()
-    language: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    id_prefix: str | None = None
-    search: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    cursor: Cursor | None = None
-    oldest_first: bool = False
-
-
-class ProjectOrder(StrEnum):
-    """The orders of a list of projects: most recent first, or by name."""
-
-    ACTIVITY = "activity"
-    NAME = "name"
-    CREATED = "created"
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectCursor:
-    """The last project of a page: the next page begins after it.
-
-    Attributes:
-        value: Its sort value in the list; None if the list is sorted by id.
-    """
-
-    value: datetime | str | None
-    project_id: ProjectId
-
-
-def cursor_after(project: Project, order: ProjectOrder) -> ProjectCursor:
-    """Return the cursor after a project in a list."""
-    if order is ProjectOrder.CREATED:
-        return ProjectCursor(None, project.id)
-    is_by_name = order is ProjectOrder.NAME
-    return ProjectCursor(project.name.value if is_by_name else project.active_at, project.id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectFilter:
-    """Filter of a list of projects that are not deleted.
-
-    Attributes:
-        limit: The maximum number of projects.
-        search: A text in their name or description; ASCII letters match in either case.
-        cursor: The last project of the previous page.
-    """
-
-    limit: int
-    order: ProjectOrder = ProjectOrder.ACTIVITY
-    search: str | None = None
-    cursor: ProjectCursor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FoundProjects:
-    """Projects of a list, in its order.
-
-    Attributes:
-        next: Where the next page begins, if there may be one; the page may have fewer projects than the
-            limit.
-    """
-
-    projects: Sequence[Project]
-    next: ProjectCursor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AuditCursor:
-    """The last entry of a page of the audit log: the next page begins after it."""
-
-    at: datetime
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditFilter:
-    """Filter of audit entries; the entries match all given conditions.
-
-    Attributes:
-        limit: The maximum number of entries.
-        tenant: None for all tenants, and for unauthenticated callers.
-        since: The earliest time, inclusive.
-        until: The latest time, exclusive.
-        cursor: The last entry of the previous page.
-    """
-
-    limit: int
-    tenant: TenantName | None = None
-    project_id: ProjectId | None = None
-    act: str | None = None
-    principal: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    cursor: AuditCursor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FoundEntries:
-    """Entries of the audit log, newest first.
-
-    Attributes:
-        resume_after: Where the search stopped, if it stopped before finding as many entries as requested.
-    """
-
-    entries: Sequence[LedgerEntry]
-    resume_after: AuditCursor | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageFilter:
-    """Filter of a tenant's usage by day and project.
-
-    Attributes:
-        limit: The maximum number of rows, one per day and project.
-        since: The first day.
-        until: The last day.
-        cursor: The last day and project of the previous page.
-    """
-
-    limit: int
-    tenant: TenantName
-    since: date
-    until: date
-    project_id: ProjectId | None = None
-    cursor: tuple[date, ProjectId] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class QuotaUse:
     """A quota that applies now.
@@ -409,30 +247,6 @@ class DayUsage:
     project_id: ProjectId
     project: str | None
     usage: Usage
-
-
-@dataclass(frozen=True, slots=True)
-class FoundJobs:
-    """Jobs of a list, in its order.
-
-    Attributes:
-        resume_after: Where the search stopped, if it stopped before finding as many jobs as requested.
-    """
-
-    jobs: Sequence[JobView]
-    resume_after: Cursor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A number of things, counted up to a bound.
-
-    Attributes:
-        is_exact: Whether the number is exact, not a lower bound.
-    """
-
-    number: int
-    is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

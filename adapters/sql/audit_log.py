@@ -23,8 +23,9 @@ from adapters.sql.tables import (
     usage_by_day,
     usage_of_tenants,
 )
+from application.lists import AuditCursor, AuditFilter, FoundEntries, UsageFilter
 from application.ports.audit_log import AuditLog
-from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, UsageFilter
+from application.views import DayUsage
 from domain import audit
 from domain.audit import (
     CHAIN_START,

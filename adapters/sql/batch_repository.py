@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import BATCH_COLUMNS, STORED_STATES, batch_values, to_batch
 from adapters.sql.tables import batches, executions, jobs, projects
+from application.lists import BatchCursor
 from application.ports.batch_repository import BatchRepository
-from application.views import BatchCursor
 from domain.batch import Batch
 from domain.caller import Caller
 from domain.execution_lifecycle import ExecutionState

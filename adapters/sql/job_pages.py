@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from adapters.sql.mapping import LISTED_COLUMNS, STORED_STATES
 from adapters.sql.tables import executions, job_tags, jobs, projects
-from application.views import JobFilter
+from application.lists import JobFilter
 from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus, Phase
 from domain.tenant import TenantName

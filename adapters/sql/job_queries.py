@@ -39,18 +39,10 @@ from adapters.sql.project_repository import MAX_ID
 from adapters.sql.tables import executions, job_reruns, job_tags, jobs, pending_deletions, projects, tenants
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.errors import NotFound
+from application.lists import Count, Cursor, FoundJobs, JobFilter
 from application.ports.job_queries import JobQueries
 from application.ports.purge_repository import StoreName
-from application.views import (
-    Count,
-    Cursor,
-    FoundJobs,
-    JobDetails,
-    JobFilter,
-    JobStatusView,
-    JobVersion,
-    LogOwner,
-)
+from application.views import JobDetails, JobStatusView, JobVersion, LogOwner
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus, phase_of
 from domain.project import ProjectStatus

@@ -13,8 +13,8 @@ from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import PROJECT_COLUMNS, to_project
 from adapters.sql.tables import jobs, projects
 from application.errors import ConcurrencyConflict, NotFound
+from application.lists import Count, FoundProjects, ProjectCursor, ProjectFilter, ProjectOrder, cursor_after
 from application.ports.project_repository import ProjectRepository
-from application.views import Count, FoundProjects, ProjectCursor, ProjectFilter, ProjectOrder, cursor_after
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from domain.project import Project, ProjectStatus

@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from application.views import AuditFilter, DayUsage, FoundEntries, UsageFilter
+from application.lists import AuditFilter, FoundEntries, UsageFilter
+from application.views import DayUsage
 from domain.audit import AuditEntry, ChainLink, LedgerEntry, Usage
 from domain.tenant import TenantName
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from application.errors import NotFound
-from application.views import BatchCursor
+from application.lists import BatchCursor
 from domain.batch import Batch
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus, Phase

@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 
-from application.views import Count, FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
+from application.lists import Count, FoundJobs, JobFilter
+from application.views import JobDetails, JobStatusView, JobVersion, LogOwner
 from domain.caller import Caller
 from domain.values import JobId, ObjectKey, ProjectId
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
-from application.views import Count, FoundProjects, ProjectFilter
+from application.lists import Count, FoundProjects, ProjectFilter
 from domain.caller import Caller
 from domain.project import Project
 from domain.values import ProjectId, ProjectName

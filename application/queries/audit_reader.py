@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from application.lists import AuditCursor, AuditFilter, FoundEntries, UsageFilter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, QuotaUse, UsageFilter
+from application.views import DayUsage, QuotaUse
 from domain.audit import ChainLink, EntryRow, LedgerEntry, Usage
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text

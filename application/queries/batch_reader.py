@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.errors import NotFound
+from application.lists import BatchCursor
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.views import BatchCursor, BatchView
+from application.views import BatchView
 from domain.caller import Caller
 from domain.catalogue.text import text
 from domain.errors import InvalidValue

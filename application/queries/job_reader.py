@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from application.errors import AmbiguousJobId, NotFound
+from application.lists import Count, Cursor, JobFilter
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import COUNTED_UP_TO, DashboardQueries
 from application.ports.execution_engine import ExecutionEngine
@@ -13,7 +14,7 @@ from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
 from application.queries.wait_causes import WaitCauses, WaitingExecution
-from application.views import Count, Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from application.views import JobDetails, JobStatusView, JobView
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from application.lists import Count, FoundProjects, ProjectCursor, ProjectFilter
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import COUNTED_UP_TO, DashboardQueries, ProjectActivity
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.project_lookup import existing_project
-from application.views import Count, FoundProjects, ProjectCursor, ProjectFilter
 from domain.caller import Caller
 from domain.project import Project
 from domain.values import parse_project_reference

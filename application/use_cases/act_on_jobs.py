@@ -9,6 +9,7 @@ from functools import partial
 
 from application.errors import AmbiguousJobId, ApplicationError, DependencyUnavailable, NotFound
 from application.idempotent_requests import Again, IdempotentRequests
+from application.lists import Cursor, JobFilter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.job_reader import JobReader
@@ -16,7 +17,7 @@ from application.use_cases.cancel_job import CancelJob
 from application.use_cases.delete_job import DeleteJob
 from application.use_cases.run_again import Changes, RunAgain
 from application.use_cases.tag_job import TagJob
-from application.views import Cursor, JobFilter, JobView
+from application.views import JobView
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import DomainError, InvalidValue

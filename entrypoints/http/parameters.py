@@ -14,8 +14,8 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from application.errors import NotFound
+from application.lists import AuditCursor, BatchCursor, Cursor, JobFilter
 from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
-from application.views import AuditCursor, BatchCursor, Cursor, JobFilter
 from domain.api_key import KeyId, parse_key_id
 from domain.caller import Caller
 from domain.catalogue.text import text

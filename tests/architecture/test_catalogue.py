@@ -14,9 +14,9 @@ from jinja2 import Environment, nodes
 
 from adapters.http_engine.failures import FAILURES
 from adapters.sql.legacy.importing import ImportCounts
+from application.lists import ProjectOrder
 from application.queries.timeline import Awaited
 from application.use_cases.act_on_jobs import JobAction
-from application.views import ProjectOrder
 from domain.api_key import KeyStatus
 from domain.cases import Verdict
 from domain.catalogue.language import Language

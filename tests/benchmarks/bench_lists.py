@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
+from application.lists import Cursor, JobFilter
 from application.ports.dashboard_queries import COUNTED_UP_TO
-from application.views import Cursor, JobFilter
 from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId
 from tests.support import mariadb

@@ -32,10 +32,10 @@ from adapters.sql.tables import case_results, jobs
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator
+from application.lists import JobFilter
 from application.metrics import PURGE_DURATION
 from application.ports.unit_of_work import Transaction
 from application.use_cases.apply_retention import ApplyRetention, RetentionRules
-from application.views import JobFilter
 from domain.retention import Retention
 from domain.values import ProjectId
 from tests.support import mariadb

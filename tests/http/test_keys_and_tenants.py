@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from application.commands import CreateKeyCommand
-from application.views import JobFilter
+from application.lists import JobFilter
 from domain.api_key import KeyText
 from domain.caller import Scope
 from domain.quota import QUOTA_NAMES

@@ -6,8 +6,8 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from application.lists import AuditFilter
 from application.queries.audit_reader import DEFAULT_DAYS, DEFAULT_ENTRIES, MAX_DAYS, MAX_ENTRIES
-from application.views import AuditFilter
 from domain.audit import Act
 from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api

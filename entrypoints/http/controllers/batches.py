@@ -9,8 +9,8 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, PathParameter, QueryParameter
 
 from application.file_spool import FileSpool
+from application.lists import BatchCursor
 from application.queries.batch_reader import DEFAULT_BATCHES, MAX_BATCHES
-from application.views import BatchCursor
 from domain.caller import Caller, Scope
 from domain.values import BatchId
 from entrypoints.http.cut_waits import WAIT_HEADER

@@ -3,8 +3,8 @@
 from litestar import Controller, Response, delete, get
 from litestar.di import NamedDependency, Provide
 
+from application.lists import JobFilter
 from application.queries.job_reader import JobPage
-from application.views import JobFilter
 from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest

@@ -8,10 +8,10 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, PathParameter, QueryParameter
 
+from application.lists import Cursor
 from application.ports.delivery_repository import DeliveryFilter
 from application.queries.webhook_reader import DEFAULT_DELIVERIES, MAX_DELIVERIES
 from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
-from application.views import Cursor
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text

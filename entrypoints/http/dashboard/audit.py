@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 
-from application.views import AuditFilter
+from application.lists import AuditFilter
 from domain.audit import Act
 from domain.caller import Caller, Scope
 from entrypoints.http.dashboard.pages import Pages

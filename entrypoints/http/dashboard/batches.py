@@ -7,8 +7,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
+from application.lists import BatchCursor
 from application.queries.batch_reader import DEFAULT_BATCHES
-from application.views import BatchCursor, BatchView
+from application.views import BatchView
 from domain.caller import Caller, Scope
 from domain.values import BatchId
 from entrypoints.http.csrf import read_form

@@ -9,9 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from application.errors import AmbiguousJobId, NotFound
+from application.lists import JobFilter
 from application.queries.job_reader import JobReader
 from application.queries.timeline import Timeline
-from application.views import JobFilter
 from domain.caller import Caller, Scope
 from domain.catalogue.text import Text, text
 from domain.job_lifecycle import State

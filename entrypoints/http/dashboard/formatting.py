@@ -9,8 +9,8 @@ from urllib.parse import quote
 import msgspec
 from markupsafe import Markup
 
+from application.lists import Count
 from application.ports.dashboard_queries import COUNTED_UP_TO
-from application.views import Count
 from domain.catalogue.figures import NOTHING, duration, size
 
 _CHART_HEIGHT = 28

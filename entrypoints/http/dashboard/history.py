@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
+from application.lists import Count, JobFilter, ProjectFilter
 from application.queries.job_reader import JobPage
-from application.views import Count, JobFilter, ProjectFilter
 from domain.caller import Caller
 from domain.catalogue.text import text
 from domain.errors import InvalidValue

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from application.errors import DependencyUnavailable
+from application.lists import Count
 from application.use_cases.act_on_jobs import ActionResults, FilteredJobs, JobAction
-from application.views import Count
 from domain.caller import Caller, Scope
 from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue

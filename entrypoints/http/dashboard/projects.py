@@ -16,9 +16,9 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from msgspec import Meta
 
+from application.lists import ProjectCursor, ProjectFilter, ProjectOrder
 from application.queries.project_reader import RECENT_HOURS, ProjectReader
 from application.use_cases.change_project import ChangeProject
-from application.views import ProjectCursor, ProjectFilter, ProjectOrder
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue

@@ -4,7 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from application.views import AuditCursor, AuditFilter, DayUsage, UsageFilter
+from application.lists import AuditCursor, AuditFilter, UsageFilter
+from application.views import DayUsage
 from domain.audit import CHAIN_START, Act, Usage
 from domain.tenant import TenantName
 from domain.values import ProjectId

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from application.views import BatchCursor
+from application.lists import BatchCursor
 from domain.batch import Batch
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase

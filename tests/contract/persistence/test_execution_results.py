@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from application.views import JobFilter
+from application.lists import JobFilter
 from domain.blob import BlobRef
 from domain.catalogue.text import text
 from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage

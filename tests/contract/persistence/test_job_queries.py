@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.sql.job_queries import SqlJobQueries
-from application.views import Count, Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from application.lists import Count, Cursor, JobFilter
+from application.views import JobDetails, JobStatusView, JobView
 from domain.artifacts import MAX_PATTERNS, PATTERN_MAX_CHARS
 from domain.blob import BlobRef
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage

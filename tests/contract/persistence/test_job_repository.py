@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from application.errors import ConcurrencyConflict
-from application.views import JobFilter
+from application.lists import JobFilter
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES

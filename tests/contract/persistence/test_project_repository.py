@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from application.errors import ConcurrencyConflict
-from application.views import Count, ProjectFilter, ProjectOrder
+from application.lists import Count, ProjectFilter, ProjectOrder
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectStatus, ProjectTrigger
 from domain.values import ProjectId, ProjectName

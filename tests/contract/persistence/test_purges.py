@@ -4,8 +4,8 @@ from uuid import uuid4
 import pytest
 
 from application.errors import ConcurrencyConflict, NotFound
+from application.lists import Cursor, JobFilter
 from application.ports.purge_repository import Purge, Removed, StoreName, purge_of_project
-from application.views import Cursor, JobFilter
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectTrigger

@@ -4,9 +4,9 @@ from datetime import date, timedelta
 from threading import Barrier
 from uuid import UUID, uuid4, uuid5
 
+from application.lists import UsageFilter
 from application.ports.purge_repository import Removed, StoreName
 from application.ports.retention_repository import DueRows, Place, Policies
-from application.views import UsageFilter
 from domain.audit import Usage
 from domain.blob import BlobRef, blob_key
 from domain.job_lifecycle import JobStatus

@@ -2,7 +2,7 @@
 
 import pytest
 
-from application.views import AuditFilter
+from application.lists import AuditFilter
 from domain.audit import Act
 from domain.values import ProjectId
 from tests.support.samples import an_audit_entry

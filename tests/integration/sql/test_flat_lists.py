@@ -34,7 +34,7 @@ from adapters.sql.operation_queries import (
 from adapters.sql.project_repository import COUNT_PROJECTS, last_project_statement, projects_statement
 from adapters.sql.queue_statements import OLDEST_OF
 from adapters.sql.tables import job_tags
-from application.views import Cursor, JobFilter, ProjectOrder
+from application.lists import Cursor, JobFilter, ProjectOrder
 from domain.job_lifecycle import JobStatus, Phase
 from domain.tenant import DEFAULT_TENANT
 from domain.values import ProjectId

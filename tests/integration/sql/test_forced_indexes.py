@@ -24,7 +24,7 @@ from adapters.sql.job_pages import (
 )
 from adapters.sql.project_repository import COUNT_PROJECTS, last_project_statement, projects_statement
 from adapters.sql.tables import job_tags, metadata
-from application.views import ProjectOrder
+from application.lists import ProjectOrder
 from domain.job_lifecycle import Phase
 
 FORCED = re.compile(r"FORCE INDEX \((\w+)\)")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.migrate import SqlSchema
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable
-from application.views import JobFilter
+from application.lists import JobFilter
 from tests.support.callers import ANONYMOUS
 from tests.support.samples import a_job
 from tests.support.small_disk import fill, small_disk

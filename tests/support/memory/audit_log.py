@@ -2,8 +2,9 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from itertools import islice, takewhile
 
+from application.lists import AuditFilter, FoundEntries, UsageFilter
 from application.ports.audit_log import AuditLog
-from application.views import AuditFilter, DayUsage, FoundEntries, UsageFilter
+from application.views import DayUsage
 from domain.audit import CHAIN_START, NO_USAGE, AuditEntry, ChainLink, LedgerEntry, Usage, usage_by_day
 from domain.tenant import TenantName
 from domain.values import ProjectId

@@ -3,8 +3,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from application.lists import BatchCursor
 from application.ports.batch_repository import BatchRepository
-from application.views import BatchCursor
 from domain.batch import Batch
 from domain.caller import Caller
 from domain.execution_lifecycle import LEASED

@@ -3,18 +3,10 @@ from dataclasses import replace
 from operator import gt, lt
 
 from application.errors import NotFound
+from application.lists import Count, FoundJobs, JobFilter
 from application.ports.job_queries import JobQueries
 from application.ports.purge_repository import StoreName
-from application.views import (
-    Count,
-    FoundJobs,
-    JobDetails,
-    JobFilter,
-    JobStatusView,
-    JobVersion,
-    JobView,
-    LogOwner,
-)
+from application.views import JobDetails, JobStatusView, JobVersion, JobView, LogOwner
 from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job

@@ -4,8 +4,8 @@ from datetime import datetime
 from operator import gt, lt
 
 from application.errors import ConcurrencyConflict, NotFound
+from application.lists import Count, FoundProjects, ProjectFilter, ProjectOrder, cursor_after
 from application.ports.project_repository import ProjectRepository
-from application.views import Count, FoundProjects, ProjectFilter, ProjectOrder, cursor_after
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from domain.project import Project, ProjectStatus

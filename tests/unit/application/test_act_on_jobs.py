@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.errors import AmbiguousJobId, NotFound, StorageUnavailable
+from application.lists import JobFilter
 from application.use_cases.act_on_jobs import FilteredJobs, JobAction
 from application.use_cases.run_again import Changes
-from application.views import JobFilter
 from domain.audit import DONE, Act
 from domain.caller import Scope
 from domain.errors import InvalidValue, ScopeMissing, TenantTransitionRefused

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from application.errors import Conflict, NotFound
+from application.lists import Count, ProjectFilter
 from application.output_cache import OutputCache
 from application.ports.dashboard_queries import COUNTED_UP_TO
 from application.ports.output_feed import Stream
@@ -14,7 +15,6 @@ from application.queries.project_reader import RECENT_HOURS
 from application.queries.timeline import Awaited, Step, entries_of
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.run_again import RunAgain
-from application.views import Count, ProjectFilter
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, State
 from domain.values import JobId

@@ -1,8 +1,8 @@
 import pytest
 
 from application.errors import Conflict, DependencyUnavailable, NotFound, StorageUnavailable
+from application.lists import JobFilter
 from application.ports.purge_repository import Purge
-from application.views import JobFilter
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectStatus, ProjectTrigger
 from tests.support.callers import ANONYMOUS, a_caller

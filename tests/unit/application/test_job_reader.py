@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from application.lists import Cursor, FoundJobs, JobFilter
 from application.queries import job_reader
 from application.queries.job_reader import JobReader
-from application.views import Cursor, FoundJobs, JobFilter
 from domain.errors import InvalidValue
 from tests.support.callers import ANONYMOUS
 

@@ -7,9 +7,9 @@ import pytest
 
 from application.commands import UploadCodeCommand
 from application.errors import AmbiguousJobId, NotFound
+from application.lists import Cursor, FoundJobs
 from application.ports.job_queries import JobQueries
 from application.queries.job_reader import JobReader
-from application.views import Cursor, FoundJobs
 from domain.caller import Scope
 from domain.errors import ScopeMissing
 from domain.values import JobId

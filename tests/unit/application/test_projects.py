@@ -1,7 +1,7 @@
 import pytest
 
 from application.errors import Conflict, NotFound
-from application.views import JobFilter
+from application.lists import JobFilter
 from domain.errors import InvalidValue, ProjectTransitionRefused
 from domain.project import ProjectStatus, ProjectTrigger
 from tests.support.callers import ANONYMOUS
