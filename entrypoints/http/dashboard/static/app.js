@@ -78,9 +78,10 @@ const copyText = async (content) => {
   };
 
   const refresh = () => {
-    if (document.hidden) return;
-    // A part with an open menu is skipped, because a refresh would close the menu.
-    for (const part of document.querySelectorAll("[data-refresh]:not(:has(details.menu[open]))")) htmx.trigger(part, "refresh");
+    // A part with an open menu is skipped, because a refresh would close the menu. Of a hidden page, only the title and the
+    // icon are up to date.
+    const parts = document.hidden ? "[data-announce][data-refresh]" : "[data-refresh]:not(:has(details.menu[open]))";
+    for (const part of document.querySelectorAll(parts)) htmx.trigger(part, "refresh");
   };
 
   const connection = document.getElementById("connection");

@@ -7,6 +7,9 @@
   const GROW_MS = 250;
   const WRAP = "service-server-wrap", TIMES = "service-server-times";
 
+  // The panels of running programs.
+  const followers = new Set();
+
   const bytesOf = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
   const wait = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 
@@ -148,7 +151,9 @@
 
     // The archived output
 
-    url(name) { return `/api/jobs/${encodeURIComponent(this.job)}/output/${name}`; }
+    get streamUrl() { return `/api/jobs/${encodeURIComponent(this.job)}/output`; }
+
+    url(name) { return `${this.streamUrl}/${name}`; }
 
     // Shows the archived output with a given line at the top, or its end if the line is null.
     async open(line = { line: 1 }) {
@@ -289,21 +294,61 @@
     // For a job that has ended and whose log is gone, the events contain the part in its result.
     follow(isGone = false) {
       this.isGone = isGone;
-      const source = new EventSource(this.url("").slice(0, -1));
-      this.source = source;
+      followers.add(this);
       if (!(this.view instanceof LiveView || this.isGrown)) this.restart();
+      if (!document.hidden) this.connect();
+    }
+
+    // A browser opens six connections to a server for all tabs together, so a hidden page leaves its own to the others.
+    turn() {
+      this.source?.close();
+      if (!document.hidden) this.connect();
+    }
+
+    leave() {
+      followers.delete(this);
+      this.source?.close();
+    }
+
+    connect() {
+      const source = new EventSource(this.streamUrl);
+      this.source = source;
       source.addEventListener("open", () => this.setLost(false));
-      source.addEventListener("execution", () => this.restart());
+      source.addEventListener("execution", (event) => this.begin(JSON.parse(event.data).execution_id));
       source.addEventListener("output", (event) => this.write(JSON.parse(event.data)));
       source.addEventListener("usage", (event) => {
         document.dispatchEvent(new CustomEvent("usage", { detail: { job: this.job, usage: JSON.parse(event.data) } }));
       });
       source.addEventListener("end", (event) => this.end(JSON.parse(event.data)));
-      source.addEventListener("error", () => {
-        if (!this.section.isConnected) return source.close();
+      source.addEventListener("error", async () => {
         this.setLost(true);
-        if (source.readyState === EventSource.CLOSED) setTimeout(() => this.follow(isGone), AGAIN_MS);
+        if (source.readyState !== EventSource.CLOSED) return;
+        if (await this.isRefused()) return this.giveUp();
+        await wait(AGAIN_MS);
+        if (followers.has(this) && this.source === source && !document.hidden) this.connect();
       });
+    }
+
+    // Whether the service refuses the stream, and would refuse it again. Scripts do not learn why a stream was closed.
+    async isRefused() {
+      const asked = new AbortController();
+      try {
+        const { status } = await fetch(this.streamUrl, { signal: asked.signal });
+        return status >= 400 && status < 500 && status !== 429;
+      } catch { return false; } finally { asked.abort(); }
+    }
+
+    giveUp() {
+      this.leave();
+      this.setLost(false);
+      this.say(text("output_refused"));
+    }
+
+    // A new connection to the same execution continues its output.
+    begin(execution) {
+      if (execution === this.execution) return;
+      this.execution = execution;
+      this.restart();
     }
 
     restart() {
@@ -319,9 +364,12 @@
     }
 
     write(output) {
-      if (!this.section.isConnected) return this.source.close();
-      const { stream, offset } = output;
-      const data = output.base64 === undefined ? new TextEncoder().encode(output.text) : bytesOf(output.base64);
+      const { stream } = output, known = this.next[stream];
+      // Output that replaces other bytes cannot continue output that is shown; the log has the rest.
+      if (output.exact === false && known) return void (this.view.isComplete = false);
+      const whole = output.base64 === undefined ? new TextEncoder().encode(output.text) : bytesOf(output.base64);
+      const offset = Math.max(output.offset, Math.min(known, output.offset + whole.length)), data = whole.subarray(offset - output.offset);
+      if (!data.length) return;
       if (output.exact === false || offset > this.next[stream]) {
         this.written.streams[stream].skip();
         if (!this.isGrown) this.view.skip(stream);
@@ -358,7 +406,7 @@
     }
 
     async end(status) {
-      this.source.close();
+      this.leave();
       if (this.isGrown) await this.view.grow(this.written.pages(this.names));
       else this.view.end();
       const { view, isEmpty } = this, { isAtEnd } = view, row = view.firstVisible();
@@ -398,5 +446,9 @@
   };
 
   document.addEventListener("DOMContentLoaded", () => showAll(document.body));
-  document.addEventListener("htmx:load", (event) => showAll(event.detail.elt));
+  document.addEventListener("htmx:load", (event) => {
+    for (const panel of followers) if (!panel.section.isConnected) panel.leave();
+    showAll(event.detail.elt);
+  });
+  document.addEventListener("visibilitychange", () => { for (const panel of followers) panel.turn(); });
 })();
