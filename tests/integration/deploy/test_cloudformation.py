@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import warnings
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import boto3
@@ -169,6 +170,19 @@ def test_tasks_have_settings_that_there_are_and_no_rights_that_they_do_not_use(s
     assert container["dockerSecurityOptions"] == ["no-new-privileges"]
     added = container["linuxParameters"]["capabilities"].get("add", [])
     assert ("SYS_ADMIN" in added) == (family == "worker")
+
+
+def test_the_address_of_a_caller_is_taken_from_the_load_balancer(stack):
+    definition = stack.client("ecs").describe_task_definition(taskDefinition="service-api")
+    environment = {one["name"]: one["value"] for one in _container(definition)["environment"]}
+    trusted = Settings(trusted_proxies=environment["SERVICE_SERVER_TRUSTED_PROXIES"]).trusted_proxies
+    subnets = stack.client("ec2").describe_subnets()["Subnets"]
+
+    ours = [subnet["CidrBlock"] for subnet in subnets if subnet["CidrBlock"].startswith("10.0.")]
+    assert len(ours) >= 2
+    for cidr in ours:
+        assert any(ip_network(cidr).subnet_of(ip_network(network)) for network in trusted), cidr
+    assert not any(ip_address("203.0.113.7") in ip_network(network) for network in trusted)
 
 
 def test_no_right_is_for_all_actions_and_few_are_for_all_resources():

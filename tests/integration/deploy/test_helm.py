@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import kubernetes_validate
@@ -84,6 +85,13 @@ def test_it_has_what_production_takes(objects):
 def test_its_settings_are_settings(objects):
     known = {*variables(Settings), *variables(LimitSettings)}
     assert not set(objects["ConfigMap", ""]["data"]) - known
+
+
+def test_the_address_of_a_caller_is_taken_from_the_ingress_controller(objects):
+    named = objects["ConfigMap", ""]["data"]["SERVICE_SERVER_TRUSTED_PROXIES"]
+    settings = Settings(trusted_proxies=named)
+    assert any(ip_address("10.1.2.3") in ip_network(network) for network in settings.trusted_proxies)
+    assert not any(ip_address("203.0.113.7") in ip_network(network) for network in settings.trusted_proxies)
 
 
 def test_pods_are_replaced_when_any_of_their_settings_changes(objects):
