@@ -185,6 +185,10 @@ def test_the_address_of_a_caller_is_taken_from_the_load_balancer(stack):
     assert not any(ip_address("203.0.113.7") in ip_network(network) for network in trusted)
 
 
+def _actions(statement):
+    return statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+
+
 def test_no_right_is_for_all_actions_and_few_are_for_all_resources():
     template = decoded()
     policies = [
@@ -196,12 +200,20 @@ def test_no_right_is_for_all_actions_and_few_are_for_all_resources():
     ]
     statements = [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
 
-    assert len(statements) == 7
-    actions = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in statements]
+    assert len(statements) == 8
+    actions = list(map(_actions, statements))
     assert not any("*" in action for names in actions for action in names)
     of_all = [names for names, one in zip(actions, statements, strict=True) if one["Resource"] == "*"]
-    put = ["cloudwatch:PutMetricData"]
-    assert of_all == [["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], put, put]
+    put, get = ["cloudwatch:PutMetricData"], ["cloudwatch:GetMetricData"]
+    assert of_all == [[*get, "cloudwatch:ListMetrics"], put, get, put]
+
+
+@pytest.mark.parametrize("role", ["ApiRole", "WorkerRole"])
+def test_each_process_that_may_record_the_minute_may_read_the_metrics_of_the_machines(role):
+    policies = decoded()["Resources"][role]["Properties"]["Policies"]
+    statements = [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
+    actions = {name for one in statements for name in _actions(one)}
+    assert actions >= {"cloudwatch:GetMetricData", "cloudwatch:PutMetricData"}
 
 
 def test_a_user_of_iam_may_log_in_to_the_database_and_has_no_password(stack, tmp_path):
