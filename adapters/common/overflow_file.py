@@ -35,7 +35,7 @@ class OverflowFile:
             self._move_to_disk()
         if not self._is_in_memory:
             try:
-                _write_all(self._stream, data)
+                write_all(self._stream, data)
             except OSError as error:
                 self._move_to_memory(error)
         if self._is_in_memory:
@@ -65,7 +65,7 @@ class OverflowFile:
             self._stay_in_memory(error)
             return
         try:
-            _write_all(file, self.rewound().read())
+            write_all(file, self.rewound().read())
         except OSError as error:
             file.close()
             self._stay_in_memory(error)
@@ -86,7 +86,8 @@ class OverflowFile:
         self._may_use_disk = False
 
 
-def _write_all(file: IO[bytes], data: bytes) -> None:
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Write all bytes to an unbuffered file."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]

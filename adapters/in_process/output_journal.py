@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from adapters.common.overflow_file import write_all
 from application.ports.output_feed import OutputChunk, Stream
 from domain.values import ExecutionId
 
@@ -80,13 +81,19 @@ class OutputJournal:
 
     @staticmethod
     def _write(path: Path, flags: int, chunks: Iterable[OutputChunk]) -> int:
-        """Write chunks; return the resulting size of the file."""
-        with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor has no path
-            for chunk in chunks:
-                file.write(_HEAD.pack(_STREAMS.index(chunk.stream), chunk.offset, len(chunk.data)))
-                file.write(chunk.data)
-            file.flush()
-            return os.fstat(file.fileno()).st_size
+        """Write all chunks, or none if the disk is full; return the resulting size of the file."""
+        content = b"".join(
+            _HEAD.pack(_STREAMS.index(chunk.stream), chunk.offset, len(chunk.data)) + chunk.data
+            for chunk in chunks
+        )
+        with open(os.open(path, flags, 0o600), "wb", buffering=0) as file:  # noqa: PTH123 - no path
+            size = os.fstat(file.fileno()).st_size
+            try:
+                write_all(file, content)
+            except OSError:
+                file.truncate(size)  # the chunks that follow an incomplete one could not be read
+                raise
+            return size + len(content)
 
 
 def _chunks(content: bytes) -> Iterator[OutputChunk]:

@@ -5,6 +5,7 @@ from adapters.in_process.output_journal import OutputJournal
 from application.ports.output_feed import OutputChunk, Stream
 from domain.values import ExecutionId
 from tests.support.processes import eventually
+from tests.support.small_disk import fill, small_disk
 
 KEPT = 8 << 10
 
@@ -65,4 +66,18 @@ def test_a_disk_that_takes_nothing_costs_the_journal_alone(tmp_path, caplog):
     journal.append(ExecutionId(uuid4()), [chunk(0, b"x")], ())
     journal.forget_abandoned()
 
+    assert "was not saved and would be lost in a crash" in caplog.text
+
+
+def test_output_is_read_without_a_chunk_for_which_the_disk_had_no_room(tmp_path, caplog):
+    execution_id = ExecutionId(uuid4())
+    with small_disk(tmp_path / "disk", "size=64k") as disk:
+        journal = OutputJournal(disk, KEPT)
+        journal.append(execution_id, [chunk(0, b"first")], ())
+        filler = fill(disk)
+        journal.append(execution_id, [chunk(5, bytes(KEPT))], ())
+        filler.unlink()
+        journal.append(execution_id, [chunk(5 + KEPT, b"last")], ())
+
+        assert journal.read(execution_id) == [chunk(0, b"first"), chunk(5 + KEPT, b"last")]
     assert "was not saved and would be lost in a crash" in caplog.text
