@@ -1,10 +1,13 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from tests.http.support import Service, poll, serving
+from tests.http.visitor import Visitor
 from tests.support.databases import database_settings
 from tests.support.keys import Keys, bearer
+from tests.support.no_tls import NO_TLS
 from tests.support.scripted_engine import echo
 
 # What these modules ask is answered by a database, and is to be the same on each kind.
@@ -42,3 +45,22 @@ def service(whole_service: Service) -> Iterator[Service]:
     whole_service.engine.program = echo
     yield whole_service
     poll(lambda: not whole_service.running())
+
+
+@pytest.fixture
+def visit(guarded: Service) -> Iterator[Callable[[], Visitor]]:
+    """Return a function that makes a visitor with cookies of its own."""
+    clients = []
+
+    def new() -> Visitor:
+        clients.append(httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS, timeout=30))
+        return Visitor(clients[-1])
+
+    yield new
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def visitor(visit: Callable[[], Visitor]) -> Visitor:
+    return visit()

@@ -13,8 +13,11 @@ import httpx
 import sqlalchemy as sa
 
 from adapters.sql.tables import pending_deletions
+from application.commands import CreateKeyCommand
 from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
+from domain.caller import Scope
 from domain.limits import STANDARD_LIMITS
+from domain.tenant import TenantName
 from domain.values import JobId
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
@@ -22,8 +25,10 @@ from entrypoints.http.server import HttpServer
 from entrypoints.http.site import Site
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from tests.http.api_document import ApiDocument
+from tests.support.callers import a_caller
 from tests.support.databases import make_tables
 from tests.support.files import files_below
+from tests.support.keys import bearer
 from tests.support.no_tls import NO_TLS
 from tests.support.processes import PATIENCE_S
 from tests.support.scripted_engine import ScriptedEngine
@@ -160,6 +165,17 @@ def assert_problem(response: httpx.Response, status: int) -> dict:
     assert problem["detail"]
     assert isinstance(problem["detail"], str)
     return problem
+
+
+def header_of_new_key(
+    service: Service, *scopes: Scope, tenant: str, project: str | None = None
+) -> dict[str, str]:
+    """Make a key as an administrator does; return the header that brings it."""
+    command = CreateKeyCommand(
+        name="a key", scopes=frozenset(scopes), tenant=TenantName(tenant), project=project
+    )
+    issued = service.container.services().create_key(a_caller("default"), command)
+    return bearer(issued.text.value)
 
 
 def poll(look: Callable[[], T]) -> T:

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
-from application.commands import CreateKeyCommand
 from domain.caller import Scope
 from domain.quota import UNLIMITED
-from domain.tenant import TenantName
 from entrypoints.settings import AuthMode
-from tests.http.support import Service, assert_problem, serving
+from tests.http.support import Service, assert_problem, header_of_new_key, serving
 from tests.support.callers import a_caller
 
 ADMIN = a_caller("default")
@@ -26,16 +25,7 @@ def service(tmp_path_factory) -> Iterator[Service]:
 
 @pytest.fixture
 def key_of(service: Service) -> Callable[..., dict[str, str]]:
-    """Make a key; return the header that brings it."""
-
-    def make(*scopes: Scope, tenant: str = "acme", project: str | None = None) -> dict[str, str]:
-        command = CreateKeyCommand(
-            name="a key", scopes=frozenset(scopes), tenant=TenantName(tenant), project=project
-        )
-        issued = service.container.services().create_key(ADMIN, command)
-        return {"Authorization": f"Bearer {issued.text.value}"}
-
-    return make
+    return partial(header_of_new_key, service, tenant="acme")
 
 
 @pytest.fixture

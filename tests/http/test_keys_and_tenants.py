@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 
 import httpx
@@ -14,9 +15,8 @@ from application.lists import JobFilter
 from domain.api_key import KeyText
 from domain.caller import Scope
 from domain.quota import QUOTA_NAMES
-from domain.tenant import TenantName
 from entrypoints.settings import AuthMode
-from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll, serving
+from tests.http.support import UNKNOWN_ID, Service, assert_problem, header_of_new_key, poll, serving
 from tests.support.callers import a_caller
 
 ADMIN = a_caller("default")
@@ -35,16 +35,7 @@ def service(tmp_path_factory) -> Iterator[Service]:
 
 @pytest.fixture
 def key_of(service: Service) -> Callable[..., dict[str, str]]:
-    """Make a key; return the header that brings it."""
-
-    def make(*scopes: Scope, tenant: str = "default", project: str | None = None) -> dict[str, str]:
-        command = CreateKeyCommand(
-            name="a key", scopes=frozenset(scopes), tenant=TenantName(tenant), project=project
-        )
-        issued = service.container.services().create_key(ADMIN, command)
-        return {"Authorization": f"Bearer {issued.text.value}"}
-
-    return make
+    return partial(header_of_new_key, service, tenant="default")
 
 
 @pytest.fixture

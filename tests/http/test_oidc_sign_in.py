@@ -52,24 +52,6 @@ def guarded(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
         yield service
 
 
-@pytest.fixture
-def visit(guarded: Service) -> Iterator[Callable[[], Visitor]]:
-    clients = []
-
-    def new() -> Visitor:
-        clients.append(httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS, timeout=30))
-        return Visitor(clients[-1])
-
-    yield new
-    for client in clients:
-        client.close()
-
-
-@pytest.fixture
-def visitor(visit: Callable[[], Visitor]) -> Visitor:
-    return visit()
-
-
 def begin(visitor: Visitor, provider: ScriptedProvider, next_path: str = "/dashboard") -> str:
     """Go to the provider and sign in there; return the path that it sends the visitor back to."""
     sent = visitor.http.get("/dashboard/sign-in/provider", params={"next": next_path}, headers=PAGE)

@@ -27,25 +27,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-@pytest.fixture
-def visit(guarded: Service) -> Iterator[Callable[[], Visitor]]:
-    """Return a function that makes a visitor with cookies of its own."""
-    clients = []
-
-    def new() -> Visitor:
-        clients.append(httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS, timeout=30))
-        return Visitor(clients[-1])
-
-    yield new
-    for client in clients:
-        client.close()
-
-
-@pytest.fixture
-def visitor(visit: Callable[[], Visitor]) -> Visitor:
-    return visit()
-
-
 def key_of(service: Service, tenant: str = "acme", **changed) -> str:
     return a_key_of(service, tenant, **changed)[1]
 

@@ -87,8 +87,8 @@ def test_a_timeout_says_that_a_program_may_have_waited_for_stdin(runner, engine,
     assert (Note.STDIN_NOT_PASSED in report.result.notes) == is_told
 
 
-def cancelled(runner, engine):
-    """Return the report of an execution that is cancelled while its runner has it."""
+def stopped(runner, engine, stop):
+    """Return the report of an execution that is stopped while its runner has it."""
     runner.behaviour = hang
     request, reports = a_request(timeout_ms=60_000), []
     thread = threading.Thread(
@@ -96,9 +96,15 @@ def cancelled(runner, engine):
     )
     thread.start()
     wait_until(lambda: runner.asked("/run"))
-    engine.cancel(request.execution_id, request.job_id)
+    stop(request.execution_id, request.job_id)
     thread.join(90)
     (report,) = reports
+    return report
+
+
+def cancelled(runner, engine):
+    """Return the result of an execution that is cancelled while its runner has it."""
+    report = stopped(runner, engine, engine.cancel)
     assert outcome(report) == CANCELLED
     return report.result
 
@@ -125,15 +131,6 @@ def test_a_runner_that_knows_no_cancel_is_said_to_run_on(runner, engine):
 
 
 def test_a_program_that_was_given_up_and_not_cancelled_is_not_said_to_be_told(runner, engine):
-    runner.behaviour = hang
-    request, reports = a_request(timeout_ms=60_000), []
-    thread = threading.Thread(
-        target=lambda: reports.append(engine.execute(request, RememberingObserver())), daemon=True
-    )
-    thread.start()
-    wait_until(lambda: runner.asked("/run"))
+    report = stopped(runner, engine, engine.detach)
 
-    engine.detach(request.execution_id, request.job_id)
-
-    thread.join(90)
-    assert "was not asked to stop the program" in reports[0].result.error_message
+    assert "was not asked to stop the program" in report.result.error_message
