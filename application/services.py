@@ -11,6 +11,7 @@ from application.caller_unit_of_work import CallerUnitOfWork
 from application.case_judge import CaseJudges
 from application.case_programs import CasePrograms
 from application.case_ranges import CaseRanges
+from application.claim_observer import ExecutionProgress
 from application.idempotent_requests import IdempotentRequests
 from application.in_flight_cases import InFlightCases
 from application.in_flight_executions import InFlightExecutions
@@ -91,7 +92,6 @@ from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.forget_old_records import Forget, ForgetOldRecords
-from application.use_cases.mark_started import MarkStarted
 from application.use_cases.post_audit_entries import PostAuditEntries
 from application.use_cases.publish_backlog import PublishBacklog
 from application.use_cases.put_case_set import PutCaseSet
@@ -696,11 +696,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             in_flight=in_flight,
             claim_execution=claim_execution,
             run_cases=run_cases,
-            mark_started=MarkStarted(
+            progress=ExecutionProgress(
                 unit_of_work=ports.unit_of_work,
+                engine=ports.engine,
                 outbox_writer=outbox_writer,
                 relay=ports.message_relay,
                 clock=ports.clock,
+                retry=options.database_retry,
                 worker=options.worker,
             ),
             finish_execution=finish_execution,

@@ -3,41 +3,37 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
 
-from application.errors import DependencyUnavailable, SecretsUnavailable
+from application.claim_observer import ClaimObserver, ExecutionProgress, seconds_between
+from application.claims import Claim
+from application.errors import SecretsUnavailable
 from application.execution_attributes import attributes_of
 from application.in_flight_executions import InFlightExecutions
 from application.log_context import logging_about
-from application.metrics import BUILD_TIME, CLAIM_WAIT, START_WAIT
+from application.metrics import CLAIM_WAIT
 from application.ports.clock import Clock
 from application.ports.execution_engine import (
     EngineReport,
     ExecutionEngine,
-    ExecutionObserver,
     ExecutionRequest,
 )
-from application.ports.execution_repository import ExecutionRepository
 from application.ports.measurements import Measurements
-from application.ports.output_feed import OutputChunk, OutputFeed, UsageSample
+from application.ports.output_feed import OutputFeed
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
 from application.ports.tracing import Attributes, SpanKind, Tracing
 from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
-from application.use_cases.claim_execution import Claim, ClaimExecution
+from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.finish_execution import Finish, FinishExecution
-from application.use_cases.mark_started import MarkStarted
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.run_cases import RunCases
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.wake_workers import WakeWorkers
-from domain.arrivals import ArrivalRecorder
 from domain.catalogue.text import said_by, text
-from domain.execution import Execution, ExecutionResult, Note
+from domain.execution import Execution, ExecutionResult
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -71,7 +67,7 @@ class RunExecution:
         in_flight: InFlightExecutions,
         claim_execution: ClaimExecution,
         run_cases: RunCases,
-        mark_started: MarkStarted,
+        progress: ExecutionProgress,
         finish_execution: FinishExecution,
         spool: ResultSpool,
         replace_execution: ReplaceExecution,
@@ -91,7 +87,7 @@ class RunExecution:
         self._in_flight = in_flight
         self._claim_execution = claim_execution
         self._run_cases = run_cases
-        self._mark_started = mark_started
+        self._progress = progress
         self._finish_execution = finish_execution
         self._spool = spool
         self._replace_execution = replace_execution
@@ -116,7 +112,7 @@ class RunExecution:
         job, execution = claim.job, claim.execution
         if execution.claimed_at is not None:
             due_at = execution.delayed_until or execution.requested_at
-            self._measurements.observe(CLAIM_WAIT, _seconds(execution.claimed_at - due_at))
+            self._measurements.observe(CLAIM_WAIT, seconds_between(due_at, execution.claimed_at))
         with (
             self._in_flight.track(execution.id, job.id),
             logging_about(job, execution),
@@ -176,16 +172,8 @@ class RunExecution:
             stdin=job.spec.stdin if execution.stdin is None else execution.stdin,
             open_secrets=partial(self._open_secrets, job),
         )
-        observer = _Observer(
-            claim,
-            self._output_feed,
-            self._record_start,
-            self._unmark_started,
-            self._record_building,
-            self._record_notes,
-            self._measurements,
-            self._tracing,
-            self._clock,
+        observer = ClaimObserver(
+            claim, self._progress, self._output_feed, self._measurements, self._tracing, self._clock
         )
         try:
             with (
@@ -217,37 +205,6 @@ class RunExecution:
         secrets = job.spec.secrets
         return NO_VARIABLES if secrets is None else self._secret_sealer.open(job.id, secrets)
 
-    def _record_start(self, claim: Claim) -> datetime | None:
-        started_at = self._retry(lambda: self._mark_started(claim))
-        if started_at is None:  # cancelled, or recovered as an orphan, between the claim and the start
-            self._engine.detach(claim.execution.id, claim.job.id)
-        return started_at
-
-    def _unmark_started(self, execution_id: ExecutionId) -> None:
-        try:
-            self._unit_of_work.run(
-                lambda transaction: transaction.executions.unmark_started(execution_id, self._worker)
-            )
-        except DependencyUnavailable as error:
-            logger.warning("execution %s is still recorded as started: %s", execution_id, error)
-
-    def _record_building(self, claim: Claim) -> None:
-        self._record(
-            claim, lambda executions: executions.mark_building(claim.execution.id, self._worker), "its build"
-        )
-
-    def _record_notes(self, claim: Claim, notes: Sequence[Note]) -> None:
-        self._record(
-            claim, lambda executions: executions.set_notes(claim.execution.id, self._worker, notes), "a note"
-        )
-
-    def _record(self, claim: Claim, write: Callable[[ExecutionRepository], None], subject: str) -> None:
-        """Record progress that only readers need; a failure to record it does not fail the program."""
-        try:
-            self._unit_of_work.run(lambda transaction: write(transaction.executions))
-        except DependencyUnavailable as error:
-            logger.warning("execution %s: %s could not be recorded: %s", claim.execution.id, subject, error)
-
     def _finish(self, job: Job, execution: Execution, report: EngineReport) -> None:
         execution_id = execution.id
         was_stopped = report.result.status is JobStatus.CANCELLED
@@ -266,7 +223,7 @@ class RunExecution:
                 if self._engine.lacks(job.spec) is not None:
                     self._wake_workers.for_others()
                 return
-            self._unmark_started(execution_id)
+            self._progress.unmark_started(execution_id)
         finish = self._finish_execution(job, execution, report)
         if report.result.status is JobStatus.TIMEOUT:
             if finish is Finish.KEPT:  # the execution is still the current one, so nothing else runs
@@ -305,94 +262,3 @@ def _outcome_of(report: EngineReport) -> Attributes:
     if result.exit_code is not None:
         outcome["process.exit.code"] = result.exit_code
     return outcome
-
-
-class _Observer(ExecutionObserver):
-    """Forwards an engine's observations of one execution, and records when output arrived."""
-
-    def __init__(
-        self,
-        claim: Claim,
-        output_feed: OutputFeed,
-        mark_started: Callable[[Claim], datetime | None],
-        unmark_started: Callable[[ExecutionId], None],
-        record_building: Callable[[Claim], None],
-        record_notes: Callable[[Claim, Sequence[Note]], None],
-        measurements: Measurements,
-        tracing: Tracing,
-        clock: Clock,
-    ) -> None:
-        self._claim = claim
-        self._output_feed = output_feed
-        self._mark_started = mark_started
-        self._unmark_started = unmark_started
-        self._record_building = record_building
-        self._record_notes = record_notes
-        self._measurements = measurements
-        self._tracing = tracing
-        self._clock = clock
-        self._build_began: tuple[float, datetime] | None = None
-        self._run_began: datetime | None = None
-        self._stages: list[tuple[str, datetime, datetime]] = []
-        self._notes: list[Note] = []
-        self.recorder = ArrivalRecorder()
-
-    @property
-    def execution(self) -> Execution:
-        return self._claim.execution
-
-    def building(self) -> None:
-        self._build_began = self._clock.monotonic(), self._clock.now()
-        self._record_building(self._claim)
-
-    def note(self, note: Note) -> None:
-        if note not in self._notes:
-            self._notes.append(note)
-            self._record_notes(self._claim, self._notes)
-
-    def close(self) -> None:
-        """Measure and trace the stages of the program, after its engine's last observation."""
-        self._end_build()
-        if self._run_began is not None:
-            self._stages.append(("run program", self._run_began, self._clock.now()))
-        for name, begin, end in self._stages:
-            self._tracing.record(name, begin, end)
-
-    def _end_build(self) -> None:
-        """Measure a build that has begun: it ends with the program's start or a report of failure."""
-        if self._build_began is not None:
-            (began_s, began), self._build_began = self._build_began, None
-            self._stages.append(("build program", began, self._clock.now()))
-            took_s = self._clock.monotonic() - began_s
-            self._measurements.observe(BUILD_TIME, took_s, self._claim.job.spec.language.name)
-
-    def started(self) -> None:
-        self._end_build()
-        started_at = self._mark_started(self._claim)
-        self._set_start(started_at)
-        if started_at is not None:
-            self._run_began = self._clock.now()
-            waited_s = _seconds(started_at - self.execution.requested_at)
-            self._measurements.observe(START_WAIT, waited_s)
-
-    def start_failed(self) -> None:
-        self._run_began = None
-        if self._claim.execution.started_at is not None:
-            self._set_start(None)
-            self._unmark_started(self._claim.execution.id)
-
-    def _set_start(self, started_at: datetime | None) -> None:
-        self._claim = replace(self._claim, execution=replace(self._claim.execution, started_at=started_at))
-
-    def output(self, chunk: OutputChunk) -> None:
-        at = self._clock.now()
-        self.recorder.add(chunk.stream, chunk.offset + len(chunk.data), at)
-        self._output_feed.append(self._claim.execution.id, replace(chunk, at=at))
-
-    def usage(self, sample: UsageSample) -> None:
-        self._output_feed.measure(self._claim.execution.id, sample)
-
-
-def _seconds(duration: timedelta) -> float:
-    """Return the seconds between two times of different clocks, at least 0."""
-    return max(duration / timedelta(seconds=1), 0.0)

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from application.use_cases.claim_execution import ClaimBatcher
+from application.claims import ClaimBatcher
 from tests.support.processes import eventually
 
 MANY = 100
