@@ -204,8 +204,8 @@ def problem_texts(request: AnyRequest, error: Exception) -> tuple[Text, Text | s
 def _detail(
     request: AnyRequest, error: Exception, problem_type: ProblemType, errors: Sequence[Fault]
 ) -> Text | str:
-    if isinstance(error, InvalidValue) and len(errors) == 1 and _place(errors[0]):
-        return text("problems.of_field", field=_place(errors[0]), detail=error.detail)
+    if isinstance(error, InvalidValue) and len(errors) == 1:
+        return text("problems.of_field", field=_place(errors[0]) or error.field, detail=error.detail)
     if errors and not isinstance(error, BatchRefused):
         return "; ".join(map(_sentence, errors))
     if problem_type is _INTERNAL:

@@ -32,8 +32,14 @@ _NO_BODY = Fault(pointer="", detail="a JSON body is required")
 
 
 def of_value(request: AnyRequest, name: str, detail: Text | str) -> Fault:
-    """Locate a value that violates a rule: in the URL, otherwise in the body."""
+    """Locate a value that violates a rule: in the URL, otherwise in the body.
+
+    The route's `names` has the parameters whose names differ from those of the rules; an empty name means
+    the body.
+    """
     name = request.route_handler.opt.get("names", {}).get(name, name)
+    if not name:
+        return Fault(pointer="", detail=str(detail))
     field = request.route_handler.parsed_data_field
     head, *steps = name.split("/")
     pointer = None if field is None else _pointer(field.raw, head)

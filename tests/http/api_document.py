@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
+from entrypoints.http.json_request import shortened_name
+
 # Headers that are about the connection or one message, and CORS's own: no API document lists them.
 _OF_TRANSPORT = {
     "connection",
@@ -19,6 +21,9 @@ _OF_TRANSPORT = {
     "transfer-encoding",
 }
 _STREAM = "text/event-stream"
+_PROBLEM = "application/problem+json"
+# Places of an error in a URL that cannot be decoded.
+_PARTS_OF_URL = {"path", "query"}
 
 
 class ApiDocument:
@@ -61,8 +66,15 @@ class ApiDocument:
         assert media_type in described.get("content", {"": {}}), f"{name} is {media_type}"
         if media_type.endswith("json") and response.request.method != "HEAD":
             schema = described["content"][media_type]["schema"]
-            errors = self._validator(schema).iter_errors(_json(response))
+            content = _json(response)
+            errors = self._validator(schema).iter_errors(content)
             assert not (first := next(iter(errors), None)), f"{name}: {first}"
+            if media_type == _PROBLEM:
+                taken = {parameter["name"] for parameter in operations[method].get("parameters", ())}
+                named = {fault["parameter"] for fault in content.get("errors", ()) if "parameter" in fault}
+                sent = {shortened_name(key) for key in response.request.url.params}
+                unknown = named - taken - sent - _PARTS_OF_URL
+                assert not unknown, f"{name} names parameters that it neither takes nor got: {unknown}"
 
     def _resolved(self, described: Mapping[str, Any]) -> Mapping[str, Any]:
         reference = described.get("$ref")

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.http.support import Service
+from tests.http.support import Service, assert_problem
 from tests.support.archives import tarred, zipped
 
 CASES = [
@@ -135,6 +135,9 @@ def test_a_name_has_letters_digits_and_a_few_marks(service: Service, project: st
     for name in ("a b", "a@1", "x" * 65, "-a"):
         answer = service.http.put(f"/api/projects/{project}/case-sets/{name}", json={"cases": CASES})
         assert answer.status_code == 422, name
+        assert [error["parameter"] for error in answer.json()["errors"]] == ["name"]
+        answer = service.http.get(f"/api/projects/{project}/case-sets", params={"after": name})
+        assert [error["parameter"] for error in assert_problem(answer, 422)["errors"]] == ["after"]
 
 
 FILES = {

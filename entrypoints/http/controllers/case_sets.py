@@ -72,6 +72,9 @@ _After: TypeAlias = Annotated[
 ]
 
 
+_NAMES = {"names": {"case_set": "name"}}
+
+
 class CaseSetsController(Controller):
     """Case sets."""
 
@@ -80,6 +83,7 @@ class CaseSetsController(Controller):
 
     @get(
         sync_to_thread=True,
+        opt={"names": {"case_set": "after"}},
         **openapi_docs(
             "listCaseSets",
             "List the case sets of a project",
@@ -103,7 +107,12 @@ class CaseSetsController(Controller):
     @put(
         "/{name:str}",
         status_code=200,
-        opt={MULTIPART: True, ARCHIVES: True, MAX_VALUES: _MAX_VALUES},
+        opt={
+            MULTIPART: True,
+            ARCHIVES: True,
+            MAX_VALUES: _MAX_VALUES,
+            "names": {"case_set": "name", "archive": "", "files": ""},
+        },
         **openapi_docs(
             "putCaseSet",
             "Store a case set",
@@ -138,6 +147,7 @@ class CaseSetsController(Controller):
 
     @get(
         "/{name:str}",
+        opt=_NAMES,
         **openapi_docs(
             "getCaseSet",
             "Get a case set",
@@ -170,6 +180,7 @@ class CaseSetsController(Controller):
         "/{name:str}",
         status_code=204,
         sync_to_thread=True,
+        opt=_NAMES,
         **openapi_docs(
             "deleteCaseSet",
             "Delete a case set",

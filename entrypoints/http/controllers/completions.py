@@ -45,6 +45,7 @@ class CompletionsController(Controller):
         "/executions/{execution_id:str}/completion",
         status_code=200,
         guards=[_claims_to_be_signed],
+        opt={"names": {"executionId": "execution_id", "report": ""}},
         **openapi_docs(
             "reportCompletion",
             "Report the result of an execution",
