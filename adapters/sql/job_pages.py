@@ -314,14 +314,22 @@ def _has_text() -> sa.ColumnElement[bool]:
         _position(jobs.c.description, "search") > 0,
         in_tag.scalar_subquery() == _ONE,
         _position(digits, "search_id") == 1,
-        sa.func.substr(digits, sa.bindparam("search_id_at"))
-        == sa.func.lower(sa.bindparam("search_id", type_=sa.Text)),
+        _bytes(sa.func.substr(digits, sa.bindparam("search_id_at"))) == _lower_bytes("search_id"),
     )
 
 
 def _position(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[int]:
-    """Return the 1-based position of a text in a column, ignoring case; 0 if it does not occur."""
-    return sa.func.instr(sa.func.lower(column), sa.func.lower(sa.bindparam(name, type_=sa.Text)))
+    """Return the 1-based position of a text's bytes in a column, ignoring case; 0 if it does not occur."""
+    return sa.func.instr(_bytes(sa.func.lower(column)), _lower_bytes(name))
+
+
+def _lower_bytes(name: str) -> sa.ColumnElement[bytes]:
+    return _bytes(sa.func.lower(sa.bindparam(name, type_=sa.Text)))
+
+
+def _bytes(text: sa.ColumnElement[Any]) -> sa.ColumnElement[bytes]:
+    """Return the bytes of a text, because collations of connections ignore accents or equate all emoji."""
+    return sa.cast(text, sa.LargeBinary)
 
 
 def _of_job(shape: PageShape, source: sa.FromClause) -> list[sa.ColumnElement[bool]]:

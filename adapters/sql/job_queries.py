@@ -272,6 +272,8 @@ class SqlJobQueries(JobQueries):
         self, caller: Caller, project_id: ProjectId | None, prefix: str, limit: int
     ) -> Sequence[str]:
         """Return up to `limit` names of tags with a prefix."""
+        if not prefix.isascii():  # no name has one, and servers refuse the comparison
+            return []
         return self._distinct(caller, project_id, job_tags.c.name, None, prefix, limit)
 
     def tag_values(

@@ -374,6 +374,28 @@ def test_pages_follow_on_each_other_without_a_gap_or_a_repetition(store):
         assert [view.job_id for page in pages(store, oldest) for view in page] == expected[::-1], wanted
 
 
+@pytest.mark.parametrize(
+    ("text", "other"), [("🎉", "🐛"), ("résumé", "resume"), ("ß", "ss"), ("é", "e\u0301"), ("가", "각")]
+)
+def test_a_search_tells_apart_what_differs_in_more_than_the_case_of_letters(store, text, other):
+    of_text = a_job(store, tags={"kind": f"one {text}"}, description=f"a {text}")
+    of_other = a_job(store, tags={"kind": f"one {other}"}, description=f"a {other}")
+
+    def found(searched):
+        page = store.queries.page(ANONYMOUS, JobFilter(limit=10, search=searched))
+        return [job.job_id for job in page.jobs]
+
+    assert (found(text), found(f"KIND:ONE {text}")) == ([of_text.id], [of_text.id])
+    assert (found(other), found(f"KIND:ONE {other}")) == ([of_other.id], [of_other.id])
+
+
+def test_names_of_tags_have_no_prefix_that_is_not_ascii(store):
+    a_job(store, tags={"team": "blue"})
+
+    assert list(store.queries.tag_names(ANONYMOUS, None, "팀", 10)) == []
+    assert list(store.queries.tag_names(ANONYMOUS, None, "te", 10)) == ["team"]
+
+
 def test_a_search_that_ends_early_can_be_gone_on_with_until_all_is_found(store):
     jobs = populate(store)
     queries = SqlJobQueries(store.engine, scanned_keys=3) if isinstance(store, SqlStore) else store.queries
