@@ -185,6 +185,10 @@ def test_the_address_of_a_caller_is_taken_from_the_load_balancer(stack):
     assert not any(ip_address("203.0.113.7") in ip_network(network) for network in trusted)
 
 
+def test_an_outage_of_the_database_does_not_make_ecs_replace_the_tasks_of_the_api():
+    assert decoded()["Resources"]["ApiTargets"]["Properties"]["HealthCheckPath"] == "/health/live"
+
+
 def _actions(statement):
     return statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
 
