@@ -116,6 +116,7 @@ from application.use_cases.rotate_webhook import RotateWebhook
 from application.use_cases.run_again import RunAgain
 from application.use_cases.run_cases import RunCases
 from application.use_cases.run_execution import RunExecution
+from application.use_cases.run_standalone import RunStandalone
 from application.use_cases.send_test_event import SendTestEvent
 from application.use_cases.set_quota import SetQuota
 from application.use_cases.set_retention import SetRetention
@@ -247,6 +248,7 @@ class Services:
     # Executions
     claim_execution: ClaimExecution
     run_execution: RunExecution
+    run_standalone: RunStandalone
     complete_execution: CompleteExecution
     finish_execution: FinishExecution
     report_completion: ReportCompletion
@@ -476,6 +478,44 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         max_s=options.cases_max_s,
         tracing=ports.tracing,
     )
+    run_execution = RunExecution(
+        unit_of_work=ports.unit_of_work,
+        engine=ports.engine,
+        output_feed=ports.output_feed,
+        in_flight=in_flight,
+        claim_execution=claim_execution,
+        run_cases=run_cases,
+        progress=ExecutionProgress(
+            unit_of_work=ports.unit_of_work,
+            engine=ports.engine,
+            outbox_writer=outbox_writer,
+            relay=ports.message_relay,
+            clock=ports.clock,
+            retry=options.database_retry,
+            worker=options.worker,
+        ),
+        finish_execution=finish_execution,
+        spool=ports.result_spool,
+        replace_execution=ReplaceExecution(
+            unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock, ids=ports.ids
+        ),
+        defer_execution=DeferExecution(
+            unit_of_work=ports.unit_of_work,
+            engine=ports.engine,
+            outcome_retry=options.database_retry,
+            worker=options.worker,
+            wait_s=options.engine_wait_s,
+            alive_s=options.lease_s,
+        ),
+        stop_execution=stop_execution,
+        wake_workers=wake_workers,
+        secret_sealer=ports.secret_sealer,
+        measurements=ports.measurements,
+        tracing=ports.tracing,
+        retry=options.database_retry,
+        clock=ports.clock,
+        worker=options.worker,
+    )
     session_idle = timedelta(seconds=options.session_idle_s)
     cluster_history_steps = history_steps(options.cluster_history_kept_days)
     session_opener = SessionOpener(
@@ -689,44 +729,8 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         check_health=check_health,
         # Executions
         claim_execution=claim_execution,
-        run_execution=RunExecution(
-            unit_of_work=ports.unit_of_work,
-            engine=ports.engine,
-            output_feed=ports.output_feed,
-            in_flight=in_flight,
-            claim_execution=claim_execution,
-            run_cases=run_cases,
-            progress=ExecutionProgress(
-                unit_of_work=ports.unit_of_work,
-                engine=ports.engine,
-                outbox_writer=outbox_writer,
-                relay=ports.message_relay,
-                clock=ports.clock,
-                retry=options.database_retry,
-                worker=options.worker,
-            ),
-            finish_execution=finish_execution,
-            spool=ports.result_spool,
-            replace_execution=ReplaceExecution(
-                unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock, ids=ports.ids
-            ),
-            defer_execution=DeferExecution(
-                unit_of_work=ports.unit_of_work,
-                engine=ports.engine,
-                outcome_retry=options.database_retry,
-                worker=options.worker,
-                wait_s=options.engine_wait_s,
-                alive_s=options.lease_s,
-            ),
-            stop_execution=stop_execution,
-            wake_workers=wake_workers,
-            secret_sealer=ports.secret_sealer,
-            measurements=ports.measurements,
-            tracing=ports.tracing,
-            retry=options.database_retry,
-            clock=ports.clock,
-            worker=options.worker,
-        ),
+        run_execution=run_execution,
+        run_standalone=RunStandalone(unit_of_work=ports.unit_of_work, run_execution=run_execution),
         complete_execution=complete_execution,
         finish_execution=finish_execution,
         report_completion=ReportCompletion(

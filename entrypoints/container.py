@@ -495,8 +495,8 @@ def _workers(
         case WorkerMode.NONE:
             return ()
         case WorkerMode.OWN:
-            run = services.run_execution
-            return (StandaloneRunner(event_feed, run.run_standalone, run.of_batch, threads=threads),)
+            run = services.run_standalone
+            return (StandaloneRunner(event_feed, run, run.of_batch, threads=threads),)
         case WorkerMode.ALL:
             executions = ExecutionThreads(work_queue, services.run_execution, threads)
             return (executions,) if broker is None else (executions, _completion_worker(broker, services))

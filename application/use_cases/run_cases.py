@@ -1,8 +1,9 @@
 """Command: build a program once, and run it for the cases of its job, on idle threads of all workers."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from application.case_judge import NoObserver
 from application.case_programs import CaseProgram, CasePrograms
@@ -30,7 +31,6 @@ from domain.catalogue.text import Text, said_by, text
 from domain.execution import Execution, ExecutionResult, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
-from domain.submission import NO_VARIABLES
 from domain.values import JobId
 
 logger = logging.getLogger("service_server.cases")
@@ -143,7 +143,7 @@ class RunCases:
             spec=job.spec,
             tenant=job.tenant,
             stdin="",
-            open_secrets=lambda: self._secrets(job),
+            open_secrets=partial(self._secret_sealer.open_any, job.id, job.spec.secrets),
         )
         try:
             with (
@@ -176,10 +176,6 @@ class RunCases:
     def _refuse(self, taken: CaseRange, cause: object) -> None:
         logger.warning("cases of job %s cannot be run here: %s", taken.job_id, cause)
         self._ranges.release(taken)
-
-    def _secrets(self, job: Job) -> Mapping[str, str]:
-        secrets = job.spec.secrets
-        return NO_VARIABLES if secrets is None else self._secret_sealer.open(job.id, secrets)
 
     def _wake(self, program: CaseProgram) -> None:
         helpers = min(len(program.cases) - 1, _MAX_HELPERS)

@@ -1,7 +1,6 @@
 """Command: claim an execution, run it and complete it: the whole task of a worker."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -37,15 +36,12 @@ from domain.execution import Execution, ExecutionResult
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
-from domain.submission import NO_VARIABLES
-from domain.values import BatchId, ExecutionId
+from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
 
 # The time in seconds that an engine has after the program's own limit to report its end.
 REPORT_GRACE_S = 30.0
-# How long a standalone runner waits before it retries an unavailable engine.
-_AGAIN_AFTER_S = 1.0
 
 
 class RunExecution:
@@ -134,33 +130,6 @@ class RunExecution:
             self._wake_workers.for_room()
         return True
 
-    def run_standalone(self, execution_id: ExecutionId, pause: Callable[[float], bool]) -> None:
-        """Run one execution, and retry while its engine cannot start it or its tenant holds it back.
-
-        No wake-up is sent for it. `pause` waits for a number of seconds between attempts; if the process
-        stops, it returns true at once, which ends the attempts.
-        """
-        self(execution_id)
-        while self._waits(execution_id) and not pause(_AGAIN_AFTER_S):
-            self(execution_id)
-
-    def of_batch(self, batch_id: BatchId) -> Sequence[ExecutionId]:
-        """Return the executions that a batch requested, in the order of its jobs."""
-        jobs = self._unit_of_work.read(
-            lambda transaction: transaction.jobs.get_all_of_any_tenant(
-                transaction.batches.jobs([batch_id]).get(batch_id, {})
-            )
-        )
-        return [
-            job.current_execution_id
-            for _job_id, job in sorted(jobs.items())
-            if isinstance(job, Job) and job.current_execution_id is not None
-        ]
-
-    def _waits(self, execution_id: ExecutionId) -> bool:
-        execution = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))
-        return execution is not None and execution.claimed_at is None and execution.ended_at is None
-
     def _execute(self, claim: Claim) -> tuple[EngineReport | None, Execution]:
         """Return the program's report, and the execution with its recorded start."""
         job, execution = claim.job, claim.execution
@@ -170,7 +139,7 @@ class RunExecution:
             spec=job.spec if execution.stdin is None else job.spec.without_stdin(),
             tenant=job.tenant,
             stdin=job.spec.stdin if execution.stdin is None else execution.stdin,
-            open_secrets=partial(self._open_secrets, job),
+            open_secrets=partial(self._secret_sealer.open_any, job.id, job.spec.secrets),
         )
         observer = ClaimObserver(
             claim, self._progress, self._output_feed, self._measurements, self._tracing, self._clock
@@ -200,10 +169,6 @@ class RunExecution:
         if report is not None:
             report.arrivals = observer.recorder.arrivals
         return report, observer.execution
-
-    def _open_secrets(self, job: Job) -> Mapping[str, str]:
-        secrets = job.spec.secrets
-        return NO_VARIABLES if secrets is None else self._secret_sealer.open(job.id, secrets)
 
     def _finish(self, job: Job, execution: Execution, report: EngineReport) -> None:
         execution_id = execution.id

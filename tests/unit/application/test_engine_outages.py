@@ -148,7 +148,7 @@ def test_a_standalone_runner_tries_until_its_engine_is_back(service):
     service.engine.program = twice
     job = service.start()
 
-    service.run_execution.run_standalone(service.job(job.job_id).execution.id, service.clock.sleep)
+    service.run_standalone(service.job(job.job_id).execution.id, service.clock.sleep)
 
     assert service.job(job.job_id).status is JobStatus.SUCCESS
     assert len(tries) == 3
@@ -158,7 +158,7 @@ def test_a_standalone_runner_whose_process_stops_tries_no_more(service):
     service.engine.program = away
     job = service.start()
 
-    service.run_execution.run_standalone(service.job(job.job_id).execution.id, lambda _seconds: True)
+    service.run_standalone(service.job(job.job_id).execution.id, lambda _seconds: True)
 
     assert len(service.engine.requests) == 1
     assert service.job(job.job_id).execution.claimed_at is None

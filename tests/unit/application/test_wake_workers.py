@@ -154,6 +154,6 @@ def test_a_standalone_runner_waits_for_its_tenant(service):
         service.cancel_job(ANONYMOUS, held.job_id)
         service.clock.sleep(seconds)
 
-    service.run_execution.run_standalone(service.job(job.job_id).execution.id, pause)
+    service.run_standalone(service.job(job.job_id).execution.id, pause)
 
     assert service.job(job.job_id).status is JobStatus.SUCCESS
