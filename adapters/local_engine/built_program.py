@@ -51,6 +51,8 @@ class LocalProgram(BuiltProgram):
         forget: Called by `close`.
         turns: The turns of all programs of the engine.
         usage: The processor usage of the machine.
+        build_key: The digest of all inputs of the build, if there was one.
+        compile_output: The messages of the build, if there was one.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class LocalProgram(BuiltProgram):
         forget: Callable[["LocalProgram"], None],
         turns: Turns,
         usage: ProcessorUsage,
-        compile_output: Output | None = None,
+        build_key: str | None,
+        compile_output: Output | None,
     ) -> None:
+        self.build_key = build_key
         self.compile_output = compile_output
         self._usage = usage
         self._held = ExitStack()

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from threading import Lock
@@ -44,6 +44,7 @@ from adapters.local_engine.sandbox.rootfs import HOOKS
 from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, OnUsage, RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
 from adapters.local_engine.toolchains import Toolchain, Toolchains
+from adapters.local_engine.tools import JobTools, ToolFinder
 from adapters.local_engine.turns import Turns
 from application.blobs import read_blob
 from application.errors import ApplicationError, DependencyUnavailable
@@ -89,25 +90,6 @@ _TOO_MANY_SOURCES = text("outcomes.too_many_sources")
 _NAME_TAKEN = text("outcomes.name_taken", name=CASE_DIRECTORY)
 
 _log = logging.getLogger("service_server.local_engine")
-
-
-@dataclass(frozen=True, slots=True)
-class _Tools:
-    """The commands for a job.
-
-    Attributes:
-        lacking: Why this machine lacks the job's runtime; another worker may have it.
-        refusal: Why no worker can run the job.
-        is_default: Whether the commands belong to the default runtime of the language.
-        version: The version of the compiler or interpreter; None if it is not known yet.
-    """
-
-    toolchain: Toolchain
-    executables: Mapping[str, str]
-    lacking: Text | str | None
-    refusal: str | None = None
-    is_default: bool = False
-    version: str | None = None
 
 
 class LocalEngine(ExecutionEngine):
@@ -157,6 +139,7 @@ class LocalEngine(ExecutionEngine):
         self._toolchains = Toolchains(hooks=HOOKS) if isolated else Toolchains()
         unseen = (_ROOT, work_directory, *hidden)
         self._runtimes = Runtimes(runtimes, self._toolchains.table, unseen, isolated=isolated)
+        self._tools = ToolFinder(self._toolchains, self._runtimes)
         self.sandbox = Sandbox(
             work_directory,
             isolated=isolated,
@@ -265,30 +248,9 @@ class LocalEngine(ExecutionEngine):
         default = [replace(each, presets=presets[each.language]) for each in super().runtimes()]
         return [*default, *(runtime.support for runtime in self._runtimes.all().values())]
 
-    def _tools(self, spec: JobSpec) -> _Tools:
-        """Return the commands of a job's runtime with the flags of its presets."""
-        toolchain, support = self._toolchains.find(spec.language)
-        lacking: Text | str | None
-        version = support.version
-        is_default = spec.runtime in {None, spec.language.name}
-        if is_default:
-            executables, lacking = self._toolchains.executables(spec.language), support.unavailable_because
-        else:
-            runtime = self._runtimes.all().get(str(spec.runtime))
-            if runtime is None or runtime.toolchain.language != spec.language:
-                return _Tools(toolchain, {}, f"the runtime {spec.runtime} is not installed on this machine")
-            toolchain, executables = runtime.toolchain, {**runtime.paths, "hooks": self._toolchains.hooks}
-            lacking, version = runtime.support.unavailable_because, runtime.support.version
-        try:
-            toolchain = toolchain.with_presets(spec.presets)
-            return _Tools(toolchain, executables, lacking, is_default=is_default, version=version)
-        except KeyError as error:
-            refusal = f"{toolchain.title} has no preset {error}"
-            return _Tools(toolchain, executables, lacking, refusal)
-
     def lacks(self, spec: JobSpec) -> Text | str | None:
         """Explain why this machine lacks a job's runtime; None if it does not."""
-        return self._tools(spec).lacking
+        return self._tools.find(spec).lacking
 
     def unreachable_languages(self) -> frozenset[str]:
         """Return the queues of the runtimes that recent jobs needed and this machine lacks."""
@@ -306,7 +268,7 @@ class LocalEngine(ExecutionEngine):
             return frozenset()
         return self.served_queues() if self.unreachable_languages() else None
 
-    def _not_here(self, spec: JobSpec, tools: _Tools) -> EngineReport | None:
+    def _not_here(self, spec: JobSpec, tools: JobTools) -> EngineReport | None:
         """Return the report of a job that cannot run here, and pause its queue if its runtime is missing."""
         if tools.refusal is not None:
             return _failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
@@ -353,7 +315,7 @@ class LocalEngine(ExecutionEngine):
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
         """Run a program to its end."""
-        tools = self._tools(request.spec)
+        tools = self._tools.find(request.spec)
         if (report := self._not_here(request.spec, tools)) is not None:
             return report
         with self._memory.reserved(self._memory_mb(tools.toolchain, request.spec)) as has_room:
@@ -390,7 +352,7 @@ class LocalEngine(ExecutionEngine):
         known: KnownBuilds = no_builds,
     ) -> BuiltProgram | EngineReport:
         """Build a program in an ordinary sandbox, and keep the files that the build left."""
-        tools = self._tools(request.spec)
+        tools = self._tools.find(request.spec)
         if (report := self._not_here(request.spec, tools)) is not None:
             return report
         with ExitStack() as files:
@@ -403,16 +365,16 @@ class LocalEngine(ExecutionEngine):
         self,
         request: ExecutionRequest,
         observer: ExecutionObserver,
-        tools: _Tools,
+        tools: JobTools,
         program: Program,
         tree: bytes | None,
         known: KnownBuilds,
     ) -> BuiltProgram | EngineReport:
+        key, compile_output = _build_key(program, tools.version), None
+        if tree is None and key is not None and (kept := known(key)) is not None:
+            tree, compile_output = kept.tree, kept.compile_output
         with ExitStack() as on_failure:
-            files, compile_output = None, None
-            key = _build_key(program, tools.version)
-            if tree is None and key is not None and (kept := known(key)) is not None:
-                tree, compile_output = kept.tree, kept.compile_output
+            files = None
             if tree is not None or program.build:
                 files = new_memory_file("files")
             elif program.files is not None:
@@ -433,9 +395,7 @@ class LocalEngine(ExecutionEngine):
                     return built
                 compile_output = built
             on_failure.pop_all()
-            kept_program = self._kept(request, tools, program, files, compile_output)
-            kept_program.build_key = key
-            return kept_program
+        return self._local_program(request, tools, program, files, key, compile_output)
 
     def _built(self, request: ExecutionRequest, program: Program, packed: int) -> Output | EngineReport:
         """Build a program and pack the files that the build left; return the messages of the compiler."""
@@ -452,36 +412,42 @@ class LocalEngine(ExecutionEngine):
             failure = _packed(report.stdout, program.limits, packed)
             return failure or report.result.compile_output or Output()
 
-    def _kept(
+    def _local_program(
         self,
         request: ExecutionRequest,
-        tools: _Tools,
+        tools: JobTools,
         program: Program,
         files: int | None,
+        build_key: str | None,
         compile_output: Output | None,
     ) -> LocalProgram:
         def forget(program: LocalProgram) -> None:
             with self._lock:
                 del self._built_programs[program]
 
-        kept = LocalProgram(
-            self.sandbox,
-            replace(program, build=(), archived_build=(), files=None, wanted=None, starts_at_once=True),
-            files,
-            lambda limits, size: self._memory.reserved(self._memory_of_run_mb(limits, size)),
-            lambda program, limits: with_limits(
+        local = LocalProgram(
+            sandbox=self.sandbox,
+            program=replace(
+                program, build=(), archived_build=(), files=None, wanted=None, starts_at_once=True
+            ),
+            files=files,
+            reserve=lambda limits, size: self._memory.reserved(self._memory_of_run_mb(limits, size)),
+            limited=lambda program, limits: with_limits(
                 program, tools.toolchain, tools.executables, request.spec, limits
             ),
-            forget,
-            self._turns,
-            self._usage,
-            compile_output,
+            forget=forget,
+            turns=self._turns,
+            usage=self._usage,
+            build_key=build_key,
+            compile_output=compile_output,
         )
         with self._lock:
-            self._built_programs[kept] = request.execution_id, request.job_id
-        return kept
+            self._built_programs[local] = request.execution_id, request.job_id
+        return local
 
-    def _execute(self, request: ExecutionRequest, observer: ExecutionObserver, tools: _Tools) -> EngineReport:
+    def _execute(
+        self, request: ExecutionRequest, observer: ExecutionObserver, tools: JobTools
+    ) -> EngineReport:
         with ExitStack() as files:
             program = self._composed(request, tools, files)
             if isinstance(program, EngineReport):
@@ -490,7 +456,9 @@ class LocalEngine(ExecutionEngine):
                 observer.building()
             return self._run(request, program, observer.started, observer.output, observer.usage)
 
-    def _composed(self, request: ExecutionRequest, tools: _Tools, held: ExitStack) -> Program | EngineReport:
+    def _composed(
+        self, request: ExecutionRequest, tools: JobTools, held: ExitStack
+    ) -> Program | EngineReport:
         """Fetch the code, the files and the input of a program, and compose it.
 
         Args:
