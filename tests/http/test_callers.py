@@ -347,6 +347,7 @@ def test_a_suspended_tenant_reads_and_cancels_and_starts_nothing(guarded: Guarde
         ("DELETE", "/api/projects/p"),
         ("DELETE", "/api/projects/p?purge=true"),
         ("DELETE", f"/api/jobs/{job_id}"),
+        ("DELETE", "/api/projects/p/case-sets/sums"),
     ):
         assert "SUSPENDED" in assert_problem(http.request(method, change, headers=headers), 409)["detail"]
     (project,) = http.get("/api/projects", headers=headers).json()

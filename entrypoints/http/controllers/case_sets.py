@@ -185,7 +185,7 @@ class CaseSetsController(Controller):
             "deleteCaseSet",
             "Delete a case set",
             "Deletes all versions. Jobs that were uploaded with one keep its cases.",
-            problems=(404,),
+            problems=(404, 409),
             scope=Scope.JOBS_WRITE,
         ),
     )
