@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from threading import Event, Semaphore
 
@@ -88,7 +89,8 @@ def test_each_step_says_when_and_by_whom(service: Service):
 
     assert steps(told) == RAN
     assert [entry["by"].partition(" ")[0] for entry in told["entries"]] == ["caller"] * 2 + ["worker"] * 3
-    assert [entry["at"] for entry in told["entries"]] == sorted(entry["at"] for entry in told["entries"])
+    times = [datetime.fromisoformat(entry["at"]) for entry in told["entries"]]
+    assert times == sorted(times)
     (attempt,) = told["attempts"]
     assert attempt["queue_ms"] >= 0
     assert attempt["run_ms"] >= 0

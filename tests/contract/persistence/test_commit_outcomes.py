@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from adapters.sql.audit_log import SqlAuditLog, is_recorded
 from adapters.sql.commit_log import LogEntry
+from adapters.sql.errors import Failure
 from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.tables import commits
 from adapters.sql.unit_of_work import SqlUnitOfWork
@@ -21,6 +22,7 @@ from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.messages import Message
 from application.retry_policy import RetryPolicy
 from domain.values import MessageId
+from tests.support.processes import PATIENCE_S
 from tests.support.samples import NOW, a_project, a_running_job, an_audit_entry
 from tests.support.stores import SqlStore
 from tests.support.tcp_proxy import TcpProxy
@@ -46,7 +48,9 @@ class BrokenServer(SqlStore):
 
 
 @pytest.fixture(params=["mariadb", "mysql"])
-def store(request, migrated_url):
+def store(request, migrated_url, monkeypatch):
+    # On a busy machine, a connection takes longer than a caller would wait for the next attempt.
+    monkeypatch.setattr("adapters.sql.transaction_retrier._MAX_S", dict.fromkeys(Failure, PATIENCE_S))
     url = migrated_url(request.getfixturevalue(request.param))
     with TcpProxy(url.port) as proxy:
         store = BrokenServer(url, proxy)
