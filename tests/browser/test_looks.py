@@ -22,6 +22,9 @@ _OVERFLOWING = """
     .filter((part) => part.getBoundingClientRect().right > card.getBoundingClientRect().right + 1)
     .map((part) => part.outerHTML.slice(0, 80)))
 """
+_NOTHING_STORED = """
+Object.defineProperty(window, "localStorage", {get() { throw new DOMException("denied", "SecurityError"); }});
+"""
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
@@ -53,6 +56,23 @@ def test_long_names_and_values_stay_in_their_place(
 
     assert widths == [width] * len(paths)
     assert overflowing == []
+
+
+def test_a_browser_that_stores_nothing_shows_every_part(visitor: Visitor):
+    page = visitor.page
+    page.add_init_script(_NOTHING_STORED)
+
+    visitor.run_in_editor("print('shown')")
+    expect(visitor.output).to_have_text("shown\n")
+    visitor.live.get_by_role("link", name="Open job").click()
+    expect(visitor.output).to_have_text("shown\n")
+    page.get_by_label("Times").check()
+    expect(visitor.output.locator(".at").first).to_be_visible()
+    page.get_by_role("button", name="Switch between light and dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.goto("/dashboard/jobs")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def test_the_theme_is_the_systems_until_one_is_chosen(browser: Browser, server: Server):

@@ -186,7 +186,7 @@ const copyText = async (content) => {
   document.addEventListener("submit", ({ target }) => {
     // The attribute, because a form control named `action` hides the property.
     if (!target.getAttribute("action")?.startsWith("/dashboard/sign-out")) return;
-    for (const key of Object.keys(localStorage)) if (/^(draft|language|runs):/.test(key)) localStorage.removeItem(key);
+    for (const key of stored.keys) if (/^(draft|language|runs):/.test(key)) stored.remove(key);
   });
 
   document.addEventListener("DOMContentLoaded", () => {

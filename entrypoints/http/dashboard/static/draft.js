@@ -14,17 +14,13 @@
   // Returns a draft; null if there is none or the stored one is invalid.
   const load = (key) => {
     try {
-      const draft = JSON.parse(localStorage.getItem(key));
+      const draft = JSON.parse(stored.get(key));
       const { code, fields, env, files, cases } = draft.parts;
       const isWhole = typeof code === "string" && typeof fields === "object" && [env, files, cases].every(Array.isArray);
       return isWhole ? draft : null;
     } catch {
       return null;
     }
-  };
-
-  const remove = (key) => {
-    try { localStorage.removeItem(key); } catch { /* a browser that keeps nothing */ }
   };
 
   // Returns a sentence about the result.
@@ -75,7 +71,7 @@
       clearTimeout(timer);
       timer = null;
       if (isPristine()) {
-        remove(keyOf(runtime));
+        stored.remove(keyOf(runtime));
         say("");
       } else {
         say(store(keyOf(runtime), read()));
@@ -97,7 +93,7 @@
       const title = [...language.options].find(({ value }) => value === runtime)?.dataset.title;
       saveAtOnce();
       runtime = language.value;
-      try { localStorage.setItem(chosenKey(), runtime); } catch { /* the first one is chosen the next time */ }
+      stored.set(chosenKey(), runtime);
       leftBehind.hidden = true;
       if (restore()) return;
       editorParts.code.write(editorParts.code.begin(runtime));
@@ -113,8 +109,7 @@
     };
 
     if (!editorContents.job) {
-      let chosen = null;
-      try { chosen = localStorage.getItem(chosenKey()); } catch { /* as above */ }
+      const chosen = stored.get(chosenKey());
       if ([...language.options].some((option) => option.value === chosen && !option.disabled) && chosen !== runtime) {
         language.value = runtime = chosen;
         editorParts.code.write(editorParts.code.begin(runtime));
@@ -142,7 +137,7 @@
     panel.querySelector("[data-discard]").addEventListener("click", () => {
       if (!confirm(text("discard_question"))) return;
       write(pristine());
-      remove(keyOf(runtime));
+      stored.remove(keyOf(runtime));
       say("");
       elsewhere.hidden = true;
       window.editor.focus();

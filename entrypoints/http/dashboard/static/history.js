@@ -104,8 +104,8 @@
     [["x"], text("key_select")], [["/"], text("key_search")], [["?"], text("key_help")],
   ];
   const help = () => {
-    const toggle = element("input", { type: "checkbox", checked: !localStorage.getItem(KEYS_OFF) });
-    toggle.addEventListener("change", () => (toggle.checked ? localStorage.removeItem(KEYS_OFF) : localStorage.setItem(KEYS_OFF, "1")));
+    const toggle = element("input", { type: "checkbox", checked: !stored.get(KEYS_OFF) });
+    toggle.addEventListener("change", () => (toggle.checked ? stored.remove(KEYS_OFF) : stored.set(KEYS_OFF, "1")));
     const list = element("dl", { className: "facts" });
     for (const [keys, meaning] of KEYS) {
       const shown = keys.flatMap((key) => [" ", element("kbd", { textContent: key })]);
@@ -139,7 +139,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
     const { target } = event;
     const isField = target.matches("textarea, select, input:not([type=checkbox])") || target.isContentEditable;
-    if (isField || (event.key.length === 1 && localStorage.getItem(KEYS_OFF)) || !Object.hasOwn(ACTS, event.key)) return;
+    if (isField || (event.key.length === 1 && stored.get(KEYS_OFF)) || !Object.hasOwn(ACTS, event.key)) return;
     if (ACTS[event.key]() !== false) event.preventDefault();
   });
   page.addEventListener("click", (event) => { if (event.target.closest("#keys-help")) help(); });

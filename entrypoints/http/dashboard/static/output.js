@@ -128,10 +128,10 @@
     // A checkbox whose state the browser stores.
     remember(name, key, isOnAtFirst, act) {
       const box = this.part(name);
-      const kept = localStorage.getItem(key);
+      const kept = stored.get(key);
       box.checked = kept === null ? isOnAtFirst : kept === "on";
       const change = () => (this.view ? this.view.kept(() => act(box.checked)) : act(box.checked));
-      box.addEventListener("change", () => { localStorage.setItem(key, box.checked ? "on" : "off"); change(); });
+      box.addEventListener("change", () => { stored.set(key, box.checked ? "on" : "off"); change(); });
       change();
     }
 

@@ -19,7 +19,7 @@
 
     const load = () => {
       try {
-        const runs = JSON.parse(localStorage.getItem(key));
+        const runs = JSON.parse(stored.get(key));
         const isRun = ({ job, at, state }) => typeof job === "string" && typeof at === "string" && (!state || LABELS[state]);
         return Array.isArray(runs) ? runs.filter(isRun) : [];
       } catch {
@@ -31,7 +31,7 @@
 
     const keep = () => {
       runs = runs.slice(0, MAX_RUNS);
-      try { localStorage.setItem(key, JSON.stringify(runs)); } catch { /* known to this page alone */ }
+      stored.set(key, JSON.stringify(runs));
       show();
     };
 

@@ -2,8 +2,10 @@
 "use strict";
 (() => {
   const KEY = "service-server-theme", root = document.documentElement, system = matchMedia("(prefers-color-scheme: dark)");
+  // A browser may be set to store nothing.
+  const chosen = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
   const follow = () => {
-    const isDark = (localStorage.getItem(KEY) || (system.matches ? "dark" : "light")) === "dark";
+    const isDark = (chosen() || (system.matches ? "dark" : "light")) === "dark";
     root.classList.toggle("dark-mode", isDark);
     root.dataset.theme = isDark ? "dark" : "light";
     document.dispatchEvent(new Event("theme"));
