@@ -43,6 +43,20 @@ def test_a_job_can_be_run_again(visitor: Visitor):
     assert not visitor.page.url.endswith(job_id)
 
 
+def test_a_double_click_sends_a_form_once(visitor: Visitor):
+    page = visitor.page
+    page.goto(f"/dashboard/jobs/{visitor.run('print(1)')}")
+    again = page.get_by_role("button", name="Run again")
+    again.locator("xpath=..").evaluate("""form => {
+        window.sent = [];
+        form.addEventListener("submit", (event) => { window.sent.push(event); event.preventDefault(); });
+    }""")
+
+    again.dblclick()
+
+    assert page.evaluate("window.sent.length") == 1
+
+
 def test_a_line_of_a_failed_job_is_fixed_and_run(visitor: Visitor):
     page = visitor.page
     page.goto(f"/dashboard/jobs/{visitor.run('print(1)' + chr(10) + 'print(unknown)')}")

@@ -19,7 +19,7 @@ const copyText = async (content) => {
 };
 
 (() => {
-  const REFRESH_MS = 2000;
+  const REFRESH_MS = 2000, DOUBLE_CLICK_MS = 500;
   const UNITS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
   const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
 
@@ -181,6 +181,17 @@ const copyText = async (content) => {
       menu.querySelector("summary").focus();
     }
   });
+
+  // A double click sends a form once.
+  let sent = null;
+  document.addEventListener("submit", (event) => {
+    const { target, timeStamp } = event;
+    if (target.method !== "post") return;
+    if (sent?.target === target && timeStamp - sent.timeStamp < DOUBLE_CLICK_MS) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    } else sent = { target, timeStamp };
+  }, true);
 
   // Drafts belong to their author, so signing out removes them from the browser.
   document.addEventListener("submit", ({ target }) => {
