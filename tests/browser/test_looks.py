@@ -75,6 +75,20 @@ def test_a_browser_that_stores_nothing_shows_every_part(visitor: Visitor):
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def test_output_and_code_are_printed_as_far_as_they_are_loaded(visitor: Visitor):
+    page = visitor.page
+    code = "".join(f"print({number})\n" for number in range(100))
+    page.goto(f"/dashboard/jobs/{visitor.run(code)}")
+    expect(visitor.output.locator(".row")).to_have_count(100)
+    cut = "parts => parts.map((part) => part.scrollHeight > part.clientHeight + 1)"
+    parts = page.locator("[data-output], .code")
+    assert parts.evaluate_all(cut) == [True, True]
+
+    page.emulate_media(media="print")
+
+    assert parts.evaluate_all(cut) == [False, False]
+
+
 def test_the_theme_is_the_systems_until_one_is_chosen(browser: Browser, server: Server):
     context = browser.new_context(base_url=server.url, color_scheme="dark")
     page = context.new_page()
