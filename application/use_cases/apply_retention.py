@@ -1,7 +1,6 @@
 """Command: remove jobs, logs and records that their retention policies no longer keep."""
 
 import logging
-import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from threading import Event
 from typing import TypeVar
 from uuid import UUID
 
+from application.due_jobs import DueJobs, DueJobsFinder
 from application.metrics import PURGE_DURATION, PURGED_BYTES, PURGED_ROWS
 from application.pace import Pace, Progress
 from application.ports.clock import Clock
@@ -19,10 +19,9 @@ from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
 from application.ports.object_store import ObjectStore
 from application.ports.purge_repository import CASES_OF_A_JOB, Removed, StoreName
-from application.ports.retention_repository import LOG_WALKS, DueRows, EndedExecution, Place, Policies
+from application.ports.retention_repository import LOG_WALKS, EndedExecution, Place
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.audit import NO_USAGE, SERVICE, Act, AuditEntry, AuditEntryId, ChainLink, Usage
-from domain.job_lifecycle import JobStatus
 from domain.retention import FOREVER, NO_RETENTION, Retention
 from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
@@ -31,12 +30,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("service_server.retention")
 
-# The field of a policy that applies to jobs of each status. RUNNING jobs are always kept.
-_FIGURES: Mapping[JobStatus, str] = {
-    JobStatus.PENDING: "pending_days",
-    **{status: "jobs_days" for status in JobStatus if status.is_terminal},
-}
-_PROJECTS_AT_ONCE = 500
 _WALKED_AT_ONCE = 1_000
 _OBJECTS_AT_ONCE = 500
 # The interval is long because each shortening of the audit log adds an entry to it.
@@ -47,8 +40,6 @@ _EARLY = 0.9
 # The kinds that are counted as rows in the metrics.
 _ROWS = frozenset({"jobs", "executions", "cases", "audit", "usage"})
 _FIRST_ID = UUID(int=0)
-# An estimate counts at most this many jobs per project and status, and averages over this many.
-_COUNTED, _SAMPLED = 1_000_000, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +57,6 @@ class RetentionRules:
     audit_days: float | None = None
     usage_days: float | None = None
     orphans_kept: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """The jobs of a project and a status that are older than a given time."""
-
-    tenant: TenantName
-    project: ProjectId
-    status: JobStatus
-    before: datetime
 
 
 class ApplyRetention:
@@ -116,6 +97,7 @@ class ApplyRetention:
         self._clock = clock
         self._ids = ids
         self._rules = rules
+        self._due_jobs = DueJobsFinder(unit_of_work, clock, rules.default)
         self._stopping = Event()
         self._measurements = measurements
         self._pace = Pace(clock, self._stopping.wait, observe=partial(measurements.observe, PURGE_DURATION))
@@ -160,13 +142,8 @@ class ApplyRetention:
             DependencyUnavailable: The database or an object store is unavailable.
         """
         found: Counter[str] = Counter()
-        for due in self._due(self._policies()):
-            rows = self._unit_of_work.read(
-                lambda t, due=due: t.retention.due_rows(  # type: ignore[misc]
-                    due.project, due.status, due.before, _COUNTED, _SAMPLED
-                )
-            )
-            found.update(_extrapolated(rows))
+        for due in self._due_jobs.find():
+            found.update(self._due_jobs.estimate(due))
         for store, old in self._stores.items():
             for keys in _pages(old, self._clock.now() - self._rules.orphans_kept):
                 unowned = set(self._unowned(store, list(keys)))
@@ -174,52 +151,11 @@ class ApplyRetention:
                 found["bytes"] += sum(keys[key] for key in unowned)
         return found
 
-    def _policies(self) -> Policies:
-        return self._unit_of_work.read(lambda t: t.retention.policies(self._rules.default))
-
-    def _due(self, policies: Policies) -> Iterator[_Due]:
-        """Yield the projects and statuses that may have jobs that are due."""
-        if not any(policies.figures(name) - {FOREVER} for name in set(_FIGURES.values())):
-            return
-        after = ProjectId(0)
-        while page := self._unit_of_work.read(
-            lambda t, after=after: t.retention.projects(after, _PROJECTS_AT_ONCE)  # type: ignore[misc]
-        ):
-            after = page[-1][0]
-            due = list(self._due_among(page, policies))
-            random.shuffle(due)  # so that processes rarely work on the same project
-            yield from due
-
-    def _due_among(
-        self, projects: Sequence[tuple[ProjectId, TenantName]], policies: Policies
-    ) -> Iterator[_Due]:
-        now = self._clock.now()
-        owners = dict(projects)
-        by_end: dict[tuple[JobStatus, datetime], list[ProjectId]] = defaultdict(list)
-        for project, tenant in projects:
-            policy = policies.of(tenant, project)
-            for status, name in _FIGURES.items():
-                if (before := policy.kept_since(name, now)) is not None:
-                    by_end[status, before].append(project)
-        for (status, before), of_end in by_end.items():
-            found = self._unit_of_work.read(
-                lambda t, of_end=of_end, status=status, before=before: t.retention.with_jobs(  # type: ignore[misc]
-                    of_end, status, before
-                )
-            )
-            yield from (_Due(owners[project], project, status, before) for project in found)
-
     def _remove_jobs(self, pace: Pace) -> None:
-        for due in self._due(self._policies()):
+        for due in self._due_jobs.find():
             place: Place | None = None
-            while not self._stopping.is_set() and self._is_still_due(due):
-                walked = pace.read(
-                    lambda due=due, place=place: self._unit_of_work.read(  # type: ignore[misc]
-                        lambda t: t.retention.walk_jobs(
-                            due.project, due.status, due.before, place, _WALKED_AT_ONCE
-                        )
-                    )
-                )
+            while not self._stopping.is_set() and self._due_jobs.is_still_due(due):
+                walked = pace.read(partial(self._due_jobs.walk, due, place, _WALKED_AT_ONCE))
                 remove = partial(self._remove_batch, due)
                 for _ in pace.batches("jobs", walked.due, remove):
                     if self._stopping.is_set():
@@ -228,16 +164,7 @@ class ApplyRetention:
                 if place is None:
                     break
 
-    def _is_still_due(self, due: _Due) -> bool:
-        """Whether the policy is still as short: a run may take long, and the owner may change the policy."""
-        policies = self._unit_of_work.read(
-            lambda t: t.retention.policies(self._rules.default, due.tenant, due.project)
-        )
-        policy = policies.of(due.tenant, due.project)
-        before = policy.kept_since(_FIGURES[due.status], self._clock.now())
-        return before is not None and due.before <= before
-
-    def _remove_batch(self, due: _Due, ids: Sequence[JobId], size: int) -> int | Progress:
+    def _remove_batch(self, due: DueJobs, ids: Sequence[JobId], size: int) -> int | Progress:
         """Remove jobs, or some results of their cases first; return how many of the jobs are finished."""
         entry_id, now = AuditEntryId(self._ids.new()), self._clock.now()
 
@@ -257,7 +184,7 @@ class ApplyRetention:
         return Progress(0, is_full=True) if removed.is_slice else len(ids)
 
     def _remove_logs(self, pace: Pace) -> None:
-        policies = self._policies()
+        policies = self._due_jobs.policies()
         for days in policies.figures("logs_days") - {FOREVER}:
             if isinstance(days, int | float):
                 self._walk_logs(pace, days)
@@ -278,7 +205,7 @@ class ApplyRetention:
                     lambda t: t.retention.ended_executions(place, before, _WALKED_AT_ONCE)
                 )
             )
-            policies = self._policies()
+            policies = self._due_jobs.policies()
             in_force = {(one.tenant, one.project): policies.of(one.tenant, one.project) for one in page}
             due = [one for one in page if one.has_log and in_force[one.tenant, one.project].logs_days == days]
             for _ in pace.batches("logs", due, self._remove_logs_of):
@@ -363,7 +290,7 @@ class ApplyRetention:
             for keys in _pages(objects, self._clock.now() - self._rules.orphans_kept):
                 if self._stopping.is_set():
                     return
-                unowned = pace.read(lambda store=store, keys=keys: self._unowned(store, list(keys)))  # type: ignore[misc]
+                unowned = pace.read(partial(self._unowned, store, list(keys)))
                 for _ in pace.batches("orphans", unowned, partial(self._remove_orphans, store)):
                     if self._stopping.is_set():
                         return
@@ -404,19 +331,6 @@ def _pages(store: ObjectStore, before: datetime) -> Iterator[Mapping[ObjectKey, 
     objects = store.stored_before(before)
     while page := {one.key: one.size for one in islice(objects, _OBJECTS_AT_ONCE)}:
         yield page
-
-
-def _extrapolated(rows: DueRows) -> Mapping[str, int]:
-    if not rows.sampled:
-        return {}
-    times = rows.jobs / rows.sampled
-    return {
-        "jobs": rows.jobs,
-        "executions": round(rows.executions * times),
-        "tags": round(rows.tags * times),
-        "objects": rows.jobs + round(rows.logs * times),
-        "bytes": round((rows.code_bytes + rows.log_bytes) * times),
-    }
 
 
 def _entry(
