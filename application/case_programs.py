@@ -11,7 +11,7 @@ from application.blobs import Blobs
 from application.case_judge import CaseJudge, CaseJudges, NotJudged
 from application.case_manifest import CaseManifest
 from application.errors import ApplicationError, DependencyUnavailable
-from application.log_context import current_request_id
+from application.job_entries import record_for_job
 from application.ports.case_repository import CaseRun, JobBuild
 from application.ports.clock import Clock
 from application.ports.execution_engine import (
@@ -26,7 +26,7 @@ from application.ports.execution_engine import (
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
-from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
+from domain.audit import Act, AuditEntryId, Usage
 from domain.blob import BlobRef
 from domain.cases import CaseResult, StopOn
 from domain.catalogue.text import said_by, text
@@ -236,19 +236,8 @@ class CasePrograms:
             if not transaction.cases.open(job.id, range_id, total, run, builds.values()) or not trees:
                 return
             stored_bytes = transaction.blobs.refer(job.tenant, job.id, frozenset(trees))
-            transaction.audit.add(
-                AuditEntry(
-                    id=entry_id,
-                    at=now,
-                    tenant=job.tenant,
-                    principal=SERVICE,
-                    act=Act.JOB_BUILD,
-                    subject=str(job.id),
-                    request_id=current_request_id(),
-                    project=job.project_id,
-                    usage=Usage(stored_bytes=stored_bytes),
-                )
-            )
+            usage = Usage(stored_bytes=stored_bytes)
+            record_for_job(transaction, entry_id, Act.JOB_BUILD, job, usage, now)
 
         self._unit_of_work.run(work)
 

@@ -32,6 +32,7 @@ class ServiceOptions:
         checks_engine: Whether this process's own engine counts toward the service's health.
         separates_tenants: Whether this process runs programs, and those of several tenants only if they are
             fully isolated from each other.
+        worker_threads: How many programs each worker runs at once.
         slots: How many programs this process runs at once; 0 if other processes run them.
         max_wake_ups: The maximum number of wake-ups in the queue for executions that still wait.
         database_retry: The delays before further attempts to record a claim, a start or an end.

@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from application.end_of_execution import record_end, usage_of
 from application.errors import NotFound
+from application.job_entries import record_for_job, usage_of
 from application.metrics import LOG_BYTES
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
@@ -13,7 +13,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
 from application.ports.tracing import Tracing
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from domain.audit import NO_USAGE, AuditEntryId, Usage
+from domain.audit import NO_USAGE, Act, AuditEntryId, Usage
 from domain.execution import Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -115,7 +115,7 @@ class CompleteExecution:
                         transaction.executions.add(after, following, delay_s)
                         self._outbox_writer.add(transaction, retried, after)
                         usage += refer_to_artifacts(transaction, before, execution_id, result)
-                        record_end(transaction, entry_id, before, usage, time)
+                        record_for_job(transaction, entry_id, Act.JOB_END, before, usage, time)
                         return True
             after, events = before.complete(execution_id, result, time)
             if events:
@@ -129,7 +129,7 @@ class CompleteExecution:
                 )
             if is_recorded:
                 usage += refer_to_artifacts(transaction, before, execution_id, result)
-                record_end(transaction, entry_id, before, usage, time)
+                record_for_job(transaction, entry_id, Act.JOB_END, before, usage, time)
             return bool(events)
 
         with self._tracing.span("complete execution") as span:

@@ -2,14 +2,14 @@
 
 import logging
 
-from application.end_of_execution import record_end
 from application.errors import CorruptRow
+from application.job_entries import record_for_job
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from domain.audit import NO_USAGE, AuditEntryId
+from domain.audit import NO_USAGE, Act, AuditEntryId
 from domain.catalogue.text import text
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import Reason
@@ -95,7 +95,7 @@ class FollowOutages:
                 transaction.executions.end(execution_id, _GIVEN_UP, now)
                 if following is not None:
                     transaction.executions.add(after, following, delay_s)
-                record_end(transaction, entry_id, before, NO_USAGE, now)
+                record_for_job(transaction, entry_id, Act.JOB_END, before, NO_USAGE, now)
                 self._outbox_writer.add(transaction, events, after)
             return True
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from application.end_of_execution import record_end
 from application.errors import CorruptRow, DependencyUnavailable
+from application.job_entries import record_for_job
 from application.log_context import logging_about
 from application.metrics import LEASES_EXPIRED, ORPHANS_RECOVERED
 from application.outbox_writer import OutboxWriter
@@ -20,7 +20,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.work_queue import WorkQueue
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.wake_workers import WakeWorkers
-from domain.audit import AuditEntryId, Usage
+from domain.audit import Act, AuditEntryId, Usage
 from domain.catalogue.text import text
 from domain.events import Event
 from domain.execution import Execution, ExecutionResult, Output
@@ -211,10 +211,8 @@ class RecoverOrphans:
             kept = _with_output(result, output) if is_outcome else _of_replaced(output)
             transaction.executions.end(overdue.id, kept, now)
             self._outbox_writer.add(transaction, events, after)
-            # The processor time is unknown.
-            record_end(
-                transaction, entry_id, before, Usage(executions=int(expired.started_at is not None)), now
-            )
+            usage = Usage(executions=int(expired.started_at is not None))  # the processor time is unknown
+            record_for_job(transaction, entry_id, Act.JOB_END, before, usage, now)
             return True
 
         is_orphan = self._unit_of_work.run(work)

@@ -3,12 +3,12 @@
 import logging
 from datetime import datetime
 
-from application.end_of_execution import record_end, usage_of
+from application.job_entries import record_for_job, usage_of
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from domain.audit import AuditEntryId
+from domain.audit import Act, AuditEntryId
 from domain.events import Event
 from domain.execution import Execution, ExecutionResult
 from domain.job import Job
@@ -56,7 +56,9 @@ class ReplaceExecution:
             transaction.jobs.replace(before, after)
             is_recorded = transaction.executions.end(execution_id, failure, after.updated_at)
             if is_recorded and failure is not None:
-                record_end(transaction, entry_id, before, usage_of(failure), after.updated_at)
+                record_for_job(
+                    transaction, entry_id, Act.JOB_END, before, usage_of(failure), after.updated_at
+                )
             transaction.executions.add(after, execution)
             self._outbox_writer.add(transaction, events, after)
             return True

@@ -1,4 +1,4 @@
-"""The audit entry of an execution's end, with the usage that it adds."""
+"""Audit entries of the service's own actions on jobs, with the usage that they add."""
 
 from datetime import datetime
 
@@ -9,17 +9,17 @@ from domain.execution import ExecutionResult
 from domain.job import Job
 
 
-def record_end(
-    transaction: Transaction, entry_id: AuditEntryId, job: Job, usage: Usage, ended_at: datetime
+def record_for_job(
+    transaction: Transaction, entry_id: AuditEntryId, act: Act, job: Job, usage: Usage, at: datetime
 ) -> None:
-    """Record the end of one of a job's executions, within the transaction that ends it."""
+    """Record an action on a job, within the transaction of its effect."""
     transaction.audit.add(
         AuditEntry(
             id=entry_id,
-            at=ended_at,
+            at=at,
             tenant=job.tenant,
             principal=SERVICE,
-            act=Act.JOB_END,
+            act=act,
             subject=str(job.id),
             request_id=current_request_id(),
             project=job.project_id,
