@@ -94,6 +94,11 @@ def test_the_address_of_a_caller_is_taken_from_the_ingress_controller(objects):
     assert not any(ip_address("203.0.113.7") in ip_network(network) for network in settings.trusted_proxies)
 
 
+def test_a_rollback_restores_the_settings(objects):
+    for kind in ("ConfigMap", "ServiceAccount"):
+        assert "pre-rollback" in objects[kind, ""]["metadata"]["annotations"]["helm.sh/hook"].split(",")
+
+
 def test_pods_are_replaced_when_any_of_their_settings_changes(objects):
     changed = rendered("worker.threads=16")
     for name in ("-api", "-worker"):
