@@ -185,6 +185,15 @@ def test_the_address_of_a_caller_is_taken_from_the_load_balancer(stack):
     assert not any(ip_address("203.0.113.7") in ip_network(network) for network in trusted)
 
 
+def test_uploads_and_large_responses_of_the_api_are_spooled_to_a_disk(stack):
+    definition = stack.client("ecs").describe_task_definition(taskDefinition="service-api")
+    container = _container(definition)
+
+    assert "tmpfs" not in container["linuxParameters"]
+    mounts = {mount["containerPath"]: mount["sourceVolume"] for mount in container["mountPoints"]}
+    assert mounts == {"/tmp": "tmp", "/var/lib/service-server": "data"}  # noqa: S108 - the container's
+
+
 def test_an_outage_of_the_database_does_not_make_ecs_replace_the_tasks_of_the_api():
     assert decoded()["Resources"]["ApiTargets"]["Properties"]["HealthCheckPath"] == "/health/live"
 
