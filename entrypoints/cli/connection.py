@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
+from click.core import ParameterSource
 
 from domain.api_key import KeyText
 from domain.catalogue.text import text
@@ -19,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SERVER_VARIABLE = "SERVICE_SERVER_SERVER_URL"
 KEY_VARIABLE = "SERVICE_SERVER_API_KEY"
 _KEY_FILE = "service-server.api-key-file"
+_SERVER = "service-server.server"
 
 
 def server_option(function: F) -> F:
@@ -37,13 +39,22 @@ def server_option(function: F) -> F:
         "--server",
         envvar=SERVER_VARIABLE,
         show_envvar=True,
+        callback=_remember_server,
         metavar="URL",
         help="Server to use instead of this machine.",
     )(with_key_file)
 
 
+def _remember_server(context: click.Context, _option: click.Parameter, server: str | None) -> str | None:
+    """Return the server on the command line, which may be between a group and its command."""
+    if context.get_parameter_source("server") is ParameterSource.COMMANDLINE:
+        context.meta[_SERVER] = server
+    found: str | None = context.meta.get(_SERVER, server)
+    return found
+
+
 def _remember_key_file(context: click.Context, _option: click.Parameter, file: Path | None) -> None:
-    context.meta[_KEY_FILE] = file
+    context.meta[_KEY_FILE] = file or context.meta.get(_KEY_FILE)
 
 
 def _api_key() -> KeyText | None:

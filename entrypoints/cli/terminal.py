@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _HEADER = "service-server.header"
+_JSON = "service-server.json"
 _KEPT = "\n\t"
 _API_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
 
@@ -177,7 +178,9 @@ def _with_offset(value: str) -> str:
 
 def json_option(function: F) -> F:
     """Add the option --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+    return click.option("--json", "as_json", is_flag=True, callback=_remember_json, help="Print JSON.")(
+        function
+    )
 
 
 def list_options(function: F) -> F:
@@ -192,8 +195,16 @@ def list_options(function: F) -> F:
     return json_option(header(function))
 
 
+# Both options may also be between a group and its command.
+
+
 def _remember_header(context: click.Context, _option: click.Parameter, is_given: bool) -> None:  # noqa: FBT001 - a callback of the framework
-    context.meta[_HEADER] = is_given
+    context.meta[_HEADER] = is_given or context.meta.get(_HEADER, False)
+
+
+def _remember_json(context: click.Context, _option: click.Parameter, is_given: bool) -> bool:  # noqa: FBT001 - a callback of the framework
+    context.meta[_JSON] = is_given or context.meta.get(_JSON, False)
+    return bool(context.meta[_JSON])
 
 
 def print_json(data: object) -> None:

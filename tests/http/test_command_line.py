@@ -156,3 +156,18 @@ def test_refusals_of_the_service_are_in_the_language_of_the_terminal(
 def test_columns_have_english_heads_in_a_pipe_in_any_language(run: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LANG", "ko_KR.UTF-8")
     assert run("jobs", "--limit", "1", "--header").stdout.startswith("JOB\tSTATUS\tPROJECT\t")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--server", "{url}", "--json", "list"), ("--server", "{url}", "list", "--json")]
+)
+def test_options_between_a_group_and_its_command_count(
+    run: Run, service: Service, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+):
+    url = str(service.http.base_url)
+    monkeypatch.setenv("SERVICE_SERVER_SERVER_URL", "http://127.0.0.1:1")
+    service.upload()
+
+    ran = run("projects", *(argument.format(url=url) for argument in arguments))
+
+    assert json.loads(ran.stdout) == service.http.get("/api/projects").json()
