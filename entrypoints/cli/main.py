@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 
 import rich_click as click
@@ -167,10 +168,15 @@ def main() -> None:
 
 
 def _open_output() -> None:
-    """Discard what is written to a stdout or stderr that the parent process has closed."""
+    """Discard what is written to a stdout or stderr that the parent process has closed.
+
+    Characters that the encoding of the terminal lacks are escaped, as Python does on stderr.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+    if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _sentence(error: Exception) -> Text | str:

@@ -208,8 +208,9 @@ def _remember_json(context: click.Context, _option: click.Parameter, is_given: b
 
 
 def print_json(data: object) -> None:
-    """Print data as indented JSON, with characters escaped that a terminal would act on."""
-    click.echo(printable_json(data))
+    """Print data as indented JSON, with characters escaped that a terminal would act on or that it lacks."""
+    encoding = (sys.stdout.encoding or "").lower()
+    click.echo(printable_json(data) if encoding.startswith("utf") else json.dumps(data, indent=2))
 
 
 class Progress:

@@ -37,6 +37,15 @@ def test_with_and_without_a_server_commands_say_the_same(where, env, job_id, com
     assert output(*command, env=env) == output(*command, env=where)
 
 
+def test_characters_that_the_encoding_of_the_output_lacks_are_escaped(where, server):
+    with server.http as http:
+        project = http.post("/api/project", json={"project_name": "é 한글 🎉"}).raise_for_status().json()
+    env = {**where, "PYTHONIOENCODING": "latin-1"}
+
+    assert "é \\ud55c\\uae00 \\U0001f389\t".encode("latin-1") in output("projects", env=env)
+    assert project in json.loads(output("projects", "--json", env=env))
+
+
 def test_jobs_are_lines_with_tabs_in_pipes(where, job_id):
     (job,) = lines("jobs", "--project", "tests", env=where)
     assert job.split("\t")[:4] == [job_id, "SUCCESS", "tests", "python"]
