@@ -137,15 +137,15 @@ class ServiceClient:
 
     def get(self, path: str, **query: str | float | None) -> Json:
         """Return a resource. Parameters that are None are omitted."""
-        return self._answer("GET", path, params=_given(query)).json()
+        return self._json(self._answer("GET", path, params=_given(query)))
 
     def listed(self, path: str, limit: int, **query: Json) -> list[Json]:
         """Return up to `limit` items of a list, page by page (RFC 8288). Omits parameters that are None."""
         response = self._answer("GET", path, params=_given({"limit": min(limit, _PAGE), **query}))
-        found: list[Json] = response.json()
+        found: list[Json] = self._json(response)
         while len(found) < limit and "next" in response.links:
             response = self._answer("GET", response.links["next"]["url"])
-            found += response.json()
+            found += self._json(response)
         return found[:limit]
 
     def post(self, path: str, body: Json = None) -> Json:
@@ -153,7 +153,7 @@ class ServiceClient:
 
         Requests to a server have an idempotency key, and are repeated if the connection is lost.
         """
-        return self._checked(partial(self._post, path, body)).json()
+        return self._json(self._checked(partial(self._post, path, body)))
 
     def upload(self, job: Json, files: Mapping[str, bytes], stdin: bytes | None = None) -> Json:
         """Upload a job with additional files, by path, and its input; return the answer."""
@@ -165,7 +165,7 @@ class ServiceClient:
         parts: list[Json] = [("job", (None, json.dumps(job), "application/json"))]
         parts += [("files", (path, content, _BYTES)) for path, content in files.items()]
         parts += [] if stdin is None else [("stdin", ("stdin", stdin, _BYTES))]
-        return self._checked(partial(self._post, "/api/upload", files=parts)).json()
+        return self._json(self._checked(partial(self._post, "/api/upload", files=parts)))
 
     def content(self, path: str) -> bytes:
         """Return the bytes of a resource."""
@@ -173,11 +173,12 @@ class ServiceClient:
 
     def patch(self, path: str, body: Json) -> Json:
         """Change a resource and return it."""
-        return self._answer("PATCH", path, json=body).json()
+        return self._json(self._answer("PATCH", path, json=body))
 
     def put(self, path: str, content: bytes, media_type: str) -> Json:
         """Put content and return the answer."""
-        return self._answer("PUT", path, content=content, headers={"Content-Type": media_type}).json()
+        headers = {"Content-Type": media_type}
+        return self._json(self._answer("PUT", path, content=content, headers=headers))
 
     def remove(self, path: str) -> None:
         """Delete a resource and ignore the answer."""
@@ -185,7 +186,7 @@ class ServiceClient:
 
     def delete(self, path: str) -> Json:
         """Delete a resource and return the answer."""
-        return self._answer("DELETE", path).json()
+        return self._json(self._answer("DELETE", path))
 
     def health(self) -> Json:
         """Return the health of every part of the service, even if the service is not ready."""
@@ -262,6 +263,16 @@ class ServiceClient:
             raise self._refusal(response)
         return response
 
+    def _json(self, response: httpx.Response) -> Json:
+        """Return the JSON of an answer; another server may have answered something else."""
+        try:
+            return response.json()
+        except ValueError:
+            raise self._foreign(response) from None
+
+    def _foreign(self, response: httpx.Response) -> Failure:
+        return Failure(text("cli.foreign_answer", server=self._name, status=response.status_code))
+
     def _refusal(self, response: httpx.Response) -> Failure:
         try:
             problem = response.json()
@@ -270,7 +281,7 @@ class ServiceClient:
                 if "index" in fault:  # a fault in a job of a batch; others are in the detail
                     said = text("cli.fault_of_job", detail=said, index=fault["index"], fault=fault["detail"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            return Failure(text("cli.foreign_answer", server=self._name, status=response.status_code))
+            return self._foreign(response)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             said = text("cli.key_hint", detail=said)
         return Refusal(said, _exit_code(response), problem.get("code"), problem.get("values") or {})

@@ -54,6 +54,13 @@ def test_what_is_lost_twice_or_refused_is_an_error(answers, sent, why):
         assert len(keys(server)) == sent
 
 
+@pytest.mark.parametrize("body", [b"<!doctype html>", b"\xff", b""])
+def test_an_answer_of_another_server_is_an_error(body):
+    refused = pytest.raises(Failure, match="answered 200 and is not Service Server")
+    with scripted_server(Answer(body=body)) as server, client_of(server) as client, refused:
+        client.get("/api/jobs")
+
+
 def test_reads_have_no_key():
     with scripted_server(DONE) as server, client_of(server) as client:
         client.get("/api/projects")
