@@ -29,6 +29,7 @@ from entrypoints.settings import Settings, variable
 from entrypoints.settings_check import OPEN_TO_ALL, warnings
 from entrypoints.topology import Topology
 from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
+from entrypoints.worker.stop_signals import stop_signals
 
 _BACKLOG = 2_048
 # Programs with their inputs. Programs on runners have no input.
@@ -57,6 +58,8 @@ def command(host: str | None, port: int | None) -> None:
         # The server handles these signals to stop, and raises them again after it has stopped.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
+        if signal.SIGHUP in stop_signals():  # which the server does not handle
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         for warning in warnings(settings, os.environ):
             _log.warning("%s", warning)
         services = container.services()

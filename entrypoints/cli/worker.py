@@ -20,6 +20,7 @@ from entrypoints.settings_check import warnings
 from entrypoints.topology import Topology
 from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
 from entrypoints.worker.processes import Processes
+from entrypoints.worker.stop_signals import stop_signals
 
 _log = logging.getLogger("service_server.settings")
 
@@ -71,6 +72,6 @@ def listen_for_signals() -> int:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, lambda *_: None)
     return reader

@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable
 from threading import Thread
 
+from entrypoints.worker.stop_signals import stop_signals
+
 logger = logging.getLogger("service_server.worker")
 
-_STOPPING = {signal.SIGINT, signal.SIGTERM}
 # A process is replaced this long after its start, at the earliest. One that could not be started is tried
 # again after this time.
 _SHORT_LIFE_S = 2.0
 
 
 class Processes:
-    """Several processes that do the same work, each replaced when it ends, until SIGTERM or SIGINT.
+    """Several processes that do the same work, each replaced when it ends, until a signal stops them.
 
     The processes are forked, so that they share the memory of imported modules. `run` must be called before
     any thread is started.
@@ -32,21 +33,23 @@ class Processes:
         self._running: dict[int, float] = {}  # the times of their starts, by process id
 
     def run(self) -> None:
-        """Keeps the processes running until SIGTERM or SIGINT, then stops them and waits for their end.
+        """Keeps the processes running until a signal to stop, then stops them and waits for their end.
 
         In each process, it returns when the work does.
         """
-        signals = {*_STOPPING, signal.SIGCHLD}
+        signals = {*stop_signals(), signal.SIGCHLD}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         # Only this process keeps the writing end, so the reading end is at its end once this process is.
         life, writer = os.pipe()
         received: int | None = None
-        while received not in _STOPPING:
+        while received is None or received == signal.SIGCHLD:
             self._forget_ended()
             while len(self._running) < self._number and (process := _fork()) is not None:
                 if process == 0:
                     os.close(writer)
-                    self._work_until(life)
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+                    Thread(target=_stop_after, args=(life,), daemon=True).start()
+                    self._work()
                     return
                 self._running[process] = time.monotonic()
             received = _wait_for(signals, None if len(self._running) == self._number else _SHORT_LIFE_S)
@@ -62,11 +65,6 @@ class Processes:
                 logger.warning("process %s ended with %s", process, os.waitstatus_to_exitcode(status))
                 del self._running[process]
                 time.sleep(max(started_at + _SHORT_LIFE_S - time.monotonic(), 0))
-
-    def _work_until(self, life: int) -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOPPING, signal.SIGCHLD})
-        Thread(target=_stop_after, args=(life,), daemon=True).start()
-        self._work()
 
 
 def _fork() -> int | None:

@@ -54,7 +54,7 @@ def test_a_port_that_is_taken_is_a_sentence(env):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_program_that_runs_is_let_end_before_the_server_does(tmp_path, number):
     env = service.environment(tmp_path)
     with service.served(env) as server:

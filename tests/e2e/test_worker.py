@@ -71,6 +71,15 @@ def test_a_worker_ends_however_often_it_is_told_to(env, number):
     assert worker.returncode == 0
 
 
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_a_worker_drains_when_its_terminal_is_closed(env, number):
+    with service.start("worker", "--processes", number, env=env) as worker:
+        assert worker.stdout.readline().startswith(b"Working on")
+        worker.send_signal(signal.SIGHUP)
+        worker.communicate(timeout=service.STOP_TIMEOUT_S)
+    assert worker.returncode == 0
+
+
 @pytest.mark.usefixtures("workers")
 def test_output_and_a_cancel_cross_between_processes(server, env, tmp_path):
     (tmp_path / "slow.py").write_text(SLOW)
