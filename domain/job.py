@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
 
+from domain.catalogue.text import text
+from domain.errors import InvalidValue
 from domain.events import (
     Event,
     JobCancelled,
@@ -89,8 +91,11 @@ class Job:
 
         Raises:
             JobTransitionRefused: It is already running or has ended.
+            InvalidValue: Input is given, but each case of the job has its own.
         """
         check(self.status, Trigger.EXECUTE)
+        if stdin and self.spec.cases is not None:
+            raise InvalidValue("stdin", text("problems.of_each_case"))
         now = self._not_before(now)
         job = replace(
             self,

@@ -44,7 +44,7 @@ class ExecuteJob:
         """Start the job; if `stdin` is given, the program reads it instead of the job's own.
 
         Raises:
-            InvalidValue: The stdin is too large or cannot be encoded.
+            InvalidValue: The stdin is too large or cannot be encoded, or the job has cases.
             NotFound: There is no such job.
             JobTransitionRefused: The job is already running or has ended.
             ProjectTransitionRefused: Its project takes no new work.

@@ -37,14 +37,14 @@ def of_value(request: AnyRequest, name: str, detail: Text | str) -> Fault:
     The route's `names` has the parameters whose names differ from those of the rules; an empty name means
     the body.
     """
-    name = request.route_handler.opt.get("names", {}).get(name, name)
-    if not name:
+    parameter = request.route_handler.opt.get("names", {}).get(name, name)
+    if not parameter:
         return Fault(pointer="", detail=str(detail))
     field = request.route_handler.parsed_data_field
     head, *steps = name.split("/")
-    pointer = None if field is None else _pointer(field.raw, head)
-    if name in request.path_params or name in request.query_params or pointer is None:
-        return Fault(parameter=shortened_name(name), detail=str(detail))
+    pointer = None if field is None else _pointer(field.raw, head) or _pointer(field.raw, parameter)
+    if parameter in request.path_params or parameter in request.query_params or pointer is None:
+        return Fault(parameter=shortened_name(parameter), detail=str(detail))
     return Fault(pointer="/".join((pointer, *map(shortened_name, steps))), detail=str(detail))
 
 

@@ -70,7 +70,8 @@ class ApiDocument:
             errors = self._validator(schema).iter_errors(content)
             assert not (first := next(iter(errors), None)), f"{name}: {first}"
             if media_type == _PROBLEM:
-                taken = {parameter["name"] for parameter in operations[method].get("parameters", ())}
+                parameters = operations[method].get("parameters", ())
+                taken = {parameter["name"] for parameter in parameters if parameter.get("required")}
                 named = {fault["parameter"] for fault in content.get("errors", ()) if "parameter" in fault}
                 sent = {shortened_name(key) for key in response.request.url.params}
                 unknown = named - taken - sent - _PARTS_OF_URL

@@ -7,7 +7,7 @@ import pytest
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
-from tests.http.support import PROBLEM, UNKNOWN_ID, Service
+from tests.http.support import PROBLEM, UNKNOWN_ID, Service, assert_problem
 from tests.support.scripted_engine import echo_case
 
 _CASES = [
@@ -77,6 +77,24 @@ def test_a_job_whose_cases_are_all_accepted_is_a_success(service: Service):
 
     assert (job["status"], job["data"]["reason"]) == ("SUCCESS", None)
     assert job["message"] == "1 of 1 test case passed"
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"params": {"input_data": "1"}}, {"parameter": "input_data"}),
+        ({"json": {"stdin": "1"}}, {"pointer": "/stdin"}),
+    ],
+    ids=["query", "body"],
+)
+def test_a_job_with_cases_takes_no_input_of_its_own(service: Service, given: dict, place: dict):
+    job_id = service.upload(cases=[{"name": "one", "stdin": "1"}])["job_id"]
+
+    (error,) = assert_problem(service.http.post(f"/api/execute/{job_id}", **given), 422)["errors"]
+
+    assert error == place | {"detail": "is that of each of the 'cases'; leave one of them out"}
+    assert service.http.get(f"/api/jobs/{job_id}/status").json()["status"] == "PENDING"
+    assert service.http.post(f"/api/execute/{job_id}", params={"input_data": ""}).status_code == 200
 
 
 def test_lists_have_the_sums_alone(service: Service):

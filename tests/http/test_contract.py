@@ -210,6 +210,16 @@ def test_execute_needs_no_input(service: Service, body: bytes):
     assert service.engine.requests[-1].stdin == "the job's own"
 
 
+def test_too_much_input_is_pointed_at(service: Service):
+    job_id = service.upload()["job_id"]
+
+    response = service.http.post(f"/api/execute/{job_id}", json={"stdin": "x" * ((1 << 20) + 1)})
+
+    problem = assert_problem(response, 413)
+    assert [error["pointer"] for error in problem["errors"]] == ["/stdin"]
+    assert problem["detail"].startswith("stdin: ")
+
+
 def test_input_in_the_query_and_in_the_body_is_refused(service: Service):
     job_id = service.upload()["job_id"]
 
