@@ -9,7 +9,7 @@ from application.file_spool import FileSpool
 from application.submitted_cases import NewCase
 from domain.case_files import find_cases
 from domain.files import FileLimits
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 
 # The number of files allowed beside inputs and answers, such as notes, pictures and generators.
 _OTHER_FILES = 1_000

@@ -15,7 +15,7 @@ from application.use_cases.deliver_webhooks import DeliveryRules
 from domain.limits import STANDARD_LIMITS, LimitPolicy, Limits
 from domain.membership import MembershipRules
 from domain.retrying import Backoff
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 
 # If a log cannot be stored after this delay, it is kept on this machine's disk and its worker continues.
 _LOG_STORAGE_RETRY = RetryPolicy((0.2,))

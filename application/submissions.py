@@ -30,7 +30,9 @@ from domain.job import Job
 from domain.language import Language, parse_language
 from domain.limits import LimitPolicy
 from domain.project import Project
-from domain.submission import JobSpec, SealedSecrets, SubmissionLimits
+from domain.sealed_secrets import SealedSecrets
+from domain.submission import JobSpec
+from domain.submission_limits import SubmissionLimits
 from domain.tenant import TenantName
 from domain.values import (
     BatchId,

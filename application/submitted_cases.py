@@ -11,7 +11,7 @@ from domain.cases import Case, JobCases, StopOn
 from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.limits import LimitPolicy
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 
 T = TypeVar("T")
 

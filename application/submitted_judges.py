@@ -10,7 +10,7 @@ from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram
 from domain.errors import InvalidValue
 from domain.files import JobFile, find_entry
 from domain.language import Language
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from domain.catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import JobFile, count_directories, disk_bytes, find_entry, shown
 from domain.language import Language
-from domain.submission import JobSpec, SubmissionLimits
+from domain.submission import JobSpec
+from domain.submission_limits import SubmissionLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from application.errors import SecretsUnavailable, Unprocessable
 from application.ports.secret_sealer import SecretSealer
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from domain.webhook_signing import WebhookSecret
 
 _NAME = "secret"

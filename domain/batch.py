@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from domain.tenant import TenantName
 from domain.values import BatchId, ProjectId
 

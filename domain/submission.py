@@ -1,7 +1,7 @@
-"""A submission: the specification of a job, and limits on its size."""
+"""The specification of a job."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from types import MappingProxyType
@@ -11,14 +11,15 @@ from domain.artifacts import check_patterns
 from domain.blob import BlobRef
 from domain.cases import JobCases
 from domain.catalogue.text import text
-from domain.errors import InvalidValue, TooLarge
-from domain.files import FileLimits, FilePath, JobFile
+from domain.errors import InvalidValue
+from domain.files import FilePath, JobFile
 from domain.job_lifecycle import Reason
 from domain.language import Language
 from domain.limits import Limits
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 from domain.retrying import RETRYABLE
 from domain.runtime import check_presets, parse_runtime_name, queue_of
+from domain.sealed_secrets import SealedSecrets
 from domain.values import JobId, ObjectKey
 from domain.webhook_url import WebhookUrl
 
@@ -99,34 +100,19 @@ class JobOptions:
 
     def _check_input(self) -> None:
         """Check the program's input, arguments and variables."""
-        _check_encodable("stdin", self.stdin)
+        check_encodable("stdin", self.stdin)
         if self.stdin_file is not None:
             _check_path("stdin_file", self.stdin_file)
             if self.stdin:
                 raise InvalidValue("stdin_file", text("problems.instead_of_stdin"))
         for argument in self.args:
-            _check_text("args", argument)
+            check_text("args", argument)
         check_variables("env", self.env)
         check_patterns(self.artifacts)
 
     def options(self) -> dict[str, Any]:
         """Return the options by name."""
         return {option.name: getattr(self, option.name) for option in fields(JobOptions)}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class SealedSecrets:
-    """Secret variables of a job as stored: encrypted, and readable only with a key from the settings.
-
-    Attributes:
-        key_id: The name of the key that `wrapped_key` is sealed with.
-        wrapped_key: The encryption key of `box`, sealed for one job.
-        box: The encrypted names and values.
-    """
-
-    key_id: str
-    wrapped_key: str
-    box: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,125 +167,6 @@ class JobSpec(JobOptions):
         return frozenset(chain((file.blob for file in self.files), own))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmissionLimits:
-    """How much a caller may submit. Sizes are bytes of UTF-8.
-
-    Attributes:
-        allows_private_urls: Whether webhooks may lead to private addresses.
-    """
-
-    code_bytes: int = 1 << 20
-    stdin_bytes: int = 1 << 20
-    arguments: int = 64
-    arguments_bytes: int = 64 << 10
-    tags: int = 16
-    text_chars: int = 2_000
-    cases: int = 10_000
-    cases_bytes: int = 64 << 20
-    attempts: int = 3
-    allows_private_urls: bool = False
-    stdin_file_bytes: int = 64 << 20
-    files: FileLimits = field(default_factory=FileLimits)
-
-    def check_code(self, code: str) -> bytes:
-        """Encode source code, which may be empty, as it is stored.
-
-        Raises:
-            InvalidValue: The code contains a NUL character.
-            TooLarge: It is larger than `code_bytes`.
-        """
-        _check_text("code", code)
-        encoded = code.encode()
-        _check_size("code", len(encoded), self.code_bytes)
-        return encoded
-
-    def check_stdin(self, stdin: str) -> None:
-        """Check the input of a program.
-
-        Raises:
-            InvalidValue: It cannot be encoded as UTF-8.
-            TooLarge: It is larger than `stdin_bytes`.
-        """
-        _check_encodable("stdin", stdin)
-        _check_size("stdin", len(stdin.encode()), self.stdin_bytes)
-
-    def check_stdin_file(self, size: int) -> None:
-        """Check the size of an input that is stored as a file.
-
-        Raises:
-            TooLarge: It is larger than `stdin_file_bytes`.
-        """
-        _check_size("stdin", size, self.stdin_file_bytes)
-
-    def check_text(self, name: str, given: str) -> None:
-        """Check a free text, such as a description.
-
-        Raises:
-            InvalidValue: It is too long, or contains a NUL character.
-        """
-        _check_text(name, given)
-        if len(given) > self.text_chars:
-            raise InvalidValue(name, text("problems.characters", maximum=self.text_chars))
-
-    def check_arguments(self, arguments: Sequence[str]) -> None:
-        """Check the arguments of one case.
-
-        Raises:
-            InvalidValue: There are too many, or one cannot be passed to a program.
-            TooLarge: They exceed the maximum total size.
-        """
-        if len(arguments) > self.arguments:
-            raise InvalidValue("args", text("problems.arguments", maximum=self.arguments))
-        for argument in arguments:
-            _check_text("args", argument)
-        _check_size("args", sum(len(given.encode()) for given in arguments), self.arguments_bytes)
-
-    def check_url(self, name: str, text: str) -> WebhookUrl:
-        """Parse the URL of a webhook's receiver.
-
-        Raises:
-            InvalidValue: It is not a valid URL, or leads to an address that is not allowed.
-        """
-        url = webhook_url(name, text)
-        if not self.allows_private_urls:
-            try:
-                url.require_public()
-            except InvalidValue as error:
-                raise InvalidValue(name, error.detail) from None
-        return url
-
-    def check_tags(self, tags: Mapping[str, str]) -> None:
-        """Check the number of a job's tags and their lengths.
-
-        Raises:
-            InvalidValue: There are too many, or one is too long.
-        """
-        if len(tags) > self.tags or any(len(value) > TAG_MAX_CHARS for value in tags.values()):
-            raise InvalidValue("tags", text("problems.tags", maximum=self.tags, characters=TAG_MAX_CHARS))
-
-    def check_spec(self, spec: JobSpec, secret_env: Mapping[str, str] = NO_VARIABLES) -> None:
-        """Check the sizes of everything submitted beside the code; secret variables count like others.
-
-        Raises:
-            InvalidValue: There are too many items of a kind.
-            TooLarge: A value is larger than its limit.
-        """
-        self.check_stdin(spec.stdin)
-        if len(spec.args) > self.arguments or len(spec.env) + len(secret_env) > self.arguments:
-            raise InvalidValue("args", text("problems.arguments_and_variables", maximum=self.arguments))
-        variables = (*spec.env.items(), *secret_env.items())
-        if spec.max_attempts > self.attempts:
-            raise InvalidValue("max_attempts", text("problems.from_1", maximum=self.attempts))
-        size = sum(len(given.encode()) for given in (*spec.args, *chain.from_iterable(variables)))
-        _check_size("args", size, self.arguments_bytes)
-        self.check_tags(spec.tags)
-        for name in ("function_name", "description"):
-            self.check_text(name, getattr(spec, name) or "")
-        if spec.callback_url is not None:
-            self.check_url("callback_url", spec.callback_url)
-
-
 @dataclass(frozen=True, slots=True)
 class TagChange:
     """A change of a job's tags: the tags to set, and the names of the tags to remove.
@@ -344,7 +211,7 @@ def check_variables(field_name: str, variables: Mapping[str, str]) -> None:
     for name, value in variables.items():
         if not ENVIRONMENT_NAME.fullmatch(name):
             raise InvalidValue(field_name, text("problems.variable_name"))
-        _check_text(field_name, value)
+        check_text(field_name, value)
 
 
 def is_tag_name(text: str) -> bool:
@@ -367,7 +234,7 @@ def _check_path(name: str, path: str) -> None:
         raise InvalidValue(name, error.detail) from None
 
 
-def _check_encodable(name: str, given: str) -> None:
+def check_encodable(name: str, given: str) -> None:
     """Check that a text can be encoded.
 
     Raises:
@@ -379,12 +246,12 @@ def _check_encodable(name: str, given: str) -> None:
         raise InvalidValue(name, text("problems.encodable")) from None
 
 
-def _check_text(name: str, given: str) -> None:
-    _check_encodable(name, given)
+def check_text(name: str, given: str) -> None:
+    """Check that a text can be passed to a program.
+
+    Raises:
+        InvalidValue: It cannot be encoded, or contains a NUL character.
+    """
+    check_encodable(name, given)
     if "\0" in given:
         raise InvalidValue(name, text("problems.no_nul"))
-
-
-def _check_size(name: str, size: int, allowed: int) -> None:
-    if size > allowed:
-        raise TooLarge(name, text("problems.bytes_allowed", size=size, allowed=allowed))

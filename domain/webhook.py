@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.catalogue.text import text
 from domain.errors import InvalidValue, WebhookTransitionRefused
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from domain.tenant import TenantName
 from domain.values import ProjectId
 from domain.webhook_url import WebhookUrl

@@ -39,7 +39,8 @@ from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
 from domain.membership import ROLES, MembershipRules
 from domain.retention import MAX_DAYS, MIN_DAYS, Retention
 from domain.retrying import Backoff
-from domain.submission import MAX_ATTEMPTS, SubmissionLimits
+from domain.submission import MAX_ATTEMPTS
+from domain.submission_limits import SubmissionLimits
 from domain.tenant import TenantName
 from entrypoints.setting_types import (
     EngineAddress,

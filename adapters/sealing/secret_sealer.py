@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from application.errors import SecretsUnavailable
 from application.ports.secret_sealer import SecretSealer
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12

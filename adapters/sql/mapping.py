@@ -35,7 +35,8 @@ from domain.limits import STANDARD_BOUNDS, Limits
 from domain.priority import MAX_PRIORITY
 from domain.project import Project, ProjectStatus
 from domain.quota import QUOTA_NAMES, Quota
-from domain.submission import JobSpec, SealedSecrets
+from domain.sealed_secrets import SealedSecrets
+from domain.submission import JobSpec
 from domain.tenant import Tenant, TenantName, TenantStatus
 from domain.trace_context import TraceContext
 from domain.values import ObjectKey, ProjectName

@@ -10,7 +10,7 @@ from adapters.sql.tables import webhook_deliveries, webhooks
 from application.errors import ConcurrencyConflict
 from application.ports.webhook_repository import Subscriber, WebhookRepository
 from domain.caller import Caller
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from domain.tenant import TenantName
 from domain.values import ProjectId
 from domain.webhook import SUBSCRIBED, Webhook, WebhookId, WebhookStatus

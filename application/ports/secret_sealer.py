@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from uuid import UUID
 
-from domain.submission import NO_VARIABLES, SealedSecrets
+from domain.sealed_secrets import SealedSecrets
+from domain.submission import NO_VARIABLES
 
 
 class SecretSealer(ABC):

@@ -7,7 +7,7 @@ from application.ports.unit_of_work import Transaction
 from domain.audit import Act
 from domain.caller import Caller
 from domain.project import Project
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 from domain.values import ProjectName
 
 

@@ -16,7 +16,7 @@ from domain.audit import Act
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.project import Project
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 from domain.webhook import Webhook, WebhookId
 from domain.webhook_signing import WebhookSecret
 

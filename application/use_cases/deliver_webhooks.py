@@ -24,7 +24,7 @@ from application.webhook_secrets import WebhookSecrets
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId
 from domain.caller import Caller, Scope
 from domain.job_lifecycle import JobStatus
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from domain.tenant import Tenant, TenantStatus
 from domain.trace_context import TraceContext
 from domain.values import BatchId, JobId

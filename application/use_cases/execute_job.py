@@ -12,7 +12,7 @@ from application.quota_guard import QuotaGuard
 from application.views import JobView
 from domain.audit import Act, Usage
 from domain.caller import Caller
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 from domain.values import ExecutionId, JobId
 
 

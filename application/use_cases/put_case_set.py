@@ -17,7 +17,7 @@ from domain.case_set import CaseSetName, CaseSetReference, CaseSetVersion, CaseS
 from domain.cases import StopOn
 from domain.limits import LimitPolicy
 from domain.project import Project
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 from domain.values import ProjectName, parse_project_reference
 
 

@@ -38,7 +38,8 @@ from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.project import Project
-from domain.submission import SealedSecrets, SubmissionLimits
+from domain.sealed_secrets import SealedSecrets
+from domain.submission_limits import SubmissionLimits
 from domain.values import BatchId, JobId, ProjectId, ProjectName
 from domain.webhook_signing import WebhookSecret
 

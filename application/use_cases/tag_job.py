@@ -6,7 +6,8 @@ from application.ports.unit_of_work import Transaction
 from application.views import JobView
 from domain.audit import Act
 from domain.caller import Caller
-from domain.submission import SubmissionLimits, TagChange
+from domain.submission import TagChange
+from domain.submission_limits import SubmissionLimits
 from domain.values import JobId
 
 

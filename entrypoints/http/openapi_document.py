@@ -20,7 +20,8 @@ from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS
 from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
 from domain.priority import MAX_PRIORITY
-from domain.submission import ENVIRONMENT_NAME, TAG_NAME, SubmissionLimits
+from domain.submission import ENVIRONMENT_NAME, TAG_NAME
+from domain.submission_limits import SubmissionLimits
 from domain.values import JOB_REFERENCE_MIN_DIGITS, PROJECT_NAME_MAX_CHARS
 from domain.webhook_url import URL_MAX_CHARS
 from entrypoints.http import webhook_signature

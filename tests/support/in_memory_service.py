@@ -33,7 +33,7 @@ from domain.execution import Execution
 from domain.limits import STANDARD_LIMITS
 from domain.membership import MembershipRules
 from domain.retrying import Backoff
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 from domain.values import JobId
 from entrypoints.webhook_documents import ApiWebhookDocuments
 from tests.support.callers import ANONYMOUS

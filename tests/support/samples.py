@@ -13,8 +13,9 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.project import Project, ProjectStatus
+from domain.sealed_secrets import SealedSecrets
 from domain.session import Session, SessionId, SessionToken
-from domain.submission import JobSpec, SealedSecrets
+from domain.submission import JobSpec
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.trace_context import TraceContext
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName

@@ -12,7 +12,7 @@ from application.lists import BatchCursor
 from domain.batch import Batch
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from domain.tenant import DEFAULT_TENANT
 from domain.values import BatchId, JobId, ProjectId
 from tests.support.callers import ANONYMOUS, a_caller

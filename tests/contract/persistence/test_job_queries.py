@@ -18,7 +18,8 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.language import LANGUAGES
 from domain.project import ProjectTrigger
-from domain.submission import TAG_MAX_CHARS, SubmissionLimits
+from domain.submission import TAG_MAX_CHARS
+from domain.submission_limits import SubmissionLimits
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
 from tests.support.callers import ANONYMOUS
 from tests.support.repository_steps import claim, get, mark_building, mark_started

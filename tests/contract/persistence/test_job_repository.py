@@ -10,7 +10,8 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
-from domain.submission import SealedSecrets, TagChange
+from domain.sealed_secrets import SealedSecrets
+from domain.submission import TagChange
 from domain.values import JobId, ObjectKey
 from tests.support.callers import ANONYMOUS
 from tests.support.samples import (

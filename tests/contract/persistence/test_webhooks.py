@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from application.errors import ConcurrencyConflict, NotFound
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from domain.tenant import TenantName
 from domain.values import ProjectId
 from domain.webhook import SUBSCRIBED, WebhookEvent, WebhookId, WebhookStatus, WebhookTrigger

@@ -6,7 +6,7 @@ import pytest
 
 from domain.execution import Note, ResourceUsage
 from domain.limits import STANDARD_BOUNDS
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from tests.integration.http_engine.executions import (
     ENGINE_ERROR,
     NONZERO_EXIT,

@@ -8,7 +8,7 @@ from application.queries.timeline import Step
 from application.submitted_cases import NewCase
 from application.use_cases.run_again import Changes
 from domain.errors import InvalidValue, TooLarge
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from tests.support.callers import ANONYMOUS, a_caller
 
 

@@ -11,7 +11,7 @@ from domain.blob import BlobRef
 from domain.cases import StopOn
 from domain.errors import InvalidValue, TooLarge
 from domain.limits import STANDARD_LIMITS
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 
 _BOUNDS = SubmissionLimits(cases=3, cases_bytes=10, arguments=2, arguments_bytes=8)
 

@@ -6,7 +6,7 @@ from application.new_files import NewBlob, NewFile
 from application.submitted_judges import NewJudgeProgram, SubmittedJudges
 from domain.errors import InvalidValue
 from domain.language import LANGUAGES
-from domain.submission import SubmissionLimits
+from domain.submission_limits import SubmissionLimits
 
 
 @pytest.mark.parametrize("field", ["checker", "interactor"])

@@ -2,7 +2,8 @@ import pytest
 
 from domain.errors import InvalidValue, TooLarge
 from domain.priority import MAX_PRIORITY
-from domain.submission import MAX_ATTEMPTS, TAG_MAX_CHARS, SubmissionLimits
+from domain.submission import MAX_ATTEMPTS, TAG_MAX_CHARS
+from domain.submission_limits import SubmissionLimits
 from tests.unit.domain.builders import a_spec
 
 SMALL = SubmissionLimits(

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import InvalidValue, WebhookTransitionRefused
-from domain.submission import SealedSecrets
+from domain.sealed_secrets import SealedSecrets
 from domain.webhook import (
     MAX_ATTEMPTS_KEPT,
     SUBSCRIBED,
