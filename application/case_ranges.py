@@ -13,7 +13,7 @@ from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
-from domain.cases import CaseResult, StopOn, Verdict
+from domain.cases import CaseResult, StopOn, Verdict, skip_after
 from domain.execution import ExecutionResult
 from domain.values import JobId
 
@@ -97,12 +97,12 @@ class CaseRanges:
         self, program: CaseProgram, taken: CaseRange, results: Sequence[CaseResult], *, is_done: bool
     ) -> CaseRun | None:
         """Store results and an event about them; return the state of the cases, None if the claim is lost."""
-        failed = min((result.index for result in results if not result.is_accepted), default=None)
+        last_run = skip_after(results, program.stop_on)
         events = [program.judged(results, self._clock)] if results else []
 
         def write(transaction: Transaction) -> CaseRun | None:
-            if failed is not None and program.stop_on is StopOn.FIRST_FAILURE:
-                transaction.cases.skip_after(program.job.id, failed)
+            if last_run is not None:
+                transaction.cases.skip_after(program.job.id, last_run)
             run = transaction.cases.record(taken.id, results, is_done=is_done, lease_s=self._lease_s)
             if run is not None:
                 self._outbox_writer.add(transaction, events, program.job)
