@@ -64,13 +64,12 @@ class Authenticator:
         self,
         unit_of_work: UnitOfWork,
         clock: Clock,
-        kept_s: float = KEPT_S,
         capacity: int = _CAPACITY,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._clock = clock
-        self._keys = LookupCache[str, StoredKey](kept_s, capacity, clock.monotonic)
-        self._default = TimedCache[None, Tenant](kept_s, 1, clock.monotonic)
+        self._keys = LookupCache[str, StoredKey](KEPT_S, capacity, clock.monotonic)
+        self._default = TimedCache[None, Tenant](KEPT_S, 1, clock.monotonic)
         self._used: set[KeyId] = set()
         self._lock = Lock()
 

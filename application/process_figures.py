@@ -27,6 +27,9 @@ from application.ports.operation_queries import OperationQueries
 from application.ports.result_spool import ResultSpool
 from application.use_cases.check_health import CheckHealth
 
+# How long shared figures are cached, in seconds.
+_KEPT_S = 5.0
+
 
 class ProcessFigures:
     """Reads how busy this process is, which programs started warm, and which dependencies respond.
@@ -77,10 +80,9 @@ class SharedFigures:
     They are cached for some seconds, so that frequent scrapes are cheap.
     """
 
-    def __init__(self, operation_queries: OperationQueries, clock: Clock, kept_s: float = 5.0) -> None:
+    def __init__(self, operation_queries: OperationQueries, clock: Clock) -> None:
         self._queries = operation_queries
         self._clock = clock
-        self._kept_s = kept_s
         self._lock = Lock()
         self._kept: Sequence[Sample] = ()
         self._kept_until = -inf
@@ -94,7 +96,7 @@ class SharedFigures:
         with self._lock:
             if self._clock.monotonic() >= self._kept_until:
                 self._kept = tuple(self._read())
-                self._kept_until = self._clock.monotonic() + self._kept_s
+                self._kept_until = self._clock.monotonic() + _KEPT_S
             return self._kept
 
     def _read(self) -> Iterable[Sample]:

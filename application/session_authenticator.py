@@ -60,12 +60,11 @@ class SessionAuthenticator:
         unit_of_work: UnitOfWork,
         clock: Clock,
         idle: timedelta,
-        kept_s: float = KEPT_S,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._idle = idle
-        self._sessions = LookupCache[str, StoredSession](kept_s, _CAPACITY, clock.monotonic)
+        self._sessions = LookupCache[str, StoredSession](KEPT_S, _CAPACITY, clock.monotonic)
 
     def cached(self, digest: str) -> Kept[StoredSession | None] | None:
         """Return the result of a lookup in the last seconds, or None if there was none."""

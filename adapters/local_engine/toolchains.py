@@ -155,9 +155,9 @@ def _filled(part: str, names: Mapping[str, str]) -> str:
     return text
 
 
-def read_table(path: Path = _TABLE) -> Sequence[Toolchain]:
+def read_table() -> Sequence[Toolchain]:
     """Read the table of languages."""
-    with path.open("rb") as file:
+    with _TABLE.open("rb") as file:
         return [_toolchain(name, row) for name, row in tomllib.load(file).items()]
 
 

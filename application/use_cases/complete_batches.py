@@ -13,6 +13,9 @@ from domain.values import BatchId
 
 logger = logging.getLogger("service_server.jobs")
 
+# The maximum number of batches of each kind that a sweep continues or completes.
+_MOST = 100
+
 
 class CompleteBatches:
     """Completes each batch once, when the last of its jobs has ended.
@@ -30,14 +33,12 @@ class CompleteBatches:
         webhook_writer: WebhookWriter,
         cancel_batch: CancelBatch,
         clock: Clock,
-        batch: int = 100,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._outbox_writer = outbox_writer
         self._webhook_writer = webhook_writer
         self._cancel_batch = cancel_batch
         self._clock = clock
-        self._batch = batch
 
     def __call__(self, batch_ids: Collection[BatchId]) -> int:
         """Complete the given batches that have no unfinished job; return how many were completed.
@@ -53,10 +54,10 @@ class CompleteBatches:
         Raises:
             DependencyUnavailable: The database is unavailable.
         """
-        for batch in self._unit_of_work.read(lambda t: t.batches.being_cancelled(self._batch)):
+        for batch in self._unit_of_work.read(lambda t: t.batches.being_cancelled(_MOST)):
             if cancelled := self._cancel_batch.cancel_jobs(batch):
                 logger.info("cancelled %d more jobs of batch %s", cancelled, batch.id)
-        return self(self._unit_of_work.read(lambda t: t.batches.overdue(self._batch)))
+        return self(self._unit_of_work.read(lambda t: t.batches.overdue(_MOST)))
 
     def _complete(self, batch_id: BatchId) -> bool:
         if self._unit_of_work.read(lambda transaction: transaction.batches.unfinished(batch_id, 1)):

@@ -18,6 +18,8 @@ from domain.values import ExecutionId, JobId
 
 logger = logging.getLogger("service_server.executions")
 
+# The maximum number of executions that are marked, and given up, at once.
+_BATCH = 500
 _GIVEN_UP = ExecutionResult.failed(
     Reason.ENGINE_UNAVAILABLE,
     text("outcomes.engine_away"),
@@ -44,7 +46,6 @@ class FollowOutages:
         worker: str,
         wait_s: float,
         alive_s: float,
-        batch: int = 500,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
@@ -55,7 +56,6 @@ class FollowOutages:
         self._worker = worker
         self._wait_s = wait_s
         self._alive_s = alive_s
-        self._batch = batch
 
     def __call__(self) -> int:
         """Check once; return how many executions were given up."""
@@ -67,9 +67,9 @@ class FollowOutages:
         )
         if not away:
             return 0
-        self._unit_of_work.run(lambda transaction: transaction.executions.mark_deferred(away, self._batch))
+        self._unit_of_work.run(lambda transaction: transaction.executions.mark_deferred(away, _BATCH))
         overdue = self._unit_of_work.read(
-            lambda transaction: transaction.executions.deferred(away, self._wait_s, self._batch)
+            lambda transaction: transaction.executions.deferred(away, self._wait_s, _BATCH)
         )
         return sum(self._give_up(execution_id, job_id) for execution_id, job_id in overdue.items())
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from application.errors import CorruptRow, DependencyUnavailable
 from application.job_entries import record_for_job
@@ -18,6 +18,7 @@ from application.ports.measurements import Measurements
 from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.work_queue import WorkQueue
+from application.stability_window import StabilityWindow
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.wake_workers import WakeWorkers
 from domain.audit import Act, AuditEntryId, Usage
@@ -31,6 +32,8 @@ from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
 
+# How many executions are recovered in one sweep, at most.
+_BATCH = 50
 _LOST = ExecutionResult.failed(Reason.WORKER_LOST, text("outcomes.worker_lost"))
 _REPLACED = ExecutionResult.failed(Reason.WORKER_LOST, text("outcomes.worker_replaced"))
 # The label values of an orphan's outcome in the metrics.
@@ -40,53 +43,6 @@ _UNREPORTED = ExecutionResult(
     reason=Reason.WALL_TIME_LIMIT,
     error=text("outcomes.unreported"),
 )
-
-
-class StabilityWindow:
-    """The time for which writes to the database have succeeded and its clock has advanced evenly.
-
-    It restarts after a failed write, after a pause without writes (this process or its machine stood still),
-    and after the database's clock was set. In each of these cases leases of live workers may have expired.
-    Once the window has reached its full length, they have had time to renew them.
-
-    Args:
-        clock: The clock of durations.
-        length_s: The full length in seconds; a longer time without writes counts as a pause.
-    """
-
-    def __init__(self, clock: Clock, length_s: float) -> None:
-        self._clock = clock
-        self._length_s = length_s
-        self._tolerance_s = length_s / 4
-        self._begin: float | None = None
-        self._asked = self._answered = clock.monotonic()
-        self._database_time: datetime | None = None
-
-    def succeeded(self, asked: float, database_time: datetime) -> bool:
-        """Record a successful write; return whether the window has its full length.
-
-        Args:
-            asked: When the write began, by the monotonic clock.
-            database_time: The database's time at some moment since then.
-        """
-        now = self._clock.monotonic()
-        is_paused = now - self._answered > self._length_s
-        if self._begin is None or is_paused or self._is_clock_set(asked, now, database_time):
-            self._begin = now
-        self._asked, self._answered, self._database_time = asked, now, database_time
-        return now - self._begin >= self._length_s
-
-    def failed(self) -> None:
-        """Record a failed write."""
-        self._begin = None
-
-    def _is_clock_set(self, asked: float, answered: float, database_time: datetime) -> bool:
-        """Compare the time that passed in the database with the minimum and maximum that passed here."""
-        if self._database_time is None:
-            return False
-        passed_s = (database_time - self._database_time) / timedelta(seconds=1)
-        least_s, most_s = asked - self._answered, answered - self._asked
-        return not least_s - self._tolerance_s <= passed_s <= most_s + self._tolerance_s
 
 
 class RecoverOrphans:
@@ -124,7 +80,6 @@ class RecoverOrphans:
         max_wake_ups: int,
         wake_workers: WakeWorkers,
         measurements: Measurements,
-        batch: int = 50,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._work_queue = work_queue
@@ -140,7 +95,6 @@ class RecoverOrphans:
         self._engine = engine
         self._announce_after_s = announce_after_s
         self._window = StabilityWindow(clock, 2 * renew_every_s)
-        self._batch = batch
         self._max_wake_ups = max_wake_ups
         self._wake_workers = wake_workers
         self._measurements = measurements
@@ -160,7 +114,7 @@ class RecoverOrphans:
         database_time, overdue = self._unit_of_work.run(
             lambda transaction: (
                 transaction.heartbeats.beat(self._worker, queues),
-                transaction.executions.orphaned(self._batch),
+                transaction.executions.orphaned(_BATCH),
             )
         )
         return overdue if self._window.succeeded(asked, database_time) else ()

@@ -3,6 +3,9 @@
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
 
+# The maximum number released in one transaction.
+_BATCH = 100
+
 
 class ReleaseDelayed:
     """Releases delayed executions, which follow failed ones, when their delay is over.
@@ -12,10 +15,9 @@ class ReleaseDelayed:
     * Any number of processes may release at the same time; each releases different executions.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, work_queue: WorkQueue, batch: int = 100) -> None:
+    def __init__(self, unit_of_work: UnitOfWork, work_queue: WorkQueue) -> None:
         self._unit_of_work = unit_of_work
         self._work_queue = work_queue
-        self._batch = batch
 
     def __call__(self) -> int:
         """Release a batch of executions that are due; return how many.
@@ -25,7 +27,7 @@ class ReleaseDelayed:
         """
         if not self._unit_of_work.read(lambda transaction: transaction.executions.has_due()):
             return 0
-        released = self._unit_of_work.run(lambda transaction: transaction.executions.release(self._batch))
+        released = self._unit_of_work.run(lambda transaction: transaction.executions.release(_BATCH))
         if released:
             self._work_queue.wake(len(released))
         return len(released)

@@ -33,6 +33,8 @@ _LATE_S = _IDLE_S / 2
 _SETTLED = timedelta(seconds=60)
 # An object store takes some ten milliseconds per deletion, so that several run at once.
 _DELETED_AT_ONCE = 8
+# How many batches of jobs are removed in one round.
+_MAX_BATCHES = 50
 
 
 class RemoveDeleted:
@@ -53,7 +55,6 @@ class RemoveDeleted:
 
     Args:
         batch: The maximum number of jobs, or objects, removed in one transaction.
-        max_batches: How many batches of jobs are removed in one round.
     """
 
     def __init__(
@@ -67,7 +68,6 @@ class RemoveDeleted:
         worker: str,
         measurements: Measurements,
         batch: int = 100,
-        max_batches: int = 50,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._stores = stores
@@ -81,7 +81,6 @@ class RemoveDeleted:
         self._pace = Pace(
             clock, share=SOON, largest=batch, observe=partial(measurements.observe, PURGE_DURATION)
         )
-        self._max_batches = max_batches
 
     def __call__(self) -> int:
         """Remove the next jobs and all objects that are due; return how many jobs were removed.
@@ -93,7 +92,7 @@ class RemoveDeleted:
             return 0
         self._pace.begin()
         removed = 0
-        for _ in range(self._max_batches):
+        for _ in range(_MAX_BATCHES):
             purge = self._unit_of_work.run(lambda transaction: transaction.purges.take(self._worker, _IDLE_S))
             if purge is None:
                 break

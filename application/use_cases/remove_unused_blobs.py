@@ -25,17 +25,14 @@ class RemoveUnusedBlobs:
 
     Args:
         kept: How long a blob is kept after its last reference.
-        batch: The maximum number removed in one transaction.
     """
 
-    def __init__(
-        self, unit_of_work: UnitOfWork, clock: Clock, ids: IdGenerator, kept: timedelta, batch: int = 500
-    ) -> None:
+    def __init__(self, unit_of_work: UnitOfWork, clock: Clock, ids: IdGenerator, kept: timedelta) -> None:
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._ids = ids
         self._kept = kept
-        self._pace = Pace(clock, share=SOON, largest=batch)
+        self._pace = Pace(clock, share=SOON)
 
     def __call__(self) -> int:
         """Remove every blob that is due; return the stored bytes that were freed."""

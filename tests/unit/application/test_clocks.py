@@ -3,7 +3,7 @@
 import pytest
 
 from application.ports.execution_engine import EngineReport
-from application.use_cases.recover_orphans import StabilityWindow
+from application.stability_window import StabilityWindow
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
 from tests.support.callers import ANONYMOUS
