@@ -213,6 +213,8 @@ class SqlAuditLog(AuditLog):
 
     def page(self, wanted: AuditFilter) -> FoundEntries:
         """Return a page of the ledger, using the index that fits the filter best."""
+        if not (wanted.act or "").isascii():  # no action is, and servers refuse the comparison
+            return FoundEntries([], None)
         index, indexed, others = _conditions(wanted)
         end = None
         if others:

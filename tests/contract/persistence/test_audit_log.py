@@ -201,6 +201,8 @@ def test_a_page_is_newest_first(ledger):
     ("wanted", "found"),
     [
         ({"act": Act.JOB_CANCEL}, [8, 6, 9, 7, 5]),
+        ({"act": "작업"}, []),
+        ({"act": "작업", "tenant": TenantName("acme")}, []),
         ({"principal": "key:2"}, [6, 2]),
         ({"project_id": ProjectId(1)}, [9, 7, 5, 3, 1]),
         ({"tenant": TenantName("acme"), "act": Act.JOB_CANCEL}, [6, 9]),
