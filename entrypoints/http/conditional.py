@@ -14,7 +14,14 @@ _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*+")')
 _SUCCESS = frozenset({200, 206})
 # Headers that describe the omitted content.
 _OF_CONTENT = frozenset(
-    {b"accept-ranges", b"content-type", b"content-length", b"content-encoding", b"content-range"}
+    {
+        b"accept-ranges",
+        b"content-type",
+        b"content-length",
+        b"content-disposition",
+        b"content-encoding",
+        b"content-range",
+    }
 )
 
 
