@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 from itertools import product
 from pathlib import Path
 
@@ -222,6 +223,7 @@ def test_runners_without_a_bucket_are_named(monkeypatch, name):
     monkeypatch.setenv(name, "http://127.0.0.1:3000/run")
     (sentence,) = warnings(load_settings(), os.environ)
     assert "AWS_CODE_BUCKET" in str(sentence)
+    assert set(re.findall(r"[A-Z]+(?:_[A-Z]+)+", str(sentence))) <= {"AWS_CODE_BUCKET", name}
 
 
 KOREAN = "ko_KR.UTF-8"
