@@ -20,8 +20,8 @@ from domain.job_lifecycle import JobStatus, Phase, State
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
-from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import Styled, list_options, print_json, print_table, table_of
+from entrypoints.cli.errors import ExitCode, Failure, sentence_of
+from entrypoints.cli.terminal import Styled, list_options, one_line, print_json, print_table, table_of
 from entrypoints.cli.times import Moment
 from entrypoints.cli.values import STATUSES, Choice, LanguageName, Tag
 
@@ -178,18 +178,28 @@ def command(*, filters: Filters, limit: int, watch: bool, as_json: bool, server:
 
 
 def _watch(read: Callable[[], list[Json]]) -> None:
-    """Show the jobs on the terminal's alternate screen until an interrupt, then print the last list."""
-    from rich.console import Console  # noqa: PLC0415 - only terminals need it
-    from rich.live import Live  # noqa: PLC0415
+    """Show the jobs on the terminal's alternate screen until an interrupt, then print the last list.
 
-    listed: list[Json] = []
+    Below it is the reason for which the list cannot be read at present.
+    """
+    from rich.console import Console, Group  # noqa: PLC0415 - only terminals need it
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    listed = read()
+    outage = ""
     try:
         with Live(console=Console(), screen=True, auto_refresh=False) as live:
             while True:
-                listed = read()
                 lines = max(shutil.get_terminal_size().lines - _LINES_AROUND, 1)
-                live.update(_table(listed[:lines]), refresh=True)
+                live.update(Group(_table(listed[:lines]), Text(outage)), refresh=True)
                 time.sleep(_WATCH_S)
+                try:
+                    listed, outage = read(), ""
+                except Failure as failure:
+                    if failure.exit_code != ExitCode.SERVICE:
+                        raise
+                    outage = one_line(sentence_of(failure))
     except KeyboardInterrupt:
         print_table(*_shown(listed), whole=_NARROW - 1)
 

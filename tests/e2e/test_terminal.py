@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.scripted_http import Answer, scripted_server
 from tests.support.terminal import on_terminal
 
 
@@ -41,3 +42,19 @@ def test_a_watched_list_is_kept_up_to_date_until_an_interrupt(where, server, job
         shown = terminal.read_all()
     assert terminal.process.returncode == 0
     assert later in shown.rpartition("\x1b[?1049l")[2]
+
+
+def test_a_watched_list_survives_an_outage(where, server, job_id):
+    with server.http as http:
+        before = http.get("/api/jobs").raise_for_status().text
+    later = job_id[::-1]
+    answers = [Answer(body=body.encode()) for body in (before, before.replace(job_id, later))]
+    with scripted_server(answers[0], Answer(status=502), answers[1]) as proxy:
+        where = {**where, "SERVICE_SERVER_SERVER_URL": proxy.address}
+        with on_terminal("jobs", "--watch", env=where) as terminal:
+            terminal.read_until(job_id)
+            terminal.read_until("answered 502")
+            terminal.read_until(later)
+            terminal.type("\x03")
+            terminal.read_all()
+    assert terminal.process.returncode == 0
