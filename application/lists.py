@@ -4,21 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
 
 from application.views import JobView
 from domain.audit import LedgerEntry
 from domain.job_lifecycle import JobStatus, Phase
 from domain.project import Project
 from domain.tenant import TenantName
-from domain.values import BatchId, JobId, ProjectId
+from domain.values import ProjectId
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last job of a page: the next page begins after it."""
+    """The last job, batch or delivery of a page: the next page begins after it.
 
-    created_at: datetime
-    job_id: JobId
+    Attributes:
+        at: Its time in the list: when it was created or, for a delivery, when its event occurred.
+    """
+
+    at: datetime
+    id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +75,6 @@ class Count:
 
     number: int
     is_exact: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class BatchCursor:
-    """The last batch of a page: the next page begins after it."""
-
-    created_at: datetime
-    batch_id: BatchId
 
 
 class ProjectOrder(StrEnum):

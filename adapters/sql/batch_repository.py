@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import BATCH_COLUMNS, STORED_STATES, batch_values, to_batch
 from adapters.sql.tables import batches, executions, jobs, projects
-from application.lists import BatchCursor
+from application.lists import Cursor
 from application.ports.batch_repository import BatchRepository
 from domain.batch import Batch
 from domain.caller import Caller
@@ -129,13 +129,13 @@ class SqlBatchRepository(BatchRepository):
         found = self._connection.execute(_BY_ID, {"id": batch_id}).mappings().first()
         return None if found is None else to_batch(found)
 
-    def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:
+    def page(self, caller: Caller, limit: int, cursor: Cursor | None) -> Sequence[Batch]:
         """Return one page of the batches that the caller can access, newest first."""
         wanted: dict[str, object] = {"limit": limit, **_reach(caller)}
         if cursor is None:
             rows = self._connection.execute(_PAGE, wanted)
         else:
-            after = {"created_at": cursor.created_at, "after": cursor.batch_id}
+            after = {"created_at": cursor.at, "after": cursor.id}
             rows = self._connection.execute(_NEXT_PAGE, {**wanted, **after})
         return [to_batch(row) for row in rows.mappings()]
 

@@ -154,12 +154,11 @@ class SqlDeliveryRepository(DeliveryRepository):
         statement = sa.select(webhook_deliveries).where(_c.webhook_id == webhook_id)
         if wanted.status is not None:
             statement = statement.where(_c.status == wanted.status.value)
-        if wanted.after is not None:
-            occurred_at, delivery_id = wanted.after
+        if (last := wanted.cursor) is not None:
             statement = statement.where(
                 sa.or_(
-                    _c.occurred_at < occurred_at,
-                    sa.and_(_c.occurred_at == occurred_at, _c.delivery_id < delivery_id),
+                    _c.occurred_at < last.at,
+                    sa.and_(_c.occurred_at == last.at, _c.delivery_id < last.id),
                 )
             )
         return self._list(statement.order_by(*_newest_first).limit(wanted.limit), {})

@@ -251,7 +251,7 @@ class SqlJobQueries(JobQueries):
             return found
         position = {**page_parameters(tenant, wanted), "scanned": scanned, "before_last": scanned - 1}
         last = self._rows(last_key_statement(PageShape.of(wanted), walk), position)
-        return FoundJobs(found.jobs, Cursor(**last[0]) if last else None)
+        return FoundJobs(found.jobs, Cursor(last[0]["created_at"], last[0]["job_id"]) if last else None)
 
     def _views(
         self, tenant: TenantName, wanted: JobFilter, walk: Walk, more: Mapping[str, object] | None = None

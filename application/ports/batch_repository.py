@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from application.errors import NotFound
-from application.lists import BatchCursor
+from application.lists import Cursor
 from domain.batch import Batch
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus, Phase
@@ -44,7 +44,7 @@ class BatchRepository(ABC):
         """Return a batch, or None if there is none with that id."""
 
     @abstractmethod
-    def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:
+    def page(self, caller: Caller, limit: int, cursor: Cursor | None) -> Sequence[Batch]:
         """Return the batches that the caller can access, newest first."""
 
     @abstractmethod

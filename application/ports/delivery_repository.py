@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.errors import NotFound
+from application.lists import Cursor
 from domain.caller import Caller
 from domain.webhook import Delivery, DeliveryId, DeliveryStatus, WebhookId
 
@@ -38,12 +39,12 @@ class DeliveryFilter:
 
     Attributes:
         limit: The maximum number of deliveries.
-        after: The last delivery of the previous page.
+        cursor: The last delivery of the previous page.
     """
 
     limit: int
     status: DeliveryStatus | None = None
-    after: tuple[datetime, DeliveryId] | None = None
+    cursor: Cursor | None = None
 
 
 class DeliveryRepository(ABC):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.errors import NotFound
-from application.lists import BatchCursor
+from application.lists import Cursor
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import BatchView
 from domain.caller import Caller
@@ -22,7 +22,7 @@ class BatchPage:
     """Batches, newest first, and where the next page begins, if there is one."""
 
     batches: Sequence[BatchView]
-    next: BatchCursor | None
+    next: Cursor | None
 
 
 class BatchReader:
@@ -43,7 +43,7 @@ class BatchReader:
         self,
         caller: Caller,
         limit: int = DEFAULT_BATCHES,
-        cursor: BatchCursor | None = None,
+        cursor: Cursor | None = None,
         *,
         with_jobs: bool = True,
     ) -> BatchPage:
@@ -82,7 +82,7 @@ class BatchReader:
                     if batch.id in counts
                 ]
             last = shown[-1] if len(found) > limit else None
-            return BatchPage(views, None if last is None else BatchCursor(last.created_at, last.id))
+            return BatchPage(views, None if last is None else Cursor(last.created_at, last.id))
 
         return self._unit_of_work.read(read)
 

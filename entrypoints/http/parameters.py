@@ -14,7 +14,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from application.errors import NotFound
-from application.lists import AuditCursor, BatchCursor, Cursor, JobFilter
+from application.lists import AuditCursor, Cursor, JobFilter
 from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
 from domain.api_key import KeyId, parse_key_id
 from domain.caller import Caller
@@ -215,7 +215,7 @@ def parse_search(given: str | None) -> str | None:
 
 
 def next_page(request: AnyRequest, cursor: Cursor | None) -> dict[str, str]:
-    """Return the Link header for the next page of jobs, if there is one."""
+    """Return the Link header for the next page of jobs, batches or deliveries, if there is one."""
     return link_to_next(request, None if cursor is None else write_cursor(cursor))
 
 
@@ -358,13 +358,8 @@ def parse_day(name: str, given: str | None) -> date | None:
 
 def write_cursor(cursor: Cursor) -> str:
     """Encode a cursor."""
-    microseconds = (cursor.created_at - _EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(_CURSOR_FORM.pack(microseconds, cursor.job_id.bytes)).decode()
-
-
-def write_batch_cursor(cursor: BatchCursor) -> str:
-    """Encode a cursor of the list of batches; `read_cursor` decodes it."""
-    return write_cursor(Cursor(cursor.created_at, JobId(cursor.batch_id)))
+    microseconds = (cursor.at - _EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(_CURSOR_FORM.pack(microseconds, cursor.id.bytes)).decode()
 
 
 def read_cursor(text: str) -> Cursor:
@@ -374,8 +369,8 @@ def read_cursor(text: str) -> Cursor:
         InvalidValue: The text is not from `write_cursor`.
     """
     try:
-        microseconds, job_id = _CURSOR_FORM.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
-        return Cursor(_EPOCH + timedelta(microseconds=microseconds), JobId(UUID(bytes=job_id)))
+        microseconds, last_id = _CURSOR_FORM.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
+        return Cursor(_EPOCH + timedelta(microseconds=microseconds), UUID(bytes=last_id))
     except _UNREADABLE_CURSOR:
         raise _no_cursor() from None
 

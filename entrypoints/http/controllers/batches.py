@@ -9,10 +9,8 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, PathParameter, QueryParameter
 
 from application.file_spool import FileSpool
-from application.lists import BatchCursor
 from application.queries.batch_reader import DEFAULT_BATCHES, MAX_BATCHES
 from domain.caller import Caller, Scope
-from domain.values import BatchId
 from entrypoints.http.cut_waits import WAIT_HEADER
 from entrypoints.http.dependencies import Api
 from entrypoints.http.jobs_of_batch import UNPACKED_RATIO, commands_of
@@ -22,9 +20,8 @@ from entrypoints.http.parameters import (
     CursorText,
     Wait,
     existing_batch,
-    link_to_next,
+    next_page,
     read_cursor,
-    write_batch_cursor,
 )
 from entrypoints.http.presenter import present_batch
 from entrypoints.http.schemas.batches import BatchResponse
@@ -107,14 +104,10 @@ class BatchesController(Controller):
         cursor: CursorText = None,
     ) -> Response[list[BatchResponse]]:
         """List batches."""
-        after = None if cursor is None else read_cursor(cursor)
-        page = api.services.batch_reader.page(
-            caller, limit, None if after is None else BatchCursor(after.created_at, BatchId(after.job_id))
-        )
-        last = page.next
+        page = api.services.batch_reader.page(caller, limit, None if cursor is None else read_cursor(cursor))
         return Response(
             [present_batch(view) for view in page.batches],
-            headers=link_to_next(request, None if last is None else write_batch_cursor(last)),
+            headers=next_page(request, page.next),
         )
 
     @get(

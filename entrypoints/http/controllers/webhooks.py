@@ -17,7 +17,7 @@ from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.values import JobId
-from domain.webhook import DeliveryId, DeliveryStatus, WebhookId, WebhookTrigger
+from domain.webhook import DeliveryStatus, WebhookId, WebhookTrigger
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
@@ -26,9 +26,8 @@ from entrypoints.http.parameters import (
     JobIdInPath,
     existing_delivery,
     existing_webhook,
-    link_to_next,
+    next_page,
     read_cursor,
-    write_cursor,
 )
 from entrypoints.http.schemas.webhooks import (
     DeliveryResponse,
@@ -239,17 +238,16 @@ class WebhooksController(Controller):
         cursor: CursorText = None,
     ) -> Response[list[DeliveryResponse]]:
         """List deliveries to a webhook."""
-        after = None if cursor is None else read_cursor(cursor)
         wanted = DeliveryFilter(
             limit=limit,
             status=_status(status),
-            after=None if after is None else (after.created_at, DeliveryId(after.job_id)),
+            cursor=None if cursor is None else read_cursor(cursor),
         )
         found = api.services.webhook_reader.deliveries(caller, existing_webhook(webhook_id), wanted)
         is_full = len(found) == limit > 0
-        following = write_cursor(Cursor(found[-1].occurred_at, JobId(found[-1].id))) if is_full else None
+        following = Cursor(found[-1].occurred_at, found[-1].id) if is_full else None
         return Response(
-            [DeliveryResponse.of(delivery) for delivery in found], headers=link_to_next(request, following)
+            [DeliveryResponse.of(delivery) for delivery in found], headers=next_page(request, following)
         )
 
     @post(

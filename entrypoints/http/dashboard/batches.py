@@ -7,16 +7,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from application.lists import BatchCursor
 from application.queries.batch_reader import DEFAULT_BATCHES
 from application.views import BatchView
 from domain.caller import Caller, Scope
-from domain.values import BatchId
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.http.parameters import existing_batch, read_cursor, write_batch_cursor
+from entrypoints.http.parameters import existing_batch, read_cursor, write_cursor
 
 
 class BatchPages(Controller):
@@ -35,15 +33,10 @@ class BatchPages(Controller):
     ) -> Response[bytes]:
         """Show the batches, newest first."""
         after = None if cursor is None else read_cursor(cursor)
-        page = api.services.batch_reader.page(
-            caller,
-            DEFAULT_BATCHES,
-            None if after is None else BatchCursor(after.created_at, BatchId(after.job_id)),
-            with_jobs=False,
-        )
+        page = api.services.batch_reader.page(caller, DEFAULT_BATCHES, after, with_jobs=False)
         context = {
             "batches": page.batches,
-            "older": None if page.next is None else write_batch_cursor(page.next),
+            "older": None if page.next is None else write_cursor(page.next),
             "is_first": cursor is None,
         }
         return pages.page(request, "batches.html", context)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from application.lists import BatchCursor
+from application.lists import Cursor
 from domain.batch import Batch
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase
@@ -137,7 +137,7 @@ def test_batches_are_listed_newest_first_page_by_page(store):
     pages, cursor = [], None
     while page := read(store, lambda batches: batches.page(ANONYMOUS, 2, cursor)):  # noqa: B023
         pages += page
-        cursor = BatchCursor(page[-1].created_at, page[-1].id)
+        cursor = Cursor(page[-1].created_at, page[-1].id)
 
     assert pages == in_order
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from application.errors import NotFound
+from application.lists import Cursor
 from application.ports.delivery_repository import DeliveryClaim, DeliveryFilter
 from domain.tenant import TenantName
 from domain.values import ProjectId
@@ -212,7 +213,7 @@ def test_deliveries_to_a_webhook_are_listed_newest_first_and_by_pages(store):
     assert ids(listed()) == newest_first
     first = listed(limit=3)
     assert ids(first) == newest_first[:3]
-    assert ids(listed(after=(first[-1].occurred_at, first[-1].id))) == newest_first[3:]
+    assert ids(listed(cursor=Cursor(first[-1].occurred_at, first[-1].id))) == newest_first[3:]
     assert listed(status=DeliveryStatus.FAILED) == []
     assert len(listed(status=DeliveryStatus.PENDING)) == 4
 

@@ -3,7 +3,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from application.lists import BatchCursor
+from application.lists import Cursor
 from application.ports.batch_repository import BatchRepository
 from domain.batch import Batch
 from domain.caller import Caller
@@ -33,11 +33,11 @@ class MemoryBatchRepository(BatchRepository):
         """Return a batch, or None if there is none with that id."""
         return self._tables.batches.get(batch_id)
 
-    def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:
+    def page(self, caller: Caller, limit: int, cursor: Cursor | None) -> Sequence[Batch]:
         """Return the batches that the caller reaches, newest first."""
         reached = [batch for batch in self._tables.batches.values() if _is_reached(caller, batch)]
         reached.sort(key=lambda batch: (batch.created_at, batch.id), reverse=True)
-        after = None if cursor is None else (cursor.created_at, cursor.batch_id)
+        after = None if cursor is None else (cursor.at, cursor.id)
         return [batch for batch in reached if after is None or (batch.created_at, batch.id) < after][:limit]
 
     def jobs(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobId, JobStatus]]:

@@ -71,8 +71,9 @@ class MemoryDeliveryRepository(DeliveryRepository):
         found = [one for one in self._newest_first() if one.webhook_id == webhook_id]
         if wanted.status is not None:
             found = [one for one in found if one.status is wanted.status]
-        if wanted.after is not None:
-            found = [one for one in found if (one.occurred_at, one.id) < wanted.after]
+        if wanted.cursor is not None:
+            last = (wanted.cursor.at, wanted.cursor.id)
+            found = [one for one in found if (one.occurred_at, one.id) < last]
         return found[: wanted.limit]
 
     def of_subject(self, caller: Caller, subject: UUID, limit: int) -> Sequence[Delivery]:

@@ -113,7 +113,7 @@ def _matching(tables: Tables, caller: Caller, wanted: JobFilter) -> Iterable[Job
             and (wanted.search is None or _has_text(job, wanted.search.lower()))
             and (wanted.created_after is None or job.created_at > wanted.created_after)
             and (wanted.created_before is None or job.created_at < wanted.created_before)
-            and (cursor is None or follows(_newness(job), (cursor.created_at, cursor.job_id)))
+            and (cursor is None or follows(_newness(job), (cursor.at, cursor.id)))
         ):
             yield job
 
