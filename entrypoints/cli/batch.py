@@ -105,12 +105,19 @@ def _of_file(file: Path) -> list[Json]:
     content = read_text(file)
     try:
         return _jobs(json.loads(content))
-    except json.JSONDecodeError:
-        pass  # the file may have one job per line
-    try:
-        return [json.loads(line) for line in content.split("\n") if line.strip()]
     except json.JSONDecodeError as error:
-        raise Failure(text("cli.not_jobs", file=file, detail=str(error)), ExitCode.USAGE) from error
+        of_document = error  # unless the file has one job per line
+    jobs: list[Json] = []
+    begin = 0
+    for line in content.split("\n"):
+        try:
+            jobs += [json.loads(line)] if line.strip() else []
+        except json.JSONDecodeError as error:
+            of_line = json.JSONDecodeError(error.msg, content, begin + error.pos)
+            detail = str(of_line if jobs else of_document)
+            raise Failure(text("cli.not_jobs", file=file, detail=detail), ExitCode.USAGE) from error
+        begin += len(line) + 1
+    return jobs
 
 
 def _jobs(read: Json) -> list[Json]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -171,3 +172,23 @@ def test_options_between_a_group_and_its_command_count(
     ran = run("projects", *(argument.format(url=url) for argument in arguments))
 
     assert json.loads(ran.stdout) == service.http.get("/api/projects").json()
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ('{"code": "1"}\n\nnot a job\n', "line 3 column 1"),
+        ('{"code": "1"}\r\n{"code": }\r\n', "line 2 column 10"),
+        ('[\n  {"code": "1"},\n  {"code": }\n]\n', "line 3 column 12"),
+    ],
+)
+def test_a_file_of_jobs_with_a_mistake_is_refused_with_its_place(
+    run: Run, tmp_path: Path, content: str, place: str
+):
+    file = tmp_path / "jobs"
+    file.write_text(content, newline="")
+
+    exit_code, sentence = failure(run("batch", "submit", str(file)))
+
+    assert exit_code == ExitCode.USAGE
+    assert place in sentence
