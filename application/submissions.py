@@ -184,7 +184,8 @@ class SubmissionPreparer:
         if command.cases is None and command.cases_of is None and command.case_set is None:
             return None, {}
         if (refusal := self._engine.refuses_cases()) is not None:
-            raise Unprocessable("cases", text("problems.cases_not_here", reason=refusal))
+            field = "cases" if command.case_set is None else "case_set"
+            raise Unprocessable(field, text("problems.cases_not_here", reason=refusal))
         stop_on = command.stop_on or StopOn.NEVER
         contents: dict[BlobRef, BlobContent] = {}
         if command.cases is not None:

@@ -8,9 +8,11 @@ import pytest
 
 from application.case_manifest import CaseManifest
 from application.commands import UploadCodeCommand
+from application.errors import Unprocessable
 from application.ports.execution_engine import EngineReport
 from application.submitted_cases import NewCase
 from domain.audit import Act
+from domain.case_set import parse_case_set_reference
 from domain.cases import OUTPUT_HEAD_CHARS, StopOn, Verdict
 from domain.errors import InvalidValue
 from domain.execution import ExecutionResult, Output, ResourceUsage
@@ -516,8 +518,12 @@ class TestRefusals:
     def test_an_engine_that_runs_no_cases_refuses_them_at_upload(self, service, monkeypatch):
         monkeypatch.setattr(service.engine, "refuses_cases", lambda: "it takes one input")
 
-        with pytest.raises(Exception, match="it takes one input"):
+        with pytest.raises(Unprocessable, match="it takes one input") as refused:
             _start(service)
+        assert refused.value.field == "cases"
+        with pytest.raises(Unprocessable, match="it takes one input") as refused:
+            service.upload(case_set=parse_case_set_reference("sums"))
+        assert refused.value.field == "case_set"
 
     def test_stdin_beside_cases_is_refused(self, service):
         with pytest.raises(InvalidValue, match="stdin"):
