@@ -48,6 +48,18 @@ class FilePath:
         return self.value.rpartition("/")[0]
 
 
+def path_in(field: str, path: str) -> str:
+    """Return the path of a file that a field of a submission names.
+
+    Raises:
+        InvalidValue: It breaks a rule for paths; the error names the field.
+    """
+    try:
+        return FilePath(path).value
+    except InvalidValue as error:
+        raise InvalidValue(field, error.detail) from None
+
+
 @dataclass(frozen=True, slots=True)
 class JobFile:
     """A file of a job: its path, and a reference to its content."""
@@ -167,7 +179,7 @@ def find_entry(language: Language, entry: str | None, paths: Collection[str], *,
     """
     wanted = f"Main{language.extension}" if language.name == "java" else f"main{language.extension}"
     if has_code:
-        path = wanted if entry is None else FilePath(entry).value
+        path = wanted if entry is None else path_in("entry", entry)
         if path in paths:
             raise InvalidValue("entry", text("problems.entry_is_code", path=shown(path)))
         return path
@@ -175,7 +187,7 @@ def find_entry(language: Language, entry: str | None, paths: Collection[str], *,
         if wanted not in paths:
             raise InvalidValue("entry", text("problems.entry_required", wanted=wanted))
         return wanted
-    path = FilePath(entry.rstrip("/") or entry).value
+    path = path_in("entry", entry.rstrip("/") or entry)
     if path in paths:
         return path
     main = f"{path}/{_MAIN_OF_DIRECTORY.get(language.name, wanted)}"

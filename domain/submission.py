@@ -12,7 +12,7 @@ from domain.blob import BlobRef
 from domain.cases import JobCases
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
-from domain.files import FilePath, JobFile
+from domain.files import JobFile, path_in
 from domain.job_lifecycle import Reason
 from domain.language import Language
 from domain.limits import Limits
@@ -102,7 +102,7 @@ class JobOptions:
         """Check the program's input, arguments and variables."""
         check_encodable("stdin", self.stdin)
         if self.stdin_file is not None:
-            _check_path("stdin_file", self.stdin_file)
+            path_in("stdin_file", self.stdin_file)
             if self.stdin:
                 raise InvalidValue("stdin_file", text("problems.instead_of_stdin"))
         for argument in self.args:
@@ -225,13 +225,6 @@ def _check_tags(tags: Mapping[str, str]) -> None:
             raise InvalidValue("tags", text("problems.tag_name"))
         if not value.isprintable():
             raise InvalidValue("tags", text("problems.tag_value"))
-
-
-def _check_path(name: str, path: str) -> None:
-    try:
-        FilePath(path)
-    except InvalidValue as error:
-        raise InvalidValue(name, error.detail) from None
 
 
 def check_encodable(name: str, given: str) -> None:
