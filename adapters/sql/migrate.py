@@ -29,7 +29,7 @@ class SqlSchema(DatabaseSchema):
         self._engine = engine
 
     def revision(self) -> str | None:
-        """Reads the revision from its table; None without one."""
+        """Read the revision from its table; None without one."""
 
         def ask() -> str | None:
             with self._engine.connect() as connection:
@@ -41,20 +41,20 @@ class SqlSchema(DatabaseSchema):
         return run_again(ask)
 
     def is_newer(self) -> bool:
-        """Compares the database's revision with the newest known; revisions sort by age.
+        """Compare the database's revision with the newest known; revisions sort by age.
 
         Migrations only add to the schema, so older versions of the service keep working with newer tables.
         """
         return (self.revision() or "") > newest()
 
     def differences(self) -> list[str]:
-        """Compares the tables with their definitions."""
+        """Compare the tables with their definitions."""
         from adapters.sql import alembic_runner  # noqa: PLC0415 - slow to import
 
         return alembic_runner.differences(self._engine, newest())
 
     def foreign_tables(self) -> list[str]:
-        """Returns tables of another service that have names of this one's."""
+        """Return tables of another service that have names of this one's."""
 
         def ask() -> list[str]:
             with self._engine.connect() as connection:
@@ -63,7 +63,7 @@ class SqlSchema(DatabaseSchema):
         return run_again(ask)
 
     def upgrade(self, revision: str = "head") -> None:
-        """Migrates up to a revision; newer tables are left unchanged."""
+        """Migrate up to a revision; newer tables are left unchanged."""
         if revision == "head" and (self.revision() or "") >= newest():
             return
         if self.foreign_tables():
@@ -73,13 +73,13 @@ class SqlSchema(DatabaseSchema):
         alembic_runner.upgrade(self._engine, revision)
 
     def downgrade(self, revision: str) -> None:
-        """Migrates down to a revision."""
+        """Migrate down to a revision."""
         from adapters.sql import alembic_runner  # noqa: PLC0415 - slow to import
 
         alembic_runner.downgrade(self._engine, revision)
 
 
 def names_taken(connection: sa.Connection) -> list[str]:
-    """Returns existing tables with the names of this service's tables if the database has no revision."""
+    """Return existing tables with the names of this service's tables if the database has no revision."""
     present = set(sa.inspect(connection).get_table_names())
     return [] if VERSION_TABLE in present else sorted(present & set(metadata.tables))

@@ -83,7 +83,7 @@ def create_app(
     services: Services,
     site: "Site | None" = None,
 ) -> Litestar:
-    """Builds the HTTP API, with the pages of a site if there is one."""
+    """Build the HTTP API, with the pages of a site if there is one."""
     api = build_api(settings=settings, limit_policy=limit_policy, ports=ports, services=services)
     cors = _cors(settings)
 
@@ -198,7 +198,7 @@ def _cors(settings: Settings) -> CORSConfig:
 
 
 def _lifespan(threads: int, notifier: JobNotifier) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """Returns the lifespan of the application's threads and notifier."""
+    """Return the lifespan of the application's threads and notifier."""
 
     @asynccontextmanager
     async def run(_app: Litestar) -> AsyncIterator[None]:

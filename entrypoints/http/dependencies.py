@@ -65,7 +65,7 @@ class Api:
         return self.services.job_reader.named(caller, given)
 
     def waiter(self, request: AnyRequest, caller: Caller) -> JobWaiter:
-        """Returns a waiter that stops waiting when the request's client disconnects."""
+        """Return a waiter that stops waiting when the request's client disconnects."""
         return JobWaiter(
             self.notifier,
             self.services.job_reader,
@@ -88,7 +88,7 @@ async def keyed_caller(request: JsonRequest, api: NamedDependency[Api]) -> Calle
 
 
 def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, services: Services) -> Api:
-    """Builds the services of the HTTP layer from the application's."""
+    """Build the services of the HTTP layer from the application's."""
     session_cookies = SessionCookies(secure=settings.base_url.startswith("https:"))
     visitors = Visitors(services.session_authenticator, session_cookies)
     failed_attempts = FailedAttempts(settings.max_failed_keys_per_minute)

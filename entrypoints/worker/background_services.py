@@ -53,30 +53,30 @@ class Background(Protocol):
     """A part that runs between its start and its stop."""
 
     def start(self) -> None:
-        """Starts the part."""
+        """Start the part."""
 
     def stop(self) -> None:
-        """Stops the part and frees its resources."""
+        """Stop the part and free its resources."""
 
 
 class Worker(Protocol):
     """A part that runs executions."""
 
     def start(self) -> None:
-        """Starts to run executions."""
+        """Start to run executions."""
 
     def stop(self, timeout_s: float) -> bool:
-        """Starts no more executions and waits for the running ones; returns whether all ended in time."""
+        """Start no more executions, wait for the running ones, and return whether all ended in time."""
 
 
 class Relay(Protocol):
     """Publishes the messages that this process has committed."""
 
     def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
-        """Starts to pass messages to `relay`."""
+        """Start to pass messages to `relay`."""
 
     def stop(self) -> None:
-        """Passes on the last messages and stops."""
+        """Pass on the last messages and stop."""
 
 
 class BackgroundServices:
@@ -120,7 +120,7 @@ class BackgroundServices:
         ]
 
     def start(self) -> None:
-        """Starts every part. Executions that wait already are run.
+        """Start every part. Executions that wait already are run.
 
         If a part cannot be started, the parts that were started are stopped, and the error is raised.
         """
@@ -152,7 +152,7 @@ class BackgroundServices:
             self._stops = stops.pop_all()
 
     def are_stuck(self) -> bool:
-        """Returns whether the last renewal of leases, or its last failure, is far too long ago.
+        """Return whether the last renewal of leases, or its last failure, is far too long ago.
 
         Always False in a process that runs no programs.
         """
@@ -160,7 +160,7 @@ class BackgroundServices:
         return any(task.name == _LEASE_RENEWAL and task.since_round_s > longest_s for task in self._tasks)
 
     def stop(self) -> None:
-        """Drains this process: waits for its executions, requeues the rest, and closes everything."""
+        """Drain this process: wait for its executions, requeue the rest, and close everything."""
         self._stops.close()
 
     def _publish(self, messages: Sequence[Message]) -> None:
@@ -242,7 +242,7 @@ class BackgroundServices:
             self._stop_soon({ExecutionId(UUID(execution_id)): JobId(UUID(message.body["job_id"]))})
 
     def _stop_soon(self, executions: Mapping[ExecutionId, JobId]) -> None:
-        """Stops executions on other threads, because an engine may take long."""
+        """Stop executions on other threads, because an engine may take long."""
         for execution_id, job_id in executions.items():
             self._stopping.submit(self._stop, execution_id, job_id)
 

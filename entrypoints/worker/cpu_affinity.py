@@ -15,7 +15,7 @@ _THREADS = Path("/proc/self/task")
 
 @contextmanager
 def pinned_to_one_cpu(*, wanted: bool) -> Iterator[None]:
-    """Pins this process and the threads that it starts to the CPU with the fewest pinned processes.
+    """Pin this process and the threads that it starts to the CPU with the fewest pinned processes.
 
     The interpreter lock lets one thread run at a time, and on several CPUs each handover of the lock wakes
     another CPU. If the operating system reports an error, the process is not pinned.
@@ -46,7 +46,7 @@ def _allow(cpus: Collection[int]) -> None:
 
 
 def _least_assigned(allowed: Collection[int]) -> set[int]:
-    """Returns the CPU to which the fewest visible processes are pinned; of several, a random one."""
+    """Return the CPU to which the fewest visible processes are pinned; of several, a random one."""
     assigned = Counter[int]()
     for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - the names are enough
         with suppress(OSError):  # the process has ended

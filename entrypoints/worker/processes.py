@@ -33,7 +33,7 @@ class Processes:
         self._running: dict[int, float] = {}  # the times of their starts, by process id
 
     def run(self) -> None:
-        """Keeps the processes running until a signal to stop, then stops them and waits for their end.
+        """Keep the processes running until a signal to stop, then stop them and wait for their end.
 
         In each process, it returns when the work does.
         """
@@ -68,7 +68,7 @@ class Processes:
 
 
 def _fork() -> int | None:
-    """Returns the id of a new process, 0 in it, or None if the system has no room for one."""
+    """Return the id of a new process, 0 in it, or None if the system has no room for one."""
     try:
         return os.fork()
     except OSError as error:
@@ -86,6 +86,6 @@ def _wait_for(signals: set[signal.Signals], timeout_s: float | None) -> int | No
 
 
 def _stop_after(life: int) -> None:
-    """Stops this process when its parent ends."""
+    """Stop this process when its parent ends."""
     os.read(life, 1)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -64,7 +64,7 @@ _WITH_FILES = (EditorPages, CaseSetPages)
 
 
 def dashboard_router(pages: Pages, max_upload_bytes: int) -> Router:
-    """Returns the router of the dashboard's pages.
+    """Return the router of the dashboard's pages.
 
     Args:
         pages: Renders the pages.
