@@ -13,6 +13,7 @@ from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.input_files import read_text
+from entrypoints.cli.interruption import interruptible
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 from entrypoints.cli.values import Seconds
 
@@ -37,7 +38,7 @@ def submit(*, path: Path, project: str, wait: bool, as_json: bool, server: str |
     A file has {"jobs": [...]} or one job per line, each like the body of POST /api/upload.
     """
     jobs = list(_of_directory(path, project)) if path.is_dir() else _of_file(path)
-    with connect(server, runs=wait, asks_engine=True) as client:
+    with interruptible(), connect(server, runs=wait, asks_engine=True) as client:
         batch = client.post("/api/batches", {"jobs": jobs})
         if wait:
             batch = _ended(client, batch)

@@ -2,11 +2,9 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import rich_click as click
 
@@ -26,13 +24,13 @@ from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.files import save_artifacts
 from entrypoints.cli.input_files import read_text
+from entrypoints.cli.interruption import Interrupted, interruptible
 from entrypoints.cli.program_options import ProgramOptions, language_of, program_input, program_options
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
 from entrypoints.cli.terminal import Progress, note, one_line, print_json, printable
 from entrypoints.cli.values import Choice
 
 _EXIT_CODES = 256
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
 _KINDS = tuple(kind.value for kind in CheckerKind if kind is not CheckerKind.PROGRAM)
 # The code of a sentence with a remark, such as that the machine was busy. It has the figures already.
@@ -42,38 +40,6 @@ _SERVICE = {
     *("engine_unavailable", "engine_error", "worker_lost"),
     *("storage_error", "secrets_unavailable", "internal"),
 }
-
-
-class Interrupted(KeyboardInterrupt):
-    """A signal asks this command to end.
-
-    Attributes:
-        signal: The number of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.signal = number
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise Interrupted on the first signal that asks the command to end. The next one kills it as usual."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # ignored under nohup(1)
-            signal.signal(number, _interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    for other in _SIGNALS:
-        signal.signal(other, signal.SIG_DFL)
-    raise Interrupted(number)
 
 
 @click.command(

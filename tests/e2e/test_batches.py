@@ -58,6 +58,29 @@ def test_a_batch_that_is_waited_for_runs_without_a_server(alone, tmp_path):
     assert batch["by_status"]["SUCCESS"] == batch["total"] == 12
 
 
+def test_a_batch_that_is_told_to_stop_leaves_its_programs_to_a_server(alone, tmp_path):
+    programs, sockets = tmp_path / "programs", tmp_path / "sockets"
+    programs.mkdir()
+    sockets.mkdir()
+    (programs / "one.py").write_text("import time; time.sleep(60)")
+    database = f"{alone['SERVICE_SERVER_DATA_DIR']}/{DATABASE}"
+
+    def states():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:  # not made yet
+            return [*connection.execute("SELECT state, status FROM executions ORDER BY requested_at")]
+
+    env = {**alone, "TMPDIR": str(sockets)}
+    with service.start("batch", "submit", str(programs), "--wait", env=env) as submitted:
+        assert eventually(lambda: states() == [("CLAIMED", None)])
+        assert [*sockets.iterdir()]
+        submitted.terminate()
+        submitted.communicate(timeout=service.STOP_TIMEOUT_S)
+
+    assert submitted.returncode == 130
+    assert states() == [("ENDED", None), ("WAITING", None)]
+    assert [*sockets.iterdir()] == []
+
+
 def test_a_job_that_no_process_runs_is_explained(alone, tmp_path):
     (tmp_path / "one.py").write_text("print(1)")
 
