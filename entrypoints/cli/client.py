@@ -17,7 +17,7 @@ import httpx
 
 from domain.api_key import KeyText
 from domain.catalogue.text import Text, said_by, text, text_of
-from entrypoints.cli.errors import ExitCode, Failure, Refusal
+from entrypoints.cli.errors import ExitCode, Failure, Refusal, fault_of
 
 # Only the code that reads an answer knows its type.
 Json: TypeAlias = Any
@@ -117,6 +117,10 @@ class ServiceClient:
             return cls(httpx.Client(base_url=url, timeout=_TIMEOUT, auth=auth), url)
         except (httpx.InvalidURL, ValueError) as error:
             raise Failure(_wrong_server(url, error), ExitCode.USAGE) from error
+        except ImportError as error:  # SOCKS is an optional part of httpx
+            raise Failure(text("cli.no_socks"), ExitCode.USAGE) from error
+        except OSError as error:
+            raise Failure(text("cli.no_certificates", detail=fault_of(error)), ExitCode.USAGE) from error
 
     @classmethod
     def on_socket(cls, path: str) -> Self:

@@ -74,3 +74,22 @@ def test_an_address_to_which_no_path_can_be_appended_is_wrong_usage(rest):
     with pytest.raises(Failure, match=re.escape(f"--server http://localhost{rest}: ")) as refused:
         ServiceClient.at(f"http://localhost{rest}")
     assert refused.value.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("SSL_CERT_FILE", "/nonexistent", "no such file or directory; check SSL_CERT_FILE and SSL_CERT_DIR"),
+        ("SSL_CERT_FILE", __file__, "check SSL_CERT_FILE and SSL_CERT_DIR"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "SOCKS proxies are not supported"),
+    ],
+)
+def test_variables_of_other_programs_that_prevent_a_connection_are_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, why: str
+):
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(Failure, match=why) as raised:
+        ServiceClient.at("https://127.0.0.1:1")
+
+    assert raised.value.exit_code == ExitCode.USAGE
