@@ -4,7 +4,7 @@ Imported rows are found by their ids, so an interrupted import resumes, and a re
 since. The source is only read.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, tzinfo
@@ -29,6 +29,7 @@ from adapters.sql.legacy.source import open_source
 from adapters.sql.mapping import STORED_STATES, execution_values, job_values, result_values
 from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import executions, job_tags, jobs, projects
+from adapters.sql.transaction_retrier import run_again
 from application.errors import Conflict
 from domain.catalogue.text import Text, said_by, text
 from domain.errors import InvalidValue
@@ -51,8 +52,12 @@ _HOLDS_LOCK = sa.select(sa.func.is_used_lock(_LOCK) == sa.func.connection_id())
 _PRESENT = (
     sa.select(jobs.c.job_id, jobs.c.status, jobs.c.reason, executions.c.claimed_by)
     .select_from(jobs)
+    # Without the hint, a short table is scanned in full, and other jobs are locked too.
+    .with_hint(jobs, "FORCE INDEX (PRIMARY)", "mysql")
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
     .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
+    # An unfinished job must not be executed here between this and its replacement.
+    .with_for_update()
 )
 _TAKEN = sa.select(executions.c.execution_id).where(
     executions.c.execution_id.in_(sa.bindparam("ids", expanding=True))
@@ -83,6 +88,11 @@ class ImportCounts:
     def items(self) -> Iterator[tuple[str, int]]:
         """Yield each count with its name."""
         return ((one.name, getattr(self, one.name)) for one in fields(self))
+
+    def add(self, more: "ImportCounts") -> None:
+        """Add the numbers of other rows."""
+        for name, number in more.items():
+            setattr(self, name, getattr(self, name) + number)
 
 
 @dataclass(slots=True)
@@ -161,15 +171,13 @@ class LegacyImport:
                     self._import_project(row, schema.projects, reader, connection)
         total, seen = schema.jobs.count(reading), 0
         for rows in schema.jobs.pages(reading, _BATCH):
-            found = list(self._read_jobs(rows, schema, reading, reader, own))
+            found = self._once(self._read_jobs(rows, schema, reading, reader, own))
             check_lock()
-            with own.begin() as connection:
-                self._write(found, connection)
+            self.counts.add(run_again(partial(self._write, found, own)))
             seen += len(rows)
             self.tell(text("import.about_jobs"), text("import.progress", seen=seen, total=total))
         if not self.dry_run:
-            with own.begin() as connection:
-                connection.execute(_NOTE_ACTIVITY)
+            run_again(partial(_note_activity, own))
         self._tell_the_rest(schema, reading, total - seen)
 
     def _tell_the_rest(self, schema: LegacySchema, reading: sa.Connection, without_id: int) -> None:
@@ -282,34 +290,38 @@ class LegacyImport:
         self._ids[f"name:{named}"] = found
         return found
 
-    def _write(self, found: Sequence[ImportedJob], connection: sa.Connection) -> None:
-        present = self._present(found, connection)
-        seen: set[JobId] = set()
-        new = []
+    def _once(self, found: Iterable[ImportedJob]) -> list[ImportedJob]:
+        """Return jobs without the ones whose id another has."""
+        by_id: dict[JobId, ImportedJob] = {}
         for one in found:
-            if one.job.id in seen:
+            if one.job.id in by_id:
                 self._skip(text("import.about_job", id=one.job.id), Skipped(text("import.id_twice")))
-            elif one.job.id not in present:
-                new.append(one)
-            elif _has_moved_on(present[one.job.id], one):
-                self.counts.jobs_updated += 1
-                new.append(one)
-            else:
-                self.counts.jobs_present += 1
-            seen.add(one.job.id)
-        self.counts.jobs += len(new)
-        self.counts.executions += sum(len(one.executions) for one in new)
-        if self.dry_run or not new:
-            return
-        again = [one.job.id for one in new if one.job.id in present]
-        for table in (executions, job_tags, jobs):
-            if again:
-                connection.execute(sa.delete(table).where(table.c.job_id.in_(again)))
-        taken = self._taken(new, connection)
-        new = [one.with_new_ids(taken) for one in new]
-        connection.execute(sa.insert(jobs), [job_values(one.job) for one in new])
-        if rows := [_execution_row(one.job, execution) for one in new for execution in one.executions]:
-            connection.execute(sa.insert(executions), rows)
+            by_id.setdefault(one.job.id, one)
+        return list(by_id.values())
+
+    def _write(self, found: Sequence[ImportedJob], own: sa.Engine) -> ImportCounts:
+        """Store jobs in one transaction; return their numbers, which count if it is committed."""
+        counts = ImportCounts()
+        with own.begin() as connection:
+            present = self._present(found, connection)
+            again = [
+                one for one in found if one.job.id in present and _has_moved_on(present[one.job.id], one)
+            ]
+            new = [*(one for one in found if one.job.id not in present), *again]
+            counts.jobs, counts.jobs_updated = len(new), len(again)
+            counts.jobs_present = len(found) - len(new)
+            counts.executions = sum(len(one.executions) for one in new)
+            if self.dry_run or not new:
+                return counts
+            ids = [one.job.id for one in again]
+            for table in (executions, job_tags, jobs) if ids else ():
+                connection.execute(sa.delete(table).where(table.c.job_id.in_(ids)))
+            taken = self._taken(new, connection)
+            new = [one.with_new_ids(taken) for one in new]
+            connection.execute(sa.insert(jobs), [job_values(one.job) for one in new])
+            if rows := [_execution_row(one.job, execution) for one in new for execution in one.executions]:
+                connection.execute(sa.insert(executions), rows)
+        return counts
 
     def _present(self, found: Sequence[ImportedJob], connection: sa.Connection) -> Mapping[JobId, Any]:
         if not found or not self._has_tables:
@@ -324,6 +336,12 @@ class LegacyImport:
     def _skip(self, about: Text, reason: Skipped) -> None:
         self.counts.skipped += 1
         self.tell(about, text("import.skipped", reason=said_by(reason)))
+
+
+def _note_activity(own: sa.Engine) -> None:
+    """Store the times of the projects' last jobs."""
+    with own.begin() as connection:
+        connection.execute(_NOTE_ACTIVITY)
 
 
 def _has_moved_on(here: Any, there: ImportedJob) -> bool:  # noqa: ANN401 - a row

@@ -335,6 +335,67 @@ def test_projects_of_other_tenants_and_other_projects_stay_as_they_are(target, s
     ]
 
 
+@pytest.fixture
+def on_statement():
+    """Calls a function before or after each statement that contains a text, on any engine."""
+    listening = []
+
+    def listen(event, words, function):
+        def called(_connection, _cursor, statement, *_more):
+            if words in statement:
+                function()
+
+        sa.event.listen(sa.Engine, event, called)
+        listening.append((event, called))
+
+    yield listen
+    for event, called in listening:
+        sa.event.remove(sa.Engine, event, called)
+
+
+@pytest.mark.parametrize("words", ["INSERT INTO executions", "UPDATE projects"])
+def test_a_deadlock_with_the_service_does_not_end_the_import(target, source, on_statement, words):
+    SqlSchema(target).upgrade()
+    name, deadlocks = source(JOBS + ATTEMPTS), []
+
+    def deadlock():
+        if not deadlocks:
+            deadlocks.append(pymysql.err.OperationalError(1213, "Deadlock found"))
+            raise sa.exc.OperationalError("", {}, deadlocks[0])
+
+    on_statement("before_cursor_execute", words, deadlock)
+
+    counts = import_here(target, source=name)
+
+    assert (len(deadlocks), counts.jobs, counts.executions) == (1, 2, 2)
+    assert [each.stdout.text for each in imported_results(target)] == ["one", "two"]
+
+
+def test_a_job_is_not_executed_while_the_import_replaces_it(target, legacy, on_statement):
+    # Given an imported job that has not run yet, and that has run in the replaced service since
+    import_here(target, legacy, source="legacy")
+    with legacy.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET status = 'SUCCESS' WHERE status = 'PENDING'")
+    refusals = []
+    other = create_engine(target.url)
+
+    def execute():
+        with other.connect() as connection:
+            connection.exec_driver_sql("SET innodb_lock_wait_timeout = 0")
+            try:
+                connection.exec_driver_sql("UPDATE jobs SET status = 'RUNNING' WHERE status = 'PENDING'")
+                connection.commit()
+            except sa.exc.OperationalError as error:
+                refusals.append(error.orig.args[0])
+
+    # When it is to be executed between its reading and its replacement
+    on_statement("after_cursor_execute", "executions.claimed_by \nFROM jobs", execute)
+    counts = import_here(target, legacy, source="legacy")
+    # Then the execution waits for the import
+    other.dispose()
+    assert (set(refusals), counts.jobs_updated) == ({1205}, 1)
+
+
 def test_the_connection_that_holds_the_lock_of_an_import_is_not_idle(target, legacy, mariadb):
     statements = []
 
