@@ -4,6 +4,8 @@ import json
 import sqlite3
 import subprocess
 from contextlib import closing, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 import httpx
@@ -58,11 +60,15 @@ def test_a_batch_that_is_waited_for_runs_without_a_server(alone, tmp_path):
     assert batch["by_status"]["SUCCESS"] == batch["total"] == 12
 
 
-def test_a_batch_that_is_told_to_stop_leaves_its_programs_to_a_server(alone, tmp_path):
-    programs, sockets = tmp_path / "programs", tmp_path / "sockets"
-    programs.mkdir()
-    sockets.mkdir()
-    (programs / "one.py").write_text("import time; time.sleep(60)")
+@pytest.fixture
+def sockets():
+    """A directory of the command's socket, with a short path."""
+    with TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+def test_a_batch_that_is_told_to_stop_leaves_its_programs_to_a_server(alone, tmp_path, sockets):
+    (tmp_path / "one.py").write_text("import time; time.sleep(60)")
     database = f"{alone['SERVICE_SERVER_DATA_DIR']}/{DATABASE}"
 
     def states():
@@ -70,7 +76,7 @@ def test_a_batch_that_is_told_to_stop_leaves_its_programs_to_a_server(alone, tmp
             return [*connection.execute("SELECT state, status FROM executions ORDER BY requested_at")]
 
     env = {**alone, "TMPDIR": str(sockets)}
-    with service.start("batch", "submit", str(programs), "--wait", env=env) as submitted:
+    with service.start("batch", "submit", str(tmp_path), "--wait", env=env) as submitted:
         assert eventually(lambda: states() == [("CLAIMED", None)])
         assert [*sockets.iterdir()]
         submitted.terminate()
