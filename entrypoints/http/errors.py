@@ -1,5 +1,6 @@
 """The mapping of errors to HTTP status codes and problem documents (RFC 9457)."""
 
+import errno
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from application.errors import (
     SignInRefused,
     Unprocessable,
 )
-from application.log_context import current_trace_id
+from application.log_context import current_trace_id, outage_of
 from domain.catalogue.text import Text, text
 from domain.errors import InvalidValue, ScopeMissing, TooLarge, TransitionRefused
 from entrypoints.http import validation_errors
@@ -122,21 +123,34 @@ PROBLEM_TYPES_BY_STATUS = {
 }
 
 
+# The stores and the database translate their own errors, so such an error is one of a temporary file.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Attributes of errors that a problem document may contain besides its standard members.
 _MEMBERS = ("dependencies", "quota", "used", "allowed", "candidates")
 
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Return the problem document of an error, without internals of the service."""
+    path = quote(request.scope["path"])
+    if (no_room := _no_room(error)) is not None:
+        logger.error("%s %s failed: %s", request.method, path, no_room, extra=outage_of(no_room))
+        error = no_room
     problem_type = _type_of(error)
     if problem_type is _INTERNAL:
-        logger.error("%s %s failed", request.method, quote(request.scope["path"]), exc_info=error)
+        logger.error("%s %s failed", request.method, path, exc_info=error)
     return Response(
         problem_of(request, error),
         status_code=problem_type.status,
         media_type=PROBLEM_JSON,
         headers=_headers(error, problem_type),
     )
+
+
+def _no_room(error: Exception) -> DependencyUnavailable | None:
+    """Return the error for callers if the disk is full; None for any other error."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return DependencyUnavailable("directory of temporary files", "the disk is full")
+    return None
 
 
 def problem_of(request: AnyRequest, error: Exception) -> Problem:
@@ -197,6 +211,7 @@ def _faults(request: AnyRequest, error: Exception) -> Sequence[Fault]:
 
 def problem_texts(request: AnyRequest, error: Exception) -> tuple[Text, Text | str]:
     """Return the title and the detail of an error, for people."""
+    error = _no_room(error) or error
     problem_type = _type_of(error)
     return problem_type.text, _detail(request, error, problem_type, _faults(request, error))
 
