@@ -182,8 +182,9 @@ const copyText = async (content) => {
     }
   });
 
-  // A double click sends a form once.
+  // A double click sends a form once; a form on a page that stays can be sent again once it is answered.
   let sent = null;
+  document.body.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.requestConfig.elt === sent?.target) sent = null; });
   document.addEventListener("submit", (event) => {
     const { target, timeStamp } = event;
     if (target.method !== "post") return;
