@@ -103,7 +103,12 @@ _MARK = sa.select(retention_marks.c.at).where(_is_named)
 _ADD_MARK = sa.insert(retention_marks)
 _SET_MARK = sa.update(retention_marks).where(_is_named).values(at=sa.bindparam("to"))
 _TAKE_TURN = _SET_MARK.where(
-    sa.or_(retention_marks.c.at.is_(None), retention_marks.c.at <= sa.bindparam("due"))
+    sa.or_(
+        retention_marks.c.at.is_(None),
+        retention_marks.c.at <= sa.bindparam("due"),
+        # A host whose clock was ahead has set it.
+        retention_marks.c.at > sa.bindparam("latest"),
+    )
 )
 _FORGET_WALKS = sa.delete(retention_marks).where(retention_marks.c.name.startswith(LOG_WALKS))
 
@@ -268,7 +273,8 @@ class SqlRetentionRepository(RetentionRepository):
     def take_turn(self, name: str, now: datetime, every_s: float) -> bool:
         """Claim a periodic task for this process, unless it was done less than `every_s` seconds ago."""
         self.mark(name)
-        wanted = {"mark": name, "to": now, "due": now - timedelta(seconds=every_s)}
+        interval = timedelta(seconds=every_s)
+        wanted = {"mark": name, "to": now, "due": now - interval, "latest": now + interval}
         return self._connection.execute(_TAKE_TURN, wanted).rowcount == 1
 
     def ended_executions(self, after: Place | None, before: datetime, limit: int) -> Sequence[EndedExecution]:

@@ -220,6 +220,15 @@ def test_a_turn_is_taken_once_in_its_interval(store):
     ]
 
 
+def test_a_turn_that_a_host_with_a_wrong_clock_took_does_not_keep_others_from_theirs(store):
+    def take(now):
+        return store.run(lambda t: t.retention.take_turn("audit", now, 60))
+
+    year, second = timedelta(days=365), timedelta(seconds=1)
+    assert take(NOW + year)
+    assert [take(NOW), take(NOW - second), take(NOW + second)] == [True, False, False]
+
+
 def test_executions_are_walked_in_the_order_of_their_ends(store):
     jobs = [an_ended_job(store, f"logs/{n}.json") for n in range(3)]
     a_running_job(store)

@@ -96,8 +96,8 @@ class MemoryRetentionRepository(RetentionRepository):
 
     def take_turn(self, name: str, now: datetime, every_s: float) -> bool:
         """Record that a task is done now, unless it was done recently."""
-        at = self.mark(name)
-        is_due = at is None or at <= now - timedelta(seconds=every_s)
+        at, interval = self.mark(name), timedelta(seconds=every_s)
+        is_due = at is None or at <= now - interval or at > now + interval
         return is_due and self.set_mark(name, now)
 
     def ended_executions(self, after: Place | None, before: datetime, limit: int) -> Sequence[EndedExecution]:
