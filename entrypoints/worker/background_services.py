@@ -23,6 +23,9 @@ logger = logging.getLogger("service_server.worker")
 _LEASE_RENEWAL = "lease-renewal"
 # The longest wait for another execution to stop and be requeued. An engine answers within two seconds.
 _REQUEUE_S = 4.5
+# Interval at which executions are stopped again until they are requeued. An engine that still fetches a
+# program's code does not notice that it is stopped.
+_STOP_AGAIN_S = 0.5
 _STOPPING_THREADS = 16
 # Interval at which results that wait for the log store are retried, so they end this soon after it is back.
 _PENDING_RESULTS_EVERY_S = 1.0
@@ -223,15 +226,23 @@ class BackgroundServices:
             task.stop()
 
     def _requeue(self) -> None:
-        in_flight = self._services.in_flight
         try:
-            self._stop_soon(self._services.drain_executions())
+            self._drain_executions()
         except DependencyUnavailable as error:
             logger.warning("executions could not be requeued: %s", error)
             return
-        self._services.in_flight_cases.wait_until_empty(_REQUEUE_S)
+        in_flight, in_flight_cases = self._services.in_flight, self._services.in_flight_cases
+        if not in_flight.snapshot() and not in_flight_cases.snapshot():
+            return
+        again = PeriodicTask("requeue", self._drain_executions, _STOP_AGAIN_S)
+        again.start()
+        in_flight_cases.wait_until_empty(_REQUEUE_S)
         if not in_flight.wait_while_they_end(_REQUEUE_S):
             logger.warning("%d executions could not be requeued", len(in_flight.snapshot()))
+        again.stop()
+
+    def _drain_executions(self) -> None:
+        self._stop_soon(self._services.drain_executions())
 
     def _renew_leases(self) -> None:
         self._stop_soon(self._services.renew_leases())
