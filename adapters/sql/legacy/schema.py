@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.migrate import names_taken
-from adapters.sql.tables import VERSION_TABLE
+from adapters.sql.tables import VERSION_TABLE, metadata
 from application.errors import Conflict
 from domain.catalogue.text import text
 
@@ -184,7 +184,10 @@ class LegacySchema:
 
 
 def set_aside(engine: sa.Engine) -> list[str]:
-    """Rename the replaced service's tables if some have this service's names; return their new names."""
+    """Rename the replaced service's tables if some have this service's names; return their new names.
+
+    Foreign keys with names of this service's are dropped.
+    """
     with engine.begin() as connection:
         names = _names_in_the_way(connection)
         quote = connection.dialect.identifier_preparer.quote
@@ -195,9 +198,20 @@ def set_aside(engine: sa.Engine) -> list[str]:
             for old, new in pairs:
                 connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
         else:  # atomically
+            _free_constraint_names(connection, names)
             renamed = ", ".join(f"{old} TO {new}" for old, new in pairs)
             connection.exec_driver_sql(f"RENAME TABLE {renamed}")
     return [PREFIX + name for name in names]
+
+
+def _free_constraint_names(connection: sa.Connection, tables: Sequence[str]) -> None:
+    """Drop the foreign keys of tables that have names of this service's: a schema has each name only once."""
+    taken = {str(key.name) for table in metadata.tables.values() for key in table.foreign_key_constraints}
+    quote, inspector = connection.dialect.identifier_preparer.quote, sa.inspect(connection)
+    for table in tables:
+        for key in inspector.get_foreign_keys(table):
+            if (name := key["name"]) is not None and name.lower() in taken:
+                connection.exec_driver_sql(f"ALTER TABLE {quote(table)} DROP FOREIGN KEY {quote(name)}")
 
 
 def _names_in_the_way(connection: sa.Connection) -> list[str]:

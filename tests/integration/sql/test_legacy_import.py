@@ -335,6 +335,26 @@ def test_projects_of_other_tenants_and_other_projects_stay_as_they_are(target, s
     ]
 
 
+def test_tables_whose_foreign_keys_have_names_of_new_ones_can_be_set_aside(server):
+    target = create_engine(server.create_schema("replacing"))
+    with target.begin() as connection:
+        for statement in JOBS.split(";"):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(
+            "ALTER TABLE jobs ADD CONSTRAINT FK_jobs_project_id FOREIGN KEY (project_id)"
+            " REFERENCES projects (project_id)"
+        )
+    tool = LegacyImport(
+        target, STANDARD_LIMITS, AFTER, source=None, zone=UTC, dry_run=False, tell=lambda *_said: None
+    )
+
+    assert tool.set_aside() == ["legacy_jobs", "legacy_projects"]
+
+    assert tool.run().jobs == 2
+    assert SqlSchema(target).differences() == []
+    target.dispose()
+
+
 @pytest.fixture
 def on_statement():
     """Calls a function before or after each statement that contains a text, on any engine."""
