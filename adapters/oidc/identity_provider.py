@@ -1,6 +1,5 @@
 """OpenID Connect provider: discovery, authorization code flow with PKCE, and identity tokens."""
 
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -89,7 +88,7 @@ class OidcIdentityProvider(IdentityProvider):
 
     def identify(self, attempt: SignInAttempt, answer: ProviderAnswer) -> Identity:
         """Verify an answer, and exchange its code for the visitor's identity."""
-        if not hmac.compare_digest(attempt.state.encode(), answer.state.encode("utf-8", "replace")):
+        if not attempt.is_of(answer):
             raise SignInRefused(text("problems.oidc_state"))
         self._check_issuer(answer.issuer)
         if answer.error:

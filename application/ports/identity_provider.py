@@ -38,6 +38,10 @@ class SignInAttempt:
         """The name of the attempt in the database, where it allows a single session."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
+    def is_of(self, answer: "ProviderAnswer") -> bool:
+        """Return whether the provider answers this sign-in and no other."""
+        return hmac.compare_digest(self.state.encode(), answer.state.encode("utf-8", "replace"))
+
     def _derive(self, purpose: str) -> str:
         return hmac.new(self.secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 

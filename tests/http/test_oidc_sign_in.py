@@ -128,6 +128,16 @@ def test_an_answer_to_another_browser_signs_nobody_in(
         assert browser.cookie is None
 
 
+def test_of_two_sign_ins_at_once_the_one_begun_last_succeeds(visitor: Visitor, provider: ScriptedProvider):
+    first, last = begin(visitor, provider), begin(visitor, provider, "/dashboard/cluster")
+
+    assert back(visitor, first).status_code == 403
+    signed_in = back(visitor, last)
+
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/dashboard/cluster")
+    assert ATTEMPT not in visitor.http.cookies
+
+
 def test_a_changed_attempt_is_refused(visitor: Visitor, provider: ScriptedProvider):
     path = begin(visitor, provider)
     secret, begun_at, _next = visitor.http.cookies[ATTEMPT].split(".")

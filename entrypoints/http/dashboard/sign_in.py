@@ -109,7 +109,9 @@ class SignInPages(Controller):
             response = _page(request, pages, api, next_path, error)
         else:
             response = _go_on(api, signed_in, next_path)
-        response.set_cookie(api.session_cookies.left())
+        # A sign-in that was begun later, in another tab, can still be completed.
+        if begun.attempt.is_of(answer):
+            response.set_cookie(api.session_cookies.left())
         return response
 
 
