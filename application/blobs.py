@@ -1,8 +1,8 @@
 """The blobs of tenants, stored once per content, before the transactions that refer to them."""
 
 import logging
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from application.errors import StorageUnavailable
 from application.new_files import BlobContent
@@ -62,14 +62,18 @@ class Blobs:
         Raises:
             StorageUnavailable: The store is unavailable.
         """
-        if len(contents) == 1:
-            ((blob, content),) = contents.items()
-            self._put(tenant, blob, content)
-        elif contents:
-            with ThreadPoolExecutor(_STORED_AT_ONCE, thread_name_prefix="store-blob") as threads:
-                done = [threads.submit(self._put, tenant, *each) for each in contents.items()]
-            for each in done:
-                each.result()
+        done: Sequence[Future[None]] = ()
+        if len(contents) > 1:
+            try:
+                with ThreadPoolExecutor(_STORED_AT_ONCE, thread_name_prefix="store-blob") as threads:
+                    done = [threads.submit(self._put, tenant, *each) for each in contents.items()]
+            except RuntimeError as error:  # a result must not be lost for lack of a thread
+                logger.warning("files are stored one by one: %s", error)
+        for each in done:
+            each.result()
+        if not done:
+            for blob, content in contents.items():
+                self._put(tenant, blob, content)
 
     def put(self, tenant: TenantName, contents: Mapping[BlobRef, BlobContent]) -> None:
         """Announce blobs, and store the missing ones.

@@ -1,4 +1,5 @@
 import io
+from threading import Thread
 from uuid import uuid4
 
 import pytest
@@ -34,6 +35,17 @@ def test_blobs_are_stored_by_their_content_and_read_again(service):
 
     assert [service.blobs.read(DEFAULT_TENANT, blob) for blob in CONTENTS] == list(CONTENTS.values())
     assert set(service.code_store.objects) == {blob.key(DEFAULT_TENANT).value for blob in CONTENTS}
+
+
+def test_blobs_are_stored_although_no_thread_can_be_started(service, monkeypatch, caplog):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    service.blobs.put(DEFAULT_TENANT, CONTENTS)
+
+    assert [service.blobs.read(DEFAULT_TENANT, blob) for blob in CONTENTS] == list(CONTENTS.values())
+    assert "files are stored one by one: can't start new thread" in caplog.text
 
 
 def test_a_file_is_stored_as_a_stream(service):
