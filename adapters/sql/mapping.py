@@ -232,7 +232,7 @@ def to_tenant(row: Row) -> Tenant:
 
 def to_key(row: Row) -> ApiKey | None:
     """Read KEY_COLUMNS, without scopes that only a newer version knows; None if there are no others."""
-    scopes = frozenset(_SCOPES[name] for name in row["api_key_scopes"] if name in _SCOPES)
+    scopes = to_scopes(row["api_key_scopes"])
     if not scopes:
         return None
     return ApiKey(
@@ -249,6 +249,11 @@ def to_key(row: Row) -> ApiKey | None:
         last_used_at=row["api_key_last_used_at"],
         requests_per_s=row["api_key_requests_per_s"],
     )
+
+
+def to_scopes(values: Iterable[str]) -> frozenset[Scope]:
+    """Read scopes, without ones that only a newer version knows."""
+    return frozenset(_SCOPES[value] for value in values if value in _SCOPES)
 
 
 def to_batch(row: Row) -> Batch:

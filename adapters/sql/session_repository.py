@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.errors import is_duplicate
+from adapters.sql.mapping import to_scopes
 from adapters.sql.tables import sessions
 from application.ports.session_repository import Member, SessionRepository
-from domain.caller import Caller, Scope
+from domain.caller import Caller
 from domain.session import Session, SessionId
 from domain.tenant import TenantName
 
@@ -152,7 +153,7 @@ def _to_session(row: sa.RowMapping) -> Session:
         tenant=TenantName(row["tenant"]),
         principal=row["principal"],
         name=row["name"],
-        scopes=frozenset(map(Scope, row["scopes"])),
+        scopes=to_scopes(row["scopes"]),
         project=row["project_id"],
         key_id=row["key_id"],
         sign_in=row["sign_in"],

@@ -14,6 +14,7 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from tests.support.callers import ANONYMOUS
 from tests.support.processes import eventually
+from tests.support.samples import a_session
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
 
@@ -145,6 +146,16 @@ def test_what_a_newer_version_has_added_is_read_over(container):
     job = container.services().job_reader.get(ANONYMOUS, job_id).job
     assert job.spec.limits == STANDARD_LIMITS.resolve({})
     assert job.spec.language.name == "zig"
+
+
+def test_a_scope_of_a_session_that_a_newer_version_has_added_is_read_over(container):
+    session = a_session()
+    unit_of_work = container.unit_of_work()
+    unit_of_work.run(lambda transaction: transaction.sessions.add(session))
+    with container.database().begin() as connection:
+        connection.execute(sa.text("""UPDATE sessions SET scopes = '["jobs:read","jobs:new"]'"""))
+
+    assert unit_of_work.read(lambda transaction: transaction.sessions.find(session.digest)) == session
 
 
 def test_a_job_of_the_version_before_is_read_from_its_columns(container):
