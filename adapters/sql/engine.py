@@ -1,9 +1,10 @@
 """Creates SQLAlchemy engines for SQLite and MySQL, and sets the options of their connections."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias, cast
@@ -235,8 +236,15 @@ def _sqlite_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, A
         },
         **common,
     )
+    sa.event.listen(engine, "do_connect", _create_private)
     sa.event.listen(engine, "connect", _pragmas((*_SQLITE_PRAGMAS, f"synchronous = {options.synchronous}")))
     return engine
+
+
+def _create_private(_dialect: object, _record: object, arguments: Sequence[str], _named: object) -> None:
+    """Create a missing file with access for this user only; SQLite gives its other files the same mode."""
+    with suppress(OSError):  # SQLite reports what is wrong with the file
+        os.close(os.open(arguments[0], os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _pragmas(pragmas: Sequence[str]) -> Callable[[sqlite3.Connection, object], None]:

@@ -171,3 +171,13 @@ def test_many_writers_take_turns_without_sleeping(sqlite_url, open_store):
 
     assert len(store.queries.page(ANONYMOUS, JobFilter(limit=1_000)).jobs) == 81
     assert time.monotonic() - begin < 10  # SQLite's own waiting is far slower and lets some starve
+
+
+def test_the_files_are_for_this_user_alone(tmp_path, open_store):
+    store = open_store(f"sqlite:///{tmp_path / 'database'}")
+    SqlSchema(store.engine).upgrade()
+    a_job(store)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+
+    assert modes == {"database": 0o600, "database-wal": 0o600, "database-shm": 0o600}
