@@ -46,6 +46,8 @@ _BATCH = 200
 _LOCK = "service_server_import"
 # Called with a subject and a message for each skipped or changed row, and to report progress.
 Tell = Callable[[Text | str, Text], None]
+# The tenant and the name of each project, and the id of each name that is in use.
+_PresentProjects = tuple[dict[ProjectId, tuple[str, str]], dict[str, ProjectId]]
 
 _HOLDS_LOCK = sa.select(sa.func.is_used_lock(_LOCK) == sa.func.connection_id())
 
@@ -167,8 +169,9 @@ class LegacyImport:
         reader = RowReader(zone=self.zone, limits=self.limits)
         for rows in schema.projects.pages(reading, _BATCH):
             with own.begin() as connection:
+                present = self._present_projects(connection)
                 for row in rows:
-                    self._import_project(row, schema.projects, reader, connection)
+                    self._import_project(row, schema.projects, reader, connection, present)
         total, seen = schema.jobs.count(reading), 0
         for rows in schema.jobs.pages(reading, _BATCH):
             found = self._once(self._read_jobs(rows, schema, reading, reader, own))
@@ -191,7 +194,12 @@ class LegacyImport:
                 self.tell(table.name, text("import.without_job", count=orphans))
 
     def _import_project(
-        self, row: Row, table: LegacyTable, reader: RowReader, connection: sa.Connection
+        self,
+        row: Row,
+        table: LegacyTable,
+        reader: RowReader,
+        connection: sa.Connection,
+        present: _PresentProjects,
     ) -> None:
         try:
             project = reader.project(row, table)
@@ -202,30 +210,37 @@ class LegacyImport:
         if name.value != project.name:
             renamed = text("import.renamed", old=repr(project.name), new=repr(name.value))
             self.tell(text("import.about_project", id=project.id), renamed)
-        project_id = self._place(project, name, connection)
+        project_id = self._place(project, name, connection, present)
         self._ids[str(project.id)] = project_id
         self._ids.setdefault(f"name:{project.name}", project_id)
 
-    def _place(self, project: LegacyProject, name: ProjectName, connection: sa.Connection) -> ProjectId:
+    def _place(
+        self,
+        project: LegacyProject,
+        name: ProjectName,
+        connection: sa.Connection,
+        present: _PresentProjects,
+    ) -> ProjectId:
         """Return the id of the project in this service, and add the project if it is missing."""
-        names, by_name = self._present_projects(connection)
+        names, by_name = present
         here, about = ProjectId(project.id), text("import.about_project", id=project.id)
         numbered = ProjectName(f"{name.value[:240]} ({project.id})")
         if names.get(here) in {(DEFAULT_TENANT.value, one.value) for one in (name, numbered)}:
             return here
-        if here in names:
-            taken = by_name.get(name.value)
+        is_free = here not in names
+        if not is_free:
             self.tell(about, text("import.id_taken", name=repr(names[here][1])))
-            return taken if taken is not None else self._add(None, project, name, connection)
-        if name.value in by_name:
+            if (taken := by_name.get(name.value)) is not None:
+                return taken
+        elif name.value in by_name:
             self.tell(about, text("import.name_taken", name=repr(name.value), new=repr(numbered.value)))
             name = numbered
-        return self._add(here, project, name, connection)
+        added = self._add(here if is_free else None, project, name, connection)
+        names[added], by_name[name.value] = (DEFAULT_TENANT.value, name.value), added
+        return added
 
-    def _present_projects(
-        self, connection: sa.Connection
-    ) -> tuple[Mapping[ProjectId, tuple[str, str]], Mapping[str, ProjectId]]:
-        """Return the tenant and the name of each project, and the id of each name that is in use."""
+    def _present_projects(self, connection: sa.Connection) -> _PresentProjects:
+        """Read the projects of this service, with those that a dry run would have added."""
         rows = connection.execute(_PROJECTS).all() if self._has_tables else []
         names = {row.project_id: (row.tenant, row.name) for row in rows}
         names |= {project_id: (DEFAULT_TENANT.value, name) for project_id, name in self._planned.items()}

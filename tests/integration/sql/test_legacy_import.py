@@ -373,6 +373,16 @@ def on_statement():
         sa.event.remove(sa.Engine, event, called)
 
 
+def test_the_projects_of_the_service_are_read_once_per_batch(target, source, on_statement):
+    more = "; INSERT INTO projects SELECT seq, concat('demo ', seq) FROM seq_2_to_49"
+    name, reads = source(JOBS + more), []
+    on_statement("before_cursor_execute", "projects.live_name \nFROM projects", lambda: reads.append(1))
+
+    counts = import_here(target, source=name)
+
+    assert (counts.projects, len(reads)) == (49, 1)
+
+
 @pytest.mark.parametrize("words", ["INSERT INTO executions", "UPDATE projects"])
 def test_a_deadlock_with_the_service_does_not_end_the_import(target, source, on_statement, words):
     SqlSchema(target).upgrade()
