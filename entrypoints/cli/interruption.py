@@ -22,7 +22,11 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted on the first signal that asks the command to end. The next one kills it as usual."""
+    """Raise Interrupted on the first signal that asks the command to end.
+
+    The next one kills it as usual, but SIGHUP is ignored: a shell whose terminal is closed sends it, and the
+    kernel sends it again when the shell has ended.
+    """
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # ignored under nohup(1)
@@ -36,5 +40,5 @@ def interruptible() -> Iterator[None]:
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     for other in _SIGNALS:
-        signal.signal(other, signal.SIG_DFL)
+        signal.signal(other, signal.SIG_IGN if other is signal.SIGHUP else signal.SIG_DFL)
     raise Interrupted(number)

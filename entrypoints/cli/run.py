@@ -207,13 +207,13 @@ def _follow(
     """Run a program for cases, or only to print its job, without showing its output."""
     with connect(server, runs=True) as client:
         job_id = send(client)["job_id"]
-        try:
-            client.post(f"/api/execute/{job_id}")
-            with case_progress(total) as progress:
+        with case_progress(total) as progress:
+            try:
+                client.post(f"/api/execute/{job_id}")
                 job = follow_cases(client, job_id, progress)
-        except Interrupted as interrupted:
-            _cancel(client, job_id)
-            return ExitCode.SIGNAL + interrupted.signal
+            except Interrupted as interrupted:
+                _cancel(client, job_id)
+                return ExitCode.SIGNAL + interrupted.signal
         save_artifacts(client, job, directory)
     if junit is not None:
         write_junit(junit, job, name)
@@ -254,8 +254,8 @@ def _run(
             client.post(f"/api/execute/{job_id}")
             job = follow(client, job_id, ProgramOutput(is_raw=True, before_first=progress.stop))
         except Interrupted as interrupted:
+            _cancel(client, job_id)  # first, because writing to a closed terminal fails
             progress.stop()
-            _cancel(client, job_id)
             return ExitCode.SIGNAL + interrupted.signal
         except BrokenPipeError:
             forget_stdout()

@@ -1,6 +1,7 @@
 """Batches of real programs, by the command line."""
 
 import json
+import signal
 import sqlite3
 import subprocess
 from contextlib import closing, suppress
@@ -67,7 +68,9 @@ def sockets():
         yield Path(directory)
 
 
-def test_a_batch_that_is_told_to_stop_leaves_its_programs_to_a_server(alone, tmp_path, sockets):
+@pytest.fixture
+def running_batch(alone, tmp_path, sockets):
+    """The command of a batch whose program runs; a function that reads its executions; and its sockets."""
     (tmp_path / "one.py").write_text("import time; time.sleep(60)")
     database = f"{alone['SERVICE_SERVER_DATA_DIR']}/{DATABASE}"
 
@@ -79,10 +82,30 @@ def test_a_batch_that_is_told_to_stop_leaves_its_programs_to_a_server(alone, tmp
     with service.start("batch", "submit", str(tmp_path), "--wait", env=env) as submitted:
         assert eventually(lambda: states() == [("CLAIMED", None)])
         assert [*sockets.iterdir()]
-        submitted.terminate()
-        submitted.communicate(timeout=service.STOP_TIMEOUT_S)
+        yield submitted, states, sockets
+
+
+def test_a_batch_that_is_told_to_stop_leaves_its_programs_to_a_server(running_batch):
+    submitted, states, sockets = running_batch
+
+    submitted.terminate()
+    submitted.communicate(timeout=service.STOP_TIMEOUT_S)
 
     assert submitted.returncode == 130
+    assert states() == [("ENDED", None), ("WAITING", None)]
+    assert [*sockets.iterdir()] == []
+
+
+def test_a_batch_whose_terminal_is_closed_leaves_its_programs_to_a_server(running_batch):
+    # The shell passes the signal on, and the kernel sends it again when the shell has ended
+    submitted, states, sockets = running_batch
+
+    def has_ended():
+        submitted.send_signal(signal.SIGHUP)
+        return submitted.poll() is not None
+
+    assert eventually(has_ended)
+
     assert states() == [("ENDED", None), ("WAITING", None)]
     assert [*sockets.iterdir()] == []
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.processes import eventually
 from tests.support.scripted_http import Answer, scripted_server
 from tests.support.terminal import on_terminal
 
@@ -58,3 +59,20 @@ def test_a_watched_list_survives_an_outage(where, server, job_id):
             terminal.type("\x03")
             terminal.read_all()
     assert terminal.process.returncode == 0
+
+
+@pytest.mark.parametrize("has_cases", [False, True])
+def test_a_program_is_cancelled_if_its_terminal_is_closed_before_output(where, server, tmp_path, has_cases):
+    (tmp_path / "slow.py").write_text("import time; time.sleep(60)")
+    (tmp_path / "1.in").write_text("1")
+    project = f"closed-{has_cases}"
+    arguments = ["--project", project, *(("--cases", str(tmp_path)) if has_cases else ())]
+
+    def jobs():
+        with server.http as http:
+            return http.get(f"/api/projects/{project}/jobs").raise_for_status().json()
+
+    with on_terminal("run", *arguments, str(tmp_path / "slow.py"), env=where) as terminal:
+        assert eventually(lambda: [job for job in jobs() if job["run_started_at"] is not None])
+        terminal.close()
+    assert [job["status"] for job in jobs()] == ["CANCELLED"]

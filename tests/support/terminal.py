@@ -40,6 +40,11 @@ class Terminal:
         """Send key presses."""
         os.write(self.fd, text.encode())
 
+    def close(self) -> None:
+        """Close the terminal, as its window does."""
+        os.close(self.fd)
+        self.fd = -1
+
     def _read(self) -> bool:
         try:
             data = os.read(self.fd, _READ_BYTES)
@@ -64,9 +69,11 @@ def on_terminal(*arguments: str, env: Mapping[str, str], columns: int = 80) -> I
         stderr=theirs,
     ) as process:
         os.close(theirs)
+        terminal = Terminal(ours, process)
         try:
-            yield Terminal(ours, process)
+            yield terminal
             process.wait(PATIENCE_S)
         finally:
             process.kill()
-            os.close(ours)
+            if terminal.fd != -1:
+                terminal.close()
