@@ -144,10 +144,13 @@ class StorageLimiter(ConcurrencyLimiter):
         storage_threads: The pool that runs the calls.
         number: The number of concurrent calls.
         detail: The error message for a call that got no slot in time.
+        per_address: The number of concurrent calls of one address; None for no limit.
     """
 
-    def __init__(self, storage_threads: StorageThreads, number: int, detail: str) -> None:
-        super().__init__(number, detail)
+    def __init__(
+        self, storage_threads: StorageThreads, number: int, detail: str, per_address: int | None = None
+    ) -> None:
+        super().__init__(number, detail, per_address)
         self._storage_threads = storage_threads
 
     async def run(self, work: Callable[[], T]) -> T:

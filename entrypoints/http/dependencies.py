@@ -104,7 +104,9 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         ports.event_feed, ports.job_queries.versions, streams, settings.share_of_address(streams)
     )
     storage_threads = StorageThreads(settings.storage_threads)
-    log_limiter = StorageLimiter(storage_threads, _LOGS_AT_ONCE, "other logs are being read")
+    log_limiter = StorageLimiter(
+        storage_threads, _LOGS_AT_ONCE, "other logs are being read", settings.share_of_address(_LOGS_AT_ONCE)
+    )
     reports_at_once = max(settings.storage_threads // 2, 1)
     spooled_bytes = settings.max_spooled_mb << 20
     spool_space = SharedBudget(

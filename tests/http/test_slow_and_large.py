@@ -5,8 +5,10 @@ import resource
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from datetime import timedelta
+from threading import Event
 
 import httpx
 import pytest
@@ -15,8 +17,9 @@ from entrypoints.http import concurrency, json_request, protocol
 from entrypoints.http.concurrency import StorageThreads
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.support.loop_thread import run_apart
-from tests.support.processes import eventually
+from tests.support.processes import PATIENCE_S, eventually
 from tests.support.raw_http import answer, connect
+from tests.support.scripted_engine import echo
 from tests.support.streams import open_streams
 
 UPLOAD = b"POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -330,6 +333,31 @@ def test_one_address_has_not_all_streams(tmp_path):
                 assert other.status_code == 200
             refused = proxy.get(path, headers={"x-forwarded-for": "10.0.0.1, 127.0.0.1"})
             assert_problem(refused, 503)
+
+
+def test_one_address_does_not_keep_others_from_reading_logs(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(concurrency, "_PATIENCE_S", 0.05)
+    with serving(tmp_path) as service, ThreadPoolExecutor(3) as pool, ExitStack() as stack:
+        # Given an address that reads a log from a slow store, as often as it can
+        service.engine.program = echo
+        slow, other = (service.run(stdin=stdin)["log_key"] for stdin in ("slow", "other"))
+        store, is_read = service.container.log_store(), Event()
+        stack.callback(is_read.set)
+        get = store.get
+
+        def slowly(key, max_bytes):
+            if key.value == slow:
+                is_read.wait(PATIENCE_S)
+            return get(key, max_bytes)
+
+        monkeypatch.setattr(store, "get", slowly)
+        asked = [pool.submit(service.http.get, "/api/log", params={"log_key": slow}) for _ in range(3)]
+        refused = next(as_completed(asked)).result()
+        assert_problem(refused, 503)
+
+        # Then another address reads its log
+        with client_at("127.0.0.2", service) as http:
+            assert http.get("/api/log", params={"log_key": other}).status_code == 200
 
 
 def test_only_so_many_logs_are_read_at_once(monkeypatch: pytest.MonkeyPatch):
