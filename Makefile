@@ -95,11 +95,15 @@ clean: ## Remove everything that `make` created, except data
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/.run: requirements.lock requirements-build.lock pyproject.toml | packages
+# .venv contains the path of the clone, so it is created again in a clone that was moved or copied.
+MOVED := $(shell source scripts/python.sh; is_installed_here || echo moved)
+.PHONY: moved
+
+.venv/.run: requirements.lock requirements-build.lock pyproject.toml $(MOVED) | packages
 	@scripts/install-python.sh requirements.lock
 	@touch $@
 
 # The development packages include those of the service.
-.venv/.dev: requirements-dev.lock requirements-build.lock pyproject.toml | packages
+.venv/.dev: requirements-dev.lock requirements-build.lock pyproject.toml $(MOVED) | packages
 	@scripts/install-python.sh requirements-dev.lock
 	@touch .venv/.run $@

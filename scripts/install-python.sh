@@ -28,20 +28,21 @@ uv_command() {
     if ! .tools/uv/bin/uv --version >/dev/null 2>&1; then
         python=$(find_installer) || fail "No Python with pip or venv was found. Install uv and try again."
         if ! "$python" -m pip --version >/dev/null 2>&1; then
-            "$python" -m venv --clear .tools/venv
+            "$python" -m venv --clear .tools/venv >&2 || fail "$PWD/.tools/venv could not be created."
             python=.tools/venv/bin/python
         fi
         echo "Installing uv into .tools" >&2
         PIP_USER=0 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-            --upgrade --target .tools/uv -r requirements-build.lock >&2
+            --upgrade --target .tools/uv -r requirements-build.lock >&2 ||
+            fail "uv could not be installed with pip, for the reason above. Try again, or install uv yourself."
     fi
     echo .tools/uv/bin/uv
 }
 
-python=$(find_python) || fail "Python 3.11 or newer is required but was not found."
+python=$(find_python) || fail "$(no_python)"
 uv=$(uv_command)
 
-is_new_enough .venv/bin/python || "$uv" venv --quiet --clear --python "$python" .venv
+{ is_new_enough .venv/bin/python && is_installed_here; } || "$uv" venv --quiet --clear --python "$python" .venv
 echo "Installing $lock into .venv" >&2
 # Compile now: with PYTHONDONTWRITEBYTECODE, every start would otherwise compile everything again.
 "$uv" pip install --quiet --python .venv/bin/python --compile-bytecode --require-hashes -r "$lock"

@@ -23,6 +23,20 @@ find_python() {
     [ ${#found[@]} -gt 0 ] && echo "${found[0]}"
 }
 
+# Says why find_python failed.
+no_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        echo "PYTHON=$PYTHON does not name Python 3.11 or newer."
+    else
+        echo "Python 3.11 or newer was not found. PYTHON=/path/to/python3 selects one that is not in PATH."
+    fi
+}
+
+# Succeeds if .venv was installed in this directory; it contains the path, so a moved or copied one does not work.
+is_installed_here() {
+    grep -qsxF "$(pwd -P)" .venv/lib/python*/site-packages/_editable_impl_service_server.pth
+}
+
 has_uv() {
     uv --version >/dev/null 2>&1 || .tools/uv/bin/uv --version >/dev/null 2>&1
 }

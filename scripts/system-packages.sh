@@ -36,6 +36,7 @@ mapfile -t packages < <(missing "$1")
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && scripts/apt-install.sh "${packages[@]}"; then
     exit 0
 fi
+find_python >/dev/null || no_python >&2
 echo "Missing packages for 'make $1': ${packages[*]}. On Debian 12 or newer run:" >&2
 echo "  sudo apt-get install ${packages[*]}" >&2
 [ "${CI:-}" != true ] && find_python >/dev/null && can_install

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -45,3 +46,25 @@ def test_a_first_program_runs_with_the_two_lines_that_it_prints(said):
         ["bash", "-euc", "\n".join(typed)], capture_output=True, check=True, timeout=PATIENCE_S
     )
     assert b'"stdout":"6\\n"' in ran.stdout
+
+
+def test_a_clone_that_was_moved_installs_again(tmp_path):
+    clone = tmp_path / "a clone"
+    packages = clone / ".venv/lib/python3/site-packages"
+    packages.mkdir(parents=True)
+    shutil.copytree(service.ROOT / "scripts", clone / "scripts")
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-build.lock"):
+        shutil.copy(service.ROOT / name, clone)
+    (packages / "_editable_impl_service_server.pth").write_text(str(clone))
+    (clone / ".venv/.run").touch()
+
+    assert "install-python.sh" not in steps_of_run(clone)
+    moved = clone.rename(tmp_path / "moved")
+    assert "install-python.sh requirements.lock" in steps_of_run(moved)
+
+
+def steps_of_run(clone):
+    """Return the commands that `make run` would run."""
+    return subprocess.run(
+        ["make", "--dry-run", "run"], cwd=clone, capture_output=True, check=True, text=True
+    ).stdout

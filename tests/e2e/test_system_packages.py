@@ -20,9 +20,9 @@ def bare(tmp_path):
         (tmp_path / name).symlink_to(shutil.which(name))
     command(tmp_path, "id", "echo 1000")
 
-    def run(goal, **variables):
+    def run(goal, *, script="system-packages.sh", **variables):
         return subprocess.run(
-            [tmp_path / "bash", "scripts/system-packages.sh", goal],
+            [tmp_path / "bash", f"scripts/{script}", goal],
             cwd=tmp_path,
             # Of the Pythons that would be found only one that is on the path.
             env={"PATH": str(tmp_path), "PYTHON": "python3", **variables},
@@ -57,3 +57,17 @@ def test_a_goal_that_lacks_a_package_but_not_python_goes_on_unless_this_is_ci(ba
     assert checked.returncode == 0
     assert bare("run", CI="true").returncode == 1
     assert bare("check").stderr == ""
+
+
+def test_a_variable_that_names_no_python_is_told(bare):
+    said = bare("run", PYTHON="python2").stderr
+    assert said.startswith("PYTHON=python2 does not name Python 3.11 or newer.\n")
+
+
+def test_the_last_line_says_that_uv_could_not_be_installed(bare, tmp_path):
+    command(tmp_path, "python3", f'[[ "$*" == *"pip install"* ]] && exit 1; exec {sys.executable} "$@"')
+    command(tmp_path, "uv", "exit 1")
+
+    installed = bare("requirements.lock", script="install-python.sh")
+    assert installed.returncode == 1
+    assert installed.stderr.splitlines()[-1].startswith("uv could not be installed with pip")
