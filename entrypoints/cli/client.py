@@ -195,8 +195,8 @@ class ServiceClient:
     def health(self) -> Json:
         """Return the health of every part of the service, even if the service is not ready."""
         try:
-            return self._http.get("/health/ready").json()["dependencies"]
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+            return self._sent(partial(self._http.get, "/health/ready")).json()["dependencies"]
+        except (httpx.DecodingError, ValueError, KeyError, TypeError) as error:
             raise Failure(text("cli.health_unknown", server=self._name)) from error
 
     def events(self, path: str, lost: Text) -> Iterator[ServerSentEvent]:
@@ -255,17 +255,21 @@ class ServiceClient:
         return self._checked(partial(self._http.request, method, path, **request))
 
     def _checked(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        response = self._sent(send)
+        if response.is_error:
+            raise self._refusal(response)
+        return response
+
+    def _sent(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        """Send a request and return the answer, which may be an error."""
         try:
-            response = send()
+            return send()
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Failure(_wrong_server(self._name, error), ExitCode.USAGE) from error
         except httpx.TimeoutException as error:
             raise Failure(text("cli.no_answer", server=self._name)) from error
         except httpx.TransportError as error:
             raise Failure(text("cli.unreachable", server=self._name, detail=_obstacle(error))) from error
-        if response.is_error:
-            raise self._refusal(response)
-        return response
 
     def _json(self, response: httpx.Response) -> Json:
         """Return the JSON of an answer; another server may have answered something else."""

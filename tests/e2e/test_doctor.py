@@ -106,6 +106,14 @@ def test_a_server_s_health_is_asked_of_the_server(server, env):
     assert {part["name"] for part in report["dependencies"]} >= {"database", "engine", "queue"}
 
 
+def test_a_server_that_cannot_be_reached_is_what_is_missing(env):
+    examined = service.run("doctor", "--json", "--server", "http://127.0.0.1:1", env=env)
+    assert examined.returncode == 1
+    assert json.loads(examined.stdout)["missing"] == [
+        "cannot reach http://127.0.0.1:1: connection refused; check the address, and that the server runs"
+    ]
+
+
 def test_a_setting_that_breaks_its_rule_is_a_sentence(tmp_path):
     refused = service.run("doctor", env=service.environment(tmp_path, SERVER_PORT="eighty"))
     assert refused.returncode == 2

@@ -50,7 +50,7 @@ def test_a_port_that_is_taken_is_a_sentence(env):
     assert refused.returncode == 3
     assert refused.stderr.decode() == (
         f"service-server: cannot listen on 127.0.0.1, port {port}: address already in use; "
-        "--host and --port choose others\n"
+        "SERVER_HOST and SERVER_PORT, or --host and --port, choose others\n"
     )
 
 
