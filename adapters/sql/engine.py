@@ -242,9 +242,13 @@ def _sqlite_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, A
 
 
 def _create_private(_dialect: object, _record: object, arguments: Sequence[str], _named: object) -> None:
-    """Create a missing file with access for this user only; SQLite gives its other files the same mode."""
-    with suppress(OSError):  # SQLite reports what is wrong with the file
-        os.close(os.open(arguments[0], os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    """Create a missing file with access for this user only; SQLite gives its other files the same mode.
+
+    An existing file is not even opened: closing it would release the locks of this process's connections,
+    and the next process to end would delete the write-ahead log that they use (sqlite.org, "How To Corrupt").
+    """
+    with suppress(OSError):  # it exists, or SQLite reports what is wrong with it
+        os.close(os.open(arguments[0], os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _pragmas(pragmas: Sequence[str]) -> Callable[[sqlite3.Connection, object], None]:

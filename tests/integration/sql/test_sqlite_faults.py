@@ -1,7 +1,10 @@
 import logging
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -181,3 +184,27 @@ def test_the_files_are_for_this_user_alone(tmp_path, open_store):
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
 
     assert modes == {"database": 0o600, "database-wal": 0o600, "database-shm": 0o600}
+
+
+def test_another_process_leaves_the_write_ahead_log_of_open_connections_alone(tmp_path):
+    # Given a process that opens a second connection while it uses the first
+    path = tmp_path / "database"
+    engine = create_engine(sa.make_url(f"sqlite:///{path}"))
+    count = "SELECT COUNT(*) FROM numbers"
+    with engine.connect() as first:
+        first.exec_driver_sql("CREATE TABLE numbers (number INTEGER)")
+        first.commit()
+        engine.connect().close()
+
+        # When another process opens and closes the database
+        code = (
+            f"import sqlite3; other = sqlite3.connect({str(path)!r}); other.execute({count!r}); other.close()"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+        # Then the next commit is not lost with the log
+        first.exec_driver_sql("INSERT INTO numbers VALUES (1)")
+        first.commit()
+        with closing(sqlite3.connect(path)) as reader:
+            assert reader.execute(count).fetchone() == (1,)
+    engine.dispose()
