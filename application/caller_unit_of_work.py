@@ -110,6 +110,14 @@ class CallerUnitOfWork:
             self._record_refusal(act, caller, caller.address, asked_for, refusal_kind(error))
             raise
 
+    def check_key(self, caller: Caller) -> None:
+        """Refuse a request whose idempotency key is in use, before its other work.
+
+        Raises:
+            Repeated: A request with the same key was already processed.
+        """
+        self._idempotent_requests.check_early(caller)
+
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run work that only reads and is not recorded."""
         return self._unit_of_work.read(work)

@@ -87,6 +87,21 @@ class IdempotentRequests:
             raise AnswerLost
         return again.read(transaction, earlier.made)
 
+    def check_early(self, caller: Caller) -> None:
+        """Refuse a request whose key is in use, before its other work.
+
+        Raises:
+            KeyReused: The key belongs to a different request.
+            RequestInWork: The request is being answered.
+            AlreadyAnswered: The request is answered.
+        """
+        request = caller.idempotency
+        if request is None:
+            return
+        earlier = self._unit_of_work.read(lambda t: t.idempotency_keys.get(caller.tenant.name, request.key))
+        if earlier is not None and (state := earlier.state(request, self._kept)) in _REFUSALS:
+            raise _REFUSALS[state]
+
     def find(self, caller: Caller) -> StoredAnswer | None:
         """Return the stored response to the caller's request, if it was answered before.
 

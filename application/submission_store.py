@@ -61,6 +61,7 @@ class SubmissionStore:
         """Announce the files and cases of submissions; return the ones that have to be stored.
 
         Raises:
+            Repeated: A request with the same idempotency key was already processed.
             QuotaExceeded: There is no room for them in addition to `added`.
             NotFound: The files or cases of an earlier job are gone, or there is no such project.
             ProjectTransitionRefused: A project takes no new work.
@@ -69,6 +70,7 @@ class SubmissionStore:
         blobs = frozenset(blob for submission in submissions for blob in submission.spec.blobs)
         if not blobs:
             return {}
+        self._unit_of_work.check_key(caller)
         projects = {submission.reference for submission in submissions}
         self._unit_of_work.read(lambda transaction: ensure_work_is_taken(transaction, caller, projects))
         missing = self._blobs.announce(caller.tenant.name, blobs)

@@ -8,7 +8,8 @@ import pytest
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
-from application.errors import AlreadyAnswered, AnswerLost, KeyReused, NotFound, RequestInWork
+from application.errors import AlreadyAnswered, AnswerLost, KeyReused, NotFound, Repeated, RequestInWork
+from application.new_files import NewBlob, NewFile
 from application.use_cases.forget_old_records import ForgetOldRecords
 from domain.audit import Act
 from domain.errors import DomainError
@@ -62,6 +63,23 @@ def test_a_request_that_was_answered_is_not_done_again(service):
     assert service.idempotent_requests.find(again) == ANSWER
     assert len(service.database.tables.jobs) == 1
     assert acts(service) == [Act.JOB_UPLOAD]
+
+
+@pytest.mark.parametrize("fingerprint", ["f", "other"])
+def test_a_request_under_a_used_key_stores_no_files(service, fingerprint):
+    # Given a key that was used by a request without files, which would count as stored bytes
+    service.upload_code(asking(service), PROGRAM)
+    before = stored_code(service)
+
+    # When requests with files come under that key
+    files = (NewFile("data.txt", NewBlob.of(b"data")),)
+    with pytest.raises(Repeated):
+        service.upload_code(asking(service, fingerprint=fingerprint), replace(PROGRAM, files=files))
+    with pytest.raises(Repeated):
+        service.submit_batch(asking(service, fingerprint=fingerprint), [replace(PROGRAM, files=files)])
+
+    # Then nothing is stored that no quota counts
+    assert stored_code(service) == before
 
 
 def test_a_request_whose_process_was_lost_is_answered_from_what_it_made(service):
