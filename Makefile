@@ -28,7 +28,7 @@ demo: packages .venv/.run ## Run a Python, a Node and a Java program and print t
 	@$(BIN)/python -m examples.demo
 
 .PHONY: check
-check: .venv/.dev ## Lint, format, types, architecture and unit tests, in seconds
+check: .venv/.dev ## Lint, format, types, architecture and unit tests, in about a minute
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit
 
 .PHONY: unit

@@ -37,7 +37,7 @@ def submit(*, path: Path, project: str, wait: bool, as_json: bool, server: str |
 
     A file has {"jobs": [...]} or one job per line, each like the body of POST /api/upload.
     """
-    jobs = list(_of_directory(path, project)) if path.is_dir() else _of_file(path)
+    jobs = _of_directory(path, project) if path.is_dir() else _of_file(path)
     with interruptible(), connect(server, runs=wait, asks_engine=True) as client:
         batch = client.post("/api/batches", {"jobs": jobs})
         if wait:
@@ -89,7 +89,14 @@ def cancel(*, batch_id: str, as_json: bool, server: str | None) -> None:
         _show(client.post(f"/api/batches/{segment(batch_id)}/cancel"), as_json=as_json)
 
 
-def _of_directory(directory: Path, project: str) -> Iterator[Json]:
+def _of_directory(directory: Path, project: str) -> list[Json]:
+    jobs = list(_programs(directory, project))
+    if not jobs:
+        raise Failure(text("cli.no_programs", directory=directory), ExitCode.USAGE)
+    return jobs
+
+
+def _programs(directory: Path, project: str) -> Iterator[Json]:
     """Yield a job for each file with the extension of a language, in the order of the file names."""
     for file in sorted(directory.iterdir()):
         language = _LANGUAGES.get(file.suffix)

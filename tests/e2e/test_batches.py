@@ -52,6 +52,17 @@ def test_a_directory_of_programs_is_a_batch(where, tmp_path):
     assert batch["batch_id"] in [each["batch_id"] for each in listed]
 
 
+def test_a_directory_without_programs_is_no_batch(alone, tmp_path):
+    (tmp_path / "notes.txt").write_text("no program")
+
+    refused = service.run("batch", "submit", str(tmp_path), env=alone)
+
+    assert refused.returncode == 2
+    assert refused.stderr.decode() == (
+        f"service-server: {tmp_path} has no program: no file there has the extension of a language\n"
+    )
+
+
 def test_a_batch_that_is_waited_for_runs_without_a_server(alone, tmp_path):
     for number in range(12):
         (tmp_path / f"{number:02}.py").write_text(f"print({number})")
