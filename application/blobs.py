@@ -1,10 +1,10 @@
 """The blobs of tenants, stored once per content, before the transactions that refer to them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from application.errors import StorageUnavailable
+from application.errors import DependencyUnavailable, StorageUnavailable
 from application.new_files import BlobContent
 from application.ports.blob_repository import Announcement
 from application.ports.object_store import ObjectStore
@@ -28,6 +28,7 @@ class Blobs:
     * A blob that a tenant already has is not stored again.
     * A stored blob is kept for some hours. In that time the transaction of its owner must refer to it
       (`transaction.blobs.refer`); then it is kept as long as it has an owner.
+    * If the transaction is refused, the blobs stored for it are withdrawn: they are removed soon.
 
     Args:
         removal_retry: The delays between checks whether an earlier object with the same content is deleted.
@@ -74,6 +75,15 @@ class Blobs:
         if not done:
             for blob, content in contents.items():
                 self._put(tenant, blob, content)
+
+    def withdraw(self, tenant: TenantName, blobs: Collection[BlobRef]) -> None:
+        """Let the blobs of a refused command be removed soon, because no quota counts them."""
+        if not blobs:
+            return
+        try:
+            self._unit_of_work.run(lambda t: t.blobs.withdraw(tenant, blobs))
+        except DependencyUnavailable as error:
+            logger.warning("%d files without a job are kept for some hours: %s", len(blobs), error)
 
     def put(self, tenant: TenantName, contents: Mapping[BlobRef, BlobContent]) -> None:
         """Announce blobs, and store the missing ones.

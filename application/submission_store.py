@@ -1,7 +1,7 @@
 """The objects of submissions, stored before the transaction that adds their jobs."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from application.blobs import Blobs
@@ -120,8 +120,11 @@ class SubmissionStore:
         elif codes:
             self._code_store.put_all(codes, CODE_CONTENT_TYPE)
 
-    def discard(self, submissions: Sequence[Submission]) -> None:
-        """Delete the code of submissions that became no jobs."""
+    def discard(
+        self, tenant: TenantName, submissions: Sequence[Submission], blobs: Collection[BlobRef] = ()
+    ) -> None:
+        """Delete the code of submissions that became no jobs, and withdraw the blobs stored for them."""
+        self._blobs.withdraw(tenant, blobs)
         keys = [submission.spec.code_key for submission in submissions]
         try:
             if len(keys) == 1:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -33,6 +34,8 @@ _KEEP = sa.update(blobs).where(_are_these, blobs.c.idle_since.is_not(None)).valu
 _IDLE = sa.update(blobs).where(_are_these).values(idle_since=database_time())
 _REFERRED_TO = sa.update(blobs).where(_are_these).values(is_stored=True, idle_since=None)
 _USED = sa.update(blobs).where(_are_these).values(idle_since=None)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_WITHDRAW = sa.update(blobs).where(_are_these, blobs.c.is_stored.is_(False)).values(idle_since=_LONG_AGO)
 _REMOVE = sa.delete(blobs).where(_are_these)
 _ADD = sa.insert(blobs).values(idle_since=database_time())
 
@@ -119,6 +122,11 @@ class SqlBlobRepository(BlobRepository):
             rows = [{"owner": owner, "sha256": each, "tenant": tenant.value} for each in sorted(digests)]
             self._connection.execute(_ADD_REFERENCES, rows)
         return added_bytes
+
+    def withdraw(self, tenant: TenantName, blobs: Collection[BlobRef]) -> None:
+        """Let announced blobs be removed soon."""
+        for these in _parts(tenant, {blob.sha256 for blob in blobs}):
+            self._connection.execute(_WITHDRAW, these)
 
     def release(self, owners: Collection[UUID]) -> None:
         """Remove the references of owners that this transaction removes."""

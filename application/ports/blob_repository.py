@@ -49,5 +49,9 @@ class BlobRepository(ABC):
         """
 
     @abstractmethod
+    def withdraw(self, tenant: TenantName, blobs: Collection[BlobRef]) -> None:
+        """Let announced blobs be removed soon, unless they were ever referred to or are announced again."""
+
+    @abstractmethod
     def release(self, owners: Collection[UUID]) -> None:
         """Remove the references of owners that are removed in this transaction."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
+from application.errors import ApplicationError, CommitOutcomeUnknown
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
@@ -15,6 +16,7 @@ from domain.audit import Act, Usage
 from domain.caller import Caller
 from domain.case_set import CaseSetName, CaseSetReference, CaseSetVersion, CaseSetVersionId
 from domain.cases import StopOn
+from domain.errors import DomainError
 from domain.limits import LimitPolicy
 from domain.project import Project
 from domain.submission_limits import SubmissionLimits
@@ -115,12 +117,18 @@ class PutCaseSet:
             return StoredCaseSet(owner, version, is_new=True, stored_bytes=stored_bytes)
 
         self._blobs.store(caller.tenant.name, dict.fromkeys(missing, content))
-        return self._unit_of_work.run(
-            caller,
-            Act.CASE_SET_PUT,
-            work,
-            subject=lambda done: str(done.version.reference),
-            project=lambda done: done.project.id,
-            usage=lambda done: Usage(stored_bytes=done.stored_bytes),
-            asked_for=name,
-        )
+        try:
+            return self._unit_of_work.run(
+                caller,
+                Act.CASE_SET_PUT,
+                work,
+                subject=lambda done: str(done.version.reference),
+                project=lambda done: done.project.id,
+                usage=lambda done: Usage(stored_bytes=done.stored_bytes),
+                asked_for=name,
+            )
+        except CommitOutcomeUnknown:
+            raise  # the version may exist and must keep its cases
+        except (DomainError, ApplicationError):
+            self._blobs.withdraw(caller.tenant.name, missing)
+            raise

@@ -158,10 +158,10 @@ class SubmitBatch:
         except CommitOutcomeUnknown:
             raise  # the jobs may exist and must keep their code
         except (DomainError, ApplicationError):
-            self._store.discard(submissions)
+            self._store.discard(caller.tenant.name, submissions, missing)
             raise
         if view.batch.id != batch_id:  # the result of an earlier request with the same idempotency key
-            self._store.discard(submissions)
+            self._store.discard(caller.tenant.name, submissions)
             return view
         return view if ending.made_secret is None else replace(view, callback_secret=ending.made_secret)
 

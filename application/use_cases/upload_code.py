@@ -104,10 +104,10 @@ class UploadCode:
         except CommitOutcomeUnknown:
             raise  # the job may exist and must keep its code
         except (DomainError, ApplicationError):
-            self._store.discard([submission])
+            self._store.discard(caller.tenant.name, [submission], missing)
             raise
         if view.job_id != job_id:  # the result of an earlier request with the same idempotency key
-            self._store.discard([submission])
+            self._store.discard(caller.tenant.name, [submission])
             return view
         made_secret = submission.made_secret
         return view if made_secret is None else replace(view, callback_secret=made_secret)

@@ -63,6 +63,20 @@ def test_a_new_blob_is_missing_until_something_refers_to_it(store):
     assert (announcement.missing, announcement.in_removal) == ({C}, frozenset())
 
 
+def test_a_withdrawn_blob_is_removed_at_once_unless_something_has_it_or_announces_it(store):
+    have(store, A)
+    announce(store, A, B, C)
+    announce(store, B, tenant=OTHER_TENANT)
+
+    store.run(lambda transaction: transaction.blobs.withdraw(DEFAULT_TENANT, (A, B, C)))
+    announce(store, C)
+
+    remove_unused(store)
+    assert objects(deletions(store)) == keys(B)
+    assert refer(store, A, C) == C.size
+    assert refer(store, B, tenant=OTHER_TENANT) == B.size
+
+
 def test_the_bytes_of_a_blob_count_once_for_a_tenant(store):
     assert have(store, A, B) == 3
     assert have(store, B, C) == 3

@@ -1,6 +1,6 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from application.errors import StorageUnavailable
@@ -9,6 +9,8 @@ from application.ports.purge_repository import StoreName
 from domain.blob import BlobRef
 from domain.tenant import TenantName
 from tests.support.memory.database import StoredBlob, Tables
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MemoryBlobRepository(BlobRepository):
@@ -50,6 +52,13 @@ class MemoryBlobRepository(BlobRepository):
             self._tables.blobs[tenant, digest] = replace(known, is_stored=True, idle_since=None)
             self._tables.blob_references.add((tenant, digest, owner))
         return added
+
+    def withdraw(self, tenant: TenantName, blobs: Collection[BlobRef]) -> None:
+        """Let announced blobs be removed soon."""
+        for blob in blobs:
+            known = self._tables.blobs.get((tenant, blob.sha256))
+            if known is not None and not known.is_stored:
+                self._tables.blobs[tenant, blob.sha256] = replace(known, idle_since=_LONG_AGO)
 
     def release(self, owners: Collection[UUID]) -> None:
         """Remove the references of owners that are removed in this transaction."""

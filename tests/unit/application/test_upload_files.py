@@ -5,6 +5,9 @@ import pytest
 from application.commands import UploadCodeCommand
 from application.errors import QuotaExceeded, Unprocessable
 from application.new_files import NewBlob, NewFile
+from application.submitted_cases import NewCase
+from domain.errors import ProjectTransitionRefused
+from domain.project import ProjectTrigger
 from domain.quota import Quota
 from tests.support.callers import ANONYMOUS
 
@@ -47,6 +50,37 @@ def test_a_job_is_run_again_with_its_files_its_entry_and_its_input(service):
     service.delete_job(ANONYMOUS, first.job_id)
     service.remove_unused_blobs()
     assert service.blobs.read(ANONYMOUS.tenant.name, DATA.blob.ref) == b"data"
+
+
+@pytest.mark.parametrize("command", ["upload_code", "submit_batch", "put_case_set"])
+def test_files_of_a_command_that_is_refused_after_they_are_stored_are_removed_soon(
+    service, monkeypatch, command
+):
+    # Given a project that is archived while the files of new work are being stored
+    service.upload()
+    store = service.blobs.store
+
+    def store_and_archive(tenant, contents):
+        store(tenant, contents)
+        service.change_project(ANONYMOUS, "demo", ProjectTrigger.ARCHIVE)
+
+    monkeypatch.setattr(service.blobs, "store", store_and_archive)
+    before = set(service.code_store.objects)
+
+    # When the work is refused
+    upload = UploadCodeCommand(project="demo", code="print(1)", language="python", files=(DATA,))
+    given = {
+        "upload_code": (upload,),
+        "submit_batch": ([upload],),
+        "put_case_set": ("demo", "sums", [NewCase(stdin=b"1", expected=b"2")]),
+    }
+    with pytest.raises(ProjectTransitionRefused):
+        getattr(service, command)(ANONYMOUS, *given[command])
+
+    # Then no file is left that no quota counts
+    service.remove_unused_blobs()
+    service.remove_deleted()
+    assert set(service.code_store.objects) == before
 
 
 def test_files_that_a_tenant_has_already_take_no_room_in_its_quota(service):
