@@ -92,7 +92,7 @@ class ExecutionsController(Controller):
     @post(
         "/upload",
         status_code=200,
-        opt={MULTIPART: True, MAX_VALUES: _MAX_VALUES},
+        opt={MULTIPART: True, MAX_VALUES: _MAX_VALUES, "names": {"archive": ""}},
         **openapi_docs(
             "uploadCode",
             "Upload code",
