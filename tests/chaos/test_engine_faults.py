@@ -96,6 +96,7 @@ def test_an_engine_that_is_away_for_a_while_costs_no_job_and_no_attempt(cluster,
         await answer(exchange)
 
     runner.behaviour = count
+    outcomes(cluster, [submit(cluster.urls[0]) for _ in range(AT_ONCE)])  # connections to it are open
     # When it cannot start anything, and jobs come that allow one attempt
     with outage(cluster):
         jobs = [submit(cluster.urls[number % 2], max_attempts=1) for number in range(WAITING)]

@@ -310,7 +310,7 @@ class FakeRunner:
     @contextmanager
     def away(self) -> Iterator[None]:
         """Refuse connections during the context, as if the runner's process had been killed."""
-        self._loop.run(self.close())
+        self._loop.run(self._disappear())
         try:
             yield
         finally:
@@ -326,6 +326,12 @@ class FakeRunner:
     async def close(self) -> None:
         """Accept no more connections."""
         self._server.close()
+
+    async def _disappear(self) -> None:
+        """Close the port and every connection."""
+        self._server.close()
+        for serving in filter(None, self._serving):
+            serving.cancel()
 
     async def run_program(self, exchange: Exchange) -> Ran:
         """Run the program of a request."""
