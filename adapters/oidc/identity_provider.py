@@ -88,7 +88,7 @@ class OidcIdentityProvider(IdentityProvider):
 
     def identify(self, attempt: SignInAttempt, answer: ProviderAnswer) -> Identity:
         """Verify an answer, and exchange its code for the visitor's identity."""
-        if not attempt.is_of(answer):
+        if not attempt.is_answered_by(answer):
             raise SignInRefused(text("problems.oidc_state"))
         self._check_issuer(answer.issuer)
         if answer.error:

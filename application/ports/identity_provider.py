@@ -38,8 +38,8 @@ class SignInAttempt:
         """The name of the attempt in the database, where it allows a single session."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
-    def is_of(self, answer: "ProviderAnswer") -> bool:
-        """Return whether the provider answers this sign-in and no other."""
+    def is_answered_by(self, answer: "ProviderAnswer") -> bool:
+        """Return whether the provider's answer belongs to this sign-in."""
         return hmac.compare_digest(self.state.encode(), answer.state.encode("utf-8", "replace"))
 
     def _derive(self, purpose: str) -> str:

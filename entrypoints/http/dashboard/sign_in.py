@@ -110,7 +110,7 @@ class SignInPages(Controller):
         else:
             response = _go_on(api, signed_in, next_path)
         # A sign-in that was begun later, in another tab, can still be completed.
-        if begun.attempt.is_of(answer):
+        if begun.attempt.is_answered_by(answer):
             response.set_cookie(api.session_cookies.left())
         return response
 
