@@ -504,6 +504,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             engine=ports.engine,
             outcome_retry=options.database_retry,
             worker=options.worker,
+            backoff=options.backoff,
             wait_s=options.engine_wait_s,
             alive_s=options.lease_s,
         ),

@@ -1,8 +1,9 @@
 """The life of an execution, as a table.
 
          DELAYED ────────────end, complete──────────> ENDED
-            │ release
-            v
+            │  ^────postpone─────┐
+            │ release            │
+            v                    │
             ┌───────claim────────┐ ↺ progress, renew
             │                    v
          WAITING <───defer─── CLAIMED ──delegate──> DELEGATED
@@ -42,7 +43,8 @@ class ExecutionState(StrEnum):
 class ExecutionTrigger(StrEnum):
     """Causes of a transition.
 
-    PROGRESS is a build, a start or a note. COMPLETE is an end with a result, END one without a result.
+    PROGRESS is a build, a start or a note. POSTPONE is a deferral with a delay. COMPLETE is an end with a
+    result, END one without a result.
     """
 
     RELEASE = "release"
@@ -50,6 +52,7 @@ class ExecutionTrigger(StrEnum):
     PROGRESS = "progress"
     RENEW = "renew"
     DEFER = "defer"
+    POSTPONE = "postpone"
     DELEGATE = "delegate"
     AWAIT_STORAGE = "await storage"
     GIVE_UP = "give up"
@@ -72,6 +75,7 @@ TRANSITIONS: Mapping[tuple[ExecutionState, ExecutionTrigger], ExecutionState] = 
     (_S.CLAIMED, _T.PROGRESS): _S.CLAIMED,
     (_S.CLAIMED, _T.RENEW): _S.CLAIMED,
     (_S.CLAIMED, _T.DEFER): _S.WAITING,
+    (_S.CLAIMED, _T.POSTPONE): _S.DELAYED,
     (_S.CLAIMED, _T.DELEGATE): _S.DELEGATED,
     (_S.CLAIMED, _T.AWAIT_STORAGE): _S.SPOOLED,
     (_S.CLAIMED, _T.EXPIRE): _S.ENDED,

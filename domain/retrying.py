@@ -44,3 +44,7 @@ class Backoff:
             return 0.0
         # The exponent is limited, because a caller chooses the number of attempts.
         return float(min(self.first_s * 2 ** min(attempt - 2, 30), self.longest_s))
+
+    def after(self, waited_s: float) -> float:
+        """Return the delay before the next attempt to start a program: as long as it has waited until now."""
+        return min(max(self.first_s, waited_s), self.longest_s)

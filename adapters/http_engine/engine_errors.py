@@ -2,6 +2,7 @@
 
 EngineError
 ├── NothingStarted    the program was not started: a retry is safe
+│   └── NoRoom        the engine has no capacity for it
 ├── MayHaveStarted    the program may have run: a retry may run it a second time
 ├── EngineRefused     the engine rejected the request: a retry is of no use
 └── NotRecorded       the start could not be recorded, so the request was not sent
@@ -20,6 +21,10 @@ class NothingStarted(EngineError):
     """The program was not started."""
 
     reason = Reason.ENGINE_UNAVAILABLE
+
+
+class NoRoom(NothingStarted):
+    """The engine answered that it has no capacity for the program."""
 
 
 class MayHaveStarted(EngineError):

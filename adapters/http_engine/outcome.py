@@ -150,10 +150,10 @@ def stopped(reply: CancelReply) -> EngineReport:
     )
 
 
-def not_started(message: Text | str) -> EngineReport:
-    """Build the report of a program that the engine could not start; it may be started later."""
+def not_started(message: Text | str, *, is_refused: bool) -> EngineReport:
+    """Build the report of a program that could not be started, or that its runner had no capacity for."""
     result = ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, message)
-    return EngineReport(result, is_startable=True)
+    return EngineReport(result, is_startable=True, is_refused=is_refused)
 
 
 def failed(reason: Reason, message: Text | str, *, is_lost: bool = False) -> EngineReport:

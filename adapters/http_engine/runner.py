@@ -14,6 +14,7 @@ from adapters.http_engine.engine_errors import (
     EngineError,
     EngineRefused,
     MayHaveStarted,
+    NoRoom,
     NothingStarted,
     NotRecorded,
 )
@@ -113,7 +114,7 @@ class Runner:
             RequestStopped: The request was stopped.
         """
         delays = self._retries.delays()
-        tries = 0
+        tries, is_refused = 0, False
         while True:
             tries += 1
             try:
@@ -123,9 +124,10 @@ class Runner:
             except NothingStarted as error:
                 if not deadline.has_begun:
                     observer.start_failed()
+                is_refused |= isinstance(error, NoRoom)
                 delay = None if self._breaker.is_open else next(delays, None)
                 if delay is None or not deadline.pause(delay):
-                    return outcome.not_started(_message(error, tries))
+                    return outcome.not_started(_message(error, tries), is_refused=is_refused)
                 if self._on_retry is not None:
                     self._on_retry()
             except EngineError as error:
@@ -221,7 +223,7 @@ class Runner:
             rest_s = answer.retry_after_s
             self._breaker.failed(None if rest_s is None else min(rest_s, MAX_REST_S))
             with answer:
-                raise NothingStarted(_refusal(answer))
+                raise NoRoom(_refusal(answer))
         if answer.status not in _GATEWAY_ERRORS:
             self._breaker.answered()
         return answer

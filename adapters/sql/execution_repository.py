@@ -186,13 +186,21 @@ class SqlExecutionRepository(ExecutionRepository):
         return self._connection.execute(statements.COUNT_WAITING, wanted).scalar_one()
 
     def defer(
-        self, claimed: Execution, worker: str, within_s: float | None, queue: str | None = None
+        self,
+        claimed: Execution,
+        worker: str,
+        within_s: float | None,
+        queue: str | None = None,
+        delay_s: float = 0.0,
     ) -> bool:
         """Requeue a claimed execution, unless it was first deferred more than `within_s` seconds ago."""
         held = {"id": claimed.id, "worker": worker, "since": claimed.claimed_at, "queue": queue}
         if within_s is None:
             return self._change(statements.LEAVE_TO_OTHERS, **held)
-        return self._change(statements.DEFER, **held, offset_us=-microseconds(within_s))
+        held["offset_us"] = -microseconds(within_s)
+        if delay_s:
+            return self._change(statements.POSTPONE, **held, lease_us=microseconds(delay_s))
+        return self._change(statements.DEFER, **held)
 
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:
         """Mark waiting executions in some languages as deferred; return the number of newly marked ones."""

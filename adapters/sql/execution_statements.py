@@ -263,6 +263,9 @@ LEAVE_TO_OTHERS = _update(
 DEFER = LEAVE_TO_OTHERS.where(
     sa.or_(executions.c.deferred_since.is_(None), executions.c.deferred_since > _wait_began)
 ).values(deferred_since=sa.func.coalesce(executions.c.deferred_since, _deferred_now))
+POSTPONE = DEFER.where(_allows(ExecutionTrigger.POSTPONE)).values(
+    **_becomes(ExecutionTrigger.POSTPONE), **_lease
+)
 _not_deferred = sa.and_(_waits, executions.c.deferred_since.is_(None))
 NOT_DEFERRED = sa.select(executions.c.execution_id).where(_not_deferred, _are_in).limit(sa.bindparam("limit"))
 MARK_DEFERRED = sa.update(executions).where(_are_these, _not_deferred).values(deferred_since=_deferred_now)

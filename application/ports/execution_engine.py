@@ -104,6 +104,7 @@ class EngineReport:
         arrivals: When its output arrived, if it was streamed while the program ran.
         is_startable: Whether the program has not run, because the engine or the code store was unavailable or
             the engine had no room, and may be started later.
+        is_refused: Whether a startable program was refused by an engine that may start others now.
     """
 
     result: ExecutionResult
@@ -113,6 +114,7 @@ class EngineReport:
     spool: FileSpool | None = None
     is_lost: bool = False
     is_startable: bool = False
+    is_refused: bool = False
     first_time_ms: int | None = None
     first_processors: Sequence[int] = ()
     processors: Sequence[int] = ()

@@ -160,7 +160,12 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def defer(
-        self, claimed: Execution, worker: str, within_s: float | None, queue: str | None = None
+        self,
+        claimed: Execution,
+        worker: str,
+        within_s: float | None,
+        queue: str | None = None,
+        delay_s: float = 0.0,
     ) -> bool:
         """Put an execution that its engine could not start back in the queue.
 
@@ -170,6 +175,7 @@ class ExecutionRepository(ABC):
             within_s: The maximum time since it was first deferred; None if another worker can start it, so
                 that it does not count as deferred.
             queue: The queue to wait in, instead of its language's.
+            delay_s: How long it is delayed, unless it is left to another worker.
 
         Returns:
             False if the worker no longer holds this claim, or if the execution was first deferred too long

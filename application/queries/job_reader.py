@@ -231,7 +231,7 @@ class JobReader:
         if details.job.status.is_terminal or not details.executions:
             return None
         execution = details.executions[-1]
-        if execution.delayed_until is not None:
+        if execution.delayed_until is not None and execution.deferred_since is None:
             return Waiting(awaited=Awaited.RETRY, until=execution.delayed_until)
         if execution.claimed_at is None:
             return self._in_queue(details.job, execution)

@@ -125,7 +125,7 @@ def _room(transaction: Transaction, name: TenantName) -> TenantRoom:
 
 
 def _explain(execution: WaitingExecution, room: TenantRoom, capacity: Capacity) -> ExplainedWait:
-    if execution.delayed_until is not None:
+    if execution.delayed_until is not None and execution.deferred_since is None:
         sentence = text("waits.retry", time=execution.delayed_until)
         return ExplainedWait(WaitCause.RETRY, sentence)
     if room.status is not TenantStatus.ACTIVE:

@@ -7,6 +7,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from domain.execution import Execution
 from domain.job import Job
+from domain.retrying import Backoff
 
 logger = logging.getLogger("service_server.executions")
 
@@ -20,6 +21,9 @@ class DeferExecution:
     * Its wait is limited, counted from the first deferral; after that it has to fail.
     * If its runtime is on another worker's machine, it is left to that worker, and its wait is not limited.
     * It waits in the queue of its runtime, so that this worker does not claim it again at once.
+    * If the engine refused this program but may start others, it cannot be claimed again before a delay,
+      because it is likely to be the oldest and would be claimed before the others. The delay is as long as
+      the execution has waited since its first deferral.
     """
 
     def __init__(
@@ -28,6 +32,7 @@ class DeferExecution:
         engine: ExecutionEngine,
         outcome_retry: RetryPolicy,
         worker: str,
+        backoff: Backoff,
         wait_s: float,
         alive_s: float,
     ) -> None:
@@ -35,17 +40,20 @@ class DeferExecution:
         self._engine = engine
         self._outcome_retry = outcome_retry
         self._worker = worker
+        self._backoff = backoff
         self._wait_s = wait_s
         self._alive_s = alive_s
 
-    def __call__(self, claimed: Execution, job: Job) -> bool:
+    def __call__(self, claimed: Execution, job: Job, *, is_refused: bool = False) -> bool:
         """Defer the execution; return False if it has waited too long, or its job has ended.
 
         Args:
             claimed: The execution as this worker claimed it.
             job: Its job.
+            is_refused: Whether the engine refused this program and may start others.
         """
         queue, cause = job.spec.queue, self._engine.lacks(job.spec)
+        delay_s = self._backoff.after(_waited_s(claimed)) if is_refused else 0.0
 
         def work(transaction: Transaction) -> bool:
             within_s: float | None = self._wait_s
@@ -53,7 +61,7 @@ class DeferExecution:
                 within_s = None
             if within_s == 0:
                 return False
-            return transaction.executions.defer(claimed, self._worker, within_s, queue)
+            return transaction.executions.defer(claimed, self._worker, within_s, queue, delay_s)
 
         is_deferred = self._unit_of_work.run(work, self._outcome_retry)
         if is_deferred:
@@ -63,3 +71,9 @@ class DeferExecution:
                 "" if cause is None else f", for {cause}",
             )
         return is_deferred
+
+
+def _waited_s(claimed: Execution) -> float:
+    if claimed.deferred_since is None or claimed.claimed_at is None:
+        return 0.0
+    return (claimed.claimed_at - claimed.deferred_since).total_seconds()

@@ -184,7 +184,7 @@ class RunExecution:
         ):
             return
         if report.is_startable:
-            if self._retry(lambda: self._defer_execution(execution, job)):
+            if self._retry(lambda: self._defer_execution(execution, job, is_refused=report.is_refused)):
                 if self._engine.lacks(job.spec) is not None:
                     self._wake_workers.for_others()
                 return

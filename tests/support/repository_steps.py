@@ -14,9 +14,11 @@ def claim(store, worker="worker", lease_s=30.0, **options):
     return next(iter(claimed), None)
 
 
-def defer(store, claimed, worker="worker", within_s=3_600.0, queue=None):
+def defer(store, claimed, worker="worker", within_s=3_600.0, queue=None, delay_s=0.0):
     """Defer a claimed execution that its engine could not start."""
-    return store.run(lambda transaction: transaction.executions.defer(claimed, worker, within_s, queue))
+    return store.run(
+        lambda transaction: transaction.executions.defer(claimed, worker, within_s, queue, delay_s)
+    )
 
 
 def mark_deferred(store, *languages, limit=10):

@@ -134,3 +134,33 @@ def test_what_another_worker_can_run_waits_in_the_queue_of_its_runtime_and_is_no
     assert defer(store, again)
     assert claim(store, languages=["python"]) is None
     assert claim(store).id == execution.id
+
+
+def test_what_is_put_back_with_a_delay_lets_others_go_first(store):
+    _job, older = a_running_job(store, now=EARLIER)
+    _job, younger = a_running_job(store)
+    refused = claim(store, starts=True)
+    assert refused.id == older.id
+
+    assert defer(store, refused, delay_s=60.0)
+
+    waits = get(store, older.id)
+    assert waits.delayed_until > waits.deferred_since >= refused.claimed_at
+    expected = replace(older, deferred_since=waits.deferred_since, delayed_until=waits.delayed_until)
+    assert waits == expected
+    assert not defer(store, refused, delay_s=60.0)
+    assert (claim(store).id, claim(store)) == (younger.id, None)
+    store.pass_time(61)
+    assert store.run(lambda transaction: transaction.executions.release(9)) == [older.id]
+    again = claim(store, "another")
+    assert (again.id, again.deferred_since) == (older.id, waits.deferred_since)
+    assert not defer(store, again, "another", within_s=0.0, delay_s=60.0)
+    assert get(store, older.id) == again
+
+
+def test_what_is_left_to_another_worker_is_not_delayed(store):
+    _job, execution = a_running_job(store, now=EARLIER)
+
+    assert defer(store, claim(store), within_s=None, delay_s=60.0)
+
+    assert claim(store, "another").id == execution.id

@@ -39,6 +39,9 @@ STEPS = {
     ExecutionTrigger.AWAIT_STORAGE: lambda executions, one, _holder: executions.await_storage(
         one.id, "log-spool:another", LEASE_S
     ),
+    ExecutionTrigger.POSTPONE: lambda executions, one, holder: executions.defer(
+        one, holder, 3_600, delay_s=LEASE_S
+    ),
     ExecutionTrigger.GIVE_UP: lambda executions, one, _holder: executions.give_up(one.id, LATER),
     ExecutionTrigger.EXPIRE: lambda executions, one, _holder: executions.expire_lease(one.id, LATER),
     ExecutionTrigger.END: lambda executions, one, _holder: executions.end(one.id, None, LATER),

@@ -132,6 +132,8 @@ def test_an_engine_that_never_has_room_is_unavailable(runner, engine):
 
     assert outcome(report) == UNAVAILABLE
     assert report.result.error_message == "The engine answered 503: busy (3 attempts)."
+    assert report.is_startable
+    assert report.is_refused
     assert (observer.starts, observer.delays) == (1, 0)
 
 
@@ -165,6 +167,8 @@ def test_a_refused_connection_is_tried_again_and_nothing_is_said_to_have_started
 
     assert outcome(report) == UNAVAILABLE
     assert report.result.error_message == "The engine could not be reached (3 attempts)."
+    assert report.is_startable
+    assert not report.is_refused
     assert (observer.starts, observer.delays) == (0, 3)
 
 

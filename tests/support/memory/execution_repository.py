@@ -205,10 +205,16 @@ class MemoryExecutionRepository(ExecutionRepository):
         return min(sum(owner == tenant for owner in owners), at_most)
 
     def defer(
-        self, claimed: Execution, worker: str, within_s: float | None, queue: str | None = None
+        self,
+        claimed: Execution,
+        worker: str,
+        within_s: float | None,
+        queue: str | None = None,
+        delay_s: float = 0.0,
     ) -> bool:
         """Put a claimed execution back in the queue, unless it was first put back longer ago than this."""
-        row, now = self._held(ExecutionTrigger.DEFER, claimed.id, worker), self._now()
+        trigger = ExecutionTrigger.POSTPONE if delay_s and within_s is not None else ExecutionTrigger.DEFER
+        row, now = self._held(trigger, claimed.id, worker), self._now()
         if row is None or row.execution.claimed_at != claimed.claimed_at:
             return False
         known = row.execution.deferred_since
@@ -225,9 +231,13 @@ class MemoryExecutionRepository(ExecutionRepository):
             started_at=None,
             deferred_since=since,
         )
-        queue = queue or row.queue
-        unleased = replace(row, leased_at=None, lease_expires_at=None, waiting_since=now, queue=queue)
-        self._change(unleased, ExecutionTrigger.DEFER, waiting)
+        unleased = replace(
+            row, leased_at=None, lease_expires_at=None, waiting_since=now, queue=queue or row.queue
+        )
+        if trigger is ExecutionTrigger.POSTPONE:
+            waiting = replace(waiting, delayed_until=now + timedelta(seconds=delay_s))
+            unleased = replace(unleased, leased_at=now, lease_expires_at=waiting.delayed_until)
+        self._change(unleased, trigger, waiting)
         return True
 
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:

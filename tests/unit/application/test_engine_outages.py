@@ -1,8 +1,12 @@
 """Executions that cannot be started wait: neither the job nor its attempts are used up."""
 
+from itertools import pairwise
+
 import pytest
 
 from application.ports.execution_engine import EngineReport
+from application.queries.timeline import Awaited
+from application.queries.wait_causes import WaitCause
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from tests.support.callers import ANONYMOUS
@@ -20,6 +24,12 @@ def away(_request, observer):
 def full(_request, observer):
     observer.started()
     return EngineReport(ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, AWAY), is_startable=True)
+
+
+def refused(_request, observer):
+    observer.start_failed()
+    failure = ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, AWAY)
+    return EngineReport(failure, is_startable=True, is_refused=True)
 
 
 @pytest.fixture(params=[away, full])
@@ -77,6 +87,48 @@ def test_a_job_that_is_cancelled_while_its_engine_is_asked_stays_cancelled(outag
 
     assert outage.job(job.job_id).status is JobStatus.CANCELLED
     assert outage.run_execution() is False
+
+
+def test_a_job_that_its_engine_always_refuses_does_not_hold_back_others_of_its_language(service):
+    def refuses_one(request, observer):
+        return (refused if request.job_id == oldest.job_id else echo)(request, observer)
+
+    service.engine.program = refuses_one
+    oldest = service.start()
+    others = [service.start() for _ in range(3)]
+
+    for _ in range(1 + len(others)):
+        assert service.run_execution()
+
+    assert {service.job(other.job_id).status for other in others} == {JobStatus.SUCCESS}
+    assert service.run_execution() is False
+    timeline = service.job_reader.timeline(ANONYMOUS, oldest.job_id)
+    (execution,) = service.job_reader.get(ANONYMOUS, oldest.job_id).executions
+    assert (timeline.waiting.awaited, timeline.waiting.since) == (Awaited.ENGINE, execution.deferred_since)
+    assert timeline.waiting.wait.cause is not WaitCause.RETRY
+
+
+def test_a_job_that_its_engine_refuses_is_tried_less_and_less_often_until_its_time_is_over(service):
+    def refuses(request, observer):
+        asked.append(service.clock.now())
+        return refused(request, observer)
+
+    asked = []
+    service.engine.program = refuses
+    job = service.start()
+
+    while service.job(job.job_id).status is JobStatus.RUNNING:
+        service.release_delayed()
+        if not service.run_execution():
+            service.clock.advance(0.125)
+
+    gaps = [(after - before).total_seconds() for before, after in pairwise(asked)]
+    # The service in memory has a first delay of one second, and a longest of three.
+    assert gaps[:2] == sorted(gaps[:2])
+    assert 1 <= gaps[0] < 1.5
+    assert all(3 <= gap < 3.5 for gap in gaps[3:])
+    assert WAIT_S <= sum(gaps) <= WAIT_S + 3.5
+    assert service.job(job.job_id).reason is Reason.ENGINE_UNAVAILABLE
 
 
 def test_only_the_language_whose_engine_is_away_waits(service):

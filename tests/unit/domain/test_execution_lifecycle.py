@@ -16,13 +16,19 @@ from tests.unit.domain.builders import NOON
 
 # The state that follows, or "no" where the trigger has no effect.
 DRAWN = """
-          release claim   progress renew   defer   delegate  await_storage give_up expire end   complete
-DELAYED   WAITING no      no       no      no      no        no            no      no     ENDED ENDED
-WAITING   no      CLAIMED no       no      no      no        no            ENDED   no     ENDED ENDED
-CLAIMED   no      no      CLAIMED  CLAIMED WAITING DELEGATED SPOOLED       no      ENDED  ENDED ENDED
-DELEGATED no      no      no       no      no      no        SPOOLED       no      ENDED  ENDED ENDED
-SPOOLED   no      no      no       no      no      no        SPOOLED       no      ENDED  ENDED ENDED
-ENDED     no      no      no       no      no      no        no            no      no     no    ENDED
+              DELAYED WAITING CLAIMED   DELEGATED SPOOLED ENDED
+release       WAITING no      no        no        no      no
+claim         no      CLAIMED no        no        no      no
+progress      no      no      CLAIMED   no        no      no
+renew         no      no      CLAIMED   no        no      no
+defer         no      no      WAITING   no        no      no
+postpone      no      no      DELAYED   no        no      no
+delegate      no      no      DELEGATED no        no      no
+await_storage no      no      SPOOLED   SPOOLED   SPOOLED no
+give_up       no      ENDED   no        no        no      no
+expire        no      no      ENDED     ENDED     ENDED   no
+end           ENDED   ENDED   ENDED     ENDED     ENDED   no
+complete      ENDED   ENDED   ENDED     ENDED     ENDED   ENDED
 """
 
 
@@ -30,8 +36,8 @@ def drawn() -> dict[tuple[str, str], str]:
     header, *rows = (line.split() for line in DRAWN.strip().splitlines())
     return {
         (state, trigger.replace("_", " ")): cell
-        for state, *cells in rows
-        for trigger, cell in zip(header, cells, strict=True)
+        for trigger, *cells in rows
+        for state, cell in zip(header, cells, strict=True)
     }
 
 
