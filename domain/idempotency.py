@@ -65,7 +65,10 @@ class KeyRecord:
     answer: StoredAnswer | None = None
 
     def state(self, request: IdempotentRequest, kept: timedelta) -> KeyState:
-        """Return the state as seen by a later request, if records are kept for a given time."""
+        """Return the state as seen by a later request, if records are kept for a given time.
+
+        A record from the future was made before a clock was set back, or on a host with another clock.
+        """
         now = request.received_at
         if self.request.received_at + kept <= now:
             return KeyState.EXPIRED
@@ -73,4 +76,6 @@ class KeyRecord:
             return KeyState.REUSED
         if self.answer is not None:
             return KeyState.ANSWERED
-        return KeyState.IN_WORK if now < self.request.answer_due else KeyState.ABANDONED
+        answered_within = self.request.answer_due - self.request.received_at
+        is_due = abs(now - self.request.received_at) >= answered_within
+        return KeyState.ABANDONED if is_due else KeyState.IN_WORK
