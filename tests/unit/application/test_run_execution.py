@@ -169,6 +169,18 @@ def test_a_result_that_has_waited_for_too_long_has_failed(service):
     assert service.spool.names() == []
 
 
+def test_a_result_that_seems_old_is_stored_if_the_log_store_takes_it(service, full_store):
+    job = service.start(stdin="hello")
+    service.run_execution()
+
+    service.clock.set(KEPT_S + 1)
+    full_store.empty()
+    service.finish_execution.store_kept()
+
+    assert service.job(job.job_id).status is JobStatus.SUCCESS
+    assert log_of(service, job.job_id)["stdout"] == "hello"
+
+
 def test_one_log_that_the_store_never_takes_is_not_in_the_way_of_others(service, full_store):
     jobs = [service.start(stdin=name) for name in ("poison", "a", "b", "c")]
     while service.run_execution():
