@@ -76,8 +76,9 @@ from application.ports.webhook_sender import WebhookSender
 from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
 from application.service_options import ServiceOptions
-from application.services import Ports, Services, build_services
+from application.services import Services, build_services
 from application.store_meter import StoreMeter
+from application.wiring.ports import Ports
 from domain.limits import LimitPolicy
 from entrypoints.setting_types import sealing_key
 from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings

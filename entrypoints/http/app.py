@@ -12,7 +12,8 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from application.services import Ports, Services
+from application.services import Services
+from application.wiring.ports import Ports
 from domain.limits import LimitPolicy
 from entrypoints.http.access import AccessMiddleware
 from entrypoints.http.callers import CallerMiddleware

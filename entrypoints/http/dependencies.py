@@ -6,7 +6,8 @@ from litestar.di import NamedDependency
 
 from application.ports.clock import Clock
 from application.ports.measurements import Measurements
-from application.services import Ports, Services
+from application.services import Services
+from application.wiring.ports import Ports
 from domain.caller import Caller
 from domain.limits import LimitPolicy
 from domain.values import JobId

@@ -12,7 +12,8 @@ from adapters.common.background import PeriodicTask
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from application.ports.database_schema import DatabaseSchema
-from application.services import Ports, Services
+from application.services import Services
+from application.wiring.ports import Ports
 from domain.values import ExecutionId, JobId
 from entrypoints.settings import Settings
 from entrypoints.topology import Topology, WorkerMode

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from adapters.cloudwatch import cluster_metrics
 from adapters.sql.errors import DatabaseGone
 from application.errors import ConcurrencyConflict, DependencyUnavailable
-from application.services import Ports
+from application.wiring.ports import Ports
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app

@@ -16,7 +16,7 @@ def mypy(directory: Path) -> list[str]:
     """Check the services of a copy; return the errors."""
     settings = ["--config-file", str(ROOT / "pyproject.toml"), "--follow-imports", "silent"]
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", *settings, "application/services.py"],
+        [sys.executable, "-m", "mypy", *settings, "application/services.py", "application/wiring"],
         cwd=directory,
         check=False,
         capture_output=True,
@@ -41,13 +41,13 @@ def copied(tmp_path: Path) -> Path:
 
 def test_mypy_refuses_crossed_arguments_of_a_constructor(copied: Path):
     # Given a copy in which three constructors get each other argument's value
-    services = copied / "application" / "services.py"
     assert mypy(copied) == []
-    tree = ast.parse(services.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CROSSED:
-            cross_the_wires(node)
-    services.write_text(ast.unparse(tree))
+    for module in (copied / "application" / "wiring").iterdir():
+        tree = ast.parse(module.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CROSSED:
+                cross_the_wires(node)
+        module.write_text(ast.unparse(tree))
     # When it is checked
     errors = mypy(copied)
     # Then each of them is refused

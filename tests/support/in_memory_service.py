@@ -25,10 +25,11 @@ from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.service_options import ServiceOptions
-from application.services import Ports, Services, build_services
+from application.services import Services, build_services
 from application.use_cases.apply_retention import RetentionRules
 from application.use_cases.deliver_webhooks import DeliveryRules
 from application.views import JobView
+from application.wiring.ports import Ports
 from domain.execution import Execution
 from domain.limits import STANDARD_LIMITS
 from domain.membership import MembershipRules

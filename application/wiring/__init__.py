@@ -1,0 +1,1 @@
+"""The wiring of the application, a module per subsystem."""

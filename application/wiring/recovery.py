@@ -1,0 +1,76 @@
+"""The recovery of lost and delayed executions, and the publication of messages."""
+
+from dataclasses import dataclass
+
+from application.service_options import ServiceOptions
+from application.use_cases.complete_batches import CompleteBatches
+from application.use_cases.follow_outages import FollowOutages
+from application.use_cases.recover_orphans import RecoverOrphans
+from application.use_cases.relay_outbox import RelayOutbox
+from application.use_cases.release_delayed import ReleaseDelayed
+from application.use_cases.renew_leases import RenewLeases
+from application.wiring.ports import Ports
+from application.wiring.shared_parts import SharedParts
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryServices:
+    """The recovery of lost and delayed executions, and the publication of messages."""
+
+    recover_orphans: RecoverOrphans
+    follow_outages: FollowOutages
+    release_delayed: ReleaseDelayed
+    relay_outbox: RelayOutbox
+
+
+def build_recovery_services(
+    *,
+    ports: Ports,
+    options: ServiceOptions,
+    shared: SharedParts,
+    renew_leases: RenewLeases,
+    complete_batches: CompleteBatches,
+) -> RecoveryServices:
+    """Build the services of the subsystem."""
+    return RecoveryServices(
+        recover_orphans=RecoverOrphans(
+            unit_of_work=ports.unit_of_work,
+            work_queue=ports.work_queue,
+            outbox_writer=shared.outbox_writer,
+            clock=ports.clock,
+            ids=ports.ids,
+            poison_jobs=shared.poison_jobs,
+            renew_leases=renew_leases,
+            output_feed=ports.output_feed,
+            backoff=options.backoff,
+            worker=options.worker,
+            inline_bytes=options.inline_output_bytes,
+            engine=ports.engine,
+            announce_after_s=options.announce_after_s,
+            renew_every_s=options.renew_every_s,
+            max_wake_ups=options.max_wake_ups,
+            wake_workers=shared.wake_workers,
+            measurements=ports.measurements,
+        ),
+        follow_outages=FollowOutages(
+            unit_of_work=ports.unit_of_work,
+            engine=ports.engine,
+            outbox_writer=shared.outbox_writer,
+            clock=ports.clock,
+            ids=ports.ids,
+            backoff=options.backoff,
+            worker=options.worker,
+            wait_s=options.engine_wait_s,
+            alive_s=options.lease_s,
+        ),
+        release_delayed=ReleaseDelayed(unit_of_work=ports.unit_of_work, work_queue=ports.work_queue),
+        relay_outbox=RelayOutbox(
+            unit_of_work=ports.unit_of_work,
+            work_queue=ports.work_queue,
+            event_feed=ports.event_feed,
+            complete_batches=complete_batches,
+            stale_after_s=options.relay_left_behind_after_s,
+            max_wake_ups=options.max_wake_ups,
+            tracing=ports.tracing,
+        ),
+    )
