@@ -181,7 +181,7 @@ class LocalProgram(BuiltProgram):
             except OSError as error:
                 message = text("outcomes.cannot_run", cause=error.strerror)
                 return EngineReport(ExecutionResult.failed(Reason.ENGINE_ERROR, message), is_lost=True)
-        return EngineReport(outcome.result, outcome.stdout, outcome.stderr)
+        return EngineReport(outcome.result, outcome.stdout, outcome.stderr, is_lost=outcome.is_startable)
 
     def files_bytes(self, given: CaseInput) -> int:
         """Return the size of the packed files of a run."""

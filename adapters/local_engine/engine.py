@@ -43,6 +43,7 @@ from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, 
 from adapters.local_engine.sandbox.rootfs import HOOKS
 from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, OnUsage, RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
+from adapters.local_engine.sandbox.supervisor.protocol import is_shortage
 from adapters.local_engine.toolchains import Toolchain, Toolchains
 from adapters.local_engine.tools import JobTools, ToolFinder
 from adapters.local_engine.turns import Turns
@@ -508,8 +509,9 @@ class LocalEngine(ExecutionEngine):
         on_output: OnOutput,
         on_usage: OnUsage | None = None,
     ) -> EngineReport:
+        monitor = RunMonitor()
         try:
-            with self._turns.shared(), self._registered(request.execution_id) as monitor:
+            with self._turns.shared(), self._registered(request.execution_id, monitor):
                 outcome = self.sandbox.run(program, monitor, on_start, on_output, on_usage)
             return _report_of(outcome)
         except DependencyUnavailable as error:
@@ -517,15 +519,16 @@ class LocalEngine(ExecutionEngine):
             return EngineReport(ExecutionResult.failed(Reason.INTERNAL, message), is_lost=True)
         except OSError as error:
             _log.exception("an execution could not be run")
-            return _failure(Reason.ENGINE_ERROR, text("outcomes.cannot_run", cause=error.strerror))
+            report = _failure(Reason.ENGINE_ERROR, text("outcomes.cannot_run", cause=error.strerror))
+            report.is_startable = report.is_refused = is_shortage(error) and not monitor.has_followed
+            return report
 
     @contextmanager
-    def _registered(self, execution_id: ExecutionId) -> Iterator[RunMonitor]:
-        monitor = RunMonitor()
+    def _registered(self, execution_id: ExecutionId, monitor: RunMonitor) -> Iterator[None]:
         with self._lock:
             self._running[execution_id] = monitor
         try:
-            yield monitor
+            yield
         finally:
             with self._lock:
                 del self._running[execution_id]
@@ -551,7 +554,13 @@ def _build_key(program: Program, version: str | None) -> str | None:
 
 
 def _report_of(outcome: Outcome) -> EngineReport:
-    report = EngineReport(outcome.result, outcome.stdout, outcome.stderr)
+    report = EngineReport(
+        outcome.result,
+        outcome.stdout,
+        outcome.stderr,
+        is_startable=outcome.is_startable,
+        is_refused=outcome.is_startable,
+    )
     collected = outcome.collected
     if collected is None:
         return report

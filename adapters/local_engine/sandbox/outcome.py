@@ -1,5 +1,7 @@
 """The outcome of a run, derived from the observation of its program."""
 
+import errno
+import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ _NO_NETWORK = (
     "dial tcp: lookup",
     "php_network_getaddresses",
 )
+# The words of bubblewrap and the shell when the host has no further process, or no further open file.
+_SHORTAGES = (os.strerror(errno.EAGAIN), os.strerror(errno.ENFILE))
 # If a build reached its time limit with a smaller share of processor time, a busy machine slowed it down.
 _BUSY_SHARE = 0.5
 # A machine is busy if tasks waited for a processor during at least this share of a run. The share is only
@@ -91,6 +95,19 @@ class Observation:
         """Whether stderr reports that the runtime was out of memory, which any program can write."""
         return self.event.exit_code != 0 and says(self.stderr.text, self.out_of_memory)
 
+    @property
+    def lacked_host(self) -> bool:
+        """Whether the program did not start because the host lacked processes, descriptors or memory for it.
+
+        Before the program is ready, only the programs that make its sandbox write to stderr.
+        """
+        event = self.event
+        if event.was_ready or event.limit is not None or self.cancelled_after_ms is not None:
+            return False
+        if event.error or event.in_build:
+            return event.is_shortage
+        return says(self.stderr.text, _SHORTAGES)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -100,12 +117,14 @@ class Outcome:
         stdout: The whole stream, positioned at its start; None if the program was not started.
         stderr: The same for stderr.
         collected: The wanted files that the program wrote; None if none are wanted.
+        is_startable: Whether the program did not start, for want of room on the host, and may start later.
     """
 
     result: ExecutionResult
     stdout: IO[bytes] | None = None
     stderr: IO[bytes] | None = None
     collected: CollectedFiles | None = None
+    is_startable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,14 @@ def ignore(*_: object) -> None:
 
 
 class RunMonitor:
-    """Follows a run and kills it when it is cancelled."""
+    """Follows a run and kills it when it is cancelled.
+
+    Attributes:
+        has_followed: Whether it has followed a run, which may have started.
+    """
 
     def __init__(self) -> None:
+        self.has_followed = False
         self._lock = Lock()
         self._control_socket: socket.socket | None = None
         self._cancelled_at: float | None = None
@@ -87,6 +92,7 @@ class RunMonitor:
         Returns:
             The final event; None if the supervisor ended first.
         """
+        self.has_followed = True
         with connection.control_socket as control_socket:
             self._hold(control_socket)
             try:

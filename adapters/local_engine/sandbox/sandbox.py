@@ -290,29 +290,36 @@ class Sandbox:
             if event is None:
                 ended = text("outcomes.supervisor_ended")
                 return Outcome(ExecutionResult.failed(Reason.ENGINE_ERROR, ended))
-            result = classify(
-                Observation(
-                    event=event,
-                    limits=program.limits,
-                    stdout=output.stdout.output(),
-                    stderr=output.stderr.output(),
-                    output_bytes=output.budget.used,
-                    build_output_bytes=output.build_budget.used,
-                    build_output_mb=program.allowed_build_output_mb,
-                    build_spent_ms=program.build_spent_ms,
-                    compile_output=_compile_output(program, output),
-                    cancelled_after_ms=monitor.milliseconds_since_cancel(),
-                    is_offline=self.isolation.is_isolated,
-                    out_of_memory=program.out_of_memory,
-                    refused_from_mb=self._refused_from_mb(program),
-                )
+            seen = Observation(
+                event=event,
+                limits=program.limits,
+                stdout=output.stdout.output(),
+                stderr=output.stderr.output(),
+                output_bytes=output.budget.used,
+                build_output_bytes=output.build_budget.used,
+                build_output_mb=program.allowed_build_output_mb,
+                build_spent_ms=program.build_spent_ms,
+                compile_output=_compile_output(program, output),
+                cancelled_after_ms=monitor.milliseconds_since_cancel(),
+                is_offline=self.isolation.is_isolated,
+                out_of_memory=program.out_of_memory,
+                refused_from_mb=self._refused_from_mb(program),
             )
+            result = classify(seen)
             on_failure.pop_all()
             if result.stderr is not result.compile_output:
                 output.build.file.close()
-                return Outcome(result, output.stdout.rewound(), output.stderr.rewound(), output.collected)
+                return Outcome(
+                    result,
+                    output.stdout.rewound(),
+                    output.stderr.rewound(),
+                    output.collected,
+                    is_startable=seen.lacked_host,
+                )
             output.stderr.file.close()
-            outcome = Outcome(result, output.stdout.rewound(), output.build.rewound())
+            outcome = Outcome(
+                result, output.stdout.rewound(), output.build.rewound(), is_startable=seen.lacked_host
+            )
             _report_stderr(outcome, on_output)
             return outcome
 

@@ -105,6 +105,8 @@ class Ended:
     result: ExecutionResult
     stdout: bytes | None
     stderr: bytes | None
+    is_startable: bool = False
+    is_refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class EngineUnderTest:
             stdout, stderr = (
                 stream.read() if stream is not None else None for stream in (report.stdout, report.stderr)
             )
-        return Ended(report.result, stdout, stderr)
+        return Ended(report.result, stdout, stderr, report.is_startable, report.is_refused)
 
     def start(self, program: Program) -> Started:
         """Run a program on a thread of its own."""

@@ -4,7 +4,7 @@ import os
 import resource
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +18,7 @@ from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
-from tests.contract.engine_kit.harness import Program
+from tests.contract.engine_kit.harness import Program, Recorder
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import descriptors, eventually
 from tests.support.sandbox import (
@@ -207,15 +207,47 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (idle + spare, limits[1]))
 
-        result = kit.run(Program(code="pass")).result
+        ended = kit.run(Program(code="pass"))
 
-        assert (result.status, result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
+        assert (ended.result.status, ended.result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
+        assert (ended.is_startable, ended.is_refused) == (True, True)
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
         assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
         assert kit.engine.sandbox.supervisor.pid == supervisor
         assert eventually(lambda: len(descriptors(supervisor)) == idle)
         cgroups = kit.engine.sandbox.isolation.cgroups
         assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
+
+
+@contextmanager
+def _no_more_descriptors_than(spare):
+    """Leave this process so many descriptors, until the end of the context."""
+    limits, held = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, limits[1]))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.dup(0))
+        for _ in range(spare):
+            os.close(held.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in held:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("spare", [0, 2, 5])
+def test_a_program_for_which_the_service_has_no_descriptors_may_be_started_later(tmp_path, spare):
+    with isolated_engine(tmp_path) as kit:
+        assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
+        request = kit.request(Program(code="print(1)"))
+
+        with _no_more_descriptors_than(spare):
+            ended = kit.execute(request, Recorder())
+
+        assert (ended.result.status, ended.is_startable, ended.is_refused) == (JobStatus.FAILED, True, True)
+        assert kit.execute(request, Recorder()).stdout == b"1\n"
 
 
 def _move(pid, group):

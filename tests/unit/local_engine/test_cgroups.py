@@ -276,6 +276,16 @@ def test_a_group_knows_what_it_ran_out_of(tmp_path, version, events):
     assert not group.ran_out_of_processes()
 
 
+@pytest.mark.parametrize(("peak", "expected"), [("7\n", True), ("6\n", False), (None, True)])
+def test_a_group_that_never_had_all_its_processes_was_refused_by_another_limit(tmp_path, peak, expected):
+    group = Cgroup(CgroupPlan(version=2, memory=str(tmp_path), pids=str(tmp_path)), "run", 4096, 7)
+    (tmp_path / "run" / "pids.events").write_text("max 3\n")
+    if peak is not None:  # from Linux 6.6 on
+        (tmp_path / "run" / "pids.peak").write_text(peak)
+
+    assert group.ran_out_of_processes() is expected
+
+
 @pytest.mark.parametrize(
     ("version", "file", "content"),
     [(1, "cpuacct.usage", "1500000000\n"), (2, "cpu.stat", "usage_usec 1500000\nuser_usec 9\n")],

@@ -175,6 +175,29 @@ _ROWS = [
 ]
 
 
+_NO_PROCESS = Output.of("bwrap: Creating new namespace failed: Resource temporarily unavailable\n")
+_NOT_READY = {"exit_code": 1, "was_ready": False}
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (_seen(_NOT_READY, stderr=_NO_PROCESS), True),
+        (_seen(_NOT_READY, stderr=Output.of("bwrap: pipe: Too many open files in system\n")), True),
+        (_seen(_NOT_READY, stderr=Output.of("bwrap: No permissions\n")), False),
+        (_seen(_NOT_READY | {"limit": "processes"}, stderr=_NO_PROCESS), False),
+        (_seen(_NOT_READY, stderr=_NO_PROCESS, cancelled_after_ms=12), False),
+        (_seen({"exit_code": 1}, stderr=_NO_PROCESS), False),
+        (_seen(_NOT_READY | {"in_build": True}, stderr=_NO_PROCESS), False),
+        (_seen(_NOT_READY | {"error": "No such file"}, stderr=_NO_PROCESS), False),
+        (_seen(_NOT_READY | {"error": "Too many open files", "is_shortage": True}), True),
+        (_seen({"error": "Too many open files", "is_shortage": True}), False),
+    ],
+)
+def test_a_program_that_the_host_had_no_room_to_start_is_told_from_others(seen, expected):
+    assert seen.lacked_host is expected
+
+
 @pytest.mark.parametrize(("seen", "status", "reason", "limit"), _ROWS)
 def test_the_first_cause_decides(seen, status, reason, limit):
     result = classify(seen)

@@ -302,7 +302,7 @@ def test_what_a_program_says_ends_it_if_nobody_can_take_notice(control_socket, m
     _serve(run, supervision, watch)
 
     (last,) = _events(ours)
-    assert (last.status, last.error) == (Status.ENDED, "Too many open files")
+    assert (last.status, last.error, last.is_shortage) == (Status.ENDED, "Too many open files", True)
     spawner.close()
 
 

@@ -276,8 +276,16 @@ class Cgroup:
         return self._count(f"{self._memory}/{self._names.memory_events}", "oom_kill") > 0
 
     def ran_out_of_processes(self) -> bool:
-        """Whether a process could not start another one because of the limit."""
-        return self._count(f"{self._pids}/pids.events", "max") > 0
+        """Whether a process could not start another one because of the limit.
+
+        Version 1, and version 2 before Linux 6.11, also count forks that the limit of an outer group refused.
+        """
+        if self._count(f"{self._pids}/pids.events", "max") == 0:
+            return False
+        try:
+            return int(read(f"{self._pids}/pids.peak")) >= int(read(f"{self._pids}/pids.max"))
+        except OSError:  # the peak is available from Linux 6.6 on
+            return True
 
     def peak_kb(self) -> int:
         """Return the peak memory of all processes together, including files in memory."""

@@ -27,6 +27,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     RunEvent,
     SpawnRequest,
     Status,
+    is_shortage,
     reason_of,
 )
 from adapters.local_engine.sandbox.supervisor.run import Run
@@ -90,7 +91,7 @@ class Supervisor:
             )
             self._runs.append(run)
         except OSError as error:  # no process, descriptor or memory is left
-            _refuse(descriptors, reason_of(error))
+            _refuse(descriptors, reason_of(error), is_shortage=is_shortage(error))
         except ValueError:  # must not end this process, with which all other programs would end
             _refuse(descriptors, "its command line or environment is not valid for a process")
 
@@ -116,9 +117,9 @@ class Supervisor:
         return {pid for pid in processes.children() - known if processes.session_of(pid) not in sessions}
 
 
-def _refuse(descriptors: list[int], reason: str) -> None:
+def _refuse(descriptors: list[int], reason: str, *, is_shortage: bool = False) -> None:
     """Report a refused request on its control socket, which is the first descriptor."""
-    event = RunEvent(status=Status.ENDED, was_ready=False, error=reason)
+    event = RunEvent(status=Status.ENDED, was_ready=False, error=reason, is_shortage=is_shortage)
     with contextlib.suppress(OSError):  # the engine has closed the socket
         os.write(descriptors[0], event.encode())
     for descriptor in descriptors:
@@ -136,9 +137,13 @@ def _receive_request(control: socket.socket) -> tuple[bytes, list[int]]:
     if not message:
         raise EOFError
     if not is_whole:
-        for descriptor in descriptors:
-            os.close(descriptor)
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if descriptors and message != IN_FILE:
+            _refuse(descriptors, reason_of(error), is_shortage=True)
+        else:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        raise error
     if message == IN_FILE:
         with os.fdopen(descriptors.pop(0), "rb") as file:
             message = file.read()

@@ -20,6 +20,7 @@ The supervisor sends a line through the start pipe to the launch script or the p
 the program. The limits of a preload hook's job are in force by then.
 """
 
+import errno
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from typing import Self
 
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 
+_SHORTAGES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 # The status pipe of the launch script and the reaper. No program can write to it.
 STATUS_DESCRIPTOR = 3
 # The entrances of the program's control groups: the shell writes 0 to them to join the groups.
@@ -234,6 +236,7 @@ class RunEvent(_Message):
             is not known.
         processes: In `USAGE`, the number of processes and threads; None if it is not known.
         error: The cause, if the program could not be started or followed to its end.
+        is_shortage: Whether the cause is a temporary lack of processes, descriptors or memory on the host.
     """
 
     status: Status
@@ -249,12 +252,18 @@ class RunEvent(_Message):
     tree_memory_kb: int = 0
     processes: int | None = None
     error: str = ""
+    is_shortage: bool = False
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode a message."""
         fields = json.loads(data)
         return cls(**fields | {"status": Status(fields["status"])})
+
+
+def is_shortage(error: OSError) -> bool:
+    """Return whether an error is a lack of processes, descriptors or memory on the host."""
+    return error.errno in _SHORTAGES
 
 
 def reason_of(error: OSError) -> str:

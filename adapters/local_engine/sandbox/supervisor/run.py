@@ -25,6 +25,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     RunEvent,
     SpawnRequest,
     Status,
+    is_shortage,
     reason_of,
 )
 from adapters.local_engine.sandbox.supervisor.scheduling import give_way, waited_s
@@ -90,7 +91,7 @@ class Run:
         self._is_building = request.build_limits is not None
         self._may_start = request.is_planned
         self._limit: str | None = None
-        self._error = ""
+        self._error, self._is_shortage = "", False
         self._wall_s = 0.0
         self._status = 0
         self._started = time.monotonic()
@@ -284,6 +285,7 @@ class Run:
             memory_kb=memory_kb,
             tree_memory_kb=tree_memory_kb,
             error=self._error,
+            is_shortage=self._is_shortage,
         )
 
     def _memory_kb(self) -> int:
@@ -355,7 +357,8 @@ class Run:
             action()
         except OSError as error:
             if self.is_live:
-                self._error = self._error or reason_of(error)
+                if not self._error:
+                    self._error, self._is_shortage = reason_of(error), is_shortage(error)
                 self.kill()
             else:
                 self._deadline = time.monotonic() + _RETRY_S
