@@ -2,12 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -32,6 +32,7 @@ _FIRST_BACKOFF, _LONGEST_BACKOFF = timedelta(milliseconds=100), timedelta(second
 # minutes.
 _CREDENTIALS_TTL = timedelta(minutes=10)
 _ANY_KEY = "any/key"
+_REGION_HEADER = "x-amz-bucket-region"
 _REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>")
 
 
@@ -133,7 +134,9 @@ class Bucket:
             signature_version="s3v4",
             s3=None if self._endpoint_url is None else {"addressing_style": "path"},
         )
-        return self.session.client("s3", region, endpoint_url=self._endpoint_url, config=config)
+        client = self.session.client("s3", region, endpoint_url=self._endpoint_url, config=config)
+        client.meta.events.register("needs-retry.s3.HeadBucket", _end_redirects)
+        return client
 
     def _open(self) -> S3Store:
         if self.session.get_credentials() is None:
@@ -178,6 +181,19 @@ class Bucket:
         is_global = signed.netloc == f"{self.name}.s3.amazonaws.com"
         host = f"{self.name}.{regional.netloc}" if is_global else signed.netloc
         return f"{signed.scheme}://{host}{path}", True
+
+
+def _end_redirects(
+    request_dict: Mapping[str, Any], response: tuple[Any, Mapping[str, Any]] | None, **_: object
+) -> None:
+    """Keep botocore from asking for a bucket's region again because the answer to that names none.
+
+    It asks after each redirect, so a store or a proxy that redirects every request would be asked without
+    end. Handlers of one operation run before botocore's own, which serves all.
+    """
+    headers = {} if response is None else response[1].get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    if _REGION_HEADER not in headers:
+        request_dict["context"]["s3_redirect"]["redirected"] = True
 
 
 @cache

@@ -272,6 +272,18 @@ def test_a_bucket_is_used_in_the_region_that_the_store_names(name, answers):
     assert all("/eu-north-1/s3/" in headers["Authorization"] for headers in server.headers[-2:])
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [error(301, "PermanentRedirect"), Answer(301, b"", {"Location": "/elsewhere"}), Answer(302), Answer(307)],
+    ids=["another region", "elsewhere", "302", "307"],
+)
+@pytest.mark.parametrize("name", ["put", "get", "list"])
+def test_a_store_that_redirects_every_request_is_unavailable_after_a_few(name, answer):
+    with scripted_server(answer) as server:
+        fails(OPERATIONS[name], server.address)
+        assert len(server.requests) <= 12
+
+
 def test_a_region_that_cannot_be_found_is_named_as_the_reason():
     with scripted_server(error(301, "PermanentRedirect"), Answer(403)) as server:
         said, _ = fails(OPERATIONS["get"], server.address)
