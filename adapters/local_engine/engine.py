@@ -564,9 +564,9 @@ def _report_of(outcome: Outcome) -> EngineReport:
     collected = outcome.collected
     if collected is None:
         return report
-    if collected.left_out:
-        notes = (*outcome.result.notes, Note.ARTIFACTS_LEFT_OUT)
-        report.result = replace(outcome.result, notes=notes)
+    notes = [Note.ARTIFACTS_LEFT_OUT] * bool(collected.left_out) + [Note.ARTIFACTS_LOST] * collected.are_lost
+    if notes:
+        report.result = replace(outcome.result, notes=(*outcome.result.notes, *notes))
     report.artifacts, report.spool = collected.files, collected.spool
     return report
 

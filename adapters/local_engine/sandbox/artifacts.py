@@ -55,11 +55,13 @@ class CollectedFiles:
         left_out: The number of matching files that were not collected: too many, too large, changed
             meanwhile, links and other special files, or in paths that are unsafe or too deep. All files that
             were not examined count as one, and so does each directory.
+        are_lost: Whether they could not be kept until they are stored, because this machine's disk is full.
     """
 
     spool: FileSpool
     files: list[NewFile] = field(default_factory=list)
     left_out: int = 0
+    are_lost: bool = False
 
 
 def collect(directory: int, wanted: WantedFiles) -> CollectedFiles:

@@ -1,5 +1,6 @@
 """The public interface of this package: runs programs isolated from the machine and within their limits."""
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,6 +50,8 @@ from domain.catalogue.text import Text, text
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import Reason
 from domain.limits import Limits
+
+_log = logging.getLogger("service_server.local_engine")
 
 _MIB = 1 << 20
 _COMPILERS_READY = 1
@@ -408,7 +411,11 @@ def _collected(connection: Connection, wanted: WantedFiles) -> CollectedFiles:
     """Collect the wanted files; none if there was no room to receive the descriptor of their directory."""
     if not connection.received:
         return CollectedFiles(FileSpool(), left_out=1)
-    return collect(connection.received[0], wanted)
+    try:
+        return collect(connection.received[0], wanted)
+    except OSError as error:  # the program has ended, so its result counts without them
+        _log.warning("the files that a program wrote are lost: %s", error.strerror)
+        return CollectedFiles(FileSpool(), are_lost=True)
 
 
 def _cause(error: OSError) -> Text | str:

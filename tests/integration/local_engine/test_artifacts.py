@@ -1,6 +1,7 @@
 """The collection of files that programs wrote, also of programs that would rather have others collected."""
 
 import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program, Recorder
 from tests.support.sandbox import running_engine
+from tests.support.small_disk import fill, small_disk
 
 LIMITS = ArtifactLimits(files=3, file_bytes=1_000, total_bytes=1_500)
 
@@ -210,6 +212,20 @@ def test_a_directory_that_could_not_be_handed_over_is_noted(kit, monkeypatch):
 
     assert (result.status, artifacts) == (JobStatus.SUCCESS, {})
     assert Note.ARTIFACTS_LEFT_OUT in result.notes
+
+
+@pytest.mark.parametrize("options", ["size=64k", "size=8m,nr_inodes=2"])
+def test_the_files_of_a_program_are_lost_and_not_its_result_if_the_disk_is_full(
+    kit, tmp_path, monkeypatch, options
+):
+    with small_disk(tmp_path / "temporary", options) as disk:
+        fill(disk)
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+
+        result, artifacts = run(kit, "open('out/a', 'w').write('x')\nprint('done')")
+
+    assert (result.status, result.stdout.text, artifacts) == (JobStatus.SUCCESS, "done\n", {})
+    assert Note.ARTIFACTS_LOST in result.notes
 
 
 def test_a_program_without_patterns_has_no_artifacts(kit):
