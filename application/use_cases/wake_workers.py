@@ -5,6 +5,7 @@ import logging
 from application.errors import DependencyUnavailable
 from application.log_context import outage_of
 from application.ports.clock import Clock
+from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.work_queue import WorkQueue
 from domain.tenant import TenantName, TenantStatus
@@ -31,12 +32,14 @@ class WakeWorkers:
     def __init__(
         self,
         unit_of_work: UnitOfWork,
+        engine: ExecutionEngine,
         work_queue: WorkQueue,
         clock: Clock,
         max_wake_ups: int,
         worker_threads: int,
     ) -> None:
         self._unit_of_work = unit_of_work
+        self._engine = engine
         self._work_queue = work_queue
         self._clock = clock
         self._max_wake_ups = max_wake_ups
@@ -54,7 +57,9 @@ class WakeWorkers:
             self._wake(tenant, 1, only_with_bound=True)
 
     def for_room(self) -> None:
-        """Wake workers for executions that waited for room in the engine and have no wake-up left."""
+        """Wake workers for executions without a wake-up, if the engine has room that it lacked for them."""
+        if not self._engine.regained_room():
+            return
         try:
             self._work_queue.wake(self._worker_threads)
         except DependencyUnavailable as error:

@@ -14,6 +14,7 @@ from application.service_options import ServiceOptions
 from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.defer_execution import DeferExecution
+from application.use_cases.delegate_execution import DelegateExecution
 from application.use_cases.drain_executions import DrainExecutions
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.renew_leases import RenewLeases
@@ -21,7 +22,9 @@ from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
 from application.use_cases.run_cases import RunCases
 from application.use_cases.run_execution import RunExecution
+from application.use_cases.run_program import RunProgram
 from application.use_cases.run_standalone import RunStandalone
+from application.use_cases.settle_execution import SettleExecution
 from application.use_cases.stop_execution import StopExecution
 from application.wiring.ports import Ports
 from application.wiring.shared_parts import SharedParts
@@ -102,7 +105,96 @@ def build_execution_services(
         worker=options.worker,
         lease_s=options.lease_s,
     )
-    run_cases = RunCases(
+    run_cases = _run_cases(ports, options, shared, in_flight_cases)
+    progress = ExecutionProgress(
+        unit_of_work=ports.unit_of_work,
+        engine=ports.engine,
+        outbox_writer=shared.outbox_writer,
+        relay=ports.message_relay,
+        clock=ports.clock,
+        retry=options.database_retry,
+        worker=options.worker,
+    )
+    run_execution = RunExecution(
+        spool=ports.result_spool,
+        claim_execution=claim_execution,
+        in_flight=in_flight,
+        run_program=RunProgram(
+            engine=ports.engine,
+            run_cases=run_cases,
+            progress=progress,
+            output_feed=ports.output_feed,
+            secret_sealer=ports.secret_sealer,
+            measurements=ports.measurements,
+            tracing=ports.tracing,
+            clock=ports.clock,
+        ),
+        settle_execution=SettleExecution(
+            engine=ports.engine,
+            in_flight=in_flight,
+            progress=progress,
+            finish_execution=finish_execution,
+            replace_execution=ReplaceExecution(
+                unit_of_work=ports.unit_of_work,
+                outbox_writer=shared.outbox_writer,
+                clock=ports.clock,
+                ids=ports.ids,
+            ),
+            defer_execution=DeferExecution(
+                unit_of_work=ports.unit_of_work,
+                engine=ports.engine,
+                outcome_retry=options.database_retry,
+                worker=options.worker,
+                backoff=options.backoff,
+                wait_s=options.engine_wait_s,
+                alive_s=options.lease_s,
+            ),
+            delegate_execution=DelegateExecution(
+                unit_of_work=ports.unit_of_work,
+                engine=ports.engine,
+                outcome_retry=options.database_retry,
+                worker=options.worker,
+            ),
+            stop_execution=stop_execution,
+            wake_workers=shared.wake_workers,
+            retry=options.database_retry,
+        ),
+        run_cases=run_cases,
+        wake_workers=shared.wake_workers,
+        measurements=ports.measurements,
+        tracing=ports.tracing,
+        clock=ports.clock,
+    )
+    return ExecutionServices(
+        claim_execution=claim_execution,
+        run_execution=run_execution,
+        run_standalone=RunStandalone(unit_of_work=ports.unit_of_work, run_execution=run_execution),
+        complete_execution=complete_execution,
+        finish_execution=finish_execution,
+        report_completion=ReportCompletion(
+            unit_of_work=ports.unit_of_work,
+            reader=ports.report_reader,
+            finish_execution=finish_execution,
+            wake_workers=shared.wake_workers,
+            tracing=ports.tracing,
+        ),
+        stop_execution=stop_execution,
+        renew_leases=renew_leases,
+        drain_executions=DrainExecutions(
+            renew_leases=renew_leases,
+            engine=ports.engine,
+            in_flight=in_flight,
+            in_flight_cases=in_flight_cases,
+        ),
+        in_flight=in_flight,
+        in_flight_cases=in_flight_cases,
+    )
+
+
+def _run_cases(
+    ports: Ports, options: ServiceOptions, shared: SharedParts, in_flight_cases: InFlightCases
+) -> RunCases:
+    return RunCases(
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
         separation=shared.separation,
@@ -132,70 +224,4 @@ def build_execution_services(
         retry=options.database_retry,
         max_s=options.cases_max_s,
         tracing=ports.tracing,
-    )
-    run_execution = RunExecution(
-        unit_of_work=ports.unit_of_work,
-        engine=ports.engine,
-        output_feed=ports.output_feed,
-        in_flight=in_flight,
-        claim_execution=claim_execution,
-        run_cases=run_cases,
-        progress=ExecutionProgress(
-            unit_of_work=ports.unit_of_work,
-            engine=ports.engine,
-            outbox_writer=shared.outbox_writer,
-            relay=ports.message_relay,
-            clock=ports.clock,
-            retry=options.database_retry,
-            worker=options.worker,
-        ),
-        finish_execution=finish_execution,
-        spool=ports.result_spool,
-        replace_execution=ReplaceExecution(
-            unit_of_work=ports.unit_of_work,
-            outbox_writer=shared.outbox_writer,
-            clock=ports.clock,
-            ids=ports.ids,
-        ),
-        defer_execution=DeferExecution(
-            unit_of_work=ports.unit_of_work,
-            engine=ports.engine,
-            outcome_retry=options.database_retry,
-            worker=options.worker,
-            backoff=options.backoff,
-            wait_s=options.engine_wait_s,
-            alive_s=options.lease_s,
-        ),
-        stop_execution=stop_execution,
-        wake_workers=shared.wake_workers,
-        secret_sealer=ports.secret_sealer,
-        measurements=ports.measurements,
-        tracing=ports.tracing,
-        retry=options.database_retry,
-        clock=ports.clock,
-        worker=options.worker,
-    )
-    return ExecutionServices(
-        claim_execution=claim_execution,
-        run_execution=run_execution,
-        run_standalone=RunStandalone(unit_of_work=ports.unit_of_work, run_execution=run_execution),
-        complete_execution=complete_execution,
-        finish_execution=finish_execution,
-        report_completion=ReportCompletion(
-            unit_of_work=ports.unit_of_work,
-            reader=ports.report_reader,
-            finish_execution=finish_execution,
-            wake_workers=shared.wake_workers,
-            tracing=ports.tracing,
-        ),
-        stop_execution=stop_execution,
-        renew_leases=renew_leases,
-        drain_executions=DrainExecutions(
-            renew_leases=renew_leases,
-            engine=ports.engine,
-            in_flight=in_flight,
-            in_flight_cases=in_flight_cases,
-        ),
-        in_flight=in_flight,
-        in_flight_cases=in_flight_cases,
     )

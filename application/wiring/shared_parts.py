@@ -68,6 +68,7 @@ def build_shared_parts(*, ports: Ports, options: ServiceOptions) -> SharedParts:
         poison_jobs=PoisonJobHandler(outbox_writer=outbox_writer),
         wake_workers=WakeWorkers(
             unit_of_work=ports.unit_of_work,
+            engine=ports.engine,
             work_queue=ports.work_queue,
             clock=ports.clock,
             max_wake_ups=options.max_wake_ups,
