@@ -144,7 +144,7 @@ class SubmissionPreparer:
         if command.cases is not None:
             cases_given, files = with_files(command.cases, command.files, self._submission_limits)
             command = replace(command, cases=cases_given, files=files)
-        _check_takes_files(support, command)
+        _check_taken(support, command)
         language = support.language
         self._check_runtime(language, command)
         origin = command.rerun_of
@@ -340,22 +340,29 @@ def _supported(name: str, languages: Sequence[LanguageSupport]) -> LanguageSuppo
     return support
 
 
-def _check_takes_files(support: LanguageSupport, command: UploadCodeCommand) -> None:
-    """Check that the language's runner takes the files of a program.
+def _check_taken(support: LanguageSupport, command: UploadCodeCommand) -> None:
+    """Check that the language's engine takes all parts of a program.
 
     Raises:
-        Unprocessable: The runner takes a single text.
+        Unprocessable: A runner takes a single text, or no arguments and environment variables.
     """
-    needed = {
+    files = {
         "files": command.files,
         "entry": command.entry,
         "stdin_base64": command.stdin_blob,
         "stdin_file": command.stdin_file,
         "artifacts": command.artifacts,
     }
-    name = next((name for name, value in needed.items() if value), None)
-    if name is not None and not support.takes_files:
-        raise Unprocessable(
-            name,
-            text("problems.runner_takes_text", language=support.language),
-        )
+    arguments = {"args": command.args, "env": command.env, "secret_env": command.secret_env}
+    language = support.language
+    for parts, is_taken, refusal in (
+        (files, support.takes_files, text("problems.runner_takes_text", language=language)),
+        (
+            arguments,
+            support.takes_arguments,
+            text("problems.runner_takes_no_arguments", language=language),
+        ),
+    ):
+        name = next((name for name, value in parts.items() if value), None)
+        if name is not None and not is_taken:
+            raise Unprocessable(name, refusal)

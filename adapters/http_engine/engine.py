@@ -84,8 +84,9 @@ class HttpEngine(ExecutionEngine):
     `cancel` sends this request. A timeout does not, because the job may have another execution by then.
 
     All attempts together share the job's wall time limit. A runner accepts only the code. A job with
-    arguments or environment variables is refused, because it would be a different program without them. A job
-    with stdin, which existing clients send, runs without stdin and gets a note.
+    arguments or environment variables would be a different program without them: its upload is refused, and
+    so is its execution, in case an earlier version accepted the upload. A job with stdin, which existing
+    clients send, runs without stdin and gets a note.
 
     Args:
         base_url: The address shared by all runners that are not in `run_urls`; None if there are no such
@@ -150,7 +151,8 @@ class HttpEngine(ExecutionEngine):
         self._runners = {language: by_address[address] for language, address in addresses.items()}
         self._control_timeout_s = control_timeout_s
         self._languages = tuple(
-            LanguageSupport(parse_language(name), version=None, takes_files=False) for name in addresses
+            LanguageSupport(parse_language(name), version=None, takes_files=False, takes_arguments=False)
+            for name in addresses
         )
         self._lock = Lock()
         self._running: dict[ExecutionId, _Running] = {}

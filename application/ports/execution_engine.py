@@ -46,6 +46,7 @@ class LanguageSupport:
     Attributes:
         version: The version of the compiler or interpreter; None if unknown.
         takes_files: Whether programs may have several files, and read and write binary data.
+        takes_arguments: Whether programs may have arguments and environment variables.
         is_version_awaited: Whether the version is being determined and will soon be known.
     """
 
@@ -53,6 +54,7 @@ class LanguageSupport:
     version: str | None
     unavailable_because: Text | str | None = None
     takes_files: bool = True
+    takes_arguments: bool = True
     is_version_awaited: bool = False
 
     @property

@@ -205,6 +205,7 @@ def test_a_job_with_arguments_or_variables_is_not_run_without_them(runner, engin
     assert outcome(report) == ENGINE_ERROR
     assert "neither arguments nor environment" in report.result.error_message
     assert (observer.starts, list(runner.requests)) == (0, [])
+    assert not any(support.takes_arguments for support in engine.languages())
 
 
 def test_a_language_without_a_runner_is_not_asked_for(runner, make_engine):

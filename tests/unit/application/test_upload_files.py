@@ -6,6 +6,7 @@ from application.commands import UploadCodeCommand
 from application.errors import QuotaExceeded, Unprocessable
 from application.new_files import NewBlob, NewFile
 from application.submitted_cases import NewCase
+from application.use_cases.run_again import Changes
 from domain.errors import ProjectTransitionRefused
 from domain.project import ProjectTrigger
 from domain.quota import Quota
@@ -36,6 +37,28 @@ def test_an_engine_that_takes_one_text_refuses_files_at_the_upload(service, monk
 
     assert refused.value.field == field
     assert service.upload().job_id
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"args": ("-v",)}, "args"),
+        ({"env": {"MODE": "dry"}}, "env"),
+        ({"secret_env": {"KEY": "1"}}, "secret_env"),
+    ],
+)
+def test_an_engine_that_passes_no_arguments_refuses_them_at_the_upload(service, monkeypatch, given, field):
+    languages = [replace(support, takes_arguments=False) for support in service.engine.languages()]
+    monkeypatch.setattr(service.engine, "languages", lambda: languages)
+
+    with pytest.raises(Unprocessable, match="neither arguments nor environment variables") as refused:
+        service.upload(**given)
+
+    assert refused.value.field == field
+    job = service.upload(execute=True)
+    service.run_execution()
+    with pytest.raises(Unprocessable, match="neither arguments nor environment variables"):
+        service.run_again(ANONYMOUS, job.job_id, Changes(args=("-v",)))
 
 
 def test_a_job_is_run_again_with_its_files_its_entry_and_its_input(service):
