@@ -24,6 +24,7 @@ class Failure(Enum):
 
 _LOCKED = "another transaction holds a lock"
 _REFERENCED = "a referenced row, such as the project of a job, was removed at the same time"
+DISK_FULL = "its disk is full"
 _NO_MEMORY = "it has too little memory"
 _NO_CONNECTION = "no connection to it could be made"
 _NOT_MIGRATED = (
@@ -52,7 +53,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     2014: (Failure.LOST, "the connection was lost"),
     2055: (Failure.LOST, "the connection was lost"),
     4031: (Failure.LOST, "it closed an idle connection"),
-    1021: (Failure.UNAVAILABLE, "its disk is full"),
+    1021: (Failure.UNAVAILABLE, DISK_FULL),
     1026: (Failure.UNAVAILABLE, "it cannot write to its disk"),
     1030: (Failure.UNAVAILABLE, "its storage engine reports an error"),
     1038: (Failure.UNAVAILABLE, _NO_MEMORY),
@@ -73,7 +74,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     4151: (Failure.UNAVAILABLE, "this user's account is locked"),
     1047: (Failure.UNAVAILABLE, "it is not synchronized with its cluster"),
     1049: (Failure.UNAVAILABLE, "the configured schema does not exist"),
-    1114: (Failure.UNAVAILABLE, "its disk is full"),
+    1114: (Failure.UNAVAILABLE, DISK_FULL),
     1203: (Failure.UNAVAILABLE, "it has too many connections"),
     1206: (Failure.UNAVAILABLE, _NO_MEMORY),
     1226: (Failure.UNAVAILABLE, "this user has reached a resource limit"),
@@ -98,7 +99,7 @@ _SQLITE: dict[int, tuple[Failure, str]] = {
     sqlite3.SQLITE_READONLY: (Failure.UNAVAILABLE, "its file is not writable"),
     sqlite3.SQLITE_IOERR: (Failure.UNAVAILABLE, "its file cannot be read or written"),
     sqlite3.SQLITE_CORRUPT: (Failure.UNAVAILABLE, "its file is damaged"),
-    sqlite3.SQLITE_FULL: (Failure.UNAVAILABLE, "its disk is full"),
+    sqlite3.SQLITE_FULL: (Failure.UNAVAILABLE, DISK_FULL),
     sqlite3.SQLITE_CANTOPEN: (Failure.UNAVAILABLE, "its file cannot be opened"),
     sqlite3.SQLITE_NOTADB: (Failure.UNAVAILABLE, "its file is not a database"),
 }

@@ -18,7 +18,7 @@ from adapters.sql.cluster_history import SqlClusterHistory
 from adapters.sql.commit_log import CommitLog, CommitProof
 from adapters.sql.delivery_repository import SqlDeliveryRepository
 from adapters.sql.engine import reading
-from adapters.sql.errors import Failure, diagnose, unavailable
+from adapters.sql.errors import DISK_FULL, Failure, diagnose, unavailable
 from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.heartbeats import SqlHeartbeats
 from adapters.sql.idempotency_keys import SqlIdempotencyKeys
@@ -48,6 +48,8 @@ logger = logging.getLogger("service_server.database")
 _WRITER_LOCK_TIMEOUT_S = 5.0
 # For this long, a committed write counts as proof that the database accepts writes.
 _WRITTEN_GOOD_S = 5.0
+# For this long, a write that was refused counts as proof that the server's disk is full.
+_FULL_SHOWN_S = 10.0
 # Reads a table and not a constant, to check that the database's file is readable and its tables exist.
 _CHECK = sa.select(projects.c.project_id).limit(1)
 
@@ -100,12 +102,18 @@ class SqlUnitOfWork(UnitOfWork):
         self._retrier = retrier or TransactionRetrier()
         self._commit_log = CommitLog()
         self._write_again_at = 0.0
-        self._may_lose_answers = engine.dialect.name != "sqlite"
-        self._lock = None if self._may_lose_answers else threading.Lock()
+        self._full_until = 0.0
+        self._is_on_server = engine.dialect.name != "sqlite"
+        self._lock = None if self._is_on_server else threading.Lock()
 
     def run(self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy | None = None) -> T:
         """Run work in a transaction that is committed exactly once, and pass its messages to the relay."""
-        result, messages = self._commit_once(work, outcome_retry or RetryPolicy())
+        try:
+            result, messages = self._commit_once(work, outcome_retry or RetryPolicy())
+        except DependencyUnavailable as error:
+            if self._is_on_server and error.detail == DISK_FULL:
+                self._full_until = monotonic() + _FULL_SHOWN_S
+            raise
         if messages:
             self._relay.offer(messages)
         return result
@@ -120,13 +128,19 @@ class SqlUnitOfWork(UnitOfWork):
         return self._retrier(ask)
 
     def check(self) -> None:
-        """Check that the database answers, and every few seconds that it commits a write."""
+        """Check that the database answers, and every few seconds that it commits a write.
+
+        A server whose disk is full still commits writes for which its files have room, such as that of this
+        check. Larger writes that it refused are therefore taken into account.
+        """
 
         def ask() -> None:
             with reading(self._engine) as connection:
                 connection.execute(_CHECK)
 
         self._retrier(ask)
+        if monotonic() < self._full_until:
+            raise _unwritable(DISK_FULL)
         if monotonic() >= self._write_again_at:
             self._check_writing()
             self._write_again_at = monotonic() + _WRITTEN_GOOD_S
@@ -144,7 +158,7 @@ class SqlUnitOfWork(UnitOfWork):
             failure, detail = diagnose(error)
             if failure is Failure.BUG:
                 raise
-            raise unavailable(f"it cannot be written to: {detail}") from error
+            raise _unwritable(detail) from error
 
     def _commit_once(
         self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy
@@ -161,7 +175,7 @@ class SqlUnitOfWork(UnitOfWork):
                 unanswered = None
                 transaction = SqlTransaction(connection)
                 done = work(transaction), transaction.outbox.added
-                if self._may_lose_answers:
+                if self._is_on_server:
                     proof = transaction.audit.proof or transaction.executions.proof
                     if proof is None:
                         entry.write(connection)
@@ -194,3 +208,7 @@ class SqlUnitOfWork(UnitOfWork):
             yield
         finally:
             self._lock.release()
+
+
+def _unwritable(detail: str) -> DependencyUnavailable:
+    return unavailable(f"it cannot be written to: {detail}")

@@ -11,6 +11,7 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
+from adapters.sql import unit_of_work
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.transaction_retrier import run_again
 from application.errors import DependencyUnavailable
@@ -287,6 +288,27 @@ def test_a_server_that_answers_and_takes_no_writes_is_noticed(
         assert time.monotonic() - begin < 20
         assert store.queries.status(ANONYMOUS, job.id) is not None
         cursor.execute("SET GLOBAL read_only = 0")
+    store.unit_of_work.check()
+
+
+@pytest.mark.parametrize("code", [1021, 1114])
+def test_a_server_whose_disk_is_full_is_noticed_although_it_takes_small_writes(
+    server_url, open_store, monkeypatch, code
+):
+    store = open_store(server_url)
+    store.unit_of_work.check()
+
+    def refuse(_transaction):
+        with store.engine.connect() as connection:
+            connection.exec_driver_sql(f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {code}")
+
+    with pytest.raises(DependencyUnavailable, match="its disk is full"):
+        store.unit_of_work.run(refuse)
+
+    with pytest.raises(DependencyUnavailable, match="it cannot be written to: its disk is full"):
+        store.unit_of_work.check()
+    # And after a while without such a refusal, it is usable again
+    monkeypatch.setattr(unit_of_work, "monotonic", lambda: time.monotonic() + 10)
     store.unit_of_work.check()
 
 
