@@ -5,11 +5,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
+from multipart import MultipartSegment
 
-from application.file_spool import FileSpool, SpooledFile
+from application.file_spool import FileSpool
 from application.new_files import NewBlob
 from domain.files import shown
+from entrypoints.http.multipart_reader import FilePart, MultipartFaults, MultipartReader
 from entrypoints.http.unreadable_body import UnreadableBody
 
 JOB, FILES, ARCHIVE, STDIN = "job", "files", "archive", "stdin"
@@ -19,26 +20,11 @@ ARCHIVE_TYPES = frozenset(
     | {"application/x-tar", "application/x-gtar", "application/x-compressed-tar"}
 )
 _ARCHIVE_NAMES = (".zip", ".tar.gz", ".tgz", ".tar")
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """A file of a multipart body.
-
-    Attributes:
-        name: The part's name.
-        path: The file's path, as given by its caller.
-    """
-
-    name: str
-    path: str
-    media_type: str
-    blob: NewBlob
-
-    @property
-    def is_archive(self) -> bool:
-        """Whether the part is declared as an archive, by its type or its name."""
-        return self.media_type in ARCHIVE_TYPES or self.path.lower().endswith(_ARCHIVE_NAMES)
+_FAULTS = MultipartFaults(
+    no_boundary="the Content-Type has no boundary between the parts",
+    malformed="the multipart body is malformed: {0}",
+    incomplete="the multipart body is incomplete",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +53,13 @@ class UploadForm:
             if part.name == ARCHIVE:
                 return part.blob
         files = [part for part in self.parts if part.name == FILES]
-        return files[0].blob if len(files) == 1 and files[0].is_archive else None
+        return files[0].blob if len(files) == 1 and _is_archive(files[0]) else None
 
     @property
     def files(self) -> Sequence[FilePart]:
         """The files that were sent separately."""
         files = [part for part in self.parts if part.name == FILES]
-        return [] if len(files) == 1 and files[0].is_archive else files
+        return [] if len(files) == 1 and _is_archive(files[0]) else files
 
     def fingerprint(self) -> bytes:
         """Return a digest of the content, independent of the boundary."""
@@ -105,99 +91,53 @@ class ArchiveReader:
         )
 
 
-class UploadFormReader:
-    """Parses a multipart body piece by piece.
+class UploadFormReader(MultipartReader):
+    """Parses a multipart upload piece by piece.
 
     Args:
-        boundary: The boundary of the body's parts.
-        spool: Takes the contents of the files.
-        max_files: The maximum number of files.
-        max_job_bytes: The maximum size of the job.
         needs_job: Whether the body must have a job; otherwise a missing job has no fields.
-
-    Raises:
-        UnreadableBody: The boundary is invalid.
     """
 
     def __init__(
         self, boundary: str, spool: FileSpool, max_files: int, max_job_bytes: int, *, needs_job: bool = True
     ) -> None:
-        try:
-            self._parser = PushMultipartParser(boundary, max_segment_count=max_files + 3, strict=True)
-        except MultipartError as error:
-            raise UnreadableBody("the Content-Type has no boundary between the parts") from error
-        self._max_job_bytes = max_job_bytes
-        self._spool = spool
-        self._job: bytearray | None = None if needs_job else bytearray()
-        self._has_job = False
-        self._parts: list[FilePart] = []
-        self._segment: MultipartSegment | None = None
-        self._file: SpooledFile | None = None
+        super().__init__(boundary, spool, max_files + 3, max_job_bytes, _FAULTS)
+        self._needs_job = needs_job
 
-    def take(self, piece: bytes) -> None:
-        """Parse a piece.
+    def is_file(self, segment: MultipartSegment) -> bool:
+        """Whether a part is a file: each part except the job is one.
 
         Raises:
-            UnreadableBody: The piece does not belong to a valid body.
+            UnreadableBody: The part is unknown, occurs twice, or has no filename.
         """
-        try:
-            for event in self._parser.parse(piece):
-                if isinstance(event, MultipartSegment):
-                    self._begin(event)
-                elif event is None:
-                    self._end()
-                else:
-                    self._write(event)
-        except MultipartError as error:
-            # Some errors have a Python error as a second argument, which is omitted.
-            raise UnreadableBody(f"the multipart body is malformed: {error.args[0]}") from error
+        name: str = segment.name
+        if name not in {JOB, FILES, ARCHIVE, STDIN}:
+            raise UnreadableBody(
+                f"{shown(name)} is not a part of an upload; its parts are '{JOB}' (its fields, in "
+                f"JSON), '{FILES}', '{ARCHIVE}' and '{STDIN}'"
+            )
+        if name != FILES and (name in self.fields or any(part.name == name for part in self.files)):
+            raise UnreadableBody(f"the part '{name}' occurs twice")
+        if name == FILES and not segment.filename:
+            raise UnreadableBody(f"a part '{FILES}' has no filename, which is the file's path")
+        return name != JOB
+
+    def too_large(self, max_bytes: int) -> Exception:
+        """Return the refusal of a job that is too large."""
+        return UnreadableBody(f"the part '{JOB}' has more than {max_bytes} bytes")
 
     def finish(self) -> UploadForm:
-        """Return the complete form.
+        """Return the complete upload.
 
         Raises:
             UnreadableBody: The body has no job, or is incomplete.
         """
-        try:
-            self._parser.close()
-        except MultipartError as error:
-            raise UnreadableBody("the multipart body is incomplete") from error
-        if self._job is None:
+        self.close()
+        if self._needs_job and JOB not in self.fields:
             raise UnreadableBody(f"the part '{JOB}' is missing: the fields of the upload, in JSON")
-        return UploadForm(bytes(self._job) or NO_FIELDS, self._parts, self._spool)
+        return UploadForm(bytes(self.fields.get(JOB, b"")) or NO_FIELDS, self.files, self.spool)
 
-    def _begin(self, segment: MultipartSegment) -> None:
-        self._segment = segment
-        if segment.name == JOB:
-            if self._has_job:
-                raise UnreadableBody(f"the part '{JOB}' occurs twice")
-            self._job, self._has_job = bytearray(), True
-        elif segment.name in {FILES, ARCHIVE, STDIN}:
-            if segment.name != FILES and any(part.name == segment.name for part in self._parts):
-                raise UnreadableBody(f"the part '{segment.name}' occurs twice")
-            if segment.name == FILES and not segment.filename:
-                raise UnreadableBody(f"a part '{FILES}' has no filename, which is the file's path")
-            self._file = self._spool.begin()
-        else:
-            raise UnreadableBody(
-                f"{shown(segment.name)} is not a part of an upload; its parts are '{JOB}' (its fields, in "
-                f"JSON), '{FILES}', '{ARCHIVE}' and '{STDIN}'"
-            )
 
-    def _write(self, piece: bytes | bytearray) -> None:
-        if self._file is not None:
-            self._file.write(piece)
-            return
-        if self._job is not None:
-            self._job += piece
-            if len(self._job) > self._max_job_bytes:
-                raise UnreadableBody(f"the part '{JOB}' has more than {self._max_job_bytes} bytes")
-
-    def _end(self) -> None:
-        segment, file = self._segment, self._file
-        self._segment = self._file = None
-        if file is not None and segment is not None:
-            part = FilePart(
-                segment.name or "", segment.filename or "", segment.content_type or "", file.finish()
-            )
-            self._parts.append(part)
+def _is_archive(part: FilePart) -> bool:
+    """Whether the part is declared as an archive, by its type or its name."""
+    return part.media_type in ARCHIVE_TYPES or part.path.lower().endswith(_ARCHIVE_NAMES)
