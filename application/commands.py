@@ -15,7 +15,7 @@ from domain.errors import InvalidValue
 from domain.job import Job
 from domain.submission import JobOptions, check_variables
 from domain.tenant import TenantName
-from domain.webhook import WebhookEvent
+from domain.webhook_event import WebhookEvent
 from domain.webhook_signing import WebhookSecret
 
 

@@ -9,7 +9,7 @@ from threading import Lock
 from application.ports.clock import Clock
 from application.ports.delivery_repository import DeliveryClaim
 from application.retry_policy import RetryPolicy
-from domain.webhook import Delivery
+from domain.delivery import Delivery
 
 # A receiver that takes this long is slow; all slow receivers together get only a part of the threads.
 _SLOW_S = 0.5

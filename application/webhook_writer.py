@@ -11,11 +11,13 @@ from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.ports.webhook_repository import Subscriber
 from domain.batch import Batch
+from domain.delivery import Delivery, DeliveryId
 from domain.events import BatchCompleted, Event, JobCancelled, JobCompleted, JobStarted
 from domain.job import Job
 from domain.tenant import TenantName
-from domain.values import ProjectId
-from domain.webhook import CALLED_BACK, Delivery, DeliveryId, Webhook, WebhookEvent, WebhookId
+from domain.values import ProjectId, WebhookId
+from domain.webhook import Webhook
+from domain.webhook_event import CALLED_BACK, WebhookEvent
 from domain.webhook_url import WebhookUrl, receiver_digest
 
 # How long, in seconds, the list of projects with webhooks is cached. The response to a request that creates

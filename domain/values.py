@@ -16,6 +16,7 @@ ExecutionId = NewType("ExecutionId", UUID)
 MessageId = NewType("MessageId", UUID)
 ProjectId = NewType("ProjectId", int)
 BatchId = NewType("BatchId", UUID)
+WebhookId = NewType("WebhookId", UUID)
 
 PROJECT_NAME_MAX_CHARS = 255
 # NFC yields one character from at most four, in time quadratic in the number of consecutive marks.

@@ -8,7 +8,7 @@ import msgspec
 from application.ports.object_store import ObjectStore
 from application.ports.webhook_documents import WebhookDocuments
 from application.views import BatchView, JobView
-from domain.webhook import Delivery
+from domain.delivery import Delivery
 
 
 class ApiWebhookDocuments(WebhookDocuments):

@@ -12,8 +12,10 @@ from adapters.sql.database_time import database_time, microseconds
 from adapters.sql.tables import webhook_deliveries, webhooks
 from application.ports.delivery_repository import DeliveryClaim, DeliveryFilter, DeliveryRepository
 from domain.caller import Caller
+from domain.delivery import Attempt, Delivery, DeliveryId, DeliveryStatus
 from domain.tenant import TenantName
-from domain.webhook import Attempt, Delivery, DeliveryId, DeliveryStatus, WebhookEvent, WebhookId
+from domain.values import WebhookId
+from domain.webhook_event import WebhookEvent
 
 _c = webhook_deliveries.c
 _PENDING = DeliveryStatus.PENDING.value

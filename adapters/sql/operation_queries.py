@@ -12,8 +12,8 @@ from adapters.sql.queue_statements import MOST_TENANTS, OLDEST_OF, count_up_to, 
 from adapters.sql.tables import executions, outbox, pending_deletions, tenants, webhook_deliveries
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.operation_queries import COUNTED_UP_TO, Backlog, OperationQueries, TenantClass
+from domain.delivery import DeliveryStatus
 from domain.tenant import TenantStatus
-from domain.webhook import DeliveryStatus
 
 _count = partial(count_up_to, COUNTED_UP_TO)
 WAITING = _count(executions, waits)

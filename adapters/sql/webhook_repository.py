@@ -12,8 +12,9 @@ from application.ports.webhook_repository import Subscriber, WebhookRepository
 from domain.caller import Caller
 from domain.sealed_secrets import SealedSecrets
 from domain.tenant import TenantName
-from domain.values import ProjectId
-from domain.webhook import SUBSCRIBED, Webhook, WebhookId, WebhookStatus
+from domain.values import ProjectId, WebhookId
+from domain.webhook import Webhook, WebhookStatus
+from domain.webhook_event import SUBSCRIBED
 from domain.webhook_url import WebhookUrl
 
 _c = webhooks.c

@@ -9,7 +9,8 @@ from uuid import UUID
 from application.errors import NotFound
 from application.lists import Cursor
 from domain.caller import Caller
-from domain.webhook import Delivery, DeliveryId, DeliveryStatus, WebhookId
+from domain.delivery import Delivery, DeliveryId, DeliveryStatus
+from domain.values import WebhookId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from application.views import BatchView, JobView
-from domain.webhook import Delivery
+from domain.delivery import Delivery
 
 
 class WebhookDocuments(ABC):

@@ -7,8 +7,8 @@ from typing import TypeAlias
 from application.errors import NotFound
 from domain.caller import Caller
 from domain.tenant import TenantName
-from domain.values import ProjectId
-from domain.webhook import Webhook, WebhookId
+from domain.values import ProjectId, WebhookId
+from domain.webhook import Webhook
 
 # A project with webhooks, or (without a project) a tenant with tenant-wide webhooks.
 Subscriber: TypeAlias = tuple[TenantName, ProjectId | None]

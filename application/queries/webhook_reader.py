@@ -8,9 +8,9 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import WebhookView
 from domain.caller import Caller
 from domain.catalogue.text import text
+from domain.delivery import Delivery
 from domain.errors import InvalidValue
-from domain.values import JobId, parse_project_reference
-from domain.webhook import Delivery, WebhookId
+from domain.values import JobId, WebhookId, parse_project_reference
 
 MAX_DELIVERIES = 200
 DEFAULT_DELIVERIES = 50

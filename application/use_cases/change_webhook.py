@@ -5,7 +5,8 @@ from application.ports.unit_of_work import Transaction
 from application.views import WebhookView
 from domain.audit import Act
 from domain.caller import Caller
-from domain.webhook import WebhookId, WebhookTrigger
+from domain.values import WebhookId
+from domain.webhook import WebhookTrigger
 
 _ACTS = {
     WebhookTrigger.ENABLE: Act.WEBHOOK_ENABLE,

@@ -17,7 +17,8 @@ from domain.caller import Caller, Scope
 from domain.catalogue.text import text
 from domain.project import Project
 from domain.submission_limits import SubmissionLimits
-from domain.webhook import Webhook, WebhookId
+from domain.values import WebhookId
+from domain.webhook import Webhook
 from domain.webhook_signing import WebhookSecret
 
 _RETRY_AFTER_S = 60

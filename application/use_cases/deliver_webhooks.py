@@ -23,21 +23,14 @@ from application.views import BatchView, JobDetails, JobView
 from application.webhook_secrets import WebhookSecrets
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId
 from domain.caller import Caller, Scope
+from domain.delivery import ANSWER_MAX_CHARS, ERROR_MAX_CHARS, Attempt, Delivery, DeliveryStatus
 from domain.job_lifecycle import JobStatus
 from domain.sealed_secrets import SealedSecrets
 from domain.tenant import Tenant, TenantStatus
 from domain.trace_context import TraceContext
 from domain.values import BatchId, JobId
-from domain.webhook import (
-    ANSWER_MAX_CHARS,
-    ERROR_MAX_CHARS,
-    Attempt,
-    Delivery,
-    DeliveryStatus,
-    Webhook,
-    WebhookEvent,
-    WebhookStatus,
-)
+from domain.webhook import Webhook, WebhookStatus
+from domain.webhook_event import WebhookEvent
 from domain.webhook_signing import WebhookSecret, signed_headers
 from domain.webhook_url import WebhookUrl
 

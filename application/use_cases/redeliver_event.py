@@ -6,8 +6,8 @@ from application.ports.unit_of_work import Transaction
 from domain.audit import Act
 from domain.caller import Caller
 from domain.catalogue.text import text
-from domain.values import JobId
-from domain.webhook import Delivery, DeliveryId, DeliveryStatus, WebhookId
+from domain.delivery import Delivery, DeliveryId, DeliveryStatus
+from domain.values import JobId, WebhookId
 
 
 class RedeliverEvent:

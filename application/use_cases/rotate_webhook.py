@@ -12,7 +12,7 @@ from domain.audit import Act
 from domain.caller import Caller
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
-from domain.webhook import WebhookId
+from domain.values import WebhookId
 from domain.webhook_signing import WebhookSecret
 
 

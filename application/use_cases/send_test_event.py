@@ -7,7 +7,9 @@ from application.ports.unit_of_work import Transaction
 from application.webhook_writer import WebhookWriter
 from domain.audit import Act
 from domain.caller import Caller
-from domain.webhook import Delivery, DeliveryId, WebhookEvent, WebhookId
+from domain.delivery import Delivery, DeliveryId
+from domain.values import WebhookId
+from domain.webhook_event import WebhookEvent
 
 
 class SendTestEvent:

@@ -19,6 +19,7 @@ from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
 from domain.api_key import KeyId, parse_key_id
 from domain.caller import Caller
 from domain.catalogue.text import text
+from domain.delivery import DeliveryId
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
@@ -29,12 +30,12 @@ from domain.values import (
     BatchId,
     JobId,
     ProjectId,
+    WebhookId,
     parse_batch_id,
     parse_job_id,
     parse_job_id_prefix,
     parse_uuid,
 )
-from domain.webhook import DeliveryId, WebhookId
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 

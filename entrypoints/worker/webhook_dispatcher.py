@@ -12,7 +12,7 @@ from application.errors import DependencyUnavailable
 from application.messages import Message
 from application.use_cases.deliver_webhooks import DeliverWebhooks
 from application.webhook_writer import WebhookWriter
-from domain.webhook import Delivery
+from domain.delivery import Delivery
 
 logger = logging.getLogger("service_server.webhooks")
 

@@ -21,12 +21,13 @@ from domain.api_key import KeyStatus
 from domain.cases import Verdict
 from domain.catalogue.language import Language
 from domain.catalogue.text import Sentence, sentences
+from domain.delivery import DeliveryStatus
 from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Reason, State
 from domain.limits import STANDARD_BOUNDS
 from domain.session import SessionStatus
 from domain.tenant import TenantStatus
-from domain.webhook import DeliveryStatus, WebhookStatus
+from domain.webhook import WebhookStatus
 from entrypoints.cli.columns import Column
 from entrypoints.cli.errors import OS_FAULTS
 from entrypoints.cli.settings_report import RULES

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from domain.api_key import ApiKey, KeyId, KeyText
 from domain.audit import Act, AuditEntry, AuditEntryId
 from domain.caller import Caller, Scope
+from domain.delivery import Delivery, DeliveryId
 from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -18,8 +19,9 @@ from domain.session import Session, SessionId, SessionToken
 from domain.submission import JobSpec
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.trace_context import TraceContext
-from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
-from domain.webhook import Delivery, DeliveryId, Webhook, WebhookEvent, WebhookId
+from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName, WebhookId
+from domain.webhook import Webhook
+from domain.webhook_event import WebhookEvent
 from domain.webhook_url import WebhookUrl
 from tests.support.callers import ANONYMOUS
 from tests.support.stores import Store

@@ -15,9 +15,10 @@ from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.caller import Caller, Scope
 from domain.catalogue.text import text
+from domain.delivery import DeliveryStatus
 from domain.errors import InvalidValue
-from domain.values import JobId
-from domain.webhook import DeliveryStatus, WebhookId, WebhookTrigger
+from domain.values import JobId, WebhookId
+from domain.webhook import WebhookTrigger
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs

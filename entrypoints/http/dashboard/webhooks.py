@@ -15,7 +15,9 @@ from application.ports.delivery_repository import DeliveryFilter
 from application.views import IssuedWebhook, WebhookView
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.caller import Caller, Scope
-from domain.webhook import SUBSCRIBED, WebhookId, WebhookTrigger
+from domain.values import WebhookId
+from domain.webhook import WebhookTrigger
+from domain.webhook_event import SUBSCRIBED
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.formatting import project_url
 from entrypoints.http.dashboard.pages import Pages, go_to

@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 from application.commands import CreateWebhookCommand
 from application.use_cases.rotate_key import DEFAULT_OVERLAP_S, MAX_OVERLAP_S
 from application.views import IssuedWebhook, WebhookView
-from domain.webhook import Attempt, Delivery, DeliveryStatus, WebhookEvent
+from domain.delivery import Attempt, Delivery, DeliveryStatus
+from domain.webhook_event import WebhookEvent
 
 
 class SubscribedEvent(StrEnum):

@@ -11,9 +11,11 @@ import pytest
 from application.errors import NotFound
 from application.lists import Cursor
 from application.ports.delivery_repository import DeliveryClaim, DeliveryFilter
+from domain.delivery import Attempt, DeliveryId, DeliveryStatus
 from domain.tenant import TenantName
-from domain.values import ProjectId
-from domain.webhook import Attempt, DeliveryId, DeliveryStatus, WebhookEvent, WebhookId, WebhookStatus
+from domain.values import ProjectId, WebhookId
+from domain.webhook import WebhookStatus
+from domain.webhook_event import WebhookEvent
 from tests.support.callers import a_caller
 from tests.support.samples import LATER, NOW, a_delivery, a_job, a_webhook
 

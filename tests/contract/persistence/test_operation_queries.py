@@ -6,10 +6,10 @@ from uuid import uuid4
 from application.messages import Message
 from application.ports.operation_queries import Backlog, TenantClass
 from application.ports.purge_repository import StoreName
+from domain.delivery import DeliveryStatus
 from domain.quota import Quota
 from domain.tenant import TenantName, TenantTrigger
 from domain.values import MessageId, ObjectKey
-from domain.webhook import DeliveryStatus
 from tests.support.callers import a_caller
 from tests.support.repository_steps import claim
 from tests.support.samples import NOW, a_delivery, a_running_job

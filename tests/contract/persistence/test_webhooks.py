@@ -7,8 +7,9 @@ import pytest
 from application.errors import ConcurrencyConflict, NotFound
 from domain.sealed_secrets import SealedSecrets
 from domain.tenant import TenantName
-from domain.values import ProjectId
-from domain.webhook import SUBSCRIBED, WebhookEvent, WebhookId, WebhookStatus, WebhookTrigger
+from domain.values import ProjectId, WebhookId
+from domain.webhook import WebhookStatus, WebhookTrigger
+from domain.webhook_event import SUBSCRIBED, WebhookEvent
 from tests.support.callers import a_caller
 from tests.support.samples import LATER, NOW, a_delivery, a_webhook
 

@@ -14,6 +14,7 @@ from domain.batch import Batch
 from domain.caller import Caller
 from domain.case_set import CaseSetName, CaseSetVersion
 from domain.cases import CaseResult
+from domain.delivery import Delivery, DeliveryId
 from domain.execution import Execution
 from domain.idempotency import KeyRecord
 from domain.job import Job
@@ -21,8 +22,8 @@ from domain.project import Project, ProjectStatus
 from domain.retention import Retention
 from domain.session import Session, SessionId
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantName, TenantStatus
-from domain.values import BatchId, ExecutionId, JobId, MessageId, ProjectId
-from domain.webhook import Delivery, DeliveryId, Webhook, WebhookId
+from domain.values import BatchId, ExecutionId, JobId, MessageId, ProjectId, WebhookId
+from domain.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from application.ports.delivery_repository import DeliveryClaim, DeliveryFilter, DeliveryRepository
 from domain.caller import Caller
-from domain.webhook import Delivery, DeliveryId, DeliveryStatus, WebhookId
+from domain.delivery import Delivery, DeliveryId, DeliveryStatus
+from domain.values import WebhookId
 from tests.support.memory.database import StoredDelivery, Tables
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from application.ports.operation_queries import COUNTED_UP_TO, Backlog, OperationQueries, TenantClass
+from domain.delivery import DeliveryStatus
 from domain.execution_lifecycle import LEASED, ExecutionState
 from domain.tenant import TenantName, TenantStatus
-from domain.webhook import DeliveryStatus
 from tests.support.memory.database import MemoryDatabase
 
 

@@ -7,8 +7,8 @@ from application.errors import ConcurrencyConflict
 from application.ports.webhook_repository import Subscriber, WebhookRepository
 from domain.caller import Caller
 from domain.tenant import TenantName
-from domain.values import ProjectId
-from domain.webhook import Webhook, WebhookId, WebhookStatus
+from domain.values import ProjectId, WebhookId
+from domain.webhook import Webhook, WebhookStatus
 from tests.support.memory.database import Tables
 
 

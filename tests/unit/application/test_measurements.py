@@ -14,7 +14,7 @@ from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.execution import ExecutionResult, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ObjectKey
-from domain.webhook import WebhookEvent
+from domain.webhook_event import WebhookEvent
 from tests.support.callers import ANONYMOUS
 from tests.support.failing import Failing
 from tests.support.in_memory_service import LEASE_S, InMemoryService

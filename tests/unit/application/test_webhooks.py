@@ -14,10 +14,12 @@ from application.ports.delivery_repository import DeliveryFilter
 from application.receiver_lanes import ReceiverLanes
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.caller import Scope
+from domain.delivery import DeliveryStatus
 from domain.errors import InvalidValue, ScopeMissing
 from domain.quota import Quota
 from domain.tenant import TenantName
-from domain.webhook import DeliveryStatus, WebhookEvent, WebhookStatus, WebhookTrigger
+from domain.webhook import WebhookStatus, WebhookTrigger
+from domain.webhook_event import WebhookEvent
 from domain.webhook_signing import signed_headers
 from tests.support.callers import ANONYMOUS
 from tests.support.in_memory_service import MAX_WEBHOOKS, MAX_WEBHOOKS_OF_PROJECT, InMemoryService

@@ -3,16 +3,11 @@ from datetime import timedelta
 
 import pytest
 
+from domain.delivery import MAX_ATTEMPTS_KEPT, Attempt, DeliveryStatus
 from domain.errors import InvalidValue, WebhookTransitionRefused
 from domain.sealed_secrets import SealedSecrets
-from domain.webhook import (
-    MAX_ATTEMPTS_KEPT,
-    SUBSCRIBED,
-    Attempt,
-    DeliveryStatus,
-    WebhookEvent,
-    WebhookStatus,
-)
+from domain.webhook import WebhookStatus
+from domain.webhook_event import SUBSCRIBED, WebhookEvent
 from domain.webhook_signing import WebhookSecret, signature, signed_headers
 from tests.support.samples import LATER, NOW, a_delivery, a_webhook
 
