@@ -2,36 +2,34 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
 from threading import Event
 from typing import TypeVar
 from uuid import UUID
 
 from application.due_jobs import DueJobs, DueJobsFinder
 from application.metrics import PURGE_DURATION, PURGED_BYTES, PURGED_ROWS
+from application.orphan_sweep import OrphanSweep
 from application.pace import Pace, Progress
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
-from application.ports.object_store import ObjectStore
-from application.ports.purge_repository import CASES_OF_A_JOB, Removed, StoreName
+from application.ports.purge_repository import CASES_OF_A_JOB, Removed
 from application.ports.retention_repository import LOG_WALKS, EndedExecution, Place
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.audit import NO_USAGE, SERVICE, Act, AuditEntry, AuditEntryId, ChainLink, Usage
 from domain.retention import FOREVER, NO_RETENTION, Retention
 from domain.tenant import TenantName
-from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
+from domain.values import ExecutionId, JobId, ProjectId
 
 T = TypeVar("T")
 
 logger = logging.getLogger("service_server.retention")
 
 _WALKED_AT_ONCE = 1_000
-_OBJECTS_AT_ONCE = 500
 # The interval is long because each shortening of the audit log adds an entry to it.
 _AUDIT_EVERY_S = _USAGE_EVERY_S = 3_600.0
 _SWEEP_EVERY_S = 86_400.0
@@ -70,14 +68,10 @@ class ApplyRetention:
     * If a log is removed before its job, the result stays and no longer names the log.
     * The audit log loses its oldest entries. Verification of the chain then starts after the last removed
       entry, whose link is recorded in an audit entry.
-    * An object is recorded for deletion if no row refers to it and it is too old to belong to an upload in
-      progress.
+    * Objects that no row refers to are removed too: `OrphanSweep`.
     * Transactions are small, with pauses between them. Any number of processes may run at the same time; each
       skips the rows that another has locked. A killed process leaves nothing half done.
     * Each transaction adds an audit entry, which credits the freed bytes to the tenant.
-
-    Args:
-        stores: The stores whose objects without a row are removed.
 
     Attributes:
         removed: How many jobs, logs and other things this process has removed, by kind.
@@ -86,14 +80,14 @@ class ApplyRetention:
     def __init__(
         self,
         unit_of_work: UnitOfWork,
-        stores: Mapping[StoreName, ObjectStore],
+        orphans: OrphanSweep,
         clock: Clock,
         ids: IdGenerator,
         rules: RetentionRules,
         measurements: Measurements,
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._stores = stores
+        self._orphans = orphans
         self._clock = clock
         self._ids = ids
         self._rules = rules
@@ -144,11 +138,7 @@ class ApplyRetention:
         found: Counter[str] = Counter()
         for due in self._due_jobs.find():
             found.update(self._due_jobs.estimate(due))
-        for store, old in self._stores.items():
-            for keys in _pages(old, self._clock.now() - self._rules.orphans_kept):
-                unowned = set(self._unowned(store, list(keys)))
-                found["orphans"] += len(unowned)
-                found["bytes"] += sum(keys[key] for key in unowned)
+        found.update(self._orphans.estimate())
         return found
 
     def _remove_jobs(self, pace: Pace) -> None:
@@ -284,29 +274,8 @@ class ApplyRetention:
                 self._count(usage=forgotten)
 
     def _sweep(self, pace: Pace, *, at_once: bool) -> None:
-        if not self._stores or not self._is_due("orphans", _SWEEP_EVERY_S, at_once=at_once):
-            return
-        for store, objects in self._stores.items():
-            for keys in _pages(objects, self._clock.now() - self._rules.orphans_kept):
-                if self._stopping.is_set():
-                    return
-                unowned = pace.read(partial(self._unowned, store, list(keys)))
-                for _ in pace.batches("orphans", unowned, partial(self._remove_orphans, store)):
-                    if self._stopping.is_set():
-                        return
-
-    def _remove_orphans(self, store: StoreName, candidates: Sequence[ObjectKey], _size: int) -> int:
-        def work(transaction: Transaction) -> int:
-            unowned = transaction.retention.unowned(store, candidates, lock=True)
-            for key in unowned:
-                transaction.purges.delete_object(store, key)
-            return len(unowned)
-
-        self._count(orphans=self._run(work))
-        return len(candidates)
-
-    def _unowned(self, store: StoreName, keys: Sequence[ObjectKey]) -> Sequence[ObjectKey]:
-        return self._unit_of_work.read(lambda t: t.retention.unowned(store, keys))
+        if self._orphans.has_stores and self._is_due("orphans", _SWEEP_EVERY_S, at_once=at_once):
+            self._orphans.remove(pace, self._stopping, lambda removed: self._count(orphans=removed))
 
     def _run(self, work: Callable[[Transaction], T]) -> T:
         """Run the transaction of a batch, and measure its duration."""
@@ -324,13 +293,6 @@ class ApplyRetention:
         return self._unit_of_work.run(
             lambda t: t.retention.take_turn(name, now, 0 if at_once else every_s * _EARLY)
         )
-
-
-def _pages(store: ObjectStore, before: datetime) -> Iterator[Mapping[ObjectKey, int]]:
-    """Yield a store's objects that are older than a given time, with their sizes, in pages."""
-    objects = store.stored_before(before)
-    while page := {one.key: one.size for one in islice(objects, _OBJECTS_AT_ONCE)}:
-        yield page
 
 
 def _entry(

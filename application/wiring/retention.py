@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from application.orphan_sweep import OrphanSweep
 from application.ports.purge_repository import StoreName
 from application.queries.retention_reader import RetentionReader
 from application.service_options import ServiceOptions
@@ -49,7 +50,12 @@ def build_retention_services(
         ),
         apply_retention=ApplyRetention(
             unit_of_work=ports.unit_of_work,
-            stores={name: stores[name] for name in sorted(options.swept_stores)},
+            orphans=OrphanSweep(
+                unit_of_work=ports.unit_of_work,
+                stores={name: stores[name] for name in sorted(options.swept_stores)},
+                clock=ports.clock,
+                kept=options.retention_rules.orphans_kept,
+            ),
             clock=ports.clock,
             ids=ports.ids,
             rules=options.retention_rules,

@@ -34,6 +34,7 @@ from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator
 from application.lists import JobFilter
 from application.metrics import PURGE_DURATION
+from application.orphan_sweep import OrphanSweep
 from application.ports.unit_of_work import Transaction
 from application.use_cases.apply_retention import ApplyRetention, RetentionRules
 from domain.retention import Retention
@@ -261,12 +262,14 @@ def _purge(url: str, until: datetime, *, at_once: bool) -> None:
     """Purge from the first line of the input to the second."""
     measurements = MemoryMeasurements()
     unit_of_work = TimedUnitOfWork(create_engine(url))
+    clock = LaterClock(until)
+    rules = RetentionRules(default=Retention(jobs_days=DAYS), orphans_kept=timedelta(hours=6))
     apply_retention = ApplyRetention(
         unit_of_work=unit_of_work,
-        stores={},
-        clock=LaterClock(until),
+        orphans=OrphanSweep(unit_of_work, {}, clock, rules.orphans_kept),
+        clock=clock,
         ids=Uuid7Generator(),
-        rules=RetentionRules(default=Retention(jobs_days=DAYS), orphans_kept=timedelta(hours=6)),
+        rules=rules,
         measurements=measurements,
     )
     unit_of_work.read(lambda transaction: transaction.tenants.all())  # opens a connection

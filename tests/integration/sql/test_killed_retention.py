@@ -34,6 +34,7 @@ from adapters.sql.engine import create_engine
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator
+from application.orphan_sweep import OrphanSweep
 from application.ports.purge_repository import StoreName
 from application.use_cases.apply_retention import ApplyRetention, RetentionRules
 from application.use_cases.remove_deleted import RemoveDeleted
@@ -54,7 +55,8 @@ rules = RetentionRules(default=Retention(jobs_days=10), orphans_kept=timedelta(h
 remove_deleted = RemoveDeleted(
     stores=stores, output_feed=InProcessOutputFeed(), outbox_writer=None, worker="worker", batch=10, **common
 )
-apply_retention = ApplyRetention(stores={}, rules=rules, **common)
+no_orphans = OrphanSweep(common["unit_of_work"], {}, common["clock"], rules.orphans_kept)
+apply_retention = ApplyRetention(orphans=no_orphans, rules=rules, **common)
 removed = 1
 while removed:
     removed = apply_retention(at_once=True)
