@@ -129,6 +129,7 @@ class SqlStore(Store):
 
     Args:
         engine: An engine for the same URL that earlier tests used, and that has compiled their statements.
+            Its connections stay open for later tests.
     """
 
     def __init__(
@@ -137,8 +138,8 @@ class SqlStore(Store):
         super().__init__()
         self._url = url
         self._options = options or PATIENT
+        self._own: list[sa.Engine] = []
         self.engine = engine or self._new_engine()
-        self._others: list[sa.Engine] = []
         self.unit_of_work = SqlUnitOfWork(self.engine, self.relay)
         self.queries = SqlJobQueries(self.engine)
         self.dashboard = SqlDashboardQueries(self.engine)
@@ -146,31 +147,37 @@ class SqlStore(Store):
 
     def another(self) -> UnitOfWork:
         """Return a unit of work with separate connections."""
-        engine = self._new_engine()
-        self._others.append(engine)
-        return SqlUnitOfWork(engine, self.relay)
+        return SqlUnitOfWork(self._new_engine(), self.relay)
 
     def pass_time(self, seconds: float) -> None:
         """Move all stored times of the database back."""
         with self.engine.begin() as connection:
             for column in _TIMES:
-                key = next(iter(column.table.primary_key))
-                for row_id, time in connection.execute(sa.select(key, column)).all():
-                    if time is not None:
-                        earlier = {column.name: time - timedelta(seconds=seconds)}
-                        connection.execute(sa.update(column.table).where(key == row_id).values(earlier))
+                stored = sa.select(column).where(column.is_not(None)).distinct()
+                # In the order in which no time becomes one that has yet to be moved.
+                times = sorted(connection.scalars(stored), reverse=seconds < 0)
+                if times:
+                    moves = [{"stored": time, "moved": time - timedelta(seconds=seconds)} for time in times]
+                    connection.execute(_move(column), moves)
 
     def empty(self) -> None:
         """Delete all rows except the default tenant's."""
         empty(self.engine)
 
     def close(self) -> None:
-        """Close all connections."""
-        for engine in (self.engine, *self._others):
+        """Close all connections of engines that were made for this store."""
+        for engine in self._own:
             engine.dispose()
 
     def _new_engine(self) -> sa.Engine:
-        return create_engine(self._url, self._options)
+        engine = create_engine(self._url, self._options)
+        self._own.append(engine)
+        return engine
+
+
+def _move(column: sa.Column[datetime]) -> sa.Update:
+    stored, moved = sa.bindparam("stored", type_=column.type), sa.bindparam("moved", type_=column.type)
+    return sa.update(column.table).where(column == stored).values({column: moved})
 
 
 def empty(engine: sa.Engine) -> None:

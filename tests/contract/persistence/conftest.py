@@ -11,7 +11,7 @@ ADAPTERS = ("memory", "sqlite", "mariadb", "mysql")
 
 @pytest.fixture(scope="package")
 def engine_of():
-    """The engine for a URL: one for all tests, as most of a statement's cost is to compile it."""
+    """The engine for a URL: one for all tests, as to compile a statement and to connect cost most."""
     engines = {}
 
     def engine_of(url):
@@ -19,7 +19,9 @@ def engine_of():
             engines[url] = create_engine(url, PATIENT)
         return engines[url]
 
-    return engine_of
+    yield engine_of
+    for engine in engines.values():
+        engine.dispose()
 
 
 @pytest.fixture(scope="package")
@@ -35,10 +37,11 @@ def store(request, migrated_sqlite, migrated_url, engine_of, sqlite_path):
     if request.param == "memory":
         store = MemoryStore()
     elif request.param == "sqlite":
+        url = f"sqlite:///{sqlite_path}"
+        engine_of(url).dispose()  # its connections have the file of the test before
         for left in sqlite_path.parent.glob(f"{sqlite_path.name}*"):
             left.unlink()
         shutil.copy(migrated_sqlite, sqlite_path)
-        url = f"sqlite:///{sqlite_path}"
         store = SqlStore(url, engine=engine_of(url))
     else:
         url = migrated_url(request.getfixturevalue(request.param))

@@ -39,9 +39,12 @@ class Tenants:
 
     def add(self, *names, **quota):
         """Store tenants with a quota."""
-        for name in names:
-            tenant = a_caller(name, quota=Quota(**quota)).tenant
-            self._store.run(lambda transaction, tenant=tenant: transaction.tenants.add(tenant))
+
+        def work(transaction):
+            for name in names:
+                transaction.tenants.add(a_caller(name, quota=Quota(**quota)).tenant)
+
+        self._store.run(work)
 
     def change(self, name, change):
         """Change a tenant as it is stored."""
