@@ -1,7 +1,7 @@
 """Command: recover executions whose lease has expired (the reaper)."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -28,7 +28,7 @@ from domain.execution import Execution, ExecutionResult, Output
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.retrying import Backoff
-from domain.values import ExecutionId
+from domain.values import ExecutionId, JobId
 
 logger = logging.getLogger("service_server.executions")
 
@@ -36,6 +36,7 @@ logger = logging.getLogger("service_server.executions")
 _BATCH = 50
 _LOST = ExecutionResult.failed(Reason.WORKER_LOST, text("outcomes.worker_lost"))
 _REPLACED = ExecutionResult.failed(Reason.WORKER_LOST, text("outcomes.worker_replaced"))
+Stop = Callable[[ExecutionId, JobId], None]
 # The label values of an orphan's outcome in the metrics.
 _RUN_AGAIN, _ENDED = "run_again", "ended"
 _UNREPORTED = ExecutionResult(
@@ -45,12 +46,16 @@ _UNREPORTED = ExecutionResult(
 )
 
 
+def _leave(_execution_id: ExecutionId, _job_id: JobId) -> None:
+    """Leave an execution to its engine."""
+
+
 class RecoverOrphans:
     """Recovers orphans (executions whose lease has expired) and sends wake-ups again for waiting executions.
 
     * The job of an orphan gets a new execution if it is allowed one; otherwise it ends as FAILED with the
       reason worker_lost. An orphan that was delegated to an engine ends as TIMEOUT; if the job allows a retry
-      for that reason, another execution follows after a delay.
+      for that reason, another execution follows after a delay. The caller has its engine stop it.
     * An orphan's output is the streamed output that the output feed still has.
     * Workers are woken again for executions that have waited unclaimed for long, because their wake-up may be
       lost. Executions held back by their tenant's state or quota are left out.
@@ -99,10 +104,15 @@ class RecoverOrphans:
         self._wake_workers = wake_workers
         self._measurements = measurements
 
-    def __call__(self) -> int:
-        """Sweep once; return how many executions were recovered or woken for again."""
+    def __call__(self, stop: Stop = _leave) -> int:
+        """Sweep once; return how many executions were recovered or woken for again.
+
+        Args:
+            stop: Asks the engine to stop a delegated execution that was recovered, because its program may
+                still run.
+        """
         try:
-            recovered = sum(self._try_to_recover(execution) for execution in self._overdue())
+            recovered = sum(self._try_to_recover(execution, stop) for execution in self._overdue())
         except DependencyUnavailable:
             self._window.failed()
             raise
@@ -119,14 +129,17 @@ class RecoverOrphans:
         )
         return overdue if self._window.succeeded(asked, database_time) else ()
 
-    def _try_to_recover(self, overdue: Execution) -> bool:
+    def _try_to_recover(self, overdue: Execution, stop: Stop) -> bool:
         try:
-            return self.recover(overdue)
+            is_recovered = self.recover(overdue)
         except DependencyUnavailable:
             raise
         except Exception:  # one execution that cannot be recovered must not block the others
             logger.exception("execution %s could not be recovered", overdue.id)
             return False
+        if is_recovered and overdue.is_delegated:
+            stop(overdue.id, overdue.job_id)
+        return is_recovered
 
     def recover(self, overdue: Execution) -> bool:
         """Recover an execution; return False if its lease was renewed or it ended in the meantime."""

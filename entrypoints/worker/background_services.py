@@ -201,7 +201,7 @@ class BackgroundServices:
             yield "engine-outages", services.follow_outages, settings.rescue_every_s
             # At least as often as leases are renewed, because a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
-            yield "orphan-recovery", services.recover_orphans, every_s
+            yield "orphan-recovery", self._recover_orphans, every_s
             yield "delayed-executions", services.release_delayed, _RELEASE_EVERY_S
             yield "batch-sweep", services.complete_batches.sweep, _BATCH_SWEEP_EVERY_S
             yield "deletion", services.remove_deleted, _DELETION_EVERY_S
@@ -247,6 +247,9 @@ class BackgroundServices:
 
     def _renew_leases(self) -> None:
         self._stop_soon(self._services.renew_leases())
+
+    def _recover_orphans(self) -> int:
+        return self._services.recover_orphans(lambda *unreported: self._stop_soon(dict([unreported])))
 
     def _stop_cancelled(self, message: Message) -> None:
         execution_id = message.body.get("execution_id")

@@ -76,6 +76,32 @@ def test_an_engine_that_never_reports_has_run_out_of_time(service):
     assert (ended.status, ended.reason) == (JobStatus.TIMEOUT, Reason.WALL_TIME_LIMIT)
 
 
+@pytest.mark.parametrize(("retry_on", "told"), [((), "cancelled"), ((Reason.WALL_TIME_LIMIT,), "detached")])
+def test_an_engine_that_never_reported_is_told_to_stop_what_has_ended(service, retry_on, told):
+    service.engine.program = take_over
+    job = service.start(limits={"timeout_ms": 1_000}, max_attempts=2, retry_on=retry_on)
+    service.run_execution()
+    first = service.job(job.job_id).execution.id
+    recover = service.recover_orphans
+    service.recover_orphans = lambda: recover(service.stop_execution)
+
+    service.pass_time(32)
+
+    expected = {"cancelled": [], "detached": []} | {told: [first]}
+    assert {"cancelled": service.engine.cancelled, "detached": service.engine.detached} == expected
+
+
+def test_an_execution_whose_worker_is_lost_is_not_stopped_at_its_engine(service):
+    service.start()
+    service.claim()
+    recover = service.recover_orphans
+    service.recover_orphans = lambda: recover(service.stop_execution)
+
+    service.pass_time(31)
+
+    assert service.engine.cancelled == service.engine.detached == []
+
+
 def test_a_cancelled_job_stays_cancelled_when_its_worker_is_lost(service):
     job = service.start()
     service.claim()
