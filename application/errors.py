@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from domain.catalogue.text import Text, text
 
 OBJECT_STORE = "object store"
+# The names in sentences about dependencies whose own names are plural.
+_NAMES = {"metrics": "metrics service"}
 
 
 class ApplicationError(Exception):
@@ -189,7 +191,8 @@ class DependencyUnavailable(ApplicationError):
     """
 
     def __init__(self, dependency: str, cause: Text | str, retry_after_s: int = 5) -> None:
-        super().__init__(text("problems.unavailable", dependency=dependency, detail=cause))
+        name = _NAMES.get(dependency, dependency)
+        super().__init__(text("problems.unavailable", dependency=name, detail=cause))
         self.dependency = dependency
         self.cause = cause
         self.detail = str(cause)

@@ -35,6 +35,7 @@ _NO_RIGHT = "this user lacks a privilege; 'GRANT ALL ON <schema>.*' grants it"
 _NO_PASSWORD = "this user does not authenticate with a password; configure a user that does"  # noqa: S105 - a sentence
 NAMES_TAKEN = "it contains another service's tables with the same names; 'service-server import' imports them"
 
+_RESTORE = "'service-server restore' makes a data directory from a backup"
 # Names the option in the error of a server that refuses writes, as a replica does.
 _READ_ONLY_OPTION = "read-only"
 # MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
@@ -98,10 +99,10 @@ _SQLITE: dict[int, tuple[Failure, str]] = {
     sqlite3.SQLITE_PERM: (Failure.UNAVAILABLE, "its file is not accessible"),
     sqlite3.SQLITE_READONLY: (Failure.UNAVAILABLE, "its file is not writable"),
     sqlite3.SQLITE_IOERR: (Failure.UNAVAILABLE, "its file cannot be read or written"),
-    sqlite3.SQLITE_CORRUPT: (Failure.UNAVAILABLE, "its file is damaged"),
+    sqlite3.SQLITE_CORRUPT: (Failure.UNAVAILABLE, f"its file is damaged; {_RESTORE}"),
     sqlite3.SQLITE_FULL: (Failure.UNAVAILABLE, DISK_FULL),
     sqlite3.SQLITE_CANTOPEN: (Failure.UNAVAILABLE, "its file cannot be opened"),
-    sqlite3.SQLITE_NOTADB: (Failure.UNAVAILABLE, "its file is not a database"),
+    sqlite3.SQLITE_NOTADB: (Failure.UNAVAILABLE, f"its file is not a database; {_RESTORE}"),
 }
 _SQLITE_WORDS = {
     "no such": (Failure.UNAVAILABLE, _NOT_MIGRATED),

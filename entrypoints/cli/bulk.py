@@ -152,12 +152,18 @@ def confirm(question: Text, *, is_sure: bool) -> None:
 
     Raises:
         Failure: The answer is no, or there is no terminal.
+        KeyboardInterrupt: The question was answered with Ctrl-C.
     """
     if is_sure:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise Failure(text("cli.yes_needed", question=question), ExitCode.USAGE)
-    if not click.confirm(in_language(question), err=True):
+    try:
+        is_sure = click.confirm(in_language(question), err=True)
+    except click.Abort as abort:  # for Ctrl-C and for the end of the input
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise abort.__context__ from None
+    if not is_sure:
         raise Failure(text("cli.unchanged"), ExitCode.FAILED)
 
 

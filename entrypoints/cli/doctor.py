@@ -108,13 +108,23 @@ def _print(report: dict[str, Any]) -> None:
             ((s["name"], s["value"], given if s["is_set"] else default) for s in report["settings"]),
             is_part=True,
         )
+    if "engine" in report:  # otherwise the service was not reached
+        _print_service(report)
+    click.echo()
+    for sentence in report.get("warnings", ()):
+        say(sentence)
+    for sentence in report["missing"] or [text("doctor.nothing_missing")]:
+        say(sentence)
+
+
+def _print_service(report: dict[str, Any]) -> None:
     _print_head(text("doctor.health"))
     print_table(
         (Column.PART, Column.HEALTHY, Column.UNHEALTHY_BECAUSE),
         ((d["name"], yes_or_no(is_so=d["healthy"]), _sentence(d, "detail")) for d in report["dependencies"]),
         is_part=True,
     )
-    _print_engine(report.get("engine"))
+    _print_engine(report["engine"])
     _print_head(text("doctor.languages"))
     print_table(
         (Column.LANGUAGE, Column.AVAILABLE, Column.UNAVAILABLE_BECAUSE),
@@ -130,20 +140,13 @@ def _print(report: dict[str, Any]) -> None:
         ),
         is_part=True,
     )
-    click.echo()
-    for sentence in report.get("warnings", ()):
-        say(sentence)
-    for sentence in report["missing"] or [text("doctor.nothing_missing")]:
-        say(sentence)
 
 
 def _print_head(head: Text) -> None:
     click.echo(f"\n{in_language(head)}")
 
 
-def _print_engine(engine: Json | None) -> None:
-    if engine is None:
-        return
+def _print_engine(engine: Json) -> None:
     _print_head(text("doctor.engine"))
     isolated = {
         True: yes_or_no(is_so=True),

@@ -73,6 +73,7 @@ FAMILIES: Mapping[str, set[str]] = {
     "account.": set(keys.LIFETIMES),
     "cases.": set(Verdict),
     "cluster.last_": {name for _minutes, name in cluster.RANGES},
+    "cluster.part_": {"code_store", "log_store", "database", "queue", "engine"},
     "cli.os_": set(OS_FAULTS.values()),
     "columns.": set(Column),
     "common.": {entry.name for entry in (*visitor.ENTRIES, *visitor.OWN_ENTRIES)},

@@ -114,6 +114,15 @@ def test_a_server_that_cannot_be_reached_is_what_is_missing(env):
     ]
 
 
+def test_nothing_is_listed_of_a_server_that_cannot_be_reached(env):
+    examined = service.run("doctor", "--server", "http://127.0.0.1:1", env=env)
+    version, _python, empty, *told = examined.stdout.decode().splitlines()
+    assert (version.split()[0], empty) == ("service-server", "")
+    assert told == [
+        "cannot reach http://127.0.0.1:1: connection refused; check the address, and that the server runs"
+    ]
+
+
 def test_a_setting_that_breaks_its_rule_is_a_sentence(tmp_path):
     refused = service.run("doctor", env=service.environment(tmp_path, SERVER_PORT="eighty"))
     assert refused.returncode == 2

@@ -148,3 +148,15 @@ def test_the_history_survives_a_restart(tmp_path: Path):
     assert (hour["step_s"], hour["samples"][0]) == (60, first)
     assert (month["step_s"], len(month["samples"])) == (3_600, 1)
     assert refused.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [("en", ["code store", "engine"]), ("ko", ["코드 저장소", "엔진"]), ("ja", ["コードストア", "エンジン"])],
+)
+def test_the_parts_of_the_service_are_named_in_the_visitor_s_language(service: Service, language, names):
+    page = service.http.get("/dashboard/cluster", headers={"Accept-Language": language}).text
+
+    shown = re.findall(r'aria-hidden="true"></span>([^<]+) <span class="muted small">', page)
+    assert set(names) <= set(shown)
+    assert len(shown) >= len({"code store", "log store", "database", "queue", "engine"})

@@ -1,7 +1,8 @@
 """The history of jobs on pages, without a browser: filters, addresses, a search by id, acts on many."""
 
 import re
-from urllib.parse import quote, urlencode
+from html import unescape
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -129,6 +130,23 @@ def test_tags_are_suggested_and_are_links_that_filter(service: Service, name: st
     assert suggested("nothing") == []
     page = service.http.get(f"/dashboard/projects/{quote(name)}", params={"state": "pending"}).text
     assert f'href="/dashboard/projects/{quote(name)}?state=pending&amp;tag=team%3Ared"' in page
+
+
+def test_a_tag_that_ends_with_a_space_is_found_by_its_link(service: Service, name: str):
+    spaced = upload(service, name, tags={"team": "blue "})
+    plain = upload(service, name, tags={"team": "blue"})
+
+    page = service.http.get(f"/dashboard/projects/{quote(name)}").text
+    links = set(re.findall(r'href="([^"]*tag=team%3A[^"]*)"', page))
+
+    assert len(links) == 2
+    found = {
+        tag: listed(service, project=name, tag=tag)
+        for link in links
+        for tag in parse_qs(urlsplit(unescape(link)).query)["tag"]
+    }
+    assert found == {"team:blue ": [spaced], "team:blue": [plain]}
+    assert listed(service, project=name, tag="team: blue") == [plain]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ class HistoryForm:
     def read(cls, values: Mapping[str, str], of: str = "") -> "HistoryForm":
         """Read the filters from the parameters of a URL."""
         chosen = {name: values.get(name, "").strip() for name in _NAMES}
+        chosen["tag"] = values.get("tag", "").lstrip()  # a space at its end is part of its value
         return cls(**chosen, of=of)
 
     @classmethod
@@ -124,7 +125,8 @@ class HistoryForm:
         )
 
     def _tags(self) -> Mapping[str, str]:
-        name, colon, value = (part.strip() for part in self.tag.partition(":"))
+        name, colon, value = self.tag.partition(":")
+        name, value = name.rstrip(), value.lstrip()
         if not (name or colon):
             return {}
         if not (name and colon):

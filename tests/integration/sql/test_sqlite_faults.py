@@ -1,10 +1,12 @@
 import logging
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -67,6 +69,20 @@ def test_a_database_that_stays_locked_is_unavailable_to_writers_and_open_to_read
     other.close()
     a_job(store)
     store.unit_of_work.check()
+
+
+@pytest.mark.parametrize(("offset", "said"), [(0, "is not a database"), (4096, "is damaged")])
+def test_a_damaged_file_is_told_with_the_command_that_helps(sqlite_url, open_store, offset, said):
+    store = open_store(sqlite_url)
+    a_job(store)
+    store.engine.dispose()  # the last connection writes the log of changes to the file
+    with Path(file_of(sqlite_url)).open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(offset)
+        file.write(b"\xff" * (size - offset))
+
+    with pytest.raises(DependencyUnavailable, match=f"{said}; 'service-server restore' makes"):
+        store.queries.page(ANONYMOUS, JobFilter(limit=10))
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_behind(sqlite_url, open_store):

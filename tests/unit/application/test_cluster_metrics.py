@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from application.errors import NotFound
+from application.errors import DependencyUnavailable, NotFound
 from domain.errors import InvalidValue
 
 
@@ -42,3 +42,10 @@ def test_metric_names_are_listed(reader):
 def test_what_cannot_name_a_cluster_is_refused(reader, name):
     with pytest.raises(InvalidValue):
         reader.metric_names(name)
+
+
+def test_the_sentence_about_metrics_that_are_unavailable_is_grammatical():
+    error = DependencyUnavailable("metrics", "CloudWatch cannot be reached")
+
+    assert str(error) == "the metrics service is unavailable: CloudWatch cannot be reached"
+    assert error.dependency == "metrics"
