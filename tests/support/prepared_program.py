@@ -14,11 +14,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from threading import Lock
+from tempfile import TemporaryDirectory
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
@@ -59,7 +61,7 @@ class StartedProcess:
         self._program = program
         self._descriptor = os.pidfd_open(pid)
         self._exit_code: int | None = None
-        self._once = Lock()
+        self._once = threading.Lock()
 
     def poll(self) -> int | None:
         """Return the exit code of a process that has ended, or None if it is running."""
@@ -103,7 +105,7 @@ class PreparedProgram:
 
     def __init__(self, variables: Mapping[str, str], modules: Sequence[str]) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._one_at_a_time = Lock()
+        self._one_at_a_time = threading.Lock()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno()), *modules],
@@ -174,24 +176,61 @@ def _become(message: Mapping[str, Any], streams: Sequence[int]) -> None:
         os.close(stream)
 
 
+def _run_to_its_end(program: Callable[[], object]) -> None:
+    """Run the program, and exit as the interpreter does, except that it leaves its modules to the kernel.
+
+    To free them would copy all pages that are shared with the first process: a tenth of a second.
+    """
+    code = None
+    try:
+        program()
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise  # the interpreter prints it
+        code = end.code
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as in forks of multiprocessing
+    atexit._run_exitfuncs()  # noqa: SLF001
+    with suppress(OSError):  # which the interpreter reports
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code)
+
+
+def _make_application() -> None:
+    """Load and remember what an application needs."""
+    # None of these must be loaded in the tests' process.
+    from domain.limits import STANDARD_LIMITS  # noqa: PLC0415
+    from entrypoints.container import build_container  # noqa: PLC0415
+    from entrypoints.http.app import create_app  # noqa: PLC0415
+    from entrypoints.http.site import Site  # noqa: PLC0415
+    from tests.support.remembered_handlers import remember_handlers  # noqa: PLC0415
+    from tests.support.settings import settings_of  # noqa: PLC0415
+
+    remember_handlers()
+    with TemporaryDirectory() as directory:
+        settings = settings_of(data_dir=Path(directory))
+        container = build_container(settings, STANDARD_LIMITS)
+        services = container.services()
+        site = Site.of(settings, services)
+        create_app(settings, STANDARD_LIMITS, container.ports(), services, site)
+
+
 def _main() -> None:
     asking = socket.socket(fileno=int(sys.argv[1]))
-    from litestar import Litestar  # noqa: PLC0415 - must not be loaded in the tests' process
-
-    from entrypoints.cli import main  # noqa: PLC0415 - the same
-    from entrypoints.http.dashboard.router import first_page  # noqa: PLC0415 - the same
+    from entrypoints.cli import main  # noqa: PLC0415 - must not be loaded in the tests' process
 
     for location in (*_LOADED_LATER, *sys.argv[2:]):
         import_module(location)
     if buckets := sys.modules.get("adapters.s3.bucket"):
         buckets.Bucket("any", "us-east-1")  # boto3 reads its descriptions for the first one
-    Litestar([first_page], logging_config=None)  # loads modules that an application needs
+    _make_application()
     for _name, location, _summary in main.COMMANDS:
         import_module(f"entrypoints.cli.{location.partition('.')[0]}")
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a fork would lack the other threads"
     gc.freeze()  # otherwise the garbage collector would make each fork copy the pages of all objects
     if _fork_on_demand(asking):
-        main.main()
+        _run_to_its_end(main.main)
 
 
 if __name__ == "__main__":
