@@ -31,8 +31,11 @@ from tests.support.files import files_below
 from tests.support.keys import bearer
 from tests.support.no_tls import NO_TLS
 from tests.support.processes import PATIENCE_S
+from tests.support.remembered_handlers import remember_handlers
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
+
+remember_handlers()
 
 T = TypeVar("T")
 PROBLEM = {"type", "title", "status", "detail", "instance", "request_id"}
