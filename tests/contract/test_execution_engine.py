@@ -24,6 +24,7 @@ from tests.contract.engine_kit.harness import (
     Program,
     Recorder,
 )
+from tests.support.java_archive import link_archive
 from tests.support.memory.execution_engine import MemoryExecutionEngine, MemoryRun
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.runner import FakeRunner, modern_form, runs
@@ -49,6 +50,7 @@ def _memory(_store, _directory):
 
 @contextmanager
 def _local(store, directory, *, isolated=False):
+    link_archive(directory)
     engine = LocalEngine(store, directory, isolated=isolated)
     engine.start()
     try:
@@ -66,6 +68,7 @@ def _isolated(store, directory):
 @contextmanager
 def _warm(store, directory):
     require_bubblewrap()
+    link_archive(directory)
     engine = WarmEngine(store, directory, isolated=True, warm_starts=1)
     engine.start()
     try:

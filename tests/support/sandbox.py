@@ -10,6 +10,7 @@ import pytest
 from adapters.local_engine.engine import LocalEngine
 from application.ports.object_store import ObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest
+from tests.support.java_archive import link_archive
 from tests.support.memory.object_store import MemoryObjectStore
 
 CGROUPS_REQUIRED = "SERVICE_SERVER_TEST_CGROUPS_REQUIRED"
@@ -30,6 +31,7 @@ def running_engine(
     if isolated:
         require_bubblewrap()
     store = store or MemoryObjectStore()
+    link_archive(work)
     engine = LocalEngine(store, work, isolated=isolated, **settings)
     engine.start()
     try:

@@ -11,6 +11,7 @@ from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import SLOWNESS, Program
+from tests.support.java_archive import link_archive
 from tests.support.processes import eventually, with_word
 from tests.support.sandbox import running_engine
 
@@ -45,31 +46,28 @@ def _archives(directory):
     return sorted(directory.glob("*.archive"))
 
 
-def _make_ready(kit, directory):
-    """Run programs until a compiler waits for the next one."""
+def _make_ready(kit):
+    """Run a program, after which a compiler waits for the next one."""
     _run(kit, _HELLO)
-    assert eventually(lambda: _archives(directory))
-    assert eventually(lambda: _run(kit, _HELLO) and _pool(kit).wait_until_full(1))
+    assert _pool(kit).wait_until_full(90)
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    """A directory with an archive, which engines of several tests have in common."""
-    directory = tmp_path_factory.mktemp("java")
-    with _engine(directory) as kit:
-        _make_ready(kit, directory)
-    return directory
+def cold(tmp_path_factory):
+    with _engine(tmp_path_factory.mktemp("cold"), warm_starts=0) as kit:
+        yield kit
 
 
-@pytest.fixture(scope="module", params=["built in its sandbox", "built ahead"])
-def java(request, work, tmp_path_factory):
-    if request.param == "built in its sandbox":
-        with _engine(tmp_path_factory.mktemp("cold"), warm_starts=0) as kit:
-            yield kit
-    else:
-        with _engine(work) as kit:
-            _make_ready(kit, work)
-            yield kit
+@pytest.fixture(scope="module")
+def ahead(tmp_path_factory):
+    with _engine(tmp_path_factory.mktemp("ahead")) as kit:
+        _make_ready(kit)
+        yield kit
+
+
+@pytest.fixture(params=["built in its sandbox", "built ahead"])
+def java(request):
+    return request.getfixturevalue("cold" if request.param == "built in its sandbox" else "ahead")
 
 
 @pytest.fixture
@@ -205,67 +203,68 @@ def test_nothing_of_a_program_is_there_for_the_next_one(run):
     assert "cannot find symbol" in run(f"class Next {{ {_MAIN} {{ Left.n = 1; }} }}").result.stderr.text
 
 
-def test_a_program_is_cancelled_while_it_is_built(work):
-    with _engine(work) as kit:
-        _make_ready(kit, work)
-        for pid in _compilers(kit):
-            os.kill(pid, signal.SIGSTOP)
-        running = kit.start(Program(language="java", code=_HELLO))
-        cancelled = running.request.execution_id, running.request.job_id
-        assert eventually(lambda: kit.engine.cancel(*cancelled) or running.end.done())
-        result = running.end.result().result
+@pytest.fixture
+def stopped(ahead):
+    """An engine whose compiler waits, and does nothing when it gets a program."""
+    assert _pool(ahead).wait_until_full(90)
+    for pid in _compilers(ahead):
+        os.kill(pid, signal.SIGSTOP)
+    return ahead
+
+
+def test_a_program_is_cancelled_while_it_is_built(stopped):
+    running = stopped.start(Program(language="java", code=_HELLO))
+    cancelled = running.request.execution_id, running.request.job_id
+    assert eventually(lambda: stopped.engine.cancel(*cancelled) or running.end.done())
+    result = running.end.result().result
 
     assert (result.status, running.recorder.starts) == (JobStatus.CANCELLED, 0), result
 
 
-def test_a_build_has_its_time_with_a_compiler_that_was_ready_too(work):
-    with _engine(work) as kit:
-        _make_ready(kit, work)
-        for pid in _compilers(kit):
-            os.kill(pid, signal.SIGSTOP)
-
-        result = kit.run(Program(language="java", code=_HELLO, limits={"build_timeout_ms": 200})).result
+def test_a_build_has_its_time_with_a_compiler_that_was_ready_too(stopped):
+    result = stopped.run(Program(language="java", code=_HELLO, limits={"build_timeout_ms": 200})).result
 
     assert result.reason is Reason.BUILD_LIMIT
     assert (result.limit.name, result.limit.allowed) == ("build_timeout_ms", 200 * SLOWNESS)
     assert result.limit.allowed <= result.limit.measured < 5_000 * SLOWNESS
 
 
-def test_what_a_compiler_that_was_ready_did_not_finish_has_only_the_rest_of_the_time(work):
+def test_what_a_compiler_that_was_ready_did_not_finish_has_only_the_rest_of_the_time(ahead):
     cannot_be_written = replace(NOTHING, language="java", source="no directory/A.java")
-    with _engine(work) as kit:
-        _make_ready(kit, work)
-        with _pool(kit).get(cannot_be_written).compiled(cannot_be_written, RunMonitor()) as compiled:
-            assert 0 < build_limits(compiled).timeout_ms < cannot_be_written.limits.build_timeout_ms
-            assert replace(compiled, build_spent_ms=0) == cannot_be_written
+    assert _pool(ahead).wait_until_full(90)
+    with _pool(ahead).get(cannot_be_written).compiled(cannot_be_written, RunMonitor()) as compiled:
+        assert 0 < build_limits(compiled).timeout_ms < cannot_be_written.limits.build_timeout_ms
+        assert replace(compiled, build_spent_ms=0) == cannot_be_written
 
 
-def test_an_archive_is_kept_for_later_starts(work):
-    (archive,) = _archives(work)
+def test_an_archive_is_kept_for_later_starts(tmp_path):
+    link_archive(tmp_path)
+    (archive,) = _archives(tmp_path)
     before = archive.stat()
 
-    with _engine(work) as kit:
-        _run(kit, _HELLO)
-        assert _pool(kit).wait_until_full(90)
+    with _engine(tmp_path) as kit:
+        _make_ready(kit)
 
-    assert _archives(work) == [archive]
+    assert _archives(tmp_path) == [archive]
     assert archive.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_a_damaged_archive_is_made_anew(work, tmp_path):
-    (archive,) = _archives(work)
-    damaged = tmp_path / archive.name
-    damaged.write_bytes(archive.read_bytes()[:-4096])
+def test_a_damaged_archive_is_made_anew(tmp_path):
+    link_archive(tmp_path)
+    (damaged,) = _archives(tmp_path)
+    content = damaged.read_bytes()
+    damaged.unlink()  # the link to the archive of other tests
+    damaged.write_bytes(content[:-4096])
 
     with _engine(tmp_path) as kit:
         assert _run(kit, _HELLO).stdout == b"hello\n"
-        assert eventually(lambda: damaged not in _archives(tmp_path))
-        _make_ready(kit, tmp_path)
+        assert eventually(lambda: _archives(tmp_path) not in ([], [damaged]))
+        _make_ready(kit)
 
 
-def test_a_compiler_that_waits_ends_with_the_engine(work):
-    with _engine(work) as kit:
-        _make_ready(kit, work)
+def test_a_compiler_that_waits_ends_with_the_engine(tmp_path):
+    with _engine(tmp_path) as kit:
+        _make_ready(kit)
         waiting = _compilers(kit)
         assert waiting
 

@@ -8,7 +8,6 @@ import pytest
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import SLOWNESS, Program, Recorder
-from tests.support.processes import eventually
 from tests.support.sandbox import running_engine
 
 # Longer than any of the programs takes to write its first word once it is let go.
@@ -38,10 +37,6 @@ class _Slow(Recorder):
         self._then()
 
 
-def _is_compiler_ready(kit):
-    return kit.engine.sandbox.compilers["java"].wait_until_full(1)
-
-
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory):
     with ExitStack() as stack:
@@ -53,10 +48,8 @@ def engines(tmp_path_factory):
         cold, warm = run("cold"), run("warm", warm_starts=1)
         plain = run("plain", isolated=False)
         java = _PROGRAMS["built by a compiler that waits"]
-        # Programs beside it would only keep the archive from being made.
         warm.run(java)
-        assert eventually(lambda: any(directory.glob("warm/*.archive")))
-        assert eventually(lambda: warm.run(java) and _is_compiler_ready(warm))
+        assert warm.engine.sandbox.compilers["java"].wait_until_full(90)
         yield {
             "cold": cold,
             "warm": warm,
