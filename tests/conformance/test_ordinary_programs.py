@@ -20,6 +20,8 @@ _LIMITS = {"timeout_ms": 30_000, "memory_mb": 512}
 _TIMEOUT_S = 60
 
 _TYPES_OF_NODE = ("--skipLibCheck", "--types", "node", "--typeRoots", "/usr/lib/node_modules/@types")
+# Options of the compiler's own virtual machine, with which it takes half of the time.
+_QUICK_JAVAC = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC")
 # How people start such programs: the name of the source, what compiles it, and what runs it.
 _PLAINLY: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
     "python": ("main.py", (), ("python3", "main.py")),
@@ -32,7 +34,7 @@ _PLAINLY: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
     "cpp": ("main.cpp", ("g++", "-std=c++20", "-O2", "-o", "main", "main.cpp", "-pthread"), ("./main",)),
     "go": ("main.go", ("go", "build", "-o", "main", "main.go"), ("./main",)),
     "rust": ("main.rs", ("rustc", "-O", "-o", "main", "main.rs"), ("./main",)),
-    "java": ("Main.java", ("javac", "Main.java"), ("java", "Main")),
+    "java": ("Main.java", ("javac", *_QUICK_JAVAC, "Main.java"), ("java", "Main")),
     "typescript": (
         "main.mts",
         ("tsc", "--target", "es2022", "--module", "nodenext", *_TYPES_OF_NODE, "main.mts"),
