@@ -1,5 +1,6 @@
 """Buckets on the S3 servers of tests; each test gets a new one."""
 
+from functools import cache
 from types import ModuleType
 from uuid import uuid4
 
@@ -10,8 +11,9 @@ from adapters.s3.bucket import Bucket
 REGION = "us-east-1"
 
 
+@cache
 def client_of(address: str, server: ModuleType):
-    """Return a boto3 client for a server, for requests that the service never makes."""
+    """Return the boto3 client for a server, for requests that the service never makes."""
     return boto3.client(
         "s3",
         REGION,
