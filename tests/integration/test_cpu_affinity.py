@@ -4,31 +4,26 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import threading
 from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
 
-from adapters.local_engine.toolchains import Toolchains, read_table
-from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
 from tests.support import service
+from tests.support.pinned_processes import (
+    ask_for_a_version_and_tell,
+    pin_and_tell,
+    pin_where_refused_and_tell,
+    places,
+    start_a_thread_and_tell,
+)
 from tests.support.processes import eventually
 from tests.support.sandbox import require_bubblewrap
-from tests.support.toolchains import knows_versions
 
 ALL = os.sched_getaffinity(0)
 COUNT = "import os; print(len(os.sched_getaffinity(0)))"
 
 pytestmark = pytest.mark.skipif(len(ALL) < 2, reason="this machine has one processor")
-
-
-def places(pid: int) -> set[frozenset[int]]:
-    """Return where the threads of a process may be."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return {frozenset(os.sched_getaffinity(int(thread.name))) for thread in threads}
 
 
 def in_a_process(work, *arguments):
@@ -44,12 +39,6 @@ def in_a_process(work, *arguments):
         process.join()
 
 
-def pin_and_tell(writer):
-    """Pin this process, and send its CPU."""
-    with pinned_to_one_cpu(wanted=True):
-        writer.send(places(os.getpid()))
-
-
 def test_a_process_is_pinned_where_the_fewest_others_are():
     pin = "import os, sys; os.sched_setaffinity(0, {%d}); print(flush=True); sys.stdin.read()"
     crowded = ALL - {free := max(ALL)}
@@ -63,34 +52,8 @@ def test_a_process_is_pinned_where_the_fewest_others_are():
         assert in_a_process(pin_and_tell) == {frozenset({free})}
 
 
-def pin_where_refused_and_tell(writer):
-    """Pin this process where the system forbids it."""
-
-    def refuse(*_arguments):
-        raise PermissionError(1, "Operation not permitted")
-
-    os.sched_setaffinity = refuse
-    with pinned_to_one_cpu(wanted=True):
-        writer.send(places(os.getpid()))
-
-
 def test_where_the_system_refuses_threads_stay_where_it_puts_them():
     assert in_a_process(pin_where_refused_and_tell) == {frozenset(ALL)}
-
-
-def are_on_one():
-    """Whether all threads of this process are on one processor: while they move, some are there already."""
-    return [len(place) for place in places(os.getpid())] == [1]
-
-
-def start_a_thread_and_tell(writer):
-    """Send whether all threads, also later ones, are on one CPU, and their CPUs afterwards."""
-    with pinned_to_one_cpu(wanted=True):
-        at_first = eventually(are_on_one)
-        waiting = threading.Event()
-        threading.Thread(target=waiting.wait, daemon=True).start()
-        later = eventually(are_on_one)
-    writer.send((at_first, later, places(os.getpid())))
 
 
 def test_threads_that_begin_later_are_there_too_until_all_are_let_go():
@@ -98,16 +61,6 @@ def test_threads_that_begin_later_are_there_too_until_all_are_let_go():
     assert at_first
     assert later
     assert afterwards == {frozenset(ALL)}
-
-
-def ask_for_a_version_and_tell(writer):
-    """Send the number of CPUs that a toolchain had for its version, asked by a pinned thread."""
-    row = next(row for row in read_table() if row.language.name == "bash")
-    known = Toolchains([replace(row, version=["{bash}", "-c", "echo 0.$(nproc)"])])
-    os.sched_setaffinity(0, {max(ALL)})
-    known.start()
-    assert knows_versions(known)
-    writer.send(known.support()[0].version)
 
 
 def test_a_toolchain_is_asked_for_its_version_on_every_processor():
