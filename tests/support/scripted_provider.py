@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -116,10 +117,16 @@ def new_key() -> RSAKey:
     return key
 
 
+@cache
+def _first_key() -> RSAKey:
+    """Return the key with which each provider begins: to make one takes longer than a sign-in."""
+    return new_key()
+
+
 @contextmanager
 def scripted_provider() -> Iterator[ScriptedProvider]:
     """Serve a provider until the context ends."""
-    key = new_key()
+    key = _first_key()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
