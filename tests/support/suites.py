@@ -1,7 +1,6 @@
 """The units of the test suite, which are directories or modules that several processes run in parallel."""
 
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -34,7 +33,7 @@ class SuiteScheduling(LoadScopeScheduling):
 def unit_of(nodeid: str) -> str:
     """Return the name of a test's unit."""
     module = nodeid.partition("::")[0]
-    directory = str(PurePosixPath(module).parent)
+    directory, _, _ = module.rpartition("/")
     return module if directory in _BY_MODULE or module in _APART else directory
 
 
