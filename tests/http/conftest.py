@@ -44,6 +44,7 @@ def service(whole_service: Service) -> Iterator[Service]:
     """The shared service; a test ends when its jobs have, which would run the next test's program."""
     whole_service.engine.program = echo
     yield whole_service
+    whole_service.http.cookies.clear()
     poll(lambda: not whole_service.running())
 
 

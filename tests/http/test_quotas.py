@@ -21,9 +21,12 @@ JOB = {"project": "demo", "code": "1", "language": "python"}
 
 
 class FrozenLimiter(RateLimiter):
-    """Token buckets that do not fill up."""
+    """Token buckets that do not fill up, until a test begins with full ones."""
 
     def __init__(self) -> None:
+        self.fill()
+
+    def fill(self) -> None:
         self._buckets = InProcessRateLimiter(lambda: 0.0)
         self.asked = 0
 
@@ -35,15 +38,23 @@ class FrozenLimiter(RateLimiter):
         return self._buckets.take(limits)
 
 
-@pytest.fixture
-def limiter() -> FrozenLimiter:
+@pytest.fixture(scope="module")
+def one_limiter() -> FrozenLimiter:
     return FrozenLimiter()
 
 
-@pytest.fixture
-def limited(tmp_path, limiter: FrozenLimiter) -> Iterator[Service]:
-    with serving(tmp_path, lambda container: container.rate_limiter.override(limiter)) as service:
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory, one_limiter: FrozenLimiter) -> Iterator[Service]:
+    """A service of all tests, whose callers have no quota but that of a test."""
+    directory = tmp_path_factory.mktemp("limited")
+    with serving(directory, lambda container: container.rate_limiter.override(one_limiter)) as service:
         yield service
+
+
+@pytest.fixture(autouse=True)
+def limiter(one_limiter: FrozenLimiter) -> FrozenLimiter:
+    one_limiter.fill()
+    return one_limiter
 
 
 def call_as(monkeypatch: pytest.MonkeyPatch, key: int | None = None, **figures: int) -> None:
@@ -189,11 +200,12 @@ def test_a_priority_beyond_the_quota_names_the_field_and_the_quota(limited: Serv
     assert limited.http.post("/api/upload", json=JOB).status_code == 200
 
 
-def test_uploads_are_refused_beyond_the_quota_of_the_day(limited: Service, monkeypatch):
+def test_uploads_are_refused_beyond_the_quota_of_the_day(tmp_path, monkeypatch):
     call_as(monkeypatch, uploads_per_day=1)
-    limited.upload()
+    with serving(tmp_path) as service:  # where no other test has uploaded anything today
+        service.upload()
 
-    refused = limited.http.post("/api/upload", json=JOB)
+        refused = service.http.post("/api/upload", json=JOB)
 
     problem = assert_problem(refused, 429)
     assert (problem["quota"], problem["used"], problem["allowed"]) == ("uploads_per_day", 1, 1)
