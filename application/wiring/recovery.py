@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from application.service_options import ServiceOptions
+from application.use_cases.announce_waiting import AnnounceWaiting
 from application.use_cases.complete_batches import CompleteBatches
+from application.use_cases.expire_execution import ExpireExecution
 from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.recover_orphans import RecoverOrphans
 from application.use_cases.relay_outbox import RelayOutbox
@@ -18,6 +20,7 @@ class RecoveryServices:
     """The recovery of lost and delayed executions, and the publication of messages."""
 
     recover_orphans: RecoverOrphans
+    expire_execution: ExpireExecution
     follow_outages: FollowOutages
     release_delayed: ReleaseDelayed
     relay_outbox: RelayOutbox
@@ -32,25 +35,35 @@ def build_recovery_services(
     complete_batches: CompleteBatches,
 ) -> RecoveryServices:
     """Build the services of the subsystem."""
+    expire_execution = ExpireExecution(
+        unit_of_work=ports.unit_of_work,
+        outbox_writer=shared.outbox_writer,
+        poison_jobs=shared.poison_jobs,
+        output_feed=ports.output_feed,
+        wake_workers=shared.wake_workers,
+        measurements=ports.measurements,
+        clock=ports.clock,
+        ids=ports.ids,
+        backoff=options.backoff,
+        inline_bytes=options.inline_output_bytes,
+    )
     return RecoveryServices(
+        expire_execution=expire_execution,
         recover_orphans=RecoverOrphans(
             unit_of_work=ports.unit_of_work,
-            work_queue=ports.work_queue,
-            outbox_writer=shared.outbox_writer,
-            clock=ports.clock,
-            ids=ports.ids,
-            poison_jobs=shared.poison_jobs,
             renew_leases=renew_leases,
-            output_feed=ports.output_feed,
-            backoff=options.backoff,
-            worker=options.worker,
-            inline_bytes=options.inline_output_bytes,
+            expire_execution=expire_execution,
+            announce_waiting=AnnounceWaiting(
+                unit_of_work=ports.unit_of_work,
+                work_queue=ports.work_queue,
+                engine=ports.engine,
+                after_s=options.announce_after_s,
+                max_wake_ups=options.max_wake_ups,
+            ),
             engine=ports.engine,
-            announce_after_s=options.announce_after_s,
+            clock=ports.clock,
+            worker=options.worker,
             renew_every_s=options.renew_every_s,
-            max_wake_ups=options.max_wake_ups,
-            wake_workers=shared.wake_workers,
-            measurements=ports.measurements,
         ),
         follow_outages=FollowOutages(
             unit_of_work=ports.unit_of_work,

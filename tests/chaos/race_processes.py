@@ -116,7 +116,7 @@ def cancel(container: Container, contested: Contested) -> None:
 
 def recover(container: Container, contested: Contested) -> None:
     """Recover the execution, as every sweep does that finds it overdue."""
-    container.services().recover_orphans.recover(contested.execution)
+    container.services().expire_execution(contested.execution)
 
 
 ACTS: tuple[Callable[[Container, Contested], None], ...] = (finish, deliver, cancel, recover)

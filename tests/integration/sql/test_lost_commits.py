@@ -322,7 +322,7 @@ def test_a_recovery(service):
     )[0]
     service.lose_commit()
 
-    assert service.recover_orphans.recover(execution) is True
+    assert service.expire_execution(execution) is True
     assert [execution.number for execution in service.job_reader.get(ANONYMOUS, job.job_id).executions] == [
         1,
         2,
