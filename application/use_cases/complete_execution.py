@@ -31,6 +31,27 @@ class MessageKey:
     message_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Completion:
+    """A result to be recorded, with the ids of its audit entry and of an execution that may follow."""
+
+    execution_id: ExecutionId
+    result: ExecutionResult
+    log_bytes: int
+    entry_id: AuditEntryId
+    next_id: ExecutionId
+
+    def end(self, transaction: Transaction, result: ExecutionResult, at: datetime) -> bool:
+        """End the execution with a result; return False if it had one."""
+        return transaction.executions.end(self.execution_id, result, at, self.log_bytes)
+
+    def record(self, transaction: Transaction, job: Job, at: datetime) -> None:
+        """Record the usage of the execution, and make it the owner of the files that its program wrote."""
+        artifacts = refer_to_artifacts(transaction, job, self.execution_id, self.result)
+        usage = usage_of(self.result, self.log_bytes) + artifacts
+        record_for_job(transaction, self.entry_id, Act.JOB_END, job, usage, at)
+
+
 class CompleteExecution:
     """Records how an execution ended, and ends its job accordingly.
 
@@ -85,8 +106,14 @@ class CompleteExecution:
         Raises:
             NotFound: There is no such execution.
         """
+        completion = _Completion(
+            execution_id=execution_id,
+            result=result,
+            log_bytes=log_bytes,
+            entry_id=AuditEntryId(self._ids.new()),
+            next_id=ExecutionId(self._ids.new()),
+        )
         now = ended_at or self._clock.now()
-        entry_id, next_id = AuditEntryId(self._ids.new()), ExecutionId(self._ids.new())
         # The job is read if a cancellation may have changed it, if a retry needs its execution, or after a
         # conflict.
         must_read = (
@@ -95,42 +122,18 @@ class CompleteExecution:
         assumed = [] if claimed is None or must_read else [claimed]
 
         def work(transaction: Transaction) -> bool:
-            usage = usage_of(result, log_bytes)
             if message and not self._is_new(transaction, execution_id, message, now):
                 return False
             if assumed:
-                before, time = assumed.pop(), now
-            else:
-                awaiting = awaiting_job(transaction, execution_id)
-                if awaiting is None:
-                    return False
-                before, execution = awaiting
-                time = execution.not_before(now)
-                if before.spec.retries(result.reason, execution.number):
-                    delay_s = self._backoff.before(execution.number + 1)
-                    after, following, retried = before.retry_later(execution, next_id, time, delay_s)
-                    if following is not None:
-                        transaction.jobs.replace(before, after)
-                        transaction.executions.end(execution_id, result, after.updated_at, log_bytes)
-                        transaction.executions.add(after, following, delay_s)
-                        self._outbox_writer.add(transaction, retried, after)
-                        usage += refer_to_artifacts(transaction, before, execution_id, result)
-                        record_for_job(transaction, entry_id, Act.JOB_END, before, usage, time)
-                        return True
-            after, events = before.complete(execution_id, result, time)
-            if events:
-                transaction.jobs.replace(before, after)
-                is_recorded = transaction.executions.end(execution_id, result, after.updated_at, log_bytes)
-                self._outbox_writer.add(transaction, events, after)
-            else:
-                kept = replace(result, status=JobStatus.CANCELLED, reason=Reason.CANCELLED)
-                is_recorded = before.status is JobStatus.CANCELLED and transaction.executions.end(
-                    execution_id, kept, time, log_bytes
-                )
-            if is_recorded:
-                usage += refer_to_artifacts(transaction, before, execution_id, result)
-                record_for_job(transaction, entry_id, Act.JOB_END, before, usage, time)
-            return bool(events)
+                return self._complete(transaction, completion, assumed.pop(), now)
+            awaiting = awaiting_job(transaction, execution_id)
+            if awaiting is None:
+                return False
+            job, execution = awaiting
+            time = execution.not_before(now)
+            return self._retry_later(transaction, completion, job, execution, time) or self._complete(
+                transaction, completion, job, time
+            )
 
         with self._tracing.span("complete execution") as span:
             counted = self._unit_of_work.run(work)
@@ -144,6 +147,45 @@ class CompleteExecution:
             "" if counted else "; its job had ended",
         )
         return counted
+
+    def _retry_later(
+        self,
+        transaction: Transaction,
+        completion: _Completion,
+        before: Job,
+        execution: Execution,
+        time: datetime,
+    ) -> bool:
+        """End the execution and add another one that follows; return False if the job allows none."""
+        if not before.spec.retries(completion.result.reason, execution.number):
+            return False
+        delay_s = self._backoff.before(execution.number + 1)
+        after, following, events = before.retry_later(execution, completion.next_id, time, delay_s)
+        if following is None:
+            return False
+        transaction.jobs.replace(before, after)
+        completion.end(transaction, completion.result, after.updated_at)
+        transaction.executions.add(after, following, delay_s)
+        self._outbox_writer.add(transaction, events, after)
+        completion.record(transaction, before, time)
+        return True
+
+    def _complete(
+        self, transaction: Transaction, completion: _Completion, before: Job, time: datetime
+    ) -> bool:
+        """End the execution and its job; return False if the job had ended."""
+        result = completion.result
+        after, events = before.complete(completion.execution_id, result, time)
+        if events:
+            transaction.jobs.replace(before, after)
+            is_recorded = completion.end(transaction, result, after.updated_at)
+            self._outbox_writer.add(transaction, events, after)
+        else:
+            kept = replace(result, status=JobStatus.CANCELLED, reason=Reason.CANCELLED)
+            is_recorded = before.status is JobStatus.CANCELLED and completion.end(transaction, kept, time)
+        if is_recorded:
+            completion.record(transaction, before, time)
+        return bool(events)
 
     @staticmethod
     def _is_new(
