@@ -1,5 +1,6 @@
 """Runs Alembic migrations, and compares the tables with the metadata."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from adapters.sql.errors import unavailable
 from adapters.sql.tables import VERSION_TABLE, metadata
 from adapters.sql.transaction_retrier import run_again
 
+logger = logging.getLogger("service_server.database")
+
 _DIRECTORY = Path(__file__).parent / "migrations"
 _LOCK = "service_server_migration"
 _LOCK_TIMEOUT_S = 120
+_HOLDER = sa.text("SELECT id, user, host FROM information_schema.processlist WHERE id = is_used_lock(:lock)")
 # The errors of a server for a change that has been made already.
 _MADE = {
     ER.TABLE_EXISTS_ERROR,
@@ -149,7 +153,21 @@ def _take_turn(connection: sa.Connection) -> None:
     MySQL commits implicitly with each change to a table, so the lock must be independent of transactions.
     SQLite needs no such lock, because its transaction excludes other writers.
     """
-    if connection.dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite" or _locks(connection, within_s=0):
         return
-    if connection.execute(sa.select(sa.func.get_lock(_LOCK, _LOCK_TIMEOUT_S))).scalar() != 1:
+    logger.warning(
+        "waiting up to %d s for %s, which holds the migration lock", _LOCK_TIMEOUT_S, _holder(connection)
+    )
+    if not _locks(connection, within_s=_LOCK_TIMEOUT_S):
         raise unavailable("another process has held the migration lock for too long")
+
+
+def _locks(connection: sa.Connection, within_s: int) -> bool:
+    return connection.execute(sa.select(sa.func.get_lock(_LOCK, within_s))).scalar() == 1
+
+
+def _holder(connection: sa.Connection) -> str:
+    """Return the connection that holds the lock, as an administrator of the database can find it."""
+    row = connection.execute(_HOLDER, {"lock": _LOCK}).first()
+    # The connections of other users are visible only with the privilege PROCESS.
+    return "another process" if row is None else f"connection {row.id} of {row.user} from {row.host}"

@@ -17,6 +17,7 @@ from adapters.sql.engine import long_timeouts
 from adapters.sql.errors import Failure, diagnose, unavailable
 from adapters.sql.legacy.rows import (
     IMPORTED,
+    MAX_KEPT_PROJECT_ID,
     ImportedJob,
     LegacyProject,
     RowReader,
@@ -227,15 +228,20 @@ class LegacyImport:
         numbered = ProjectName(f"{name.value[:240]} ({project.id})")
         if names.get(here) in {(DEFAULT_TENANT.value, one.value) for one in (name, numbered)}:
             return here
-        is_free = here not in names
-        if not is_free:
-            self.tell(about, text("import.id_taken", name=repr(names[here][1])))
+        is_kept = here not in names and here <= MAX_KEPT_PROJECT_ID
+        if not is_kept:
+            told = (
+                text("import.id_taken", name=repr(names[here][1]))
+                if here in names
+                else text("import.id_too_high", maximum=MAX_KEPT_PROJECT_ID)
+            )
+            self.tell(about, told)
             if (taken := by_name.get(name.value)) is not None:
                 return taken
         elif name.value in by_name:
             self.tell(about, text("import.name_taken", name=repr(name.value), new=repr(numbered.value)))
             name = numbered
-        added = self._add(here if is_free else None, project, name, connection)
+        added = self._add(here if is_kept else None, project, name, connection)
         names[added], by_name[name.value] = (DEFAULT_TENANT.value, name.value), added
         return added
 

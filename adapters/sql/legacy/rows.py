@@ -32,7 +32,9 @@ from domain.values import (
 
 # The holder of imported executions.
 IMPORTED = "import"
-MAX_PROJECT_ID = 2**31 - 1
+_MAX_INTEGER = 2**31 - 1
+# An id above this would leave too few ids for new projects, because they continue after the highest one.
+MAX_KEPT_PROJECT_ID = 2**30
 _INTERRUPTED = "the job was running in the replaced service when it was imported"
 _EXECUTIONS = UUID("5e7f5c2e-3a53-4b0c-9a51-0c6a3a1c9b11")
 _LANGUAGE = re.compile(r"[a-z0-9][a-z0-9.+#_-]{0,31}")
@@ -105,7 +107,7 @@ class RowReader:
             Skipped: Its id is invalid.
         """
         project_id = _integer(row["id"])
-        if project_id is None or not 0 < project_id <= MAX_PROJECT_ID:
+        if project_id is None or not 0 < project_id <= _MAX_INTEGER:
             raise Skipped(text("import.project_id"))
         return LegacyProject(
             project_id,
@@ -281,7 +283,7 @@ def suitable_name(project: LegacyProject) -> ProjectName:
         for character in normalized_name(project.name)
         if character.isprintable()
     ).strip()[:PROJECT_NAME_MAX_CHARS]
-    for name in (project.name, cleaned, f"project-{cleaned}", f"project-{project.id}"):
+    for name in (project.name, cleaned, f"project-{cleaned or project.id}", f"project-{project.id}"):
         try:
             return ProjectName(name)
         except InvalidValue:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.legacy.importing import LegacyImport
+from adapters.sql.legacy.rows import LegacyProject, suitable_name
 from adapters.sql.mapping import job_values
 from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import jobs, projects
@@ -490,3 +491,38 @@ def test_a_file_that_does_not_exist_is_not_made(tmp_path):
     assert refused.returncode == 3
     assert b"cannot be opened" in refused.stderr
     assert not missing.exists()
+
+
+def test_a_project_whose_id_would_leave_none_for_new_ones_gets_another(tmp_path):
+    target = create_engine(f"sqlite:///{tmp_path / 'replacing.db'}")
+    legacy = sa.create_engine(f"sqlite:///{tmp_path / 'legacy.db'}")
+    with legacy.begin() as connection:
+        for statement in OTHER_SCHEMAS["results with the jobs"].split(";"):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("UPDATE project SET id = 2147483647")
+        connection.exec_driver_sql("UPDATE job SET project_name = '2147483647'")
+    told = []
+
+    counts = [import_here(target, legacy, tell=lambda *said: told.append(" ".join(map(str, said))))]
+    counts.append(import_here(target, legacy))
+
+    details = SqlJobQueries(target).details(ANONYMOUS, JobId(UUID(job_id(1))))
+    assert (details.project.value, details.job.project_id) == ("demo", 1)
+    assert [(each.projects, each.jobs, each.skipped) for each in counts] == [(1, 1, 0), (0, 0, 0)]
+    assert any("its id is above 1073741824" in said for said in told)
+    target.dispose()
+    legacy.dispose()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("", "project-7"),
+        ("\x07\n", "project-7"),
+        (" demo ", "demo"),
+        ("2024", "project-2024"),
+        ("..", "project-.."),
+    ],
+)
+def test_a_project_s_name_is_kept_as_far_as_it_can_be(name, expected):
+    assert suitable_name(LegacyProject(7, name, None, None)).value == expected

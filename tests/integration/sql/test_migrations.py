@@ -2,6 +2,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 
 import pytest
@@ -12,6 +13,7 @@ from adapters.sql.migrate import SqlSchema, newest
 from application.errors import DependencyUnavailable
 from domain.audit import Act, Usage
 from tests.support.callers import ANONYMOUS
+from tests.support.processes import eventually
 from tests.support.samples import LATER, a_job, an_audit_entry
 
 UPGRADE = (
@@ -264,3 +266,24 @@ def test_processes_that_upgrade_at_once_do_not_fight(engine, empty_url):
 
     assert [process.returncode for process in processes] == [0, 0], complaints
     assert SqlSchema(engine).differences() == []
+
+
+def test_an_upgrade_says_for_whom_it_waits(server, caplog):
+    # Given a connection that holds the lock of migrations
+    engine = create_engine(server.create_schema("awaited"))
+    with engine.connect() as other:
+        number = other.execute(sa.select(sa.func.connection_id())).scalar()
+        assert other.execute(sa.select(sa.func.get_lock("service_server_migration", 0))).scalar() == 1
+        upgrade = threading.Thread(target=SqlSchema(engine).upgrade)
+        upgrade.start()
+
+        # When another process upgrades, it says so at once
+        said = f"waiting up to 120 s for connection {number} of "
+        assert eventually(lambda: said in caplog.text)
+        assert SqlSchema(engine).revision() is None
+        other.execute(sa.select(sa.func.release_lock("service_server_migration")))
+
+    # Then it goes on once the lock is free
+    upgrade.join(60)
+    assert SqlSchema(engine).revision() == newest()
+    engine.dispose()
