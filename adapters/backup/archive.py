@@ -181,6 +181,8 @@ class BackupArchive:
                     raise ValueError(f"'{member.name}' is not a member of a backup")
                 _extract(content, target / member.name)
                 objects += parts[0] in self._stores
+        if not (target / _MANIFEST).is_file():
+            raise ValueError("it contains no manifest")
         manifest = json.loads((target / _MANIFEST).read_bytes())
         if manifest.get("format") != _FORMAT:
             raise ValueError(f"its format is {manifest.get('format')}, but this version reads {_FORMAT}")

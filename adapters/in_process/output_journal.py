@@ -46,9 +46,7 @@ class OutputJournal:
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
             if not new or self._write(path, _APPEND, new) > self._max_bytes:
-                draft = path.with_suffix(".draft")
-                self._write(draft, _APPEND | os.O_TRUNC, kept)
-                draft.replace(path)
+                self._rewrite(path, kept)
         except OSError as error:
             logger.warning(
                 "output of execution %s was not saved and would be lost in a crash: %s",
@@ -78,6 +76,15 @@ class OutputJournal:
 
     def _path(self, execution_id: ExecutionId) -> Path:
         return self._directory / str(execution_id)
+
+    def _rewrite(self, path: Path, kept: Iterable[OutputChunk]) -> None:
+        draft = path.with_suffix(".draft")
+        try:
+            self._write(draft, _APPEND | os.O_TRUNC, kept)
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
 
     @staticmethod
     def _write(path: Path, flags: int, chunks: Iterable[OutputChunk]) -> int:

@@ -81,3 +81,16 @@ def test_output_is_read_without_a_chunk_for_which_the_disk_had_no_room(tmp_path,
 
         assert journal.read(execution_id) == [chunk(0, b"first"), chunk(5 + KEPT, b"last")]
     assert "was not saved and would be lost in a crash" in caplog.text
+
+
+def test_a_rewrite_for_which_the_disk_has_no_room_leaves_no_draft(tmp_path):
+    execution_id = ExecutionId(uuid4())
+    with small_disk(tmp_path / "disk", "size=64k") as disk:
+        journal = OutputJournal(disk, KEPT)
+        journal.append(execution_id, [chunk(0, b"first")], ())
+        filler = fill(disk)
+
+        journal.append(execution_id, (), [chunk(0, bytes(KEPT))])
+
+        assert {path.name for path in disk.iterdir()} == {str(execution_id), filler.name}
+        assert journal.read(execution_id) == [chunk(0, b"first")]
