@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from adapters.local_engine.built_program import LocalProgram
 from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from application.ports.execution_engine import CaseInput
 from tests.attack.attacks import Attack, corpus
@@ -32,6 +33,7 @@ _GRACE_S = 10.0
 _WITHOUT_LIMIT = frozenset({"success", "nonzero_exit", "signal"})
 _GONE_WITHIN_S = 20.0
 _READY_WITHIN_S = 90
+_BUILT = {"c", "cpp"}
 _SERVER_WATCHES, _SERVER_FILES = 600, 100
 # One for an attack, one for a program beside it.
 _WARM_STARTS = 2
@@ -42,11 +44,12 @@ class Target:
 
     Args:
         is_warm: Whether it has interpreters ready.
-        is_of_cases: Whether attacks are built and run as the program of a case.
+        is_swapped: Whether sandboxes are made the other way: by a launch plan for the case of a program that
+            was built, by bubblewrap for all others.
     """
 
-    def __init__(self, directory: Path, stack: ExitStack, *, is_warm: bool, is_of_cases: bool) -> None:
-        self._is_of_cases = is_of_cases
+    def __init__(self, directory: Path, stack: ExitStack, *, is_warm: bool, is_swapped: bool) -> None:
+        self._is_swapped = is_swapped
         self._canary = f"canary-{uuid4().hex}"
         self._waiting = _WARM_STARTS * is_warm
         os.environ["SERVICE_SERVER_SECRET"] = self._canary
@@ -93,13 +96,20 @@ class Target:
             return [f"skip: {support.unavailable_because}"]
         with self._neighbour(attack):
             begun = time.monotonic()
-            ended = self._run(attack.program(self._words))
+            ended = self._run(attack)
             took = time.monotonic() - begun
             self._use_what_is_counted_for_a_user()
         return [*self._about_the_end(attack, ended, took), *self._about_the_aftermath()]
 
-    def _run(self, program: Program) -> Ended:
-        if not self._is_of_cases:
+    def _run(self, attack: Attack) -> Ended:
+        program = attack.program(self._words)
+        if not self._is_swapped:
+            return self._kit.run(program)
+        isolation = self._engine.sandbox.isolation
+        assert isinstance(isolation, Bubblewrap)
+        isolation.use_plans()
+        if attack.language not in _BUILT:
+            isolation.drop_plans("bubblewrap is to be attacked")
             return self._kit.run(program)
         request = self._kit.request(program)
         built = self._engine.build(request, Recorder())
@@ -204,7 +214,7 @@ def main() -> None:
     attacks = corpus()
     with ExitStack() as stack:
         directory = stack.enter_context(TemporaryDirectory(prefix="service-server-attack-"))
-        options = {"is_warm": "--warm" in sys.argv, "is_of_cases": "--cases" in sys.argv}
+        options = {"is_warm": "--warm" in sys.argv, "is_swapped": "--swapped" in sys.argv}
         target = Target(Path(directory), stack, **options)
         for line in sys.stdin:
             problems = target.suffer(attacks[line.strip()])

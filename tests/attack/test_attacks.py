@@ -30,7 +30,7 @@ _ON_USERS = {
     *("fork_until_refused", "memory_bomb", "close_descriptors"),
 }
 # And these at which it matters who makes the sandbox.
-_ON_CASES = _ON_USERS | {
+_BOTH_WAYS = _ON_USERS | {
     *(
         "reach_the_network",
         "call_the_kernel",
@@ -99,16 +99,16 @@ def targets():
 
 
 def _attempts():
-    """Every attack by every user, and both ways if it has a warm start and can be seen in one.
+    """Every attack by every user, and also warm if it can be seen in a warm start.
 
-    Cases start in a way of their own, with the same mounts, limits and filter.
+    Where it matters who makes the sandbox, bubblewrap and launch plans are both attacked.
     """
     for user in _USERS:
         for attack in corpus().values():
             if user == "as_root_of_a_container" and attack.name not in _AS_ROOT:
                 continue
-            if attack.name in _ON_CASES:
-                yield pytest.param(attack.name, (user, "--cases"), id=f"{user}-cases-{attack.name}")
+            if attack.name in _BOTH_WAYS:
+                yield pytest.param(attack.name, (user, "--swapped"), id=f"{user}-swapped-{attack.name}")
             if user == "as_root_of_a_container":
                 yield pytest.param(attack.name, (user,), id=f"{user}-{attack.name}")
                 continue

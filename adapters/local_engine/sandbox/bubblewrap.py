@@ -122,7 +122,7 @@ class Bubblewrap(Isolation):
         self._subordinate_ids: SubordinateIds | None = None
         self._no_subordinate_ids: Text | str = ""
         self._filter = b""
-        self._has_plans = launch_plan.is_known()
+        self._has_plans = False
 
     @property
     def limits_address_space(self) -> bool:  # type: ignore[override]  # it is known once the engine is open
@@ -205,6 +205,7 @@ class Bubblewrap(Isolation):
         except OSError as error:
             cause = text("engine.unusable_directory", cause=str(error.strerror))
             raise DependencyUnavailable("engine", cause) from error
+        self._has_plans = False
         self._find_users()
         self._rootfs = self._new_rootfs(self._bwrap, self._views())
         self._proc_masks = proc_masks(
@@ -249,22 +250,28 @@ class Bubblewrap(Isolation):
             remove(self.cgroups)
             self.cgroups = None
 
+    def is_planned(self, program: Program) -> bool:
+        """Whether the reaper makes the sandbox of a program by a launch plan."""
+        return self._has_plans and not program.build
+
     def starts_at_once(self, program: Program) -> bool:
         """Whether the reaper makes the sandbox by a launch plan and starts the program without an event."""
-        return self._has_plans and program.starts_at_once and not program.build and self._reaper is not None
+        return self.is_planned(program) and program.starts_at_once
+
+    def use_plans(self) -> bool:
+        """Start to use launch plans; return whether this architecture has them."""
+        self._has_plans = launch_plan.is_known() and self._reaper is not None
+        return self._has_plans
 
     def drop_plans(self, trouble: str) -> None:
         """Stop using launch plans: some hosts let only bubblewrap make namespaces."""
         self._has_plans = False
-        _log.info(
-            "bubblewrap starts the programs of cases too; launch plans do not work here: %s",
-            trouble.rstrip("."),
-        )
+        _log.info("bubblewrap makes all sandboxes: launch plans do not work here: %s", trouble.rstrip("."))
 
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
         """Describe the sandbox for the supervisor and its helper, bubblewrap or the reaper."""
-        if self.starts_at_once(program):
+        if self.is_planned(program):
             with self._planned(program) as launch:
                 yield launch
             return
@@ -305,7 +312,9 @@ class Bubblewrap(Isolation):
         """Describe the sandbox for the supervisor and the reaper, with a launch plan."""
         limits = program.limits
         groups = () if self.cgroups is None else self.cgroups.directories
-        rlimits = attainable({**self._rlimits(program), **self._user_rlimits()})
+        rlimits: Rlimits = {}
+        if not program.is_prewarmed:  # the job of a prewarmed interpreter comes with its limits
+            rlimits = attainable({**self._rlimits(program), **self._user_rlimits()})
         env = {"HOME": HOME, "TMPDIR": TEMPORARY, "PWD": HOME, **program.env, **program.settings}
         plan = launch_plan.plan(
             tuple(program.command),
@@ -315,12 +324,14 @@ class Bubblewrap(Isolation):
             self._filter,
             len(groups),
             nice=self._nice(),
+            is_prewarmed=program.is_prewarmed,
+            starts_at_once=program.starts_at_once,
         )
         with ExitStack() as stack:
             files = program.files
             if files is None:
                 packed = pack([PackedFile(program.source, program.code)])
-                files = stack.enter_context(sealed_file("files", packed))
+                files = stack.enter_context(sealed_file("source", packed))
             plan_file = stack.enter_context(sealed_file("plan", plan))
             yield Launch(
                 SpawnRequest(
@@ -332,7 +343,10 @@ class Bubblewrap(Isolation):
                     cgroup=self.cgroups,
                     rootfs=self._current_rootfs(),
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
+                    is_prewarmed=program.is_prewarmed,
                     is_planned=True,
+                    starts_at_once=program.starts_at_once,
+                    reports_usage=program.reports_usage,
                     keeps_directory=program.wanted is not None,
                     owns_directory=self._subordinate_ids is not None,
                 ),
@@ -394,9 +408,11 @@ class Bubblewrap(Isolation):
     def _rlimits(self, program: Program) -> Rlimits:
         """Return the limits of each process of a program. Where there is a cgroup, it limits the memory.
 
-        RLIMIT_NPROC is one higher than the cgroup's limit, so that the cgroup counts excess processes.
+        RLIMIT_NPROC is one higher than the cgroup's limit, so that the cgroup counts excess processes. It
+        counts the whole user namespace. A launch plan is executed by a process in it that is in no cgroup.
         """
         processes = program.limits.processes + _OUR_PROCESSES + (self.cgroups is not None)
+        processes += self.is_planned(program)
         return self._without_address_space({**program.rlimits, "NPROC": (processes, processes)})
 
     def _without_address_space(self, rlimits: Rlimits) -> Rlimits:

@@ -111,7 +111,7 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
     def _waiting(self) -> Program:
         """Return the usual program with the hook in place of its code."""
         hook = self._hook
-        usual = replace(self._usual, rlimits={}, is_prewarmed=True, reports_usage=True)
+        usual = replace(self._usual, settings={}, rlimits={}, is_prewarmed=True, reports_usage=True)
         if not hook.file:
             value = hook.value.replace("{hooks}", HOOKS)
             return replace(usual, code=b"", env={**usual.env, hook.found_by: value})

@@ -8,6 +8,7 @@ The supervisor fills in the user id maps, because it knows the program's user, a
 control groups.
 """
 
+import errno
 import os
 import platform
 import resource
@@ -31,9 +32,11 @@ from adapters.local_engine.sandbox.supervisor.kernel import (
 )
 from adapters.local_engine.sandbox.supervisor.protocol import (
     BOX,
+    HOOK_STATUS_DESCRIPTOR,
     MAP_BYTES,
     PLAN_DESCRIPTOR,
     PLAN_ENTRANCES,
+    START_DESCRIPTOR,
     STATUS_DESCRIPTOR,
     Status,
 )
@@ -52,6 +55,7 @@ _FORK, _BECOME_REAPER = -1, -2
 
 # arch/x86/entry/syscalls/syscall_64.tbl
 _NUMBERS = {
+    "read": 0,
     "write": 1,
     "close": 3,
     "ioctl": 16,
@@ -68,6 +72,7 @@ _NUMBERS = {
     "sethostname": 170,
     "openat": 257,
     "unshare": 272,
+    "dup3": 292,
     "prlimit64": 302,
 }
 _MACHINE = "x86_64"
@@ -118,8 +123,18 @@ class _Plan:
         return address
 
     def keep_text(self, text: str) -> int:
-        """Add a string to the data; return its address."""
-        return self.keep(text.encode() + b"\0")
+        """Add a string to the data; return its address.
+
+        Raises:
+            OSError: No process can have the string in its command line or environment.
+        """
+        try:
+            encoded = os.fsencode(text)
+        except UnicodeEncodeError:
+            encoded = b"\0"
+        if b"\0" in encoded:
+            raise OSError(errno.EINVAL, "its command line or environment is not valid for a process")
+        return self.keep(encoded + b"\0")
 
     def call(self, purpose: str, name: str, *arguments: int, expected: int = 0) -> None:
         """Add a call.
@@ -130,11 +145,11 @@ class _Plan:
             arguments: Numbers or addresses.
             expected: The expected result; with any other, the start fails.
         """
-        self._add(_NUMBERS[name], expected, arguments, f"the kernel refused to {purpose}\n")
+        self._add(_NUMBERS[name], expected, arguments, purpose)
 
-    def turn(self, number: int) -> None:
+    def turn(self, number: int, purpose: str) -> None:
         """Add a step of the reaper that is not a call."""
-        self._add(number, 0, (), "")
+        self._add(number, 0, (), purpose)
 
     def write(self, path: str, address: int, size: int) -> None:
         """Add the calls that write to a file of the kernel."""
@@ -159,7 +174,8 @@ class _Plan:
             raise ValueError("the launch plan has too many calls")
         return bytes(calls + bytes(_DATA - len(calls)) + self._data)
 
-    def _add(self, number: int, expected: int, arguments: Sequence[int], words: str) -> None:
+    def _add(self, number: int, expected: int, arguments: Sequence[int], purpose: str) -> None:
+        words = f"the kernel refused to {purpose}\n"
         padded = (*arguments, *[0] * (_ARGUMENTS - len(arguments)))
         self._calls += _CALL.pack(number, expected, *padded, self.keep_text(words), len(words))
 
@@ -174,6 +190,8 @@ def plan(
     groups: int,
     *,
     nice: int | None,
+    is_prewarmed: bool,
+    starts_at_once: bool,
 ) -> bytes:
     """Return the launch plan of a program, without the user id maps.
 
@@ -185,10 +203,18 @@ def plan(
         seccomp: The filter of system calls.
         groups: The number of control groups.
         nice: The nice value; None for the supervisor's.
+        is_prewarmed: Whether the program's preload hook reports its status and waits for the start.
+        starts_at_once: Whether the program starts without waiting for the start.
+
+    Raises:
+        OSError: No process can have the command line or the environment.
     """
     made = _Plan()
     _add_namespaces(made)
-    made.turn(_FORK)
+    if is_prewarmed:
+        hook = HOOK_STATUS_DESCRIPTOR
+        made.call("pass the status pipe to the hook", "dup3", STATUS_DESCRIPTOR, hook, 0, expected=hook)
+    made.turn(_FORK, "create the first process")
     made.call("set the parent death signal", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
     made.call("start a session", "setsid", expected=1)
     made.call("set the host name", "sethostname", made.keep(_HOST_NAME), len(_HOST_NAME))
@@ -200,13 +226,22 @@ def plan(
     made.call("clear the dumpable flag", "prctl", _PR_SET_DUMPABLE, 0)
     filter_at = made.keep(struct.pack("<H6xQ", len(seccomp) // _STEP_BYTES, made.keep(seccomp)))
     made.call("install the seccomp filter", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_at)
-    # Ready is reported once everything is in force: from now on, a failure is the program's.
+    if not is_prewarmed:
+        _add_start(made, waits=not starts_at_once)
+    made.turn(_BECOME_REAPER, "start the program")
+    return made.packed((REAPER, *argv), dict(env))
+
+
+def _add_start(made: _Plan, *, waits: bool) -> None:
+    """Add the calls that report READY, when everything is in force: later failures are the program's."""
     line = f"{Status.READY.line}\n".encode()
     made.call(
         "report the status ready", "write", STATUS_DESCRIPTOR, made.keep(line), len(line), expected=len(line)
     )
-    made.turn(_BECOME_REAPER)
-    return made.packed((REAPER, *argv), dict(env))
+    if waits:
+        purpose = "wait for the start"
+        made.call(purpose, "read", START_DESCRIPTOR, made.keep(b"\n"), 1, expected=1)
+        made.call(purpose, "close", START_DESCRIPTOR)
 
 
 def _add_namespaces(made: _Plan) -> None:

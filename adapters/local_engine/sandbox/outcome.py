@@ -10,7 +10,7 @@ from typing import IO
 from adapters.local_engine.sandbox.artifacts import CollectedFiles
 from adapters.local_engine.sandbox.phrases import says
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, Program
-from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
+from adapters.local_engine.sandbox.supervisor.protocol import SHORTAGES, RunEvent
 from domain.catalogue.text import Text, text
 from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
@@ -106,7 +106,8 @@ class Observation:
             return False
         if event.error or event.in_build:
             return event.is_shortage
-        return says(self.stderr.text, _SHORTAGES)
+        # The exit code of a launch plan is the error number of the refused call.
+        return event.exit_code in SHORTAGES or says(self.stderr.text, _SHORTAGES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -394,10 +394,10 @@ class Sandbox:
         if trouble:
             cause = explain(refusal) if refusal else trouble.rstrip(".")
             raise DependencyUnavailable("engine", text("engine.cannot_isolate", cause=cause))
-        if self._bubblewrap is not None and (
-            trouble := self._trouble_of(replace(NOTHING, starts_at_once=True))
-        ):
-            self._bubblewrap.drop_plans(trouble)
+        if self._bubblewrap is not None and self._bubblewrap.use_plans():
+            trouble = self._trouble_of(NOTHING)
+            if trouble:
+                self._bubblewrap.drop_plans(trouble)
 
     def _trouble_of(self, program: Program) -> str | None:
         outcome = self._run(program, RunMonitor(), lambda: None, lambda _: None)

@@ -387,6 +387,7 @@ def test_a_machine_whose_shell_cannot_limit_programs_is_refused_at_the_start(tmp
 
 @pytest.mark.parametrize("language", ["python", "c"])
 def test_a_box_that_cannot_be_made_is_no_fault_of_the_code(kit, monkeypatch, language):
+    monkeypatch.setattr(kit.engine.sandbox.isolation, "_has_plans", False)
     monkeypatch.setattr(launch_script, "ULIMITS", launch_script.ULIMITS | _REFUSED)
 
     assert _run_if_installed(kit, Program(code="", language=language)).reason is Reason.ENGINE_ERROR

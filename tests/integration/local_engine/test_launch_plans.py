@@ -111,6 +111,9 @@ def test_a_program_sees_the_same_as_in_a_sandbox_of_bubblewraps(
 
     assert by_plan["secret"] == "s3cret"
     for seen in (by_plan, by_bubblewrap):
+        # A plan is executed by one more process.
+        seen["limits"], more = re.subn(r"(?m)^Max processes .*\n", "", str(seen["limits"]))
+        assert more == 1
         # Of the empty files that cover others: bubblewrap adds nodev to what is a plain file, read-only.
         seen["mounts"] = [
             [path, flags.replace("nodev,", "") if path.startswith("/proc/") else flags]
@@ -133,6 +136,28 @@ def test_a_program_gives_way_where_no_control_group_shares_the_processors(
         for _ in range(_RUNS):
             with built.run(given) as report:
                 assert report.result.stdout.text == f"{PROGRAM_NICE} {PROGRAM_NICE}\n"
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_program_has_as_many_processes_as_it_may_and_an_excess_one_is_named(
+    kit: EngineUnderTest, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch, *, is_planned: bool
+) -> None:
+    monkeypatch.setattr(bubblewrap, "_has_plans", is_planned)
+    code = """
+import os, sys
+for _ in range(int(sys.stdin.read())):
+    if os.fork() == 0:
+        os.read(os.pipe()[0], 1)
+        os._exit(0)
+    print("one more", flush=True)
+"""
+    with closing(_built(kit, Program(code=code, limits={"processes": 3}))) as built:
+        for more, reason in ((b"2", None), (b"3", Reason.PROCESS_LIMIT)):
+            given = CaseInput(stdin=more, args=None, limits=built.limits)
+            with built.run(given) as report:
+                assert report.result.stdout.text == "one more\n" * 2
+                if reason is None or bubblewrap.cgroups is not None:
+                    assert report.result.reason == reason
 
 
 def test_a_program_whose_filter_the_kernel_refuses_was_never_started(

@@ -291,17 +291,23 @@ def test_a_command_line_that_no_process_can_have_fails_its_own_program_alone(kit
     running = kit.start(Program(code=_SLEEP))
     assert running.recorder.has_output.wait(90)
 
-    outcome = kit.engine.sandbox.run(
-        replace(NOTHING, arguments=("a\0b",)), RunMonitor(), lambda: None, lambda _: None
-    )
+    failure = _engine_error_of(kit, replace(NOTHING, arguments=("a\0b",)))
 
-    assert outcome.result.reason is Reason.ENGINE_ERROR
-    assert "is not valid for a process" in outcome.result.error_message
+    assert "is not valid for a process" in failure
     assert (_supervisor(kit), running.end.done()) == (first, False)
     kit.engine.cancel(running.request.execution_id, running.request.job_id)
     assert running.end.result(90).result.status is JobStatus.CANCELLED
+
+
+def _engine_error_of(kit, program):
+    try:
+        outcome = kit.engine.sandbox.run(program, RunMonitor(), lambda: None, lambda _: None)
+    except OSError as error:  # the launch plan cannot be made; the engine makes an engine error of it
+        return error.strerror
     for stream in (outcome.stdout, outcome.stderr):
         stream.close()
+    assert outcome.result.reason is Reason.ENGINE_ERROR
+    return outcome.result.error_message
 
 
 def test_closing_the_engine_kills_what_runs(kit):

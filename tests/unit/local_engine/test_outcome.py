@@ -1,3 +1,4 @@
+import errno
 import signal
 from dataclasses import replace
 
@@ -176,6 +177,7 @@ _ROWS = [
 
 
 _NO_PROCESS = Output.of("bwrap: Creating new namespace failed: Resource temporarily unavailable\n")
+_REFUSED_BY_PLAN = Output.of("the kernel refused to create the namespaces\n")
 _NOT_READY = {"exit_code": 1, "was_ready": False}
 
 
@@ -185,6 +187,8 @@ _NOT_READY = {"exit_code": 1, "was_ready": False}
         (_seen(_NOT_READY, stderr=_NO_PROCESS), True),
         (_seen(_NOT_READY, stderr=Output.of("bwrap: pipe: Too many open files in system\n")), True),
         (_seen(_NOT_READY, stderr=Output.of("bwrap: No permissions\n")), False),
+        (_seen(_NOT_READY | {"exit_code": errno.EAGAIN}, stderr=_REFUSED_BY_PLAN), True),
+        (_seen(_NOT_READY | {"exit_code": errno.EPERM}, stderr=_REFUSED_BY_PLAN), False),
         (_seen(_NOT_READY | {"limit": "processes"}, stderr=_NO_PROCESS), False),
         (_seen(_NOT_READY, stderr=_NO_PROCESS, cancelled_after_ms=12), False),
         (_seen({"exit_code": 1}, stderr=_NO_PROCESS), False),

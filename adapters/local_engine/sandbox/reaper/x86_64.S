@@ -133,7 +133,7 @@ branch:
     syscall
     test    %eax, %eax
     jz      following
-    js      failed
+    js      refused
     mov     %eax, %r12d
     xor     %edi, %edi              # close_range(0, all, 0)
     mov     $-1, %esi

@@ -13,11 +13,11 @@ The processes of a run send lines of JSON to the supervisor through the status p
     {"status":"building"}                 the launch script: the compiler starts
     {"status":"built"}                    the launch script: the compiler has succeeded
     {"status":"waiting"}                  a preload hook: the interpreter waits for a job
-    {"status":"ready"}                    either of these: limits are in force, and only the start is missing
+    {"status":"ready"}                    the launch script or plan, or a preload hook: limits are in force
     {"status":"ended","wait4":"00..."}    the reaper: the program's status and struct rusage, in hexadecimal
 
-The supervisor sends a line through the start pipe to the launch script or the preload hook, which then starts
-the program. The limits of a preload hook's job are in force by then.
+The supervisor sends a line through the start pipe to the launch script, the launch plan or the preload hook,
+which then starts the program. The limits of a preload hook's job are in force by then.
 """
 
 import errno
@@ -30,7 +30,8 @@ from typing import Self
 
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 
-_SHORTAGES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+# The errors of a temporary lack of processes, descriptors or memory on the host.
+SHORTAGES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 # The status pipe of the launch script and the reaper. No program can write to it.
 STATUS_DESCRIPTOR = 3
 # The entrances of the program's control groups: the shell writes 0 to them to join the groups.
@@ -38,7 +39,7 @@ ENTRANCE_DESCRIPTORS = (4, 5, 6)
 START_DESCRIPTOR = 7
 # For a start by a launch plan: the plan, and the entrances of all control groups.
 PLAN_DESCRIPTOR = 4
-PLAN_ENTRANCES = (5, 6, 7, 8)
+PLAN_ENTRANCES = (5, 6, 10, 11)
 # The first argument of the reaper is a name followed by two id maps: the size of a map, and of the name.
 MAP_BYTES = 32
 PLANNED_NAME_BYTES = 16
@@ -175,7 +176,8 @@ class SpawnRequest(_Message):
         tmpfs: The program's own file system in the root filesystem.
         is_prewarmed: Whether the program waits for a job and its limits, without a deadline.
         is_planned: Whether `argv` is only the reaper, which makes the sandbox with all limits by the plan at
-            PLAN_DESCRIPTOR, and starts the program at once, without an event.
+            PLAN_DESCRIPTOR.
+        starts_at_once: Whether the program starts as soon as its sandbox is made, without an event.
         keeps_directory: Whether the last event has the descriptor of the program's directory.
         owns_directory: Whether the supervisor's user becomes the owner of the files in that directory.
         reports_usage: Whether `USAGE` is sent once a second while the program runs.
@@ -193,6 +195,7 @@ class SpawnRequest(_Message):
     tmpfs: Tmpfs | None = None
     is_prewarmed: bool = False
     is_planned: bool = False
+    starts_at_once: bool = False
     keeps_directory: bool = False
     owns_directory: bool = False
     reports_usage: bool = False
@@ -263,7 +266,7 @@ class RunEvent(_Message):
 
 def is_shortage(error: OSError) -> bool:
     """Return whether an error is a lack of processes, descriptors or memory on the host."""
-    return error.errno in _SHORTAGES
+    return error.errno in SHORTAGES
 
 
 def reason_of(error: OSError) -> str:

@@ -89,7 +89,7 @@ class Run:
         self._usage = processes.Usage()
         self._was_ready = False
         self._is_building = request.build_limits is not None
-        self._may_start = request.is_planned
+        self._may_start = request.starts_at_once
         self._limit: str | None = None
         self._error, self._is_shortage = "", False
         self._wall_s = 0.0
@@ -122,7 +122,7 @@ class Run:
             self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
-        if not request.is_planned:  # a launch plan does this itself, and the program may run already
+        if not request.is_planned:  # a launch plan does this itself
             self._give_way()
         if request.build_limits is not None:
             self._next_sample = self._sample(request.build_limits.cpu_time_ms)
@@ -462,7 +462,7 @@ class Run:
             if self._limits.rlimits:
                 _, *inside = tree(self.pid)
                 limit(inside, self._limits.rlimits, self._user)
-        if self._limit is None and not self._request.is_planned:
+        if self._limit is None and not self._request.starts_at_once:
             self._tell(RunEvent(status=Status.READY))
         if self._may_start:
             self._start()

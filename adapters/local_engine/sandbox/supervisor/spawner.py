@@ -88,7 +88,7 @@ class Spawner:
             os.set_blocking(status, False)
             start = None
             numbers = PLAN_ENTRANCES if request.is_planned else ENTRANCE_DESCRIPTORS
-            if not request.is_planned:
+            if not request.starts_at_once:
                 descriptors[START_DESCRIPTOR], start = pipe(theirs, on_failure)
             for number, entrance in zip(numbers, entrances, strict=False):
                 descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
