@@ -198,19 +198,20 @@ class RunCases:
                 if program.failure is not None:
                     return EngineReport(program.failure)
                 if end is End.STOPPED:
-                    return EngineReport(self._sum_up(job.id, stopped=True))
+                    return EngineReport(self._sum_up(program, stopped=True))
                 continue
             is_current, remaining = self._retry(
                 lambda: self._unit_of_work.read(lambda transaction: _progress(transaction, program))
             )
             if not is_current:
-                return EngineReport(self._sum_up(job.id, stopped=True))
+                return EngineReport(self._sum_up(program, stopped=True))
             if remaining == 0:
-                return EngineReport(self._sum_up(job.id))
+                return EngineReport(self._sum_up(program))
             self._in_flight.wait_for_change(_WAIT_S)
 
-    def _sum_up(self, job_id: JobId, *, stopped: bool = False) -> ExecutionResult:
-        """Return the result of the execution, over all cases or, if stopped, over the ones that have run."""
+    def _sum_up(self, program: CaseProgram, *, stopped: bool = False) -> ExecutionResult:
+        """Return the result of the execution; if it was stopped, cases without a result count as skipped."""
+        job_id = program.job.id
         results, run = self._retry(
             lambda: self._unit_of_work.read(
                 lambda transaction: (
@@ -221,7 +222,7 @@ class RunCases:
         )
         resource = _resource(results)
         if stopped:
-            return replace(_CANCELLED, resource=resource)
+            return replace(_CANCELLED, resource=resource, cases=summarize(_with_skipped(program, results)))
         summary = summarize(results)
         return ExecutionResult(
             status=summary.status,
@@ -250,6 +251,12 @@ def _progress(transaction: Transaction, program: CaseProgram) -> tuple[bool, int
         and job.current_execution_id == program.execution_id
     )
     return is_current, transaction.cases.remaining(program.job.id)
+
+
+def _with_skipped(program: CaseProgram, results: Sequence[CaseResult]) -> Sequence[CaseResult]:
+    known = {result.index for result in results}
+    cases = enumerate(program.cases)
+    return [*results, *(CaseResult.skipped(index, case) for index, case in cases if index not in known)]
 
 
 def _resource(results: Sequence[CaseResult]) -> ResourceUsage | None:

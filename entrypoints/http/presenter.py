@@ -242,7 +242,7 @@ def explain(
     """Return a sentence about the state of a job, from the result of its latest execution."""
     if state is State.QUEUED and is_deferred:
         return text("job.explain_deferred")
-    if result is not None and result.cases is not None:
+    if result is not None and result.cases is not None and state is not State.CANCELLED:
         return text("job.cases_passed", passed=result.cases.passed, count=result.cases.total)
     if result is not None and result.exit_code is None:
         hidden = _WITHOUT_EXIT_CODE.get(reason or result.status)

@@ -7,7 +7,7 @@ import pytest
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
-from tests.http.support import PROBLEM, UNKNOWN_ID, Service, assert_problem
+from tests.http.support import PROBLEM, UNKNOWN_ID, Service, assert_problem, poll
 from tests.support.scripted_engine import echo_case
 
 _CASES = [
@@ -245,3 +245,27 @@ def test_one_large_file_counts_for_each_case_that_names_it(service: Service):
 
     assert answer.status_code == 413
     assert "67108864 bytes are allowed together" in answer.json()["detail"]
+
+
+def test_a_cancelled_job_has_the_sums_of_the_cases_that_were_run(service: Service, monkeypatch):
+    def cancels_at_the_second(given):
+        if given.stdin == b"secret\n":
+            (job,) = service.http.get("/api/jobs", params={"status": "RUNNING"}).json()
+            service.http.post(f"/api/cancel/{job['job_id']}").raise_for_status()
+            return EngineReport(ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED))
+        return echo_case(given)
+
+    monkeypatch.setattr(service.engine, "case", cancels_at_the_second)
+
+    job_id = service.upload(cases=_CASES, execute=True)["job_id"]
+
+    def ended():
+        job = service.http.get(f"/api/jobs/{job_id}").json()
+        return job if "total" in job["data"].get("result", {}) else None
+
+    job = poll(ended)
+    result = job["data"]["result"]
+    assert job["status"] == "CANCELLED"
+    assert "test cases passed" not in job["message"]
+    assert (result["total"], result["max_score"]) == (3, 4.0)
+    assert result["passed"] == sum(case["verdict"] == "accepted" for case in result["cases"])

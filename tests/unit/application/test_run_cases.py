@@ -212,6 +212,9 @@ class TestStopping:
         assert service.job(job_id).status is JobStatus.CANCELLED
         assert len(service.engine.inputs) == 4
         assert Verdict.SKIPPED not in _verdicts(service, job_id).values()
+        sums = _result(service, job_id).cases
+        assert (sums.passed, sums.total, sums.max_score) == (len(_verdicts(service, job_id)), 10, 10)
+        assert sums.passed > 0
 
     def test_cases_of_a_cancelled_job_are_stopped_in_every_process(self, service):
         helper = service.process("worker-2")
