@@ -9,10 +9,9 @@ Like the reaper, it is assembled from the files in this directory and written to
 """
 
 import os
-import platform
 from pathlib import Path
 
-from adapters.local_engine.sandbox.reaper import install_code
+from adapters.local_engine.sandbox.instructions import Instructions
 
 # The .text sections of the sources, by platform.machine().
 _CODE = {
@@ -29,22 +28,9 @@ _CODE = {
 }
 _NAME = "pump"
 _HAS_MORE = 1
-
-
-def code(machine: str) -> bytes | None:
-    """Return the instructions for an architecture; None if there are none."""
-    text = _CODE.get(machine)
-    return None if text is None else bytes.fromhex(text)
-
-
-def install(directory: Path, machine: str = platform.machine()) -> Path | None:
-    """Write the pump to a directory; return its path, or None on an architecture without a pump.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    text = code(machine)
-    return None if text is None else install_code(directory / _NAME, machine, text)
+_PUMP = Instructions(_NAME, _CODE)
+code = _PUMP.code
+install = _PUMP.install
 
 
 def start(path: Path, source: int, target: int, limit: int) -> int:

@@ -18,11 +18,7 @@ instructions for each of two architectures, assembled from the files in this dir
 architectures, programs run without a reaper and their memory is sampled.
 """
 
-import platform
-import struct
-from pathlib import Path
-
-from adapters.local_engine.sandbox.files import write_executable
+from adapters.local_engine.sandbox.instructions import Instructions
 
 # The .text sections of the sources, by platform.machine().
 _CODE = {
@@ -56,51 +52,6 @@ _CODE = {
     222c227761697434223a2230313233343536373839616263646566ffffffffffffffff
     """,
 }
-_NAME = "reaper"
-
-# The file format: the manual page elf(5).
-_MACHINES = {"x86_64": 62, "aarch64": 183}
-_ADDRESS = 0x400000
-_ALIGNMENT = 0x10000
-_HEADERS = struct.Struct("<16sHHIQQQIHHHHHH")
-_SEGMENT = struct.Struct("<IIQQQQQQ")
-
-
-def code(machine: str) -> bytes | None:
-    """Return the instructions for an architecture; None if there are none."""
-    text = _CODE.get(machine)
-    return None if text is None else bytes.fromhex(text)
-
-
-def install(directory: Path, machine: str = platform.machine()) -> Path | None:
-    """Write the reaper to a directory; return its path, or None on an architecture without a reaper.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    text = code(machine)
-    return None if text is None else install_code(directory / _NAME, machine, text)
-
-
-def install_code(path: Path, machine: str, text: bytes) -> Path:
-    """Write an executable that consists of the instructions; return its path.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write_executable(path, _executable(_MACHINES[machine], text))
-    return path
-
-
-def _executable(machine: int, text: bytes) -> bytes:
-    """Wrap instructions in the smallest ELF file that the kernel executes: one segment, no sections."""
-    start = _HEADERS.size + _SEGMENT.size
-    size = start + len(text)
-    ident = b"\x7fELF" + bytes([2, 1, 1])  # 64 bits, little-endian, version 1
-    header = _HEADERS.pack(
-        *(ident, 2, machine, 1, _ADDRESS + start, _HEADERS.size, 0, 0),
-        *(_HEADERS.size, _SEGMENT.size, 1, 0, 0, 0),
-    )
-    readable_and_executable = 5
-    segment = _SEGMENT.pack(1, readable_and_executable, 0, _ADDRESS, _ADDRESS, size, size, _ALIGNMENT)
-    return header + segment + text
+_REAPER = Instructions("reaper", _CODE)
+code = _REAPER.code
+install = _REAPER.install
