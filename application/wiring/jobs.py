@@ -15,7 +15,6 @@ from application.use_cases.cancel_job import CancelJob
 from application.use_cases.complete_batches import CompleteBatches
 from application.use_cases.delete_job import DeleteJob
 from application.use_cases.execute_job import ExecuteJob
-from application.use_cases.read_artifact import ReadArtifact
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_file import ReadFile
 from application.use_cases.read_log import ReadLog
@@ -42,7 +41,6 @@ class JobServices:
     read_code: ReadCode
     read_log: ReadLog
     read_output: ReadOutput
-    read_artifact: ReadArtifact
     read_file: ReadFile
     wait_causes: WaitCauses
     submit_batch: SubmitBatch
@@ -147,7 +145,6 @@ def build_job_services(*, ports: Ports, options: ServiceOptions, shared: SharedP
             max_bytes=options.max_log_read_bytes,
             cache=OutputCache(ports.clock, options.max_cached_output_bytes),
         ),
-        read_artifact=ReadArtifact(job_queries=ports.job_queries, blobs=shared.blobs),
         read_file=ReadFile(job_queries=ports.job_queries, blobs=shared.blobs),
         wait_causes=shared.wait_causes,
         submit_batch=SubmitBatch(

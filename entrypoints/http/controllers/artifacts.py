@@ -62,7 +62,7 @@ class ArtifactsController(Controller):
         name = str(path).lstrip("/")
 
         def take() -> Response[Any]:
-            artifact = api.services.read_artifact(caller, api.job_id(caller, job_id), name)
+            artifact = api.services.read_file.artifact(caller, api.job_id(caller, job_id), name)
             tag, size = f'"{artifact.file.blob.sha256}"', len(artifact.data)
             headers = {**UNTRUSTED, "Accept-Ranges": "bytes", "ETag": tag}
             headers["Content-Disposition"] = _attachment(name)
