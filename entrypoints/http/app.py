@@ -2,12 +2,12 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from litestar import Litestar
+from litestar import Controller, Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.types import ASGIApp
@@ -39,7 +39,7 @@ from entrypoints.http.controllers.tenants import TenantsController
 from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.controllers.webhooks import JobDeliveriesController, WebhooksController
 from entrypoints.http.cut_waits import WAIT_HEADER, report_cut_wait
-from entrypoints.http.dependencies import build_api, keyed_caller
+from entrypoints.http.dependencies import Api, build_api, keyed_caller
 from entrypoints.http.errors import problem_response
 from entrypoints.http.idempotency import REPLAYED_HEADER, IdempotencyMiddleware
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, AnyRequest, JsonRequest
@@ -94,27 +94,17 @@ def create_app(
     def idempotent(app: ASGIApp) -> ASGIApp:
         return IdempotencyMiddleware(app, api.keyed_requests)
 
+    def router(controllers: Sequence[type[Controller]], max_bytes: int) -> OwnRouter:
+        return OwnRouter(
+            "/api", route_handlers=controllers, middleware=[idempotent], request_max_body_size=max_bytes
+        )
+
     app = Litestar(
         [
-            OwnRouter("/api", route_handlers=_CONTROLLERS, middleware=[idempotent]),
-            OwnRouter(
-                "/api",
-                route_handlers=[ExecutionsController, CaseSetsController],
-                middleware=[idempotent],
-                request_max_body_size=settings.max_form_bytes,
-            ),
-            OwnRouter(
-                "/api",
-                route_handlers=[CompletionsController],
-                middleware=[idempotent],
-                request_max_body_size=settings.max_report_bytes,
-            ),
-            OwnRouter(
-                "/api",
-                route_handlers=[BatchesController],
-                middleware=[idempotent],
-                request_max_body_size=settings.max_batch_bytes,
-            ),
+            router(_CONTROLLERS, settings.max_body_bytes),
+            router([ExecutionsController, CaseSetsController], settings.max_form_bytes),
+            router([CompletionsController], settings.max_report_bytes),
+            router([BatchesController], settings.max_batch_bytes),
             HealthController,
             read_metrics,
             *(site.routes if site else ()),
@@ -142,6 +132,19 @@ def create_app(
     if settings.asks_for_keys:
         checks.append(refuse_key_in_query)
     app.asgi_handler = AccessMiddleware(ConditionalRequests(app.asgi_handler), checks, meter, ports.tracing)
+    _fill_state(app, settings, limit_policy, ports, api, site)
+    return app
+
+
+def _fill_state(
+    app: Litestar,
+    settings: Settings,
+    limit_policy: LimitPolicy,
+    ports: Ports,
+    api: Api,
+    site: "Site | None",
+) -> None:
+    """Set what middleware and requests read from the state of the application."""
     large_bodies = settings.max_large_bodies
     app.state.body_limiter = ConcurrencyLimiter(
         large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)
@@ -171,7 +174,6 @@ def create_app(
     app.state.session_cookies = api.session_cookies
     app.state.request_rates = RequestRates(ports.rate_limiter)
     app.state.webhook_verifier = api.webhook_verifier
-    return app
 
 
 async def _check_request(request: AnyRequest) -> None:

@@ -319,61 +319,11 @@ class OpenApiDocument:
         return self._content
 
     def _completed(self, document: Json) -> Json:
-        components = document["components"]
-        paths = document["paths"]
+        components, paths = document["components"], document["paths"]
         document["paths"] = {path: paths[path] for path in dict.fromkeys((*_FIRST_PATHS, *paths))}
-        for path, operations in document["paths"].items():
-            for method, operation in operations.items():
-                _complete_operation(path, method, operation)
-                if operation["security"] and not self._asks_for_keys:
-                    operation["security"].append({})
-        for schema in components["schemas"].values():
-            for name, field in schema.get("properties", {}).items():
-                _add(field, _FACETS.get(name, {}))
-                _enumerate_constants(field)
-        upload = components["schemas"]["UploadRequest"]["properties"]
-        # JSON has no alternative for an absent member.
-        upload["code"] = upload["code"].pop("oneOf", [{}])[0] | upload["code"]
-        for name, facets in self._upload_facets().items():
-            _add(upload[name], facets)
-        del upload["language"]["type"]
-        upload["language"] |= _LANGUAGE
-        # As text: from a `default`, generators make a field that clients always send.
-        for name, bounds in self._policy.bounds.items():
-            upload[name]["description"] += f" {bounds.default} by default."
-        jobs = components["schemas"]["BatchRequest"]["properties"]["jobs"]
-        jobs |= {
-            "items": {"$ref": "#/components/schemas/UploadRequest"},
-            "minItems": 1,
-            "maxItems": self._max_batch_jobs,
-        }
-        actions = components["schemas"]["JobActionsRequest"]["properties"]
-        _add(actions["ids"], {"minItems": 1, "maxItems": self._max_job_actions})
-        # A result may repeat text that is not a job's id.
-        del components["schemas"]["JobActionResult"]["properties"]["job_id"]["format"]
-        wanted = components["schemas"]["JobFilterRequest"]["properties"]
-        _add(wanted["limit"], {"minimum": 1, "maximum": self._max_job_actions})
-        file = components["schemas"]["UploadedFile"]["properties"]
-        _add(file["path"], {"minLength": 1, "maxLength": PATH_MAX_BYTES})
-        _add(file["content_base64"], {"contentEncoding": "base64"})
-        content = document["paths"]["/api/upload"]["post"]["requestBody"]["content"]
-        content[MULTIPART] = {"schema": _UPLOAD_FORM}
-        case_set = document["paths"]["/api/projects/{project}/case-sets/{name}"]["put"]["requestBody"]
-        # For several content types of a required body, openapi-python-client 0.29 omits an import.
-        case_set["required"] = False
-        case_set["content"] |= {
-            MULTIPART: {"schema": _CASE_SET_FORM},
-            # The only content type under which generated clients send files unchanged.
-            DEFAULT_MEDIA_TYPE: {"schema": _BINARY},
-        }
-        answers = document["paths"]["/api/jobs/{jobId}/artifacts/{path}"]["get"]["responses"]
-        for status in ("200", "206"):
-            answers[status]["content"] = _ARTIFACT_CONTENT
-        project = components["schemas"]["ProjectRequest"]["properties"]
-        _add(project["project_name"], _PARAMETER_FACETS["project_name"])
-        _add(project["description"], {"maxLength": self._limits.text_chars})
-        _add(components["schemas"]["ExecuteRequest"]["properties"]["stdin"], self._stdin_facets())
-        components["schemas"]["EngineReport"] = _REPORT
+        self._complete_operations(document["paths"])
+        self._complete_schemas(components["schemas"])
+        _complete_bodies(document["paths"])
         components["headers"] = {
             name: {"description": description, "schema": schema}
             for name, (description, schema) in _HEADERS.items()
@@ -383,13 +333,51 @@ class OpenApiDocument:
             scheme: {"type": "apiKey", "in": "header", "name": name, "description": description}
             for scheme, (name, description) in _WEBHOOK_HEADERS.items()
         }
-        completion = document["paths"]["/api/executions/{execution_id}/completion"]["post"]
-        completion["security"] = [{scheme: [] for scheme in _WEBHOOK_HEADERS}]
-        completion["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EngineReport"}}},
-        }
         return document
+
+    def _complete_operations(self, paths: Json) -> None:
+        for path, operations in paths.items():
+            for method, operation in operations.items():
+                _complete_operation(path, method, operation)
+                if operation["security"] and not self._asks_for_keys:
+                    operation["security"].append({})
+
+    def _complete_schemas(self, schemas: Json) -> None:
+        for schema in schemas.values():
+            for name, field in schema.get("properties", {}).items():
+                _add(field, _FACETS.get(name, {}))
+                _enumerate_constants(field)
+        self._complete_upload(schemas["UploadRequest"]["properties"])
+        schemas["BatchRequest"]["properties"]["jobs"] |= {
+            "items": {"$ref": "#/components/schemas/UploadRequest"},
+            "minItems": 1,
+            "maxItems": self._max_batch_jobs,
+        }
+        actions = schemas["JobActionsRequest"]["properties"]
+        _add(actions["ids"], {"minItems": 1, "maxItems": self._max_job_actions})
+        # A result may repeat text that is not a job's id.
+        del schemas["JobActionResult"]["properties"]["job_id"]["format"]
+        wanted = schemas["JobFilterRequest"]["properties"]
+        _add(wanted["limit"], {"minimum": 1, "maximum": self._max_job_actions})
+        file = schemas["UploadedFile"]["properties"]
+        _add(file["path"], {"minLength": 1, "maxLength": PATH_MAX_BYTES})
+        _add(file["content_base64"], {"contentEncoding": "base64"})
+        project = schemas["ProjectRequest"]["properties"]
+        _add(project["project_name"], _PARAMETER_FACETS["project_name"])
+        _add(project["description"], {"maxLength": self._limits.text_chars})
+        _add(schemas["ExecuteRequest"]["properties"]["stdin"], self._stdin_facets())
+        schemas["EngineReport"] = _REPORT
+
+    def _complete_upload(self, upload: Json) -> None:
+        # JSON has no alternative for an absent member.
+        upload["code"] = upload["code"].pop("oneOf", [{}])[0] | upload["code"]
+        for name, facets in self._upload_facets().items():
+            _add(upload[name], facets)
+        del upload["language"]["type"]
+        upload["language"] |= _LANGUAGE
+        # As text: from a `default`, generators make a field that clients always send.
+        for name, bounds in self._policy.bounds.items():
+            upload[name]["description"] += f" {bounds.default} by default."
 
     def _upload_facets(self) -> Mapping[str, Json]:
         limits = self._limits
@@ -441,6 +429,28 @@ def _enumerate_constants(field: Json) -> None:
     for alternative in field.get("oneOf", ()):
         if "const" in alternative:
             alternative["enum"] = [alternative.pop("const")]
+
+
+def _complete_bodies(paths: Json) -> None:
+    content = paths["/api/upload"]["post"]["requestBody"]["content"]
+    content[MULTIPART] = {"schema": _UPLOAD_FORM}
+    case_set = paths["/api/projects/{project}/case-sets/{name}"]["put"]["requestBody"]
+    # For several content types of a required body, openapi-python-client 0.29 omits an import.
+    case_set["required"] = False
+    case_set["content"] |= {
+        MULTIPART: {"schema": _CASE_SET_FORM},
+        # The only content type under which generated clients send files unchanged.
+        DEFAULT_MEDIA_TYPE: {"schema": _BINARY},
+    }
+    answers = paths["/api/jobs/{jobId}/artifacts/{path}"]["get"]["responses"]
+    for status in ("200", "206"):
+        answers[status]["content"] = _ARTIFACT_CONTENT
+    completion = paths["/api/executions/{execution_id}/completion"]["post"]
+    completion["security"] = [{scheme: [] for scheme in _WEBHOOK_HEADERS}]
+    completion["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EngineReport"}}},
+    }
 
 
 def _complete_operation(path: str, method: str, operation: Json) -> None:
