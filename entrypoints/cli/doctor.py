@@ -43,16 +43,16 @@ def command(*, as_json: bool, server: str | None) -> None:
         report["admitted"] = list(admitted(settings))
         report["settings"] = _settings(settings)
         report["warnings"] = list(warnings(settings, os.environ))
+    report |= {"dependencies": [], "languages": []}
     try:
         with connect(server, asks_engine=True) as client:
-            report |= {
-                "dependencies": client.health(),
-                "engine": client.get("/api/engine"),
-                "languages": known_languages(client),
-            }
-            report["missing"] = _missing(report)
-    except (Failure, ApplicationError) as error:
-        report |= {"dependencies": [], "languages": [], "missing": [said_by(error)]}
+            report["dependencies"] = client.health()
+            report["engine"] = client.get("/api/engine")
+            report["languages"] = known_languages(client)
+            report["missing"] = [*_unhealthy(report), *_without_languages(report)]
+    except (Failure, ApplicationError) as error:  # without a database, for example, only the health is known
+        missing = [*_unhealthy(report), said_by(error)]
+        report["missing"] = list({str(sentence): sentence for sentence in missing}.values())
     if as_json:
         print_json(_plain(report))
     else:
@@ -84,15 +84,17 @@ def _plain(report: dict[str, Any]) -> dict[str, Any]:
     return report | {key: value for key, value in (named | said).items() if key in report}
 
 
-def _missing(report: dict[str, Any]) -> list[Text | str]:
-    missing = [
+def _unhealthy(report: dict[str, Any]) -> list[Text | str]:
+    return [
         _sentence(dependency, "detail") or text("doctor.no_answer", name=dependency["name"])
         for dependency in report["dependencies"]
         if not dependency["healthy"]
     ]
-    if not any(language["available"] for language in report["languages"]):
-        missing.append(text("doctor.no_language"))
-    return missing
+
+
+def _without_languages(report: dict[str, Any]) -> list[Text]:
+    is_any = any(language["available"] for language in report["languages"])
+    return [] if is_any else [text("doctor.no_language")]
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -108,8 +110,11 @@ def _print(report: dict[str, Any]) -> None:
             ((s["name"], s["value"], given if s["is_set"] else default) for s in report["settings"]),
             is_part=True,
         )
-    if "engine" in report:  # otherwise the service was not reached
-        _print_service(report)
+    if report["dependencies"]:  # otherwise the service was not reached
+        _print_health(report)
+    if "engine" in report:
+        _print_engine(report["engine"])
+        _print_languages(report)
     click.echo()
     for sentence in report.get("warnings", ()):
         say(sentence)
@@ -117,14 +122,16 @@ def _print(report: dict[str, Any]) -> None:
         say(sentence)
 
 
-def _print_service(report: dict[str, Any]) -> None:
+def _print_health(report: dict[str, Any]) -> None:
     _print_head(text("doctor.health"))
     print_table(
         (Column.PART, Column.HEALTHY, Column.UNHEALTHY_BECAUSE),
         ((d["name"], yes_or_no(is_so=d["healthy"]), _sentence(d, "detail")) for d in report["dependencies"]),
         is_part=True,
     )
-    _print_engine(report["engine"])
+
+
+def _print_languages(report: dict[str, Any]) -> None:
     _print_head(text("doctor.languages"))
     print_table(
         (Column.LANGUAGE, Column.AVAILABLE, Column.UNAVAILABLE_BECAUSE),

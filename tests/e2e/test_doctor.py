@@ -10,6 +10,7 @@ from domain.catalogue.language import Language
 from domain.catalogue.text import text_of
 from domain.language import LANGUAGES
 from tests.support import service
+from tests.support.ports import free_port
 
 # The engine looks for programs where the system has them, whatever PATH says; this has it look elsewhere.
 ELSEWHERE = """
@@ -121,6 +122,22 @@ def test_nothing_is_listed_of_a_server_that_cannot_be_reached(env):
     assert told == [
         "cannot reach http://127.0.0.1:1: connection refused; check the address, and that the server runs"
     ]
+
+
+def test_the_health_of_the_other_parts_is_told_while_the_database_is_away(tmp_path):
+    away = {"AWS_RDS_HOST": "127.0.0.1", "AWS_RDS_PORT": free_port(), "AWS_RDS_DBNAME": "schema"}
+    account = {"AWS_RDS_USERNAME": "user", "AWS_RDS_PASSWORD": "password"}
+    env = service.environment(
+        tmp_path, **away, **account, SERVICE_SERVER_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"
+    )
+    examined = service.run("doctor", "--json", env=env)
+    report = json.loads(examined.stdout)
+    healthy = {part["name"]: part["healthy"] for part in report["dependencies"]}
+    assert examined.returncode == 1
+    assert healthy.items() >= {"database": False, "queue": False, "code store": True}.items()
+    for part in ("database", "queue"):
+        assert any(f"the {part} is unavailable: " in missing for missing in report["missing"])
+    assert b"\nqueue\tno\tthe queue is unavailable" in service.run("doctor", env=env).stdout
 
 
 def test_a_setting_that_breaks_its_rule_is_a_sentence(tmp_path):
