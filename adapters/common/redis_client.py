@@ -15,8 +15,14 @@ from application.errors import DependencyUnavailable
 ANSWER_WITHIN_S = 1.0
 
 _UNUSABLE = "Redis does not respond, or its response is invalid"
-# https://redis.io/docs/latest/develop/reference/protocol-spec: the first word of an error is its kind.
-_REFUSALS: Mapping[str, str] = {"MISCONF": "Redis rejects writes because it cannot save data to its disk"}
+# https://redis.io/docs/latest/develop/reference/protocol-spec: the first word of an error is its kind, unless
+# that is ERR, which redis-py removes.
+_REFUSALS: Mapping[str, str] = {
+    "MISCONF": "Redis rejects writes because it cannot save data to its disk",
+    "NOREPLICAS": "Redis rejects writes because it has too few replicas (min-replicas-to-write)",
+    "BUSY ": "Redis is busy with a script that does not end",
+    "max number of clients reached": "Redis has too many clients (maxclients)",
+}
 # How Redis 6 reports a rejected write of a script.
 _READ_ONLY_IN_SCRIPT = "-READONLY "
 
@@ -97,9 +103,6 @@ def redis_errors(dependency: str) -> Iterator[None]:
 
 
 def _sentence(error: redis.RedisError) -> str:
-    if isinstance(error, redis.ResponseError):  # redis-py raises some refusals as connection errors
-        words = str(error)
-        found = next((text for word, text in _REFUSALS.items() if words.startswith(word)), None)
-        if found is not None:
-            return found
-    return next((text for kind, text in _FAULTS.items() if isinstance(error, kind)), _UNUSABLE)
+    words = str(error)
+    found = next((text for word, text in _REFUSALS.items() if words.startswith(word)), None)
+    return found or next((text for kind, text in _FAULTS.items() if isinstance(error, kind)), _UNUSABLE)

@@ -2,8 +2,10 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 
 from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
 from adapters.dramatiq_queue.messages import COMPLETIONS
@@ -371,6 +373,7 @@ def test_an_id_without_a_message_is_passed_over(server, handler, broker):
     [
         ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "its memory limit .maxmemory. is reached"),
         ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "it is a read-only replica"),
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "too few replicas"),
     ],
 )
 def test_a_redis_that_answers_and_takes_no_writes_is_noticed(server, queue, fault, cure, words):
@@ -383,6 +386,42 @@ def test_a_redis_that_answers_and_takes_no_writes_is_noticed(server, queue, faul
             client.execute_command(*cure.split())
     wake_when_it_is_back(queue)
     queue.check()
+
+
+def test_a_redis_with_too_many_clients_is_noticed(server):
+    queue = RedisWorkQueue(server.url)
+    with server.client() as client:
+        client.config_set("maxclients", len(client.client_list()))
+        with pytest.raises(DependencyUnavailable, match="too many clients"):
+            queue.check()
+        client.config_set("maxclients", 1_000)
+    wake_when_it_is_back(queue)
+    queue.close()
+
+
+def test_a_redis_that_is_busy_with_a_script_is_noticed(server, queue):
+    def be_busy():
+        with server.client() as other, pytest.raises(redis.ResponseError):
+            other.eval("while true do end", 0)
+
+    with server.client() as client, ThreadPoolExecutor(1) as pool:
+        client.config_set("lua-time-limit", 1)
+        busy = pool.submit(be_busy)
+        try:
+            # Before the limit of the script's time, Redis does not answer
+            assert eventually(lambda: "busy with a script" in _refusal(queue))
+        finally:
+            client.script_kill()
+        busy.result()
+    wake_when_it_is_back(queue)
+
+
+def _refusal(queue):
+    try:
+        queue.check()
+    except DependencyUnavailable as error:
+        return str(error)
+    return ""
 
 
 def test_a_server_that_became_a_replica_is_left_for_the_new_primary(server):
