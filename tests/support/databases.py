@@ -33,6 +33,18 @@ def migrated_file() -> bytes:
         return path.read_bytes()
 
 
+def migrated_schema(server: DatabaseServer, name: str) -> sa.URL:
+    """Create a schema with all tables, copied from the server's first one: MySQL migrates for 0.9 s."""
+    return server.copy_schema(_first_schema(server), name)
+
+
+@cache
+def _first_schema(server: DatabaseServer) -> str:
+    name = "first"
+    migrated(server.create_schema(name))
+    return name
+
+
 def make_tables(data_dir: Path) -> None:
     """Create a data directory's database with all tables, faster than the service does at its start."""
     path = data_dir / _IN_DATA_DIR
@@ -55,7 +67,7 @@ def migrated_url() -> Callable[[DatabaseServer], sa.URL]:
 
     def of(server: DatabaseServer) -> sa.URL:
         if server not in urls:
-            urls[server] = migrated(server.create_schema("migrated"))
+            urls[server] = migrated_schema(server, "migrated")
         return urls[server]
 
     return of
@@ -65,7 +77,7 @@ def database_settings(request: pytest.FixtureRequest, kind: str, schema: str) ->
     """Return the settings with which a service uses an empty database of a kind."""
     if kind == "sqlite":
         return {}
-    url = migrated(request.getfixturevalue(kind).create_schema(schema))
+    url = migrated_schema(request.getfixturevalue(kind), schema)
     return {
         "rds_host": url.host,
         "rds_port": url.port,

@@ -151,9 +151,10 @@ def test_an_object_of_other_software_hides_no_other_object(moto_client, moto_sto
 
 
 def test_more_objects_than_are_listed_in_one_answer_are_found(moto_client, moto_store, moto_bucket):
-    keys = {f"project/{number}.py" for number in range(1_001)}
+    keys = {f"project/{number}.py" for number in range(moto_server.MAX_KEYS + 1)}
     for key in keys:
         moto_client.put_object(Bucket=moto_bucket.name, Key=key, Body=b"")
+    assert moto_client.list_objects_v2(Bucket=moto_bucket.name)["KeyCount"] == moto_server.MAX_KEYS
     found = moto_store.stored_before(datetime.now(UTC) + timedelta(hours=1))
     assert {each.key.value for each in found} == keys
 

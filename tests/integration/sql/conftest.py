@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from tests.support.databases import migrated_schema
 from tests.support.stores import SqlStore
 
 
@@ -11,6 +12,14 @@ def empty_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'empty.db'}"
     return request.getfixturevalue(request.param).create_schema("integration")
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "mysql"])
+def full_url(request):
+    """A database with all the tables, of which a test may change any."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("sqlite_url")
+    return migrated_schema(request.getfixturevalue(request.param), "integration")
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ from domain.job_lifecycle import JobStatus, Phase
 from domain.tenant import DEFAULT_TENANT
 from domain.values import ProjectId
 from tests.support.callers import ANONYMOUS
+from tests.support.databases import migrated_schema
 from tests.support.filled_database import BEGIN, PROJECTS, fill, half_of_all, job_id
 from tests.support.stores import PATIENT, SqlStore
 
@@ -87,7 +88,7 @@ SEARCHES = (
 @pytest.fixture(scope="module", params=["mariadb", "mysql"])
 def filled(request):
     """A server with many jobs, and one connection, whose counters are looked at."""
-    url = request.getfixturevalue(request.param).create_schema("flat")
+    url = migrated_schema(request.getfixturevalue(request.param), "flat")
     store = SqlStore(url, replace(PATIENT, pool_size=1))
     fill(store.engine, JOBS)
     with store.engine.begin() as connection:
@@ -107,7 +108,7 @@ def halves(request, tmp_path_factory):
         if kind == "sqlite":
             url = f"sqlite:///{tmp_path_factory.mktemp('halves') / 'store.db'}"
         else:
-            url = request.getfixturevalue(kind).create_schema("halves")
+            url = migrated_schema(request.getfixturevalue(kind), "halves")
         stores[kind] = SqlStore(url, replace(PATIENT, pool_size=1))
         fill(stores[kind].engine, TWO_HALVES, half_of_all)
         return stores[kind]

@@ -20,7 +20,7 @@ from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.project import ProjectStatus, ProjectTrigger
 from tests.support.callers import ANONYMOUS
-from tests.support.databases import migrated
+from tests.support.databases import migrated_schema
 from tests.support.in_memory_service import LEASE_S, InMemoryService
 from tests.support.stores import PATIENT, empty
 
@@ -99,7 +99,7 @@ class BrokenService(InMemoryService):
 
 @pytest.fixture(scope="module")
 def url(mariadb):
-    return migrated(mariadb.create_schema("integration"))
+    return migrated_schema(mariadb, "integration")
 
 
 @pytest.fixture(params=[True, False], ids=["the answer", "the commit"])

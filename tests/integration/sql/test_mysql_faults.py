@@ -19,7 +19,7 @@ from application.messages import Message
 from domain.values import JobId, MessageId
 from tests.support.callers import ANONYMOUS
 from tests.support.database_server import USER
-from tests.support.databases import migrated
+from tests.support.databases import migrated_schema
 from tests.support.processes import PATIENCE_S, freeze
 from tests.support.samples import a_job, a_project
 from tests.support.stores import PATIENT
@@ -382,7 +382,7 @@ def test_an_account_without_a_password_is_named_as_that(mariadb, open_store):
 
 
 def test_a_missing_right_is_named_as_that(mariadb, open_store):
-    url = migrated(mariadb.create_schema("integration"))
+    url = migrated_schema(mariadb, "integration")
     with mariadb.connect() as connection:
         connection.query("CREATE OR REPLACE USER 'reader'@'%' IDENTIFIED BY 'reads'")
         connection.query("GRANT SELECT ON integration.* TO 'reader'@'%'")
