@@ -137,6 +137,24 @@ class StorageThreads:
         return await loop.run_in_executor(self._executor, copy_context().run, work)
 
 
+class StorageShare:
+    """Runs long calls on some of the storage threads, so that short calls find a thread.
+
+    Args:
+        storage_threads: The pool that runs the calls.
+        number: The number of concurrent calls; further calls wait.
+    """
+
+    def __init__(self, storage_threads: StorageThreads, number: int) -> None:
+        self._storage_threads = storage_threads
+        self._slots = asyncio.Semaphore(number)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run a function on a storage thread, once a slot is free, and return its result."""
+        async with self._slots:
+            return await self._storage_threads.run(work)
+
+
 class StorageLimiter(ConcurrencyLimiter):
     """Limits the concurrent calls of one kind to object stores.
 

@@ -12,7 +12,7 @@ from domain.caller import Caller
 from domain.limits import LimitPolicy
 from domain.values import JobId
 from entrypoints.http.callers import Callers, caller_of_request
-from entrypoints.http.concurrency import SharedBudget, StorageLimiter, StorageThreads
+from entrypoints.http.concurrency import SharedBudget, StorageLimiter, StorageShare, StorageThreads
 from entrypoints.http.failed_attempts import FailedAttempts
 from entrypoints.http.idempotency import KeyedRequests
 from entrypoints.http.json_request import AnyRequest, JsonRequest
@@ -52,6 +52,7 @@ class Api:
     event_streams: EventStreams
     webhook_verifier: WebhookVerifier
     storage_threads: StorageThreads
+    bulk_threads: StorageShare
     log_limiter: StorageLimiter
     report_limiter: StorageLimiter
     spool_space: SharedBudget
@@ -108,7 +109,7 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
     log_limiter = StorageLimiter(
         storage_threads, _LOGS_AT_ONCE, "other logs are being read", settings.share_of_address(_LOGS_AT_ONCE)
     )
-    reports_at_once = max(settings.storage_threads // 2, 1)
+    half = max(settings.storage_threads // 2, 1)
     spooled_bytes = settings.max_spooled_mb << 20
     spool_space = SharedBudget(
         spooled_bytes,
@@ -134,7 +135,8 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         event_streams=EventStreams(notifier, services.job_reader),
         webhook_verifier=WebhookVerifier([webhook_key(secret) for secret in settings.webhook_secrets]),
         storage_threads=storage_threads,
+        bulk_threads=StorageShare(storage_threads, half),
         log_limiter=log_limiter,
-        report_limiter=StorageLimiter(storage_threads, reports_at_once, "other reports are being processed"),
+        report_limiter=StorageLimiter(storage_threads, half, "other reports are being processed"),
         spool_space=spool_space,
     )

@@ -1,11 +1,15 @@
 """Batches of jobs."""
 
-from threading import Event
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Semaphore
 
 import httpx
 import pytest
 
 from application.ports.execution_engine import EngineReport
+from application.use_cases.act_on_jobs import ActOnJobs
+from application.use_cases.submit_batch import SubmitBatch
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
 from domain.values import ObjectKey
@@ -163,3 +167,32 @@ def test_an_unknown_batch_is_not_found(service: Service, batch_id: str):
     assert_problem(service.http.get(f"/api/batches/{batch_id}"), 404)
     assert_problem(service.http.get(f"/api/batches/{batch_id}", params={"wait": 5}), 404)
     assert_problem(service.http.post(f"/api/batches/{batch_id}/cancel"), 404)
+
+
+@pytest.mark.parametrize("kind", ["batches", "actions"])
+def test_an_upload_finds_a_thread_beside_many_large_requests(tmp_path: Path, monkeypatch, kind: str):
+    with serving(tmp_path, storage_threads=2) as service, ThreadPoolExecutor(4) as pool:
+        use_case = {"batches": SubmitBatch, "actions": ActOnJobs}[kind]
+        begun, may_go_on, call = Semaphore(0), Event(), use_case.__call__
+
+        def waits(*arguments, **named):
+            begun.release()
+            assert may_go_on.wait(PATIENCE_S)
+            return call(*arguments, **named)
+
+        monkeypatch.setattr(use_case, "__call__", waits)
+        job_id = service.upload()["job_id"]
+        asked = [
+            pool.submit(submit, service, a_job(execute=False))
+            if kind == "batches"
+            else pool.submit(
+                service.http.post, "/api/jobs/actions", json={"action": "cancel", "ids": [job_id]}
+            )
+            for _ in range(4)
+        ]
+        assert begun.acquire(timeout=PATIENCE_S)
+
+        assert service.upload()["status"] == "PENDING"
+
+        may_go_on.set()
+        assert {one.result().status_code for one in asked} == {200}

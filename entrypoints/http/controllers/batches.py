@@ -82,7 +82,7 @@ class BatchesController(Controller):
                 commands = commands_of(data, api.settings.file_limits, spool)
                 return present_batch(api.services.submit_batch(caller, commands, data.callback()))
 
-        return await api.storage_threads.run(submit)
+        return await api.bulk_threads.run(submit)
 
     @get(
         "/batches",

@@ -99,7 +99,7 @@ class JobActionsController(Controller):
             following = None if found.next is None else write_cursor(found.next)
             return JobActionsResponse(results=results, next=following)
 
-        return await api.storage_threads.run(act)
+        return await api.bulk_threads.run(act)
 
 
 def _filtered(data: JobActionsRequest, wanted: JobFilterRequest, settings: Settings) -> FilteredJobs:

@@ -99,4 +99,4 @@ class JobsPages(Controller):
             headers = {"HX-Trigger": "jobs-acted"} if context["question"] is None else {}
             return pages.part(request, "_job_acts.html", context, headers)
 
-        return await api.storage_threads.run(act)
+        return await api.bulk_threads.run(act)
