@@ -1,10 +1,7 @@
 """The engine that runs programs on this machine, in a sandbox."""
 
-import hashlib
-import json
 import logging
 import os
-import platform
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -13,32 +10,22 @@ from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from threading import Lock
-from typing import IO
 
+from adapters.local_engine.builds import build_key, pack_build, tree_too_large
 from adapters.local_engine.built_program import LocalProgram
 from adapters.local_engine.built_tree import (
-    CASE_DIRECTORY,
-    MOST_TREE_MB,
-    NameTaken,
-    TreeTooLarge,
-    read_tree,
     tree_copier,
 )
 from adapters.local_engine.compose import (
-    CommandTooLong,
-    compose,
-    compose_compiler,
     compose_without_job,
-    stripped,
     with_limits,
 )
-from adapters.local_engine.job_files import packed_files, stored_stdin
+from adapters.local_engine.engine_reports import failure, report_of
 from adapters.local_engine.memory_budget import MemoryBudget
 from adapters.local_engine.processor_usage import ProcessorUsage
+from adapters.local_engine.program_composer import ProgramComposer
 from adapters.local_engine.runtimes import Runtimes
-from adapters.local_engine.sandbox.artifacts import WantedFiles
-from adapters.local_engine.sandbox.files import fill, new_memory_file, pieces_of, seal
-from adapters.local_engine.sandbox.outcome import Outcome
+from adapters.local_engine.sandbox.files import fill, new_memory_file
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, Program
 from adapters.local_engine.sandbox.rootfs import HOOKS
 from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, OnUsage, RunMonitor
@@ -47,8 +34,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import is_shortage
 from adapters.local_engine.toolchains import Toolchain, Toolchains
 from adapters.local_engine.tools import JobTools, ToolFinder
 from adapters.local_engine.turns import Turns
-from application.blobs import read_blob
-from application.errors import ApplicationError, DependencyUnavailable
+from application.errors import DependencyUnavailable
 from application.ports.execution_engine import (
     BuiltProgram,
     EngineDescription,
@@ -64,10 +50,9 @@ from application.ports.execution_engine import (
 )
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
-from domain.artifacts import ArtifactLimits, PathMatcher
-from domain.blob import BlobRef
+from domain.artifacts import ArtifactLimits
 from domain.catalogue.text import Text, said_by, text
-from domain.execution import ExecutionResult, Note, Output
+from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.runtime import queue_of
@@ -77,8 +62,6 @@ from domain.values import ExecutionId, JobId
 _MIB = 1 << 20
 # After a job whose runtime is missing was claimed, none of that runtime is claimed for this long.
 _LACKING_FOR_S = 60.0
-# Version of the format in which the files of a build are packed. It is a part of every build key.
-_BUILDS_FORMAT = 1
 _ONCE = RetryPolicy()
 _ARTIFACTS = ArtifactLimits()
 _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
@@ -87,8 +70,6 @@ _NO_ROOM = ExecutionResult.failed(
     Reason.ENGINE_UNAVAILABLE,
     text("outcomes.no_room"),
 )
-_TOO_MANY_SOURCES = text("outcomes.too_many_sources")
-_NAME_TAKEN = text("outcomes.name_taken", name=CASE_DIRECTORY)
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -133,10 +114,6 @@ class LocalEngine(ExecutionEngine):
     ) -> None:
         self._elsewhere = frozenset(elsewhere)
         self._memory = MemoryBudget(memory_mb, usual_limits.memory_mb)
-        self._code_store = code_store
-        self._artifact_limits = artifact_limits
-        self._max_code_bytes = max_code_bytes
-        self._retry = retry
         self._toolchains = Toolchains(hooks=HOOKS) if isolated else Toolchains()
         unseen = (_ROOT, work_directory, *hidden)
         self._runtimes = Runtimes(runtimes, self._toolchains.table, unseen, isolated=isolated)
@@ -151,6 +128,7 @@ class LocalEngine(ExecutionEngine):
             usual_limits=usual_limits,
             programs_at_once=programs_at_once,
         )
+        self._composer = ProgramComposer(code_store, max_code_bytes, retry, artifact_limits, self.sandbox)
         for toolchain, executables in self._toolchains.available():
             if toolchain.warm is not None:
                 usual = compose_without_job(toolchain, executables, usual_limits)
@@ -272,12 +250,12 @@ class LocalEngine(ExecutionEngine):
     def _not_here(self, spec: JobSpec, tools: JobTools) -> EngineReport | None:
         """Return the report of a job that cannot run here, and pause its queue if its runtime is missing."""
         if tools.refusal is not None:
-            return _failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
+            return failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
         if tools.lacking is None:
             return None
         with self._lock:
             self._lacking[spec.queue] = time.monotonic() + _LACKING_FOR_S
-        report = _failure(Reason.ENGINE_UNAVAILABLE, tools.lacking)
+        report = failure(Reason.ENGINE_UNAVAILABLE, tools.lacking)
         report.is_startable = True
         return report
 
@@ -357,7 +335,7 @@ class LocalEngine(ExecutionEngine):
         if (report := self._not_here(request.spec, tools)) is not None:
             return report
         with ExitStack() as files:
-            program = self._composed(request, tools, files)
+            program = self._composer.compose(request, tools, files)
             if isinstance(program, EngineReport):
                 return program
             return self._build(request, observer, tools, program, tree, known)
@@ -371,7 +349,7 @@ class LocalEngine(ExecutionEngine):
         tree: bytes | None,
         known: KnownBuilds,
     ) -> BuiltProgram | EngineReport:
-        key, compile_output = _build_key(program, tools.version), None
+        key, compile_output = build_key(program, tools.version), None
         if tree is None and key is not None and (kept := known(key)) is not None:
             tree, compile_output = kept.tree, kept.compile_output
         with ExitStack() as on_failure:
@@ -402,16 +380,16 @@ class LocalEngine(ExecutionEngine):
         """Build a program and pack the files that the build left; return the messages of the compiler."""
         tar = shutil.which("tar", path=SYSTEM_PATH)
         if tar is None:
-            return _failure(Reason.ENGINE_UNAVAILABLE, f"tar was not found in {SYSTEM_PATH}")
+            return failure(Reason.ENGINE_UNAVAILABLE, f"tar was not found in {SYSTEM_PATH}")
         report = self._run(request, tree_copier(program, tar), _ignore, lambda _: None)
         if report.result.reason is Reason.OUTPUT_LIMIT:  # the limit of the copier, not of the program
             with report:
-                return _tree_too_large(program.limits)
+                return tree_too_large(program.limits)
         if report.result.status is not JobStatus.SUCCESS or report.stdout is None:
             return report
         with report:
-            failure = _packed(report.stdout, program.limits, packed)
-            return failure or report.result.compile_output or Output()
+            refusal = pack_build(report.stdout, program.limits, packed)
+            return refusal or report.result.compile_output or Output()
 
     def _local_program(
         self,
@@ -450,56 +428,12 @@ class LocalEngine(ExecutionEngine):
         self, request: ExecutionRequest, observer: ExecutionObserver, tools: JobTools
     ) -> EngineReport:
         with ExitStack() as files:
-            program = self._composed(request, tools, files)
+            program = self._composer.compose(request, tools, files)
             if isinstance(program, EngineReport):
                 return program
             if program.build:
                 observer.building()
             return self._run(request, program, observer.started, observer.output, observer.usage)
-
-    def _composed(
-        self, request: ExecutionRequest, tools: JobTools, held: ExitStack
-    ) -> Program | EngineReport:
-        """Fetch the code, the files and the input of a program, and compose it.
-
-        Args:
-            request: The program.
-            tools: The commands of its runtime.
-            held: Closes the packed files of the program.
-
-        Returns:
-            The program, or the report of a failure.
-        """
-
-        def fetch(blob: BlobRef) -> bytes:
-            return self._retry(lambda: read_blob(self._code_store, request.tenant, blob))
-
-        spec, files = request.spec, None
-        try:
-            code = self._retry(lambda: self._code_store.get(spec.code_key, self._max_code_bytes))
-            if spec.entry is not None:
-                files = held.enter_context(packed_files(spec, stripped(tools.toolchain, code), fetch))
-            stdin = stored_stdin(spec, fetch)
-        except DependencyUnavailable as error:
-            return EngineReport(_without_code(error), is_startable=True)
-        except ApplicationError as error:
-            return EngineReport(_without_code(error))
-        toolchain, executables = tools.toolchain, tools.executables
-        if toolchain.compiler and tools.is_default:
-            self.sandbox.keep_compiler(compose_compiler(toolchain, executables))
-        try:
-            program = compose(toolchain, executables, request, code, files=files, stdin=stdin)
-        except CommandTooLong:
-            return _failure(Reason.COMPILE_ERROR, _TOO_MANY_SOURCES)
-        program = replace(program, wanted=self._wanted(spec, program))
-        # Warm pools are found by language and serve only the default runtime.
-        return program if tools.is_default else replace(program, language=str(spec.runtime))
-
-    def _wanted(self, spec: JobSpec, program: Program) -> WantedFiles | None:
-        if not spec.artifacts:
-            return None
-        given = {program.source: BlobRef.of(program.code), **{file.path: file.blob for file in spec.files}}
-        return WantedFiles(matcher=PathMatcher(spec.artifacts), given=given, limits=self._artifact_limits)
 
     def _run(
         self,
@@ -513,13 +447,13 @@ class LocalEngine(ExecutionEngine):
         try:
             with self._turns.shared(), self._registered(request.execution_id, monitor):
                 outcome = self.sandbox.run(program, monitor, on_start, on_output, on_usage)
-            return _report_of(outcome)
+            return report_of(outcome)
         except DependencyUnavailable as error:
             message = text("outcomes.not_started_for", cause=said_by(error))
             return EngineReport(ExecutionResult.failed(Reason.INTERNAL, message), is_lost=True)
         except OSError as error:
             _log.exception("an execution could not be run")
-            report = _failure(Reason.ENGINE_ERROR, text("outcomes.cannot_run", cause=error.strerror))
+            report = failure(Reason.ENGINE_ERROR, text("outcomes.cannot_run", cause=error.strerror))
             report.is_startable = report.is_refused = is_shortage(error) and not monitor.has_followed
             return report
 
@@ -532,74 +466,6 @@ class LocalEngine(ExecutionEngine):
         finally:
             with self._lock:
                 del self._running[execution_id]
-
-
-def _build_key(program: Program, version: str | None) -> str | None:
-    """Return the digest of a build's inputs; None if nothing is built or the compiler's version is unknown.
-
-    The file limits are among the inputs because the files that the build leaves must fit them.
-    """
-    if not program.build or version is None:
-        return None
-    made_of = (
-        *(_BUILDS_FORMAT, platform.machine(), program.language, version, program.source),
-        *(list(program.build), dict(program.env), program.limits.disk_mb, program.limits.files),
-    )
-    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
-    digest.update(hashlib.sha256(program.code).digest())
-    if program.files is not None:
-        for piece in pieces_of(program.files):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _report_of(outcome: Outcome) -> EngineReport:
-    report = EngineReport(
-        outcome.result,
-        outcome.stdout,
-        outcome.stderr,
-        is_startable=outcome.is_startable,
-        is_refused=outcome.is_startable,
-    )
-    collected = outcome.collected
-    if collected is None:
-        return report
-    notes = [Note.ARTIFACTS_LEFT_OUT] * bool(collected.left_out) + [Note.ARTIFACTS_LOST] * collected.are_lost
-    if notes:
-        report.result = replace(outcome.result, notes=(*outcome.result.notes, *notes))
-    report.artifacts, report.spool = collected.files, collected.spool
-    return report
-
-
-def _without_code(error: ApplicationError) -> ExecutionResult:
-    return ExecutionResult.failed(
-        Reason.STORAGE_ERROR, text("outcomes.code_not_fetched", cause=said_by(error))
-    )
-
-
-def _failure(reason: Reason, message: Text | str) -> EngineReport:
-    return EngineReport(ExecutionResult.failed(reason, message))
-
-
-def _packed(archive: IO[bytes], limits: Limits, packed: int) -> EngineReport | None:
-    """Pack the files in the archive of a build; return the report of a failure, or None."""
-    try:
-        read_tree(archive, limits, packed)
-    except TreeTooLarge:
-        return _tree_too_large(limits)
-    except NameTaken:
-        return _failure(Reason.COMPILE_ERROR, _NAME_TAKEN)
-    except ValueError as error:
-        _log.exception("the files of a build cannot be kept")
-        return _failure(Reason.ENGINE_ERROR, text("outcomes.build_not_kept", cause=str(error)))
-    seal(packed)
-    return None
-
-
-def _tree_too_large(limits: Limits) -> EngineReport:
-    allowed = min(limits.disk_mb, MOST_TREE_MB)
-    message = text("outcomes.tree_too_large", files=limits.files, allowed=allowed, most=MOST_TREE_MB)
-    return _failure(Reason.BUILD_LIMIT, message)
 
 
 def _ignore() -> None:
