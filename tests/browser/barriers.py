@@ -53,12 +53,12 @@ def find_barriers(page: Page) -> dict[str, object]:
 
 def _walk(page: Page, key: str) -> list[object]:
     """Press a key until the focus has left the page; return the stops not reached, or reached unseen."""
-    for _ in range(page.evaluate("checks.begin()") + 20):
-        page.keyboard.press(key)
-        reached = page.evaluate("document.activeElement.closest('.CodeMirror') ? 'editor' : checks.reach()")
-        if reached == "editor":
-            page.keyboard.press("Escape")
-            reached = page.evaluate("checks.reach()")
-        if not reached:
+    stops = page.evaluate("checks.begin()")
+    has_editor = page.evaluate("Boolean(document.querySelector('.CodeMirror'))")
+    for pressed in range(stops + 20):
+        if pressed >= stops and page.evaluate("checks.hasLeft"):
             break
+        page.keyboard.press(key)
+        if has_editor and page.evaluate("Boolean(document.activeElement.closest('.CodeMirror'))"):
+            page.keyboard.press("Escape")
     return page.evaluate("[...checks.unreached, ...checks.hidden]")

@@ -32,7 +32,9 @@ globalThis.checks = (() => {
     return text.right > document.documentElement.clientWidth + 1 || text.left < -1;
   };
 
-  return {
+  const checks = {
+    hasLeft: true,
+
     // Texts of which a part is out of sight and cannot be scrolled to.
     cut() {
       const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -64,7 +66,7 @@ globalThis.checks = (() => {
         element.tabIndex >= 0 && !element.disabled && element.type !== "hidden" && !element.closest("[inert]") && isShown(element)
         && (element.type !== "radio" || element.checked)));
       this.stops = new Map(stops.map((element) => [element, { isReached: false }]));
-      [this.hidden, this.last] = [[], null];
+      [this.hidden, this.last, this.hasLeft] = [[], null, false];
       return stops.length;
     },
 
@@ -95,4 +97,7 @@ globalThis.checks = (() => {
 
     get unreached() { return [...this.stops].filter(([element, { isReached }]) => !isReached && element.isConnected).map(([element]) => `not reached: ${named(element)}`); },
   };
+  // To ask after each press from outside would take longer than the press.
+  addEventListener("keyup", ({ key }) => { if (key === "Tab" && !checks.hasLeft) checks.hasLeft = !checks.reach(); }, true);
+  return checks;
 })();

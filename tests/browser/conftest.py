@@ -1,8 +1,9 @@
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect
 
 from tests.browser.guarded import Guarded
 from tests.browser.visitor import Visitor
@@ -55,18 +56,35 @@ def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A page that may not complain: neither of an error in a script nor of a broken security policy."""
+    """A page that may not complain."""
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if _is_complaint(said) else None)
-    yield page
-    assert complaints == []
+    with without_complaints(page):
+        yield page
 
 
 @pytest.fixture
 def visitor(page: Page, server: Server) -> Visitor:
     return Visitor(page, server)
+
+
+@contextmanager
+def without_complaints(page: Page) -> Iterator[None]:
+    """Fail if a page complains meanwhile: of an error in a script, or of a broken security policy."""
+    complaints: list[str] = []
+
+    def note_error(error: Error) -> None:
+        complaints.append(str(error))
+
+    def note_complaint(said: ConsoleMessage) -> None:
+        if _is_complaint(said):
+            complaints.append(said.text)
+
+    page.on("pageerror", note_error)
+    page.on("console", note_complaint)
+    yield
+    page.remove_listener("pageerror", note_error)
+    page.remove_listener("console", note_complaint)
+    assert complaints == []
 
 
 def _is_complaint(said: ConsoleMessage) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.barriers import find_barriers
+from tests.browser.conftest import without_complaints
 from tests.browser.guarded import Guarded, sign_in
 from tests.support.service import Server
 
@@ -75,6 +76,20 @@ def names(server: Server) -> dict[str, object]:
         names["batch"] = call("POST", "/api/batches", jobs=[job])["batch_id"]
         call("PUT", f"/api/projects/{names['project']}/case-sets/looks", cases=_CASES)
     return names
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser, server: Server) -> Iterator[Page]:
+    """One window for all pages, because each new one has a process that compiles all scripts again."""
+    context = browser.new_context(base_url=server.url)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def page(window: Page) -> Iterator[Page]:
+    with without_complaints(window):
+        yield window
 
 
 @pytest.mark.parametrize("name", _PAGES)
