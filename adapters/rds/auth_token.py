@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from adapters.common.boto3_session import new_session
 from application.errors import DependencyUnavailable
 
 _FAULT = "no AWS credentials for its password could be obtained"
@@ -27,13 +27,7 @@ def auth_tokens(
 
     The function raises DependencyUnavailable if the credentials that sign the password cannot be renewed.
     """
-    client = boto3.client(
-        "rds",
-        region_name=region,
-        aws_access_key_id=access_key_id,
-        aws_secret_access_key=secret_access_key,
-        aws_session_token=session_token,
-    )
+    client = new_session(access_key_id, secret_access_key, session_token, region).client("rds")
 
     def token() -> str:
         try:

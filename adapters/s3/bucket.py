@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,12 @@ from urllib.parse import urlsplit
 
 import botocore.session
 import certifi
-from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from botocore.loaders import Loader
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.store import S3Store
+
+from adapters.common.boto3_session import new_session
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -78,9 +77,7 @@ class Bucket:
         self.name = name
         self.region = region
         self._endpoint_url = endpoint_url
-        core = botocore.session.get_session()
-        core.register_component("data_loader", _descriptions())
-        self.session = Session(access_key_id, secret_access_key, session_token, region, core)
+        self.session = new_session(access_key_id, secret_access_key, session_token, region)
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._attempts = attempts
@@ -194,13 +191,6 @@ def _end_redirects(
     headers = {} if response is None else response[1].get("ResponseMetadata", {}).get("HTTPHeaders", {})
     if _REGION_HEADER not in headers:
         request_dict["context"]["s3_redirect"]["redirected"] = True
-
-
-@cache
-def _descriptions() -> Loader:
-    """Return the loader of boto3's API descriptions, which parses each description once per process."""
-    loader: Loader = botocore.session.get_session().get_component("data_loader")
-    return loader
 
 
 def _certificates() -> bytes:
