@@ -17,6 +17,7 @@ from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.site import Site
 from tests.support.callers import ANONYMOUS
+from tests.support.databases import make_tables
 from tests.support.settings import settings_of
 
 ID = UUID(int=1)
@@ -116,8 +117,8 @@ READS = {
 
 @pytest.fixture
 def migrated(tmp_path):
+    make_tables(tmp_path)
     container = build_container(settings_of(data_dir=tmp_path), STANDARD_LIMITS)
-    container.schema().upgrade()
     yield container
     container.database().dispose()
 
