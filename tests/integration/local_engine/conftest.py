@@ -3,7 +3,8 @@ import pytest
 from tests.support.sandbox import running_engine
 
 
-@pytest.fixture(params=["plain", "isolated"])
-def kit(request, tmp_path):
-    with running_engine(tmp_path / "work", isolated=request.param == "isolated") as kit:
+@pytest.fixture(scope="module", params=["plain", "isolated"])
+def kit(request, tmp_path_factory):
+    """An engine for the tests of a module. A test that ends its supervisor has one of its own."""
+    with running_engine(tmp_path_factory.mktemp("work"), isolated=request.param == "isolated") as kit:
         yield kit

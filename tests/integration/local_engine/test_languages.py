@@ -15,7 +15,6 @@ from domain.language import LANGUAGES
 from entrypoints.http.dashboard.code_languages import CODE_LANGUAGES
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
 from tests.support.memory.object_store import MemoryObjectStore
-from tests.support.sandbox import running_engine
 
 _PROGRAMS = tomllib.loads(Path(__file__).with_name("programs.toml").read_text())
 _SUPPORT = {support.language.name: support for support in Toolchains().support()}
@@ -23,12 +22,6 @@ _SUPPORT = {support.language.name: support for support in Toolchains().support()
 installed = pytest.mark.parametrize(
     "language", [name for name, support in _SUPPORT.items() if support.is_available]
 )
-
-
-@pytest.fixture(scope="module", params=["plain", "isolated"])
-def kit(request, tmp_path_factory):
-    with running_engine(tmp_path_factory.mktemp("work"), isolated=request.param == "isolated") as kit:
-        yield kit
 
 
 @pytest.fixture

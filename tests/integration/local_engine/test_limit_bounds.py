@@ -10,7 +10,6 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_BOUNDS
 from tests.contract.engine_kit.harness import SLOWNESS, Program, Recorder
 from tests.support.processes import eventually
-from tests.support.sandbox import running_engine
 
 _PROGRAMS = {
     "c": '#include <stdio.h>\nint main(void) { puts("hello"); }',
@@ -24,12 +23,6 @@ _TOO_LITTLE = {
     "cpu_time_ms": Reason.CPU_TIME_LIMIT,
     "memory_mb": Reason.MEMORY_LIMIT,
 }
-
-
-@pytest.fixture(scope="module", params=["plain", "isolated"])
-def kit(request, tmp_path_factory):
-    with running_engine(tmp_path_factory.mktemp("work"), isolated=request.param == "isolated") as kit:
-        yield kit
 
 
 @pytest.mark.parametrize("language", _PROGRAMS)

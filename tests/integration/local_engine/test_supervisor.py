@@ -80,6 +80,12 @@ class _Refusing(_Silent):
         raise self._error
 
 
+@pytest.fixture(params=["plain", "isolated"])
+def kit(request, tmp_path):
+    with running_engine(tmp_path / "work", isolated=request.param == "isolated") as kit:
+        yield kit
+
+
 def _supervisor(kit):
     return kit.engine.sandbox.supervisor.pid
 
