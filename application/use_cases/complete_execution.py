@@ -11,6 +11,7 @@ from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.measurements import Measurements
+from application.ports.purge_repository import StoreName
 from application.ports.tracing import Tracing
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.audit import NO_USAGE, Act, AuditEntryId, Usage
@@ -220,3 +221,11 @@ def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> tuple[J
     if execution.result is not None or job.current_execution_id != execution_id:
         return None
     return job, execution
+
+
+def discard_result(unit_of_work: UnitOfWork, execution_id: ExecutionId, result: ExecutionResult) -> None:
+    """Schedule the deletion of the log of an execution whose job was deleted."""
+    logger.warning("the result of execution %s was discarded: its job was deleted", execution_id)
+    key = result.log_key
+    if key is not None:
+        unit_of_work.run(lambda transaction: transaction.purges.delete_object(StoreName.LOG, key))

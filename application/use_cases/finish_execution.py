@@ -1,28 +1,24 @@
 """Command: store the log of an execution, and complete it."""
 
 import logging
-import random
-from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from io import BytesIO
-from itertools import takewhile
 from typing import IO
 
 from application.blobs import Blobs
 from application.errors import DependencyUnavailable, NotFound, StorageUnavailable
+from application.kept_claims import KeptClaims
 from application.log_archive import LogArchive, without_log
-from application.log_context import logging_about, outage
+from application.log_context import outage
 from application.ports.clock import Clock
 from application.ports.execution_engine import EngineReport
-from application.ports.purge_repository import StoreName
 from application.ports.result_spool import KeptResult, ResultSpool
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
-from application.use_cases.complete_execution import CompleteExecution, MessageKey, awaiting_job
+from application.use_cases.complete_execution import CompleteExecution, MessageKey, discard_result
 from domain.execution import Execution, ExecutionResult, Note
-from domain.execution_lifecycle import SPOOL_PREFIX
 from domain.files import JobFile
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
@@ -32,10 +28,6 @@ logger = logging.getLogger("service_server.executions")
 
 # The delay between tries to store a result that is held in memory, because log store and disk refuse it.
 _AGAIN_AFTER_S = 2.0
-# The claim outlives the kept result by this long, so the worker that keeps the result reports its loss first.
-_LEASE_GRACE_S = 60.0
-# How often the claims of kept results are renewed while the log store is unavailable.
-_RENEW_EVERY_S = 10.0
 
 
 class Finish(Enum):
@@ -52,11 +44,10 @@ class FinishExecution:
 
     * The log is stored before the job ends, so that a job that succeeded always has its log.
     * While the log store is unavailable, result and log are kept on this machine's disk. The execution stays
-      claimed for as long as they may be kept, so that no worker runs its program again. `store_kept`
+      claimed for as long as they may be kept, so that no worker runs its program again. `StoreKeptResults`
       completes it.
-    * While the database accepts no writes, the result is kept on disk too, and `store_kept` records it.
+    * While the database accepts no writes, the result is kept on disk too, and `StoreKeptResults` records it.
     * If the disk has no room either, the thread that ran the program holds the result and retries.
-    * When a result has waited for too long, the execution ends as FAILED with the reason storage_error.
     * The result of a cancelled execution does not wait for the log store; its log may be lost.
     * The files that a program wrote are stored before its log. While the code store is unavailable they are
       retried for a while; then they are lost and the result gets a note, but the job ends anyway.
@@ -73,7 +64,7 @@ class FinishExecution:
         complete_execution: CompleteExecution,
         retry: RetryPolicy,
         clock: Clock,
-        worker: str,
+        kept_claims: KeptClaims,
         kept_s: float,
     ) -> None:
         self._unit_of_work = unit_of_work
@@ -83,9 +74,8 @@ class FinishExecution:
         self._complete_execution = complete_execution
         self._retry = retry
         self._clock = clock
-        self._holder = f"{SPOOL_PREFIX}{worker}"
+        self._kept_claims = kept_claims
         self._kept_s = kept_s
-        self._renew_at = 0.0
 
     def __call__(self, job: Job, execution: Execution, report: EngineReport) -> Finish:
         """Finish an execution that this process ran, however long that takes.
@@ -103,7 +93,7 @@ class FinishExecution:
                 with self._log_archive.compose(job, execution.id, report) as (result, log, log_bytes):
                     ended = _ended(job, execution.id, result, ended_at, log_bytes)
                     if log is not None and not self._store_or_keep(ended, log):
-                        return self._await(execution.id)
+                        return self._hold(execution.id)
                 return self._complete(job, ended)
             except (StorageUnavailable, OSError) as error:
                 if report.result.status is JobStatus.CANCELLED or self._clock.monotonic() > give_up:
@@ -146,36 +136,15 @@ class FinishExecution:
             with self._log_archive.compose(job, execution_id, report) as (result, log, log_bytes):
                 ended = _ended(job, execution_id, result, ended_at, log_bytes)
                 if log is not None and not self._store_or_keep(ended, log):
-                    return self._await(execution_id)
+                    return self._hold(execution_id)
         except OSError as error:
             raise StorageUnavailable("the disk of this machine is full or not writable") from error
         try:
             counted = self._complete_execution(execution_id, result, message, None, ended_at, log_bytes)
         except NotFound:
-            self._discard(execution_id, result)
+            discard_result(self._unit_of_work, execution_id, result)
             raise
         return Finish.COUNTED if counted else Finish.LATE
-
-    def store_kept(self) -> int:
-        """Store the kept logs and complete their executions; return how many were completed.
-
-        Raises:
-            StorageUnavailable: The log store is still unavailable.
-        """
-        names = list(self._spool.names())
-        random.shuffle(names)  # otherwise a log that the store always refuses would block all others
-        try:
-            for name in names:
-                self._store_one(name)
-        except StorageUnavailable:
-            # Not before the attempt: after a clock was set, a result only seems to have waited for too long.
-            left = self._spool.names()
-            expired = list(takewhile(self._expire, left))
-            if len(expired) == len(left):
-                return len(names)
-            self._renew_claims()
-            raise
-        return len(names)
 
     def _store_or_keep(self, ended: KeptResult, log: IO[bytes]) -> bool:
         """Store a log; if the log store is unavailable, keep it with its result and return False."""
@@ -193,35 +162,8 @@ class FinishExecution:
             return False
         return True
 
-    def _await(self, execution_id: ExecutionId) -> Finish:
-        """Claim an execution for as long as its result may be kept."""
-        try:
-            self._await_storage([execution_id])
-        except DependencyUnavailable as error:
-            logger.warning(
-                "the claim of execution %s, whose result is kept on disk, was not extended yet: %s",
-                execution_id,
-                error,
-            )
-            self._renew_at = 0.0
-            return Finish.UNRECORDED
-        return Finish.KEPT
-
-    def _renew_claims(self) -> None:
-        """Renew the claims of kept results at intervals: setting the database's clock voids leases."""
-        if self._clock.monotonic() >= self._renew_at:
-            self._await_storage(self._spool.executions())
-            self._renew_at = self._clock.monotonic() + _RENEW_EVERY_S
-
-    def _await_storage(self, execution_ids: Collection[ExecutionId]) -> None:
-        lease_s = self._kept_s + _LEASE_GRACE_S
-
-        def work(transaction: Transaction) -> None:
-            for execution_id in sorted(execution_ids):
-                # A claim lost by now is detected when the execution is completed.
-                transaction.executions.await_storage(execution_id, self._holder, lease_s)
-
-        self._unit_of_work.run(work)
+    def _hold(self, execution_id: ExecutionId) -> Finish:
+        return Finish.KEPT if self._kept_claims.hold(execution_id) else Finish.UNRECORDED
 
     def _complete(self, job: Job, ended: KeptResult) -> Finish:
         """Complete an execution that ran here; its result waits on disk while the database is unavailable."""
@@ -232,7 +174,7 @@ class FinishExecution:
                     ended.execution_id, ended.result, None, job, ended.ended_at, ended.log_bytes
                 )
             except NotFound:
-                self._discard(ended.execution_id, ended.result)
+                discard_result(self._unit_of_work, ended.execution_id, ended.result)
                 return Finish.LATE
             return Finish.COUNTED if counted else Finish.LATE
 
@@ -252,54 +194,6 @@ class FinishExecution:
             logger.warning("the result of execution %s is held in memory: %s", ended.execution_id, error)
             return False
         return True
-
-    def _is_expired(self, ended_at: datetime) -> bool:
-        return self._clock.now() - ended_at > timedelta(seconds=self._kept_s)
-
-    def _expire(self, name: str) -> bool:
-        """Give up a result that has waited for too long; return whether it was given up."""
-        with self._spool.opened(name) as opened:
-            if opened is None:
-                return False
-            kept, _log = opened
-            if not kept.has_log or not self._is_expired(kept.ended_at):
-                return False
-            logger.error("the log of execution %s is lost: it could not be stored in time", kept.execution_id)
-            self._end_kept(name, replace(kept, result=without_log(kept.result), log_bytes=0))
-            return True
-
-    def _store_one(self, name: str) -> None:
-        with self._spool.opened(name) as opened:
-            if opened is not None:
-                kept, log = opened
-                log_key = kept.result.log_key if kept.has_log else None
-                if log_key is not None and self._exists(kept.execution_id):
-                    self._log_archive.store(log_key, log)
-                self._end_kept(name, kept)
-
-    def _end_kept(self, name: str, kept: KeptResult) -> None:
-        execution_id = kept.execution_id
-        try:
-            awaiting = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
-            if awaiting is not None:
-                job, _execution = awaiting
-                self._blobs.announce(job.tenant, frozenset(file.blob for file in kept.result.artifacts))
-                with logging_about(*awaiting):
-                    self._complete_execution(execution_id, kept.result, log_bytes=kept.log_bytes)
-        except NotFound:
-            self._discard(execution_id, kept.result)
-        self._spool.remove(name)
-
-    def _exists(self, execution_id: ExecutionId) -> bool:
-        found = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))
-        return found is not None
-
-    def _discard(self, execution_id: ExecutionId, result: ExecutionResult) -> None:
-        """Schedule the deletion of a log whose job was deleted."""
-        logger.warning("the result of execution %s was discarded: its job was deleted", execution_id)
-        key = result.log_key
-        if key is not None:
-            self._unit_of_work.run(lambda transaction: transaction.purges.delete_object(StoreName.LOG, key))
 
 
 def _ended(

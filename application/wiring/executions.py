@@ -9,6 +9,7 @@ from application.case_ranges import CaseRanges
 from application.claim_observer import ExecutionProgress
 from application.in_flight_cases import InFlightCases
 from application.in_flight_executions import InFlightExecutions
+from application.kept_claims import KeptClaims
 from application.log_archive import LogArchive
 from application.service_options import ServiceOptions
 from application.use_cases.claim_execution import ClaimExecution
@@ -26,6 +27,7 @@ from application.use_cases.run_program import RunProgram
 from application.use_cases.run_standalone import RunStandalone
 from application.use_cases.settle_execution import SettleExecution
 from application.use_cases.stop_execution import StopExecution
+from application.use_cases.store_kept_results import StoreKeptResults
 from application.wiring.ports import Ports
 from application.wiring.shared_parts import SharedParts
 
@@ -39,6 +41,7 @@ class ExecutionServices:
     run_standalone: RunStandalone
     complete_execution: CompleteExecution
     finish_execution: FinishExecution
+    store_kept_results: StoreKeptResults
     report_completion: ReportCompletion
     stop_execution: StopExecution
     renew_leases: RenewLeases
@@ -72,24 +75,32 @@ def build_execution_services(
         tracing=ports.tracing,
         backoff=options.backoff,
     )
+    log_archive = LogArchive(
+        job_queries=ports.job_queries,
+        log_store=ports.log_store,
+        retry=options.log_storage_retry,
+        spool_directory=options.spool_directory,
+    )
+    result_blobs = Blobs(
+        unit_of_work=ports.unit_of_work,
+        code_store=ports.code_store,
+        removal_retry=options.log_storage_retry,
+    )
+    kept_claims = KeptClaims(
+        unit_of_work=ports.unit_of_work,
+        clock=ports.clock,
+        worker=options.worker,
+        kept_s=options.pending_results_s,
+    )
     finish_execution = FinishExecution(
         unit_of_work=ports.unit_of_work,
-        log_archive=LogArchive(
-            job_queries=ports.job_queries,
-            log_store=ports.log_store,
-            retry=options.log_storage_retry,
-            spool_directory=options.spool_directory,
-        ),
-        blobs=Blobs(
-            unit_of_work=ports.unit_of_work,
-            code_store=ports.code_store,
-            removal_retry=options.log_storage_retry,
-        ),
+        log_archive=log_archive,
+        blobs=result_blobs,
         spool=ports.result_spool,
         complete_execution=complete_execution,
         retry=options.database_retry,
         clock=ports.clock,
-        worker=options.worker,
+        kept_claims=kept_claims,
         kept_s=options.pending_results_s,
     )
     stop_execution = StopExecution(
@@ -171,6 +182,16 @@ def build_execution_services(
         run_standalone=RunStandalone(unit_of_work=ports.unit_of_work, run_execution=run_execution),
         complete_execution=complete_execution,
         finish_execution=finish_execution,
+        store_kept_results=StoreKeptResults(
+            unit_of_work=ports.unit_of_work,
+            log_archive=log_archive,
+            blobs=result_blobs,
+            spool=ports.result_spool,
+            complete_execution=complete_execution,
+            clock=ports.clock,
+            kept_claims=kept_claims,
+            kept_s=options.pending_results_s,
+        ),
         report_completion=ReportCompletion(
             unit_of_work=ports.unit_of_work,
             reader=ports.report_reader,

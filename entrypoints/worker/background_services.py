@@ -191,7 +191,7 @@ class BackgroundServices:
         if self._topology.relays_stale_messages:
             yield "outbox-sweep", services.relay_outbox.sweep, settings.relay_sweep_every_s
         yield "key-use", services.authenticator.record_use, _KEY_USE_EVERY_S
-        yield "pending-results", services.finish_execution.store_kept, _PENDING_RESULTS_EVERY_S
+        yield "pending-results", services.store_kept_results, _PENDING_RESULTS_EVERY_S
         yield "audit-posting", services.post_audit_entries, _POSTING_EVERY_S
         if mode is not WorkerMode.OWN:
             yield "cluster-history", services.publish_backlog, _SAMPLE_EVERY_S

@@ -108,7 +108,7 @@ def test_a_log_that_cannot_be_looked_for_nor_written_is_written_when_it_can(serv
 
     del service.log_store.get
     service.log_store.put = put
-    service.finish_execution.store_kept()
+    service.store_kept_results()
 
     job = service.job(job.job_id)
     assert job.status is JobStatus.SUCCESS

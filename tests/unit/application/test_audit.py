@@ -251,7 +251,7 @@ def test_a_log_that_is_kept_counts_when_it_is_stored(service, monkeypatch):
     assert ends(service) == []
 
     monkeypatch.undo()
-    service.finish_execution.store_kept()
+    service.store_kept_results()
 
     (log,) = service.log_store.objects.values()
     assert [end.usage.stored_bytes for end in ends(service)] == [len(log)]

@@ -140,7 +140,7 @@ def test_a_result_that_waits_for_the_log_store_goes_when_its_job_is_deleted(serv
     service.cancel_job(ANONYMOUS, job.job_id)
     service.delete_job(ANONYMOUS, job.job_id)
 
-    service.finish_execution.store_kept()
+    service.store_kept_results()
 
     assert service.spool.names() == []
     assert not service.log_store.objects

@@ -125,11 +125,11 @@ def test_a_result_waits_for_its_log_to_be_stored_and_its_program_is_not_run_agai
     assert service.slept == [1.0, 2.0]
     assert service.job(job.job_id).status is JobStatus.RUNNING
     with pytest.raises(StorageUnavailable):
-        service.finish_execution.store_kept()
+        service.store_kept_results()
     service.pass_time(KEPT_S - LEASE_S)
     assert service.job(job.job_id).status is JobStatus.RUNNING
     full_store.empty()
-    service.finish_execution.store_kept()
+    service.store_kept_results()
     assert service.job(job.job_id).status is JobStatus.SUCCESS
     assert log_of(service, job.job_id)["stdout"] == "hello"
     assert len(service.engine.requests) == 1
@@ -146,11 +146,11 @@ def test_the_claims_of_results_that_wait_are_renewed(service, full_store):
             for name, (kept, log) in service.spool.kept.items()
         }
         with pytest.raises(StorageUnavailable):
-            service.finish_execution.store_kept()
+            service.store_kept_results()
 
     assert service.job(job.job_id).status is JobStatus.RUNNING
     full_store.empty()
-    service.finish_execution.store_kept()
+    service.store_kept_results()
     assert service.job(job.job_id).status is JobStatus.SUCCESS
 
 
@@ -161,7 +161,7 @@ def test_a_result_that_has_waited_for_too_long_has_failed(service):
 
     service.clock.advance(KEPT_S + 1)
     service.recover_orphans()
-    service.finish_execution.store_kept()
+    service.store_kept_results()
 
     ended = service.job(job.job_id)
     assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.STORAGE_ERROR)
@@ -175,7 +175,7 @@ def test_a_result_that_seems_old_is_stored_if_the_log_store_takes_it(service, fu
 
     service.clock.set(KEPT_S + 1)
     full_store.empty()
-    service.finish_execution.store_kept()
+    service.store_kept_results()
 
     assert service.job(job.job_id).status is JobStatus.SUCCESS
     assert log_of(service, job.job_id)["stdout"] == "hello"
@@ -196,7 +196,7 @@ def test_one_log_that_the_store_never_takes_is_not_in_the_way_of_others(service,
     service.log_store.put = refuse_poison
     for _ in range(100):
         with suppress(StorageUnavailable):
-            service.finish_execution.store_kept()
+            service.store_kept_results()
 
     statuses = [service.job(job.job_id).status for job in jobs]
     assert statuses == [JobStatus.RUNNING, *[JobStatus.SUCCESS] * 3]
@@ -208,7 +208,7 @@ def test_the_result_of_a_job_that_was_cancelled_meanwhile_is_kept_with_its_execu
     service.cancel_job(ANONYMOUS, job.job_id)
     full_store.empty()
 
-    service.finish_execution.store_kept()
+    service.store_kept_results()
 
     ended = service.job(job.job_id)
     assert ended.status is JobStatus.CANCELLED
@@ -267,7 +267,7 @@ def test_what_waits_for_the_log_store_is_told(service, full_store):
     with pytest.raises(StorageUnavailable, match="the log of 1 execution waits"):
         check()
     full_store.empty()
-    service.finish_execution.store_kept()
+    service.store_kept_results()
     check()
 
 
@@ -323,9 +323,9 @@ def test_a_result_that_the_database_does_not_take_is_kept_until_it_does(service,
     service.run_execution()
     service.clock.advance(KEPT_S + 1)  # it has its log, so nothing about it is lost
     with pytest.raises(DependencyUnavailable):
-        service.finish_execution.store_kept()
+        service.store_kept_results()
     service.unit_of_work.run = run
-    service.finish_execution.store_kept()
+    service.store_kept_results()
 
     ended = service.job(job.job_id)
     assert (ended.status, ended.reason) == (status, reason)
