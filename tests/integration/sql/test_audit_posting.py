@@ -1,8 +1,5 @@
 """Processes that post audit entries at the same time and are killed lose and double nothing."""
 
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,29 +12,12 @@ from application.use_cases.verify_audit_log import VerifyAuditLog
 from domain.audit import Usage
 from domain.tenant import TenantName
 from domain.values import ProjectId
+from tests.integration.sql.forks import FORKS, fork, post_entries
 from tests.support.samples import NOW, an_audit_entry
 
 ENTRIES = 300
 POSTERS = 2
 KILLS = 2
-# Each line that it writes is a transaction that has moved entries and is about to commit.
-POST = """
-import sys
-from contextlib import suppress
-from application.errors import DependencyUnavailable
-from adapters.sql.engine import create_engine
-from adapters.sql.unit_of_work import SqlUnitOfWork
-from adapters.in_process.message_relay import InProcessMessageRelay
-
-def post(transaction):
-    if transaction.audit.post(5):
-        print(flush=True)
-
-unit_of_work = SqlUnitOfWork(create_engine(sys.argv[1]), InProcessMessageRelay())
-while True:
-    with suppress(DependencyUnavailable):  # on a busy machine, it is kept from a lock now and then
-        unit_of_work.run(post)
-"""
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -63,14 +43,16 @@ def waiting(store):
 
 
 def post_and_be_killed(url):
-    poster = subprocess.Popen([sys.executable, "-c", POST, url], stdout=subprocess.PIPE)
-    try:
-        for _ in range(KILLS):
-            assert poster.stdout.readline() == b"\n"
-    finally:
-        poster.send_signal(signal.SIGKILL)
-        poster.wait()
-        poster.stdout.close()
+    ours, theirs = FORKS.Pipe(duplex=False)
+    with ours, theirs:
+        poster = fork(post_entries, url, theirs)
+        theirs.close()
+        try:
+            for _ in range(KILLS):
+                assert ours.recv()
+        finally:
+            poster.kill()
+            poster.join()
 
 
 def test_each_entry_is_posted_once_whoever_is_killed(url, open_store):

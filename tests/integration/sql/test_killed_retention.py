@@ -2,9 +2,6 @@
 
 import os
 import random
-import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +11,7 @@ from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.sql.engine import reading
 from adapters.sql.tables import executions, job_tags, jobs, pending_deletions
 from domain.values import ObjectKey
+from tests.integration.sql.forks import fork, purge
 from tests.support.filled_database import fill, usual_job
 from tests.support.processes import eventually
 
@@ -21,48 +19,6 @@ SOAK = int(os.environ.get("SERVICE_SERVER_SOAK", "1"))
 JOBS, KILLS = 200 * SOAK, 2 + SOAK
 # A process is killed after so many rows at most.
 STEPS = 100
-# Removes all that is older than ten days, and deletes the objects.
-PURGE = """
-import sys
-from datetime import timedelta
-from pathlib import Path
-from adapters.filesystem.object_store import FilesystemObjectStore
-from adapters.in_process.message_relay import InProcessMessageRelay
-from adapters.in_process.output_feed import InProcessOutputFeed
-from adapters.prometheus.no_measurements import NoMeasurements
-from adapters.sql.engine import create_engine
-from adapters.sql.unit_of_work import SqlUnitOfWork
-from adapters.system.clock import SystemClock
-from adapters.system.id_generator import Uuid7Generator
-from application.orphan_sweep import OrphanSweep
-from application.ports.purge_repository import StoreName
-from application.use_cases.apply_retention import ApplyRetention, RetentionRules
-from application.use_cases.remove_deleted import RemoveDeleted
-from domain.retention import Retention
-
-url, directory = sys.argv[1:]
-common = {
-    "unit_of_work": SqlUnitOfWork(create_engine(url), InProcessMessageRelay()),
-    "clock": SystemClock(),
-    "ids": Uuid7Generator(),
-    "measurements": NoMeasurements(),
-}
-stores = {
-    name: FilesystemObjectStore(Path(directory) / name, "http://localhost", durable=False)
-    for name in StoreName
-}
-rules = RetentionRules(default=Retention(jobs_days=10), orphans_kept=timedelta(hours=6))
-remove_deleted = RemoveDeleted(
-    stores=stores, output_feed=InProcessOutputFeed(), outbox_writer=None, worker="worker", batch=10, **common
-)
-no_orphans = OrphanSweep(common["unit_of_work"], {}, common["clock"], rules.orphans_kept)
-apply_retention = ApplyRetention(orphans=no_orphans, rules=rules, **common)
-removed = 1
-while removed:
-    removed = apply_retention(at_once=True)
-    remove_deleted()
-print("done", flush=True)
-"""
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -79,9 +35,7 @@ def keys(number):
 
 
 def start(store, directory):
-    url = store.engine.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-c", PURGE, url, str(directory)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return fork(purge, store.engine.url.render_as_string(hide_password=False), directory)
 
 
 def left(store):
@@ -141,16 +95,17 @@ def test_processes_that_are_killed_at_any_moment_forget_no_object_and_delete_non
             break
         purging = start(store, tmp_path)
         steps = random.randint(1, min(done, STEPS))
-        assert eventually(lambda: abs(left(store) - before) >= steps or purging.poll() is not None)  # noqa: B023
-        purging.send_signal(signal.SIGKILL)
-        purging.communicate()
+        assert eventually(lambda: abs(left(store) - before) >= steps or not purging.is_alive())  # noqa: B023
+        purging.kill()
+        purging.join()
         assert faults(store, objects, JOBS) == ([], [])
     # Then the rest is removed by two others at once, when the ones that were killed do not come back
     while left(store) > JOBS // 2:
         store.pass_time(60)
         both = [start(store, tmp_path) for _ in range(2)]
-        outcomes = [(one.communicate(timeout=900), one.returncode) for one in both]
-        assert [code for _output, code in outcomes] == [0, 0], outcomes
+        for one in both:
+            one.join()
+        assert [one.exitcode for one in both] == [0, 0]
     with reading(store.engine) as connection:
         kept = connection.execute(sa.select(jobs.c.created_at)).scalars().all()
         for table in (executions, job_tags):

@@ -1,7 +1,5 @@
 import re
 import sqlite3
-import subprocess
-import sys
 import threading
 from contextlib import closing
 
@@ -12,14 +10,10 @@ from adapters.sql.engine import create_engine
 from adapters.sql.migrate import SqlSchema, newest
 from application.errors import DependencyUnavailable
 from domain.audit import Act, Usage
+from tests.integration.sql.forks import FORKS, fork, upgrade
 from tests.support.callers import ANONYMOUS
 from tests.support.processes import eventually
 from tests.support.samples import LATER, a_job, an_audit_entry
-
-UPGRADE = (
-    "import sys; from adapters.sql.engine import create_engine; from adapters.sql.migrate import SqlSchema;"
-    "sys.stdin.read(1); SqlSchema(create_engine(sys.argv[1])).upgrade()"
-)
 
 
 @pytest.fixture
@@ -255,17 +249,13 @@ def test_tables_of_a_newer_version_are_let_be_and_told(full_engine):
 
 def test_processes_that_upgrade_at_once_do_not_fight(engine, empty_url):
     url = empty_url if isinstance(empty_url, str) else empty_url.render_as_string(hide_password=False)
-    command = [sys.executable, "-W", "error", "-c", UPGRADE, url]
-    processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    begin = FORKS.Event()
+    processes = [fork(upgrade, url, begin) for _ in range(2)]
+    begin.set()
     for process in processes:
-        process.stdin.write("go")
-        process.stdin.flush()
+        process.join(60)
 
-    complaints = [process.communicate(timeout=60)[1] for process in processes]
-
-    assert [process.returncode for process in processes] == [0, 0], complaints
+    assert [process.exitcode for process in processes] == [0, 0]
     assert SqlSchema(engine).differences() == []
 
 
