@@ -7,6 +7,7 @@ import pytest
 from application.errors import DependencyUnavailable
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
+from tests.support.databases import make_tables
 from tests.support.processes import eventually
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -47,8 +48,8 @@ def container_of(tmp_path, engine, *workers):
 def test_an_engine_that_fails_to_start_leaves_no_thread_and_no_connection(tmp_path, error):
     # Given a process whose engine fails to start, after other parts
     before, engine, worker = set(threading.enumerate()), StartedEngine(error), RecordingWorker()
+    make_tables(tmp_path)
     container = container_of(tmp_path, engine, worker)
-    container.schema().upgrade()
     # When it is started
     with pytest.raises(type(error), match=str(error)):
         container.background_services().start()

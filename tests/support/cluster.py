@@ -10,10 +10,9 @@ from typing import Any, Self
 import pytest
 import sqlalchemy as sa
 
-from adapters.sql.engine import create_engine
-from adapters.sql.migrate import SqlSchema
 from tests.support import mariadb
 from tests.support.database_server import PASSWORD, USER, DatabaseServer
+from tests.support.databases import migrated_schema
 from tests.support.ports import free_port
 from tests.support.processes import eventually
 from tests.support.redis_server import RedisServer, redis_server
@@ -70,13 +69,11 @@ class Cluster:
         self.workers: list[ServiceProcess] = []
         self._directory = directory
         self._processes: list[ServiceProcess] = []
-        self._url = servers.database.create_schema(self.schema)
-        self.database = sa.create_engine(self._url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        url = servers.database.create_schema(self.schema)
+        self.database = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
 
     def __enter__(self) -> Self:
-        engine = create_engine(self._url)
-        SqlSchema(engine).upgrade()
-        engine.dispose()
+        migrated_schema(self.servers.database, self.schema)
         return self
 
     def __exit__(self, *_: object) -> None:

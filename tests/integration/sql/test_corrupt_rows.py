@@ -13,6 +13,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from tests.support.callers import ANONYMOUS
+from tests.support.databases import make_tables
 from tests.support.processes import eventually
 from tests.support.samples import a_session
 from tests.support.scripted_engine import ScriptedEngine
@@ -30,9 +31,9 @@ UNREADABLE = {
 @pytest.fixture
 def container(tmp_path):
     """A service on an embedded database, of which a test calls the use cases itself."""
+    make_tables(tmp_path)
     container = build_container(settings_of(data_dir=tmp_path, renew_every_s=0.1), STANDARD_LIMITS)
     container.engine.override(ScriptedEngine())
-    container.schema().upgrade()
     yield container
     container.database().dispose()
 
