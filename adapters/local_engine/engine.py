@@ -447,6 +447,8 @@ class LocalEngine(ExecutionEngine):
         try:
             with self._turns.shared(), self._registered(request.execution_id, monitor):
                 outcome = self.sandbox.run(program, monitor, on_start, on_output, on_usage)
+            if outcome.is_startable:
+                _log.warning("an execution waits: %s", outcome.result.error_message)
             return report_of(outcome)
         except DependencyUnavailable as error:
             message = text("outcomes.not_started_for", cause=said_by(error))
