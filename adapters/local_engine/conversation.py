@@ -1,6 +1,7 @@
 """The pipes between a program and its interactor."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -45,15 +46,12 @@ class Conversation:
         self._pipes: list[tuple[int, int]] = []
 
     def __enter__(self) -> Self:
-        (reader, other_writer), (other_reader, writer) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
-        if self._pump_path is not None:
-            target, (source, writer) = writer, os.pipe2(os.O_CLOEXEC)
-            try:
+        with ExitStack() as on_failure:
+            (reader, other_writer), (other_reader, writer) = _pipe(on_failure), _pipe(on_failure)
+            if self._pump_path is not None:
+                target, (source, writer) = writer, _pipe(on_failure)
                 self._start_pump(self._pump_path, source, target)
-            except OSError:
-                for end in (reader, other_writer, other_reader, writer):
-                    os.close(end)
-                raise
+            on_failure.pop_all()
         self._pipes = [(reader, writer), (other_reader, other_writer)]
         for pipes in self._pipes:
             ends = self._held.enter_context(ExitStack())
@@ -71,15 +69,17 @@ class Conversation:
             self._watcher.join()
 
     def _start_pump(self, path: Path, source: int, target: int) -> None:
+        """Start the pump and its watcher, which own the descriptors then; if that fails, neither is left."""
+        pid = pump.start(path, source, target, self._output_bytes)
+        watcher = Thread(target=self._watch, args=(pid, target), name="pump")
         try:
-            pid = pump.start(path, source, target, self._output_bytes)
-        except OSError:
-            os.close(target)
+            watcher.start()
+        except RuntimeError:  # no thread can be started
+            os.kill(pid, signal.SIGKILL)
+            pump.wait(pid)
             raise
-        finally:
-            os.close(source)
-        self._watcher = Thread(target=self._watch, args=(pid, target), name="pump")
-        self._watcher.start()
+        self._watcher = watcher
+        os.close(source)
 
     def _watch(self, pid: int, target: int) -> None:
         """Wait for the pump. If the limit is exceeded, record the first program's end and cancel it."""
@@ -102,6 +102,13 @@ class Conversation:
                 if self.ended_first is None:
                     self.ended_first = number
             self._ends[number].close()
+
+
+def _pipe(on_failure: ExitStack) -> tuple[int, int]:
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    on_failure.callback(os.close, reader)
+    on_failure.callback(os.close, writer)
+    return reader, writer
 
 
 def _drain(reader: int) -> None:
