@@ -83,8 +83,13 @@ class CdsArchive:
         self._identity, self._again_at = identity, _NEVER
         self._hold(self._find(identity))
         if self._copy is None:
-            self._thread = Thread(target=self._make, args=(identity,), name="build-archive", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._make, args=(identity,), name="build-archive", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no thread can be started; builds need none
+                self._make_later(error)
+            else:
+                self._thread = thread
 
     def _identify(self) -> str:
         """Return a digest of the compiler's files, its command line and the sample."""
@@ -114,11 +119,7 @@ class CdsArchive:
                 made = self._run_compiler(directory)
                 copy = self._keep(made, identity)
         except (OSError, subprocess.SubprocessError) as error:
-            if not self._commands.is_stopped:
-                _log.warning(
-                    "no class data sharing archive for %s, builds stay slow: %s", self._prefix, error
-                )
-            self._again_at = time.monotonic() + _AGAIN_AFTER_S
+            self._make_later(error)
             return
         finally:
             area.close()
@@ -126,6 +127,11 @@ class CdsArchive:
             self._hold(copy)
             if self._commands.is_stopped or identity != self._identity:
                 self._hold(None)
+
+    def _make_later(self, error: Exception) -> None:
+        if not self._commands.is_stopped:
+            _log.warning("no class data sharing archive for %s, builds stay slow: %s", self._prefix, error)
+        self._again_at = time.monotonic() + _AGAIN_AFTER_S
 
     def _run_compiler(self, directory: Path) -> Path:
         """Run the compiler to write its archive. A compile error in the sample is not a failure."""

@@ -38,6 +38,10 @@ def archive(tmp_path, mark):
     archive.close()
 
 
+def _refuse(_thread):
+    raise RuntimeError("can't start new thread")
+
+
 def _is_there(archive):
     with archive.opened() as descriptor:
         return descriptor is not None
@@ -67,6 +71,24 @@ def test_an_archive_that_could_not_be_made_is_made_later(archive, monkeypatch):
     monkeypatch.setattr(cds_archive, "_AGAIN_AFTER_S", 0)
 
     assert eventually(lambda: _is_there(archive))
+
+
+def test_builds_go_on_without_an_archive_while_no_thread_can_be_started(archive, mark, monkeypatch, caplog):
+    mark.touch()
+    monkeypatch.setattr(cds_archive, "_AGAIN_AFTER_S", 0)
+    with monkeypatch.context() as shortage:
+        shortage.setattr(cds_archive.Thread, "start", _refuse)
+        assert not _is_there(archive)
+
+    assert "builds stay slow: can't start new thread" in caplog.text
+    assert eventually(lambda: _is_there(archive))
+
+
+def test_an_archive_that_was_never_begun_can_be_closed(archive, monkeypatch):
+    monkeypatch.setattr(cds_archive.Thread, "start", _refuse)
+    assert not _is_there(archive)
+
+    archive.close()
 
 
 def test_an_archive_that_could_not_be_made_is_not_tried_again_at_once(archive, mark, caplog):
