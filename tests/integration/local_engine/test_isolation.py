@@ -250,6 +250,24 @@ def test_a_program_for_which_the_service_has_no_descriptors_may_be_started_later
         assert kit.execute(request, Recorder()).stdout == b"1\n"
 
 
+def test_a_program_for_which_the_host_has_no_process_may_be_started_later(tmp_path):
+    with isolated_engine(tmp_path) as kit:
+        if not has_cgroups(kit.engine):
+            pytest.skip("without control groups, a test cannot limit the processes of all programs")
+        request = kit.request(Program(code="print(1)"))
+        assert kit.execute(request, Recorder()).stdout == b"1\n"
+        outer = Path(kit.engine.sandbox.isolation.cgroups.pids, "pids.max")
+        for room in range(2):  # a program and its reaper are two processes
+            outer.write_text(str(room))
+
+            ended = kit.execute(request, Recorder())
+
+            assert (ended.result.status, ended.result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
+            assert (ended.is_startable, ended.is_refused) == (True, True), room
+        outer.write_text("max")
+        assert kit.execute(request, Recorder()).stdout == b"1\n"
+
+
 def _move(pid, group):
     try:
         (group / "cgroup.procs").write_text(str(pid))

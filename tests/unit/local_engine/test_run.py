@@ -348,3 +348,25 @@ def test_a_sandbox_that_is_never_ready_is_given_up(control_socket, monkeypatch):
     assert (last.was_ready, last.limit) == (False, None)
     assert last.error == "its sandbox was not ready within 0 seconds"
     spawner.close()
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "is_planned", "was_ready"),
+    [(127, True, False), (127, False, True), (1, True, True)],
+    ids=["no process for the program", "a shell without the program", "a program"],
+)
+def test_a_reaper_that_cannot_fork_the_program_has_not_started_it(
+    control_socket, exit_code, is_planned, was_ready
+):
+    ours, theirs = control_socket
+    spawner = _Sleeps("/bin/sh", "-c", f"read go; exit {exit_code}")
+    supervision, watch = _Supervision([]), EventLoop()
+    run = _run(theirs, supervision, watch, spawner, [], is_planned=is_planned)
+    spawner.report(Status.READY)
+
+    _serve(run, supervision, watch)
+
+    *_, last = _events(ours)
+    assert (last.was_ready, last.is_shortage) == (was_ready, not was_ready)
+    assert last.error == ("" if was_ready else "Resource temporarily unavailable")
+    spawner.close()

@@ -39,6 +39,8 @@ from adapters.local_engine.sandbox.supervisor.usage_sampler import (
     tree,
 )
 
+# The exit code of the reaper if a system call of its own fails.
+_REAPER_FAILED = 127
 _NEVER = float("inf")
 _INT = struct.Struct("i")
 _MIB = 1 << 20
@@ -267,6 +269,10 @@ class Run:
     def _ended(self) -> RunEvent:
         exit_code, signal = self._status_pipe.exit_code_and_signal(self._status)
         limit = self._limit or self._named(self._limit_of_cgroup())
+        if limit is None and self._has_no_program(exit_code):
+            return RunEvent(
+                status=Status.ENDED, was_ready=False, error=os.strerror(errno.EAGAIN), is_shortage=True
+            )
         tree_memory_kb = self._tree_memory_kb()
         memory_kb = self._memory_kb()
         if memory_kb == 0 and limit == "memory_mb":
@@ -287,6 +293,11 @@ class Run:
             error=self._error,
             is_shortage=self._is_shortage,
         )
+
+    def _has_no_program(self, exit_code: int | None) -> bool:
+        """Whether the reaper could not fork the program: it reports the end of each that it forked."""
+        is_unreported = self._request.is_planned and self._was_ready and self._status_pipe.end is None
+        return is_unreported and exit_code == _REAPER_FAILED
 
     def _memory_kb(self) -> int:
         """Return the peak memory of the program's largest process.
