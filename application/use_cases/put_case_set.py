@@ -5,18 +5,17 @@ from dataclasses import dataclass
 
 from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
-from application.errors import ApplicationError, CommitOutcomeUnknown
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.project_lookup import ensure_work_is_taken, existing_project
 from application.quota_guard import QuotaGuard
+from application.stored_first import discarded_on_failure
 from application.submitted_cases import NewCase, submit
 from domain.audit import Act, Usage
 from domain.caller import Caller
 from domain.case_set import CaseSetName, CaseSetReference, CaseSetVersion, CaseSetVersionId
 from domain.cases import StopOn
-from domain.errors import DomainError
 from domain.limits import LimitPolicy
 from domain.project import Project
 from domain.submission_limits import SubmissionLimits
@@ -117,7 +116,7 @@ class PutCaseSet:
             return StoredCaseSet(owner, version, is_new=True, stored_bytes=stored_bytes)
 
         self._blobs.store(caller.tenant.name, dict.fromkeys(missing, content))
-        try:
+        with discarded_on_failure(lambda: self._blobs.withdraw(caller.tenant.name, missing)):
             return self._unit_of_work.run(
                 caller,
                 Act.CASE_SET_PUT,
@@ -127,8 +126,3 @@ class PutCaseSet:
                 usage=lambda done: Usage(stored_bytes=done.stored_bytes),
                 asked_for=name,
             )
-        except CommitOutcomeUnknown:
-            raise  # the version may exist and must keep its cases
-        except (DomainError, ApplicationError):
-            self._blobs.withdraw(caller.tenant.name, missing)
-            raise

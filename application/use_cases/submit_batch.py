@@ -8,9 +8,7 @@ from datetime import datetime
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import CallbackCommand, UploadCodeCommand
 from application.errors import (
-    ApplicationError,
     BatchRefused,
-    CommitOutcomeUnknown,
     NotFound,
     RefusedJob,
     Unprocessable,
@@ -23,6 +21,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.project_lookup import project_for_work
 from application.quota_guard import QuotaGuard
+from application.stored_first import discarded_on_failure
 from application.submission_store import SubmissionStore
 from application.submissions import Submission, SubmissionPreparer
 from application.views import BatchView
@@ -32,7 +31,7 @@ from domain.audit import NO_USAGE, Act, AuditEntry, AuditEntryId, Usage
 from domain.batch import Batch
 from domain.caller import Caller
 from domain.catalogue.text import text
-from domain.errors import DomainError, InvalidValue, TooLarge
+from domain.errors import InvalidValue, TooLarge
 from domain.events import BatchSubmitted, Event
 from domain.execution import Execution
 from domain.job import Job
@@ -143,7 +142,7 @@ class SubmitBatch:
             return view
 
         ensure_in_time = self._store.in_time()
-        try:
+        with discarded_on_failure(lambda: self._store.discard(caller.tenant.name, submissions, missing)):
             self._store.store(caller.tenant.name, submissions, missing)
             view = self._unit_of_work.run(
                 caller,
@@ -155,11 +154,6 @@ class SubmitBatch:
                 asked_for=str(batch_id),
                 again=batch_again(caller, batch_id),
             )
-        except CommitOutcomeUnknown:
-            raise  # the jobs may exist and must keep their code
-        except (DomainError, ApplicationError):
-            self._store.discard(caller.tenant.name, submissions, missing)
-            raise
         if view.batch.id != batch_id:  # the result of an earlier request with the same idempotency key
             self._store.discard(caller.tenant.name, submissions)
             return view

@@ -4,19 +4,18 @@ from dataclasses import dataclass, replace
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
-from application.errors import ApplicationError, CommitOutcomeUnknown
 from application.idempotent_requests import Again, job_again
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction
 from application.project_lookup import project_for_work
 from application.quota_guard import QuotaGuard
+from application.stored_first import discarded_on_failure
 from application.submission_store import SubmissionStore
 from application.submissions import SubmissionPreparer
 from application.views import JobView
 from domain.audit import NO_USAGE, Act, Usage
 from domain.caller import Caller
-from domain.errors import DomainError
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class UploadCode:
         earlier = job_again(caller, job_id)
         ensure_in_time = self._store.in_time()
         self._store.store(caller.tenant.name, [submission], missing)
-        try:
+        with discarded_on_failure(lambda: self._store.discard(caller.tenant.name, [submission], missing)):
             view = self._unit_of_work.run(
                 caller,
                 Act.JOB_UPLOAD,
@@ -101,11 +100,6 @@ class UploadCode:
                 asked_for=command.project,
                 again=Again(earlier.made, lambda t, made: _Uploaded(earlier.read(t, made), NO_USAGE)),
             ).view
-        except CommitOutcomeUnknown:
-            raise  # the job may exist and must keep its code
-        except (DomainError, ApplicationError):
-            self._store.discard(caller.tenant.name, [submission], missing)
-            raise
         if view.job_id != job_id:  # the result of an earlier request with the same idempotency key
             self._store.discard(caller.tenant.name, [submission])
             return view
