@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from adapters.sql.commit_log import CommitProof
 from adapters.sql.driver_statements import for_drivers
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.tables import (
     audit_head,
     audit_journal,
@@ -308,11 +308,7 @@ class SqlAuditLog(AuditLog):
             return ChainLink(found.sequence, found.hash)
         if self._connection.execute(is_there).first() is not None:
             return None
-        try:
-            self._connection.execute(first)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        if not inserted(lambda: self._connection.execute(first)):
             return None  # another transaction has inserted it meanwhile
         return CHAIN_START
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.mapping import BATCH_COLUMNS, STORED_STATES, batch_values, to_batch
 from adapters.sql.tables import batches, executions, jobs, projects
 from application.lists import Cursor
@@ -113,11 +113,7 @@ class SqlBatchRepository(BatchRepository):
 
     def add(self, batch: Batch) -> None:
         """Store a new batch, unless it is stored already."""
-        try:
-            self._connection.execute(_ADD, batch_values(batch))
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        inserted(lambda: self._connection.execute(_ADD, batch_values(batch)))
 
     def get(self, caller: Caller, batch_id: BatchId) -> Batch | None:
         """Return the batch with an id, or None if the caller can access none."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time, is_from_the_future, microseconds
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.pending_deletions import cancel_deletions, note_deletions
 from adapters.sql.tables import blob_references, blobs
 from application.errors import ConcurrencyConflict, StorageUnavailable
@@ -183,12 +183,8 @@ class SqlBlobRepository(BlobRepository):
             {"tenant": tenant.value, "sha256": blob.sha256, "size": blob.size, "is_stored": False}
             for blob in new
         ]
-        try:
-            self._connection.execute(_ADD, rows)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            raise ConcurrencyConflict("another transaction has recorded the same file") from error
+        if not inserted(lambda: self._connection.execute(_ADD, rows)):
+            raise ConcurrencyConflict("another transaction has recorded the same file")
 
     def _remove(self, tenant: TenantName, rows: Sequence[sa.RowMapping], purge_id: UUID | None) -> int:
         digests = [row["sha256"] for row in rows]

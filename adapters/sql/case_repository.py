@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time, is_from_the_future, microseconds
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.fair_claim import FairClaim
 from adapters.sql.tables import case_ranges, case_results, case_runs, job_builds, jobs
 from application.ports.case_repository import CaseRange, CaseRepository, CaseRun, JobBuild
@@ -133,11 +133,7 @@ class SqlCaseRepository(CaseRepository):
             **_build_columns(run.tree, run.compile_output),
             "skip_after": run.skip_after,
         }
-        try:
-            self._connection.execute(_ADD_RUN, row)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        if not inserted(lambda: self._connection.execute(_ADD_RUN, row)):
             return False
         self._connection.execute(_ADD_RANGE, _range_row(job_id, range_id, 0, total - 1))
         for build in builds:

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.blob_repository import SqlBlobRepository
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.tables import case_set_versions
 from application.errors import ConcurrencyConflict
 from application.ports.case_set_repository import CaseSetRepository
@@ -61,12 +61,8 @@ class SqlCaseSetRepository(CaseSetRepository):
             "created_at": version.created_at,
             "created_by": version.created_by,
         }
-        try:
-            self._connection.execute(_ADD, row)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            raise ConcurrencyConflict("another transaction has stored a version of the set") from error
+        if not inserted(lambda: self._connection.execute(_ADD, row)):
+            raise ConcurrencyConflict("another transaction has stored a version of the set")
 
     def get(self, project: Project, reference: CaseSetReference) -> CaseSetVersion | None:
         """Return the referenced version, or the latest if the reference names none."""

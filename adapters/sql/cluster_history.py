@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.tables import cluster_history
 from application.ports.cluster_history import ClusterHistory, ClusterSample, HistoryStep
 
@@ -56,11 +56,7 @@ class SqlClusterHistory(ClusterHistory):
     def add(self, minute: datetime, sample: ClusterSample, steps: Sequence[HistoryStep]) -> bool:
         """Store the sample of a minute, and merge it into the rows of longer steps."""
         shortest, *longer = steps
-        try:
-            self._insert(shortest.seconds, minute, sample)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        if not inserted(lambda: self._insert(shortest.seconds, minute, sample)):
             return False
         for step in longer:
             self._merge(step.seconds, step.begin_of(minute), sample)

@@ -1,6 +1,7 @@
 """Translation of database drivers' errors. Messages contain no SQL, no host and no values."""
 
 import sqlite3
+from collections.abc import Callable
 from enum import Enum, auto
 
 import sqlalchemy as sa
@@ -159,9 +160,18 @@ def is_read_only(error: Exception) -> bool:
     return code == 1836 or (code == 1290 and _READ_ONLY_OPTION in str(detail))  # noqa: PLR2004 - as in _MYSQL
 
 
-def is_duplicate(error: sa.exc.IntegrityError) -> bool:
-    """Whether a row was rejected because another row has the same key."""
-    return diagnose(error)[0] is Failure.DUPLICATE
+def inserted(insert: Callable[[], object]) -> bool:
+    """Insert rows; return False if another row has the same key.
+
+    In that case only the statement is rolled back, not the transaction.
+    """
+    try:
+        insert()
+    except sa.exc.IntegrityError as error:
+        if diagnose(error)[0] is not Failure.DUPLICATE:
+            raise
+        return False
+    return True
 
 
 def unavailable(detail: str) -> DependencyUnavailable:

@@ -11,7 +11,7 @@ from adapters.sql import execution_statements as statements
 from adapters.sql.commit_log import CommitProof
 from adapters.sql.database_time import microseconds
 from adapters.sql.driver_statements import insert_many
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.fair_claim import FairClaim
 from adapters.sql.mapping import execution_values, result_values, to_claimed, to_execution
 from adapters.sql.tables import executions
@@ -35,22 +35,18 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def add(self, job: Job, execution: Execution, delay_s: float = 0.0) -> None:
         """Store a new execution, waiting or delayed, unless it is stored already."""
-        try:
-            insert_many(self._connection, executions, [execution_values(job, execution)])
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        if not inserted(
+            lambda: insert_many(self._connection, executions, [execution_values(job, execution)])
+        ):
             return
         if delay_s:
             self._change(statements.DELAY, id=execution.id, lease_us=microseconds(delay_s))
 
     def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
         """Store new executions in one statement, or one by one if some are stored already."""
-        try:
-            insert_many(self._connection, executions, [execution_values(*one) for one in started])
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        if not inserted(
+            lambda: insert_many(self._connection, executions, [execution_values(*one) for one in started])
+        ):
             for job, execution in started:
                 self.add(job, execution)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.tables import idempotency_keys
 from application.ports.idempotency_keys import IdempotencyKeys
 from domain.idempotency import IdempotentRequest, KeyRecord, StoredAnswer
@@ -58,13 +58,7 @@ class SqlIdempotencyKeys(IdempotencyKeys):
             "received_at": request.received_at,
             "answer_due": request.answer_due,
         }
-        try:
-            self._connection.execute(_ADD, row)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            return False
-        return True
+        return inserted(lambda: self._connection.execute(_ADD, row))
 
     def get(self, tenant: TenantName, key: str) -> KeyRecord | None:
         """Return the record of a key, or None."""

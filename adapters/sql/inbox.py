@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.tables import inbox
 from application.ports.inbox import Inbox
 
@@ -35,13 +35,7 @@ class SqlInbox(Inbox):
             "message_id": message_id,
             "received_at": now,
         }
-        try:
-            self._connection.execute(_ADD, row)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            return False
-        return True
+        return inserted(lambda: self._connection.execute(_ADD, row))
 
     def forget(self, before: datetime, limit: int) -> int:
         """Remove up to `limit` records of messages received before a time; return their number."""

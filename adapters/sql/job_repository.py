@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from adapters.sql import tables
 from adapters.sql.driver_statements import insert_many
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.mapping import (
     JOB_COLUMNS,
     PROJECT_COLUMNS,
@@ -89,11 +89,7 @@ class SqlJobRepository(JobRepository):
 
     def add(self, job: Job) -> None:
         """Store a new job, unless it is stored already."""
-        try:
-            insert_many(self._connection, tables.jobs, [job_values(job)])
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        if not inserted(lambda: insert_many(self._connection, tables.jobs, [job_values(job)])):
             return
         if job.spec.tags:
             self._connection.execute(_ADD_TAGS, tag_values(job))
@@ -102,11 +98,9 @@ class SqlJobRepository(JobRepository):
 
     def add_all(self, jobs: Sequence[Job]) -> None:
         """Store new jobs in one statement, or one by one if some are stored already."""
-        try:
-            insert_many(self._connection, tables.jobs, [job_values(job) for job in jobs])
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        if not inserted(
+            lambda: insert_many(self._connection, tables.jobs, [job_values(job) for job in jobs])
+        ):
             for job in jobs:
                 self.add(job)
             return

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.tables import pending_deletions
 from application.errors import ConcurrencyConflict
 from application.ports.purge_repository import StoreName
@@ -42,13 +42,9 @@ def note_deletions(
     if not rows:
         return
     present = set(connection.execute(_PRESENT, {"digests": sorted(rows)}).scalars())
-    if new := [{"digest": digest, **rows[digest]} for digest in sorted(rows.keys() - present)]:
-        try:
-            connection.execute(_ADD, new)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            raise ConcurrencyConflict("another transaction has recorded the same object") from error
+    new = [{"digest": digest, **rows[digest]} for digest in sorted(rows.keys() - present)]
+    if new and not inserted(lambda: connection.execute(_ADD, new)):
+        raise ConcurrencyConflict("another transaction has recorded the same object")
 
 
 def cancel_deletions(connection: sa.Connection, store: StoreName, keys: Collection[str]) -> Collection[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.mapping import PROJECT_COLUMNS, to_project
 from adapters.sql.tables import jobs, projects
 from application.errors import ConcurrencyConflict, NotFound
@@ -242,8 +242,9 @@ class SqlProjectRepository(ProjectRepository):
         return None if row is None else to_project(row)
 
     def _add(self, tenant: TenantName, name: ProjectName, description: str | None, now: datetime) -> None:
-        try:
-            self._connection.execute(
+        """Store a project, unless its name is taken by now; the caller then reads the existing row."""
+        inserted(
+            lambda: self._connection.execute(
                 _ADD,
                 {
                     "tenant": tenant.value,
@@ -255,10 +256,7 @@ class SqlProjectRepository(ProjectRepository):
                     "active_at": now,
                 },
             )
-        except sa.exc.IntegrityError as error:
-            # Only the statement is rolled back, not the transaction. The caller then reads the existing row.
-            if not is_duplicate(error):
-                raise
+        )
 
 
 def _stored_value(tenant: TenantName, cursor: ProjectCursor) -> object:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from adapters.sql.blob_repository import SqlBlobRepository
 from adapters.sql.database_time import database_time, is_from_the_future, microseconds
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.pending_deletions import note_deletions
 from adapters.sql.tables import (
     api_keys,
@@ -230,11 +230,7 @@ class SqlPurgeRepository(PurgeRepository):
             "freed_bytes": purge.freed_bytes,
             "is_emptied": False,
         }
-        try:
-            self._connection.execute(sa.insert(purges), row)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        inserted(lambda: self._connection.execute(sa.insert(purges), row))
 
     def take(self, worker: str, idle_s: float) -> Purge | None:
         """Take the oldest purge with jobs left, for this worker."""

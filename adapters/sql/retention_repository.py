@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.pending_deletions import note_deletions
 from adapters.sql.purge_repository import SqlPurgeRepository, code_bytes
 from adapters.sql.tables import (
@@ -380,17 +380,9 @@ class SqlRetentionRepository(RetentionRepository):
         return set(self._connection.execute(locked, wanted).scalars())
 
     def _set(self, row: Mapping[str, object]) -> None:
-        try:
-            self._connection.execute(_SET, row)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            raise ConcurrencyConflict("another transaction has set the same policy") from error
+        if not inserted(lambda: self._connection.execute(_SET, row)):
+            raise ConcurrencyConflict("another transaction has set the same policy")
 
     def _add_mark(self, name: str) -> None:
-        try:
-            self._connection.execute(_ADD_MARK, {"name": name})
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            raise ConcurrencyConflict("another transaction has recorded the same walk") from error
+        if not inserted(lambda: self._connection.execute(_ADD_MARK, {"name": name})):
+            raise ConcurrencyConflict("another transaction has recorded the same walk")

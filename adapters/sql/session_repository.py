@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.mapping import to_scopes
 from adapters.sql.tables import sessions
 from application.ports.session_repository import Member, SessionRepository
@@ -67,32 +67,27 @@ class SqlSessionRepository(SessionRepository):
 
     def add(self, session: Session) -> bool:
         """Store a session; return False if its sign-in has created one before."""
-        try:
-            self._connection.execute(
-                _ADD,
-                {
-                    "session_id": session.id,
-                    "digest": session.digest,
-                    "home": session.home.value,
-                    "tenant": session.tenant.value,
-                    "principal": session.principal,
-                    "name": session.name,
-                    "scopes": sorted(session.scopes),
-                    "project_id": session.project,
-                    "key_id": session.key_id,
-                    "sign_in": session.sign_in,
-                    "address": session.address,
-                    "created_at": session.created_at,
-                    "seen_at": session.seen_at,
-                    "expires_at": session.expires_at,
-                    "ended_at": session.ended_at,
-                },
-            )
-        except sa.exc.IntegrityError as error:
-            if session.sign_in is None or not is_duplicate(error):
-                raise
-            return False
-        return True
+        row = {
+            "session_id": session.id,
+            "digest": session.digest,
+            "home": session.home.value,
+            "tenant": session.tenant.value,
+            "principal": session.principal,
+            "name": session.name,
+            "scopes": sorted(session.scopes),
+            "project_id": session.project,
+            "key_id": session.key_id,
+            "sign_in": session.sign_in,
+            "address": session.address,
+            "created_at": session.created_at,
+            "seen_at": session.seen_at,
+            "expires_at": session.expires_at,
+            "ended_at": session.ended_at,
+        }
+        if session.sign_in is None:
+            self._connection.execute(_ADD, row)
+            return True
+        return inserted(lambda: self._connection.execute(_ADD, row))
 
     def find(self, digest: str) -> Session | None:
         """Return the session whose secret has a digest, in any status, or None."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import is_duplicate
+from adapters.sql.errors import inserted
 from adapters.sql.mapping import TENANT_COLUMNS, tenant_values, to_tenant
 from adapters.sql.tables import tenants
 from application.errors import ConcurrencyConflict, Conflict
@@ -36,14 +36,8 @@ class SqlTenantRepository(TenantRepository):
 
     def add(self, tenant: Tenant) -> None:
         """Store a new tenant."""
-        try:
-            self._connection.execute(_ADD, tenant_values(tenant))
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            raise Conflict(
-                f"the name '{tenant.name}' is or was the name of a tenant; names are never reused"
-            ) from None
+        if not inserted(lambda: self._connection.execute(_ADD, tenant_values(tenant))):
+            raise Conflict(f"the name '{tenant.name}' is or was the name of a tenant; names are never reused")
 
     def replace(self, before: Tenant, after: Tenant) -> None:
         """Update only the columns that differ, so that a quota set concurrently is kept."""
