@@ -19,7 +19,7 @@ from tests.support.sandbox import has_cgroups, running_engine
 _PROGRAMS = Path(__file__).parent / "programs"
 _LIMITS = replace(
     STANDARD_LIMITS.resolve({}),
-    timeout_ms=1_500,
+    timeout_ms=700,
     cpu_time_ms=20_000,
     memory_mb=128,
     processes=32,

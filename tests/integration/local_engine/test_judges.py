@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ class Judges:
     def __init__(self, kit: EngineUnderTest, held: ExitStack) -> None:
         self._kit = kit
         self._held = held
+        self._judges = cache(partial(CaseJudges, kit.engine))  # they build each program once
 
     def program(self, code: str, language: str, files: Mapping[str, str] | None = None) -> JudgeProgram:
         """Store a program that judges."""
@@ -80,7 +82,7 @@ class Judges:
         built = self._kit.engine.build(request, Recorder())
         assert isinstance(built, BuiltProgram)
         cases = JobCases(manifest=BlobRef.of(b""), total=1, checker=checker, interactor=interactor)
-        judge = CaseJudges(self._kit.engine, limits).open(request, DEFAULT_TENANT, cases, built)
+        judge = self._judges(limits).open(request, DEFAULT_TENANT, cases, built)
         self._held.callback(judge.close)
         return judge
 
@@ -455,7 +457,7 @@ _PATIENT = replace(_SHORT, timeout_ms=10_000)
 def test_the_first_of_two_that_fails_has_the_verdict(
     judges: Judges, solution: str, interactor: str, verdict: Verdict
 ) -> None:
-    timeout_ms = 1_500 if verdict is Verdict.TIME_LIMIT else 30_000
+    timeout_ms = 700 if verdict is Verdict.TIME_LIMIT else 30_000
     judge = judges.interactive(solution, interactor, limits=_PATIENT)
     result = judged(judge, limits=replace(_USUAL, timeout_ms=timeout_ms, memory_mb=128))
     assert result.verdict is verdict, result

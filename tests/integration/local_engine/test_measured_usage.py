@@ -6,7 +6,7 @@ from domain.job_lifecycle import Reason
 from tests.contract.engine_kit.harness import SLOWNESS, Program
 from tests.support.sandbox import isolated_engine
 
-_CHILDREN, _CHILD_MS = 8, 100
+_CHILDREN, _CHILD_MS = 8, 50
 _BURN = f"""
 import os, sys, time
 reader, writer = os.pipe()
