@@ -5,6 +5,6 @@ from tests.support.sandbox import running_engine
 
 @pytest.fixture(scope="module", params=["plain", "isolated"])
 def kit(request, tmp_path_factory):
-    """An engine for the tests of a module. A test that ends its supervisor has one of its own."""
+    """An engine for the tests of a module."""
     with running_engine(tmp_path_factory.mktemp("work"), isolated=request.param == "isolated") as kit:
         yield kit

@@ -164,10 +164,11 @@ _AS_A_SHARED_USER = {"has_privileges": lambda: False, "SubordinateIds": _NoSubor
         ),
     ],
 )
-def test_missing_guarantees_are_described_and_warned_of(tmp_path, monkeypatch, patched, missing, warned_of):
-    with isolated_engine(tmp_path) as kit:
-        if kit.engine.describe().missing:
-            pytest.skip("this host does not give all guarantees itself")
+def test_missing_guarantees_are_described_and_warned_of(
+    kit, tmp_path, monkeypatch, patched, missing, warned_of
+):
+    if kit.engine.describe().missing:
+        pytest.skip("this host does not give all guarantees itself")
     for name, function in patched.items():
         monkeypatch.setattr(f"adapters.local_engine.sandbox.bubblewrap.{name}", function)
 

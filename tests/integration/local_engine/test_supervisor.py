@@ -81,7 +81,8 @@ class _Refusing(_Silent):
 
 
 @pytest.fixture(params=["plain", "isolated"])
-def kit(request, tmp_path):
+def own(request, tmp_path):
+    """An engine for one test, which changes it or looks into its directory."""
     with running_engine(tmp_path / "work", isolated=request.param == "isolated") as kit:
         yield kit
 
@@ -90,17 +91,17 @@ def _supervisor(kit):
     return kit.engine.sandbox.supervisor.pid
 
 
-def test_a_killed_supervisor_fails_what_ran_and_the_next_program_gets_another(kit):
-    running = kit.start(Program(code=_SLEEP))
+def test_a_killed_supervisor_fails_what_ran_and_the_next_program_gets_another(own):
+    running = own.start(Program(code=_SLEEP))
     assert running.recorder.has_output.wait(90)
-    first = _supervisor(kit)
+    first = _supervisor(own)
 
     os.kill(first, signal.SIGKILL)
 
     result = running.end.result(timeout=90).result
     assert (result.status, result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
-    assert kit.run(Program(code="print('next')")).result.stdout.text == "next\n"
-    assert _supervisor(kit) != first
+    assert own.run(Program(code="print('next')")).result.stdout.text == "next\n"
+    assert _supervisor(own) != first
 
 
 def test_a_killed_worker_leaves_nothing_running(tmp_path):
@@ -131,21 +132,21 @@ def test_a_service_that_ignores_the_ends_of_processes_runs_programs(tmp_path, ki
 
 
 @pytest.mark.parametrize("error", [DependencyUnavailable("database", "it restarts"), RuntimeError("a bug")])
-def test_an_observer_that_fails_at_the_start_ends_the_program(kit, tmp_path, error):
+def test_an_observer_that_fails_at_the_start_ends_the_program(own, tmp_path, error):
     mark = f"mark-{uuid4()}"
-    request = kit.request(Program(code=_SLEEP, args=(mark,)))
+    request = own.request(Program(code=_SLEEP, args=(mark,)))
 
     if isinstance(error, DependencyUnavailable):
-        result = kit.execute(request, _Refusing(error)).result
+        result = own.execute(request, _Refusing(error)).result
         assert (result.status, result.reason) == (JobStatus.FAILED, Reason.INTERNAL)
         assert "the database is unavailable" in result.error_message
     else:
         with pytest.raises(RuntimeError):
-            kit.execute(request, _Refusing(error))
+            own.execute(request, _Refusing(error))
 
     assert not with_word(mark)
     assert list((tmp_path / "work").glob("*/*")) == []
-    assert kit.run(Program(code="print('next')")).result.stdout.text == "next\n"
+    assert own.run(Program(code="print('next')")).result.stdout.text == "next\n"
 
 
 def test_code_is_fetched_again_when_its_store_was_away_for_a_moment(tmp_path):
@@ -166,29 +167,29 @@ def test_code_is_fetched_again_when_its_store_was_away_for_a_moment(tmp_path):
     assert slept == [0.1, 0.2]
 
 
-def test_a_program_whose_code_store_stays_away_is_to_be_started_later(kit):
+def test_a_program_whose_code_store_stays_away_is_to_be_started_later(own):
     def refuse(_key, _max_bytes):
         raise StorageUnavailable("it does not answer")
 
-    request = kit.request(Program(code="print(1)"))
-    kit.store.get = refuse
+    request = own.request(Program(code="print(1)"))
+    own.store.get = refuse
 
-    with kit.engine.execute(request, _Silent()) as report:
+    with own.engine.execute(request, _Silent()) as report:
         assert (report.is_startable, report.result.reason) == (True, Reason.STORAGE_ERROR)
         assert "it does not answer" in report.result.error_message
 
 
-def test_the_next_engine_removes_what_a_killed_one_left(tmp_path, kit):
+def test_the_next_engine_removes_what_a_killed_one_left(tmp_path, own):
     left = tmp_path / "work" / "engine-of-a-killed-worker"
     (left / "deep" / "deeper").mkdir(parents=True)
     (left / "deep" / "outside").symlink_to(_ROOT)
 
-    second = type(kit.engine)(kit.store, tmp_path / "work")
+    second = type(own.engine)(own.store, tmp_path / "work")
     second.start()
 
     assert not left.exists()
     assert (_ROOT / "adapters").exists()
-    assert kit.run(Program(code="print(1)")).result.status is JobStatus.SUCCESS
+    assert own.run(Program(code="print(1)")).result.status is JobStatus.SUCCESS
     second.stop()
 
 
@@ -228,20 +229,20 @@ def test_a_program_can_write_to_none_of_what_it_was_given(kit):
     assert kit.run(Program(code=code, stdin="in")).result.stdout.text == "Operation not permitted\n"
 
 
-def test_the_supervisor_knows_nothing_of_the_worker(kit, monkeypatch):
+def test_the_supervisor_knows_nothing_of_the_worker(own, monkeypatch):
     monkeypatch.setenv("SERVICE_SERVER_CANARY", "secret")
-    kit.engine.sandbox.supervisor.close()
-    kit.engine.check()
-    supervisor = _supervisor(kit)
+    own.engine.sandbox.supervisor.close()
+    own.engine.check()
+    supervisor = _supervisor(own)
 
     assert Path(f"/proc/{supervisor}/environ").read_bytes() == b""
-    assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
+    assert own.run(Program(code="pass")).result.status is JobStatus.SUCCESS
     require_sight_of(supervisor)  # it has gone to its namespace of user ids by now
 
     standard_streams = 3
     expected = [f"/proc/{supervisor}/oom_score_adj", "socket"]
-    if kit.engine.describe().is_isolated:
-        users = kit.engine.sandbox.isolation.users
+    if own.engine.describe().is_isolated:
+        users = own.engine.sandbox.isolation.users
         expected += ["mnt", "mnt", "mnt", *([users.lock] if users else [])]
     assert eventually(
         lambda: (
@@ -251,15 +252,15 @@ def test_the_supervisor_knows_nothing_of_the_worker(kit, monkeypatch):
     )
 
 
-def test_the_supervisor_stays_small_with_sixteen_programs(kit):
+def test_the_supervisor_stays_small_with_sixteen_programs(own):
     code = f"import os; os.write(1, b'x' * (1 << 20)); {_SLEEP}"
 
-    running = [kit.start(Program(code=code)) for _ in range(16)]
+    running = [own.start(Program(code=code)) for _ in range(16)]
     assert all(each.recorder.has_output.wait(90) for each in running)
 
-    assert memory_kb(_supervisor(kit), "VmHWM") < 60 << 10
+    assert memory_kb(_supervisor(own), "VmHWM") < 60 << 10
     for each in running:
-        kit.engine.cancel(each.request.execution_id, each.request.job_id)
+        own.engine.cancel(each.request.execution_id, each.request.job_id)
     wait([each.end for each in running], timeout=10)
 
 
@@ -276,7 +277,7 @@ def test_a_flood_of_output_leaves_the_workers_memory_flat(kit):
         assert memory_kb(os.getpid(), "VmHWM") - before < 8 << 10
 
 
-def test_the_private_directory_is_gone_afterwards_whatever_was_put_into_it(kit, tmp_path):
+def test_the_private_directory_is_gone_afterwards_whatever_was_put_into_it(own, tmp_path):
     code = (
         "import os\n"
         f"os.symlink({str(_ROOT)!r}, 'link')\n"
@@ -285,7 +286,7 @@ def test_the_private_directory_is_gone_afterwards_whatever_was_put_into_it(kit, 
         "os.mkdir('locked'); open('locked/file', 'w'); os.chmod('locked', 0)"
     )
 
-    ended = kit.run(Program(code=code))
+    ended = own.run(Program(code=code))
 
     assert ended.result.status is JobStatus.SUCCESS, ended.result
     assert list((tmp_path / "work").glob("*/*")) == []
@@ -316,18 +317,18 @@ def _engine_error_of(kit, program):
     return outcome.result.error_message
 
 
-def test_closing_the_engine_kills_what_runs(kit):
-    running = kit.start(Program(code=_SLEEP))
+def test_closing_the_engine_kills_what_runs(own):
+    running = own.start(Program(code=_SLEEP))
     assert running.recorder.has_output.wait(90)
 
-    kit.engine.stop()
+    own.engine.stop()
 
     assert running.end.result(timeout=90).result.status is JobStatus.FAILED
 
 
-def test_languages_are_known_at_once_and_their_versions_soon(kit):
+def test_languages_are_known_at_once_and_their_versions_soon(own):
     def python():
-        return next(s for s in kit.engine.languages() if s.language.name == "python")
+        return next(s for s in own.engine.languages() if s.language.name == "python")
 
     assert python().is_available
     assert eventually(lambda: (python().version or "").startswith("3."))
