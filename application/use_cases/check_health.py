@@ -1,5 +1,6 @@
 """Command: check every dependency of the service."""
 
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,6 +9,8 @@ from threading import Lock
 
 from application.errors import DependencyUnavailable
 from domain.catalogue.text import Text, said_by, text
+
+logger = logging.getLogger("service_server.health")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,11 @@ class CheckHealth:
             check()
         except DependencyUnavailable as error:
             detail = said_by(error)
+        except (
+            Exception
+        ):  # such as a shortage on this machine; it must not hide the health of the other parts
+            logger.exception("the check of the %s failed", name)
+            detail = text("problems.check_failed")
         return self._health(name, detail, time.monotonic() - begin)
 
     def _health(self, name: str, detail: Text | str | None, took_s: float) -> DependencyHealth:

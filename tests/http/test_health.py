@@ -16,12 +16,13 @@ class Breakable:
     def __init__(self, part: object) -> None:
         self._part = part
         self.is_broken = False
+        self.broken = SILENT
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         method = getattr(self._part, name)
 
         def call(*args: object, **kwargs: object) -> object:
-            return (getattr(SILENT, name) if self.is_broken else method)(*args, **kwargs)
+            return (getattr(self.broken, name) if self.is_broken else method)(*args, **kwargs)
 
         return call
 
@@ -58,6 +59,20 @@ def test_a_service_that_takes_work_without_a_part_is_ready_and_degraded(tmp_path
     assert response.status_code == 200
     assert response.json()["status"] == "degraded"
     assert [name for name, is_healthy in healthy_parts(response.json()).items() if not is_healthy] == [part]
+
+
+def test_a_check_that_fails_does_not_hide_the_health_of_the_other_parts(tmp_path, caplog):
+    with serving(tmp_path, breakable("engine")) as service:
+        engine = service.container.providers["engine"]()
+        engine.broken, engine.is_broken = Failing(RuntimeError("can't start new thread")), True
+        response = service.http.get("/health/ready")
+        engine.is_broken = False
+
+    assert response.status_code == 200
+    details = {part["name"]: part["detail"] for part in response.json()["dependencies"]}
+    assert details.pop("engine") == "its check failed; the log of the service has the details"
+    assert set(details.values()) == {None}
+    assert "can't start new thread" in caplog.text
 
 
 @pytest.mark.parametrize(("provider", "part"), [("unit_of_work", "database"), ("code_store", "code store")])
