@@ -15,7 +15,7 @@ _COUNTING = """
 import itertools, time
 for number in itertools.count(1):
     print(number, flush=True)
-    time.sleep(0.05)
+    time.sleep(0.25)
 """
 _SILENT = "import time; time.sleep(600)"
 # Headless pages are never hidden.
