@@ -45,7 +45,7 @@ def service(whole_service: Service) -> Iterator[Service]:
     whole_service.engine.program = echo
     yield whole_service
     whole_service.http.cookies.clear()
-    poll(lambda: not whole_service.running())
+    poll(lambda: not whole_service.is_busy())
 
 
 @pytest.fixture
