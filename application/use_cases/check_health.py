@@ -88,9 +88,7 @@ class CheckHealth:
             check()
         except DependencyUnavailable as error:
             detail = said_by(error)
-        except (
-            Exception
-        ):  # such as a shortage on this machine; it must not hide the health of the other parts
+        except Exception:  # such as a lack of threads; it must not hide the health of the other parts
             logger.exception("the check of the %s failed", name)
             detail = text("problems.check_failed")
         return self._health(name, detail, time.monotonic() - begin)
