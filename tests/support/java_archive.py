@@ -1,6 +1,7 @@
 """The CDS archive of the Java compiler: made once, then linked from the work directories of engines."""
 
 import fcntl
+import os
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,8 @@ from adapters.local_engine.toolchains import Toolchains
 from domain.language import LANGUAGES
 from tests.support.processes import eventually
 
-_TOOLS = Path(__file__).parents[2] / ".tools" / "java-archive"
+_ROOT = Path(__file__).parents[2]
+_TOOLS = _ROOT / ".tools" / "java-archive"
 
 
 def link_archive(work: Path) -> None:
@@ -25,10 +27,13 @@ def link_archive(work: Path) -> None:
 
 @cache
 def _archive() -> Path | None:
-    """Return the archive of the installed compiler, which an earlier run may have made; None without Java."""
+    """Return the archive of the installed compiler, which an earlier run may have made.
+
+    Without Java or in a tree that cannot be written to, as in a virtual machine of the tests, there is none.
+    """
     toolchains, java = Toolchains(), LANGUAGES["java"]
     toolchain, support = toolchains.find(java)
-    if not support.is_available:
+    if not (support.is_available and os.access(_ROOT, os.W_OK)):
         return None
     compiler = compose_compiler(toolchain, toolchains.executables(java))
     sample = Path(cds_archive.__file__).with_name(compiler.sample)
