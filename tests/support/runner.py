@@ -30,7 +30,7 @@ from tests.support.object_places import objects_at
 COMMANDS = {
     "python": (sys.executable, "-I", "{file}"),
     "node": ("node", "{file}"),
-    "java": ("java", "{file}"),
+    "java": ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "{file}"),  # half of the time
 }
 MIB = b"x" * (1 << 20)
 

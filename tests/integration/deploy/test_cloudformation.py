@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import warnings
+from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_the_template_is_valid():
     ] == []
 
 
+@cache
 def decoded():
     """The template as an object."""
     from cfnlint.decode import decode  # noqa: PLC0415 - likewise
