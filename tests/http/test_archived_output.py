@@ -229,6 +229,7 @@ def test_an_output_of_nothing_has_no_block_and_no_match(service: Service):
         ("", "text"),
         ("text=", "text"),
         ("text=a%0Ab", "text"),
+        ("text=a%0A", "text"),
         (f"text={'a' * 501}", "text"),
         ("text=a&from_line=0", "from_line"),
         ("text=a&limit=0", "limit"),

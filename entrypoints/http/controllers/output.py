@@ -55,7 +55,7 @@ sequences are ignored, and letters from A to Z match in either case. If there ar
 _SearchedText = Annotated[
     str,
     QueryParameter(
-        min_length=1, max_length=500, pattern=r"^[^\n]+$", description="The text, without a newline."
+        min_length=1, max_length=500, pattern=r"^[^\n]+$(?!\n)", description="The text, without a newline."
     ),
 ]
 _FromLine = Annotated[int, QueryParameter(ge=1, description="The first line to search.")]
