@@ -102,6 +102,8 @@ _STEP_BYTES = 8
 # The umask of the supervisor, and the umask of programs.
 _UMASK, _USUAL_UMASK = 0o077, 0o022
 _WORD_BYTES = 8
+# The size of an argument or a variable with its end: execve(2), MAX_ARG_STRLEN.
+_MOST_TEXT_BYTES = 128 << 10
 
 
 def is_known(machine: str = platform.machine()) -> bool:
@@ -134,6 +136,8 @@ class _Plan:
             encoded = b"\0"
         if b"\0" in encoded:
             raise OSError(errno.EINVAL, "its command line or environment is not valid for a process")
+        if len(encoded) >= _MOST_TEXT_BYTES:
+            raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
         return self.keep(encoded + b"\0")
 
     def call(self, purpose: str, name: str, *arguments: int, expected: int = 0) -> None:

@@ -1,6 +1,8 @@
 """Sandboxes that the reaper makes by a plan: the same as bubblewrap's."""
 
+import errno
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -60,6 +62,8 @@ print(json.dumps({
 
 # One of them mostly starts before the supervisor gets to do something about it.
 _RUNS = 8
+# execve(2), MAX_ARG_STRLEN, without the end of the argument
+_LONGEST_ARGUMENT = (128 << 10) - 1
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +162,21 @@ for _ in range(int(sys.stdin.read())):
                 assert report.result.stdout.text == "one more\n" * 2
                 if reason is None or bubblewrap.cgroups is not None:
                     assert report.result.reason == reason
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_program_starts_with_the_longest_argument_and_is_not_started_with_a_longer_one(
+    kit: EngineUnderTest, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch, *, is_planned: bool
+) -> None:
+    monkeypatch.setattr(bubblewrap, "_has_plans", is_planned)
+    code = "import sys; print(len(sys.argv[1]))"
+
+    longest = kit.run(Program(code=code, args=("a" * _LONGEST_ARGUMENT,))).result
+    longer = kit.run(Program(code=code, args=("a" * (_LONGEST_ARGUMENT + 1),))).result
+
+    assert longest.stdout.text == f"{_LONGEST_ARGUMENT}\n"
+    assert (longer.reason, longer.resource) == (Reason.ENGINE_ERROR, None)
+    assert os.strerror(errno.E2BIG) in (longer.error_message or "")
 
 
 def test_a_program_whose_filter_the_kernel_refuses_was_never_started(
