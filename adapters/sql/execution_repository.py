@@ -177,9 +177,9 @@ class SqlExecutionRepository(ExecutionRepository):
         return FairClaim(self._connection).running(tenant.value)
 
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:
-        """Return the number of a tenant's waiting executions, up to a bound."""
+        """Return the number of a tenant's waiting and postponed executions, up to a bound."""
         wanted = {"owner": tenant.value, "limit": at_most}
-        return self._connection.execute(statements.COUNT_WAITING, wanted).scalar_one()
+        return min(self._connection.execute(statements.COUNT_WAITING, wanted).scalar_one(), at_most)
 
     def defer(
         self,

@@ -152,12 +152,16 @@ WAITING = (
     .limit(sa.bindparam("limit"))
 )
 WAITING_IN = WAITING.where(executions.c.language.in_(sa.bindparam("languages", expanding=True)))
-COUNT_WAITING = sa.select(sa.func.count()).select_from(
-    sa.select(executions.c.execution_id)
-    .where(_waits, executions.c.tenant == sa.bindparam("owner"))
-    .limit(sa.bindparam("limit"))
-    .subquery("counted")
-)
+_owned = sa.select(executions.c.execution_id).where(executions.c.tenant == sa.bindparam("owner"))
+_limited = [
+    sa.select(_owned.where(condition).limit(sa.bindparam("limit")).subquery(name))
+    for name, condition in (
+        ("waiting", _waits),
+        ("postponed", sa.and_(_is_delayed, executions.c.deferred_since.is_not(None))),
+    )
+]
+# Not one query for both, because the index covers that of the waiting ones alone.
+COUNT_WAITING = sa.select(sa.func.count()).select_from(sa.union_all(*_limited).subquery("counted"))
 HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows locked by other claims are skipped, not waited for. SQLite has one writer at a time.

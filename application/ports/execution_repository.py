@@ -156,7 +156,7 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:
-        """Return how many executions of a tenant are waiting, up to `at_most`."""
+        """Return how many executions of a tenant are waiting or postponed, up to `at_most`."""
 
     @abstractmethod
     def defer(

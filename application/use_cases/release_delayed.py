@@ -8,7 +8,7 @@ _BATCH = 100
 
 
 class ReleaseDelayed:
-    """Releases delayed executions, which follow failed ones, when their delay is over.
+    """Releases delayed executions, which follow failed ones or were refused, when their delay is over.
 
     * The delay is stored with the execution and measured by the database's clock, so it also elapses while no
       process runs.

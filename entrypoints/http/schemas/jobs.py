@@ -391,7 +391,10 @@ class ExecutionResponse(Struct, kw_only=True):
     ended_at: datetime | None
     delayed_until: Annotated[
         datetime | UnsetType,
-        Meta(description="When the delay before this retry ends; absent if there is none, or it is over."),
+        Meta(
+            description="When the delay ends before this retry, or before a program that its engine refused "
+            "is sent again; absent if there is none, or it is over."
+        ),
     ] = UNSET
     notes: Annotated[list[NoteResponse], Meta(description="Notes, available from the start on.")]
     result: ExecutionResult | None

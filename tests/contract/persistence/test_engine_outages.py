@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from domain.language import LANGUAGES
+from domain.tenant import DEFAULT_TENANT
 from tests.support.repository_steps import (
     claim,
     defer,
@@ -136,6 +137,10 @@ def test_what_another_worker_can_run_waits_in_the_queue_of_its_runtime_and_is_no
     assert claim(store).id == execution.id
 
 
+def count_waiting(store, at_most):
+    return store.run(lambda transaction: transaction.executions.count_waiting(DEFAULT_TENANT, at_most))
+
+
 def test_what_is_put_back_with_a_delay_lets_others_go_first(store):
     _job, older = a_running_job(store, now=EARLIER)
     _job, younger = a_running_job(store)
@@ -149,7 +154,9 @@ def test_what_is_put_back_with_a_delay_lets_others_go_first(store):
     expected = replace(older, deferred_since=waits.deferred_since, delayed_until=waits.delayed_until)
     assert waits == expected
     assert not defer(store, refused, delay_s=60.0)
+    assert [count_waiting(store, at_most) for at_most in (9, 1)] == [2, 1]
     assert (claim(store).id, claim(store)) == (younger.id, None)
+    assert count_waiting(store, 9) == 1
     store.pass_time(61)
     assert store.run(lambda transaction: transaction.executions.release(9)) == [older.id]
     again = claim(store, "another")

@@ -200,9 +200,14 @@ class MemoryExecutionRepository(ExecutionRepository):
         return sum(row.execution.state in _RUNNING for row in rows)
 
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:
-        """Return the number of waiting executions of a tenant, up to a limit."""
-        owners = (self._tables.jobs[row.execution.job_id].tenant for row in self._waiting(None))
-        return min(sum(owner == tenant for owner in owners), at_most)
+        """Return the number of waiting and postponed executions of a tenant, up to a limit."""
+        owned = (row.execution for row in self._rows.values() if row.tenant == tenant)
+        counted = sum(
+            one.state is ExecutionState.WAITING
+            or (one.state is ExecutionState.DELAYED and one.deferred_since is not None)
+            for one in owned
+        )
+        return min(counted, at_most)
 
     def defer(
         self,
