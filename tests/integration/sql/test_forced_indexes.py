@@ -45,10 +45,11 @@ def statements():
         yield next_tag_statement(column, of_project=of_project, follows=True)
     yield from (walk_statement(2, in_language=in_language) for in_language in (False, True))
     flag = (False, True)
-    # A second status or tag repeats the indexes of the first.
     for project, statuses, phases, language, tags, ids, search in product(
-        flag, (0, 1), (frozenset(), RUNNING), flag, (0, 1), flag, flag
+        flag, (0, 1, 2), (frozenset(), RUNNING), flag, (0, 1, 2), flag, flag
     ):
+        if 2 in {statuses, tags} and (phases or ids or search):
+            continue
         shape = PageShape(
             project=project,
             statuses=statuses,
