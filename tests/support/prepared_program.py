@@ -14,13 +14,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
@@ -208,12 +208,13 @@ def _make_application() -> None:
     from tests.support.settings import settings_of  # noqa: PLC0415
 
     remember_handlers()
-    with TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory:
         settings = settings_of(data_dir=Path(directory))
         container = build_container(settings, STANDARD_LIMITS)
         services = container.services()
         site = Site.of(settings, services)
         create_app(settings, STANDARD_LIMITS, container.ports(), services, site)
+    tempfile.tempdir = None  # each fork looks for it anew, by its own TMPDIR
 
 
 def _main() -> None:
