@@ -72,8 +72,17 @@ class CheckHealth:
         for name, check in self._checks.items():
             asked = self._running.get(name)
             if asked is None or asked.done():  # a check that hangs is not started again
-                self._running[name] = self._pool.submit(self._check, name, check)
+                self._running[name] = self._start(name, check)
         return [self._answer(name, deadline) for name in self._checks]
+
+    def _start(self, name: str, check: Callable[[], None]) -> Future[DependencyHealth]:
+        try:
+            return self._pool.submit(self._check, name, check)
+        except RuntimeError:  # no thread can be started
+            logger.exception("the check of the %s was not started", name)
+            failed: Future[DependencyHealth] = Future()
+            failed.set_result(self._health(name, text("problems.check_failed"), 0.0))
+            return failed
 
     def _answer(self, name: str, deadline: float) -> DependencyHealth:
         try:

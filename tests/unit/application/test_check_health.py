@@ -1,0 +1,22 @@
+"""The health of dependencies while this process can start no thread."""
+
+from threading import Thread
+
+from application.use_cases.check_health import CheckHealth
+
+
+def test_a_check_for_which_no_thread_can_be_started_is_a_part_that_is_not_healthy(monkeypatch, caplog):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    check_health = CheckHealth({"database": lambda: None}, {"database"}, timeout_s=30, kept_s=0)
+    monkeypatch.setattr(Thread, "start", refuse)
+
+    (refused,) = check_health()
+
+    monkeypatch.undo()
+    (healthy,) = check_health()
+    assert (refused.name, refused.is_healthy, refused.is_required) == ("database", False, True)
+    assert str(refused.detail) == "its check failed; the log of the service has the details"
+    assert "can't start new thread" in caplog.text
+    assert healthy.is_healthy
