@@ -108,7 +108,7 @@ class ExecutionResult:
         compile_output: The messages of a compiler and linker; None if nothing was built.
         notes: Notes that are known only at the end.
         artifacts: The files that the program wrote and that are kept, sorted by path.
-        cases: The summary of the job's case results; None if it has no cases, or if none were run.
+        cases: The summary of the job's case results; None if it has no cases, or if their run did not begin.
 
     Raises:
         InvalidValue: The status is not an outcome, or does not match the reason.
