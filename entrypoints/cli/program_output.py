@@ -101,10 +101,10 @@ def _logged(log: Json, stream: str) -> bytes:
     return base64.b64decode(exact) if exact is not None else str(log.get(stream) or "").encode()
 
 
-def forget_stdout() -> None:
-    """Discard further output to a closed stdout, including output at the interpreter's exit."""
+def discard_output(closed: TextIO) -> None:
+    """Discard further output to a closed stdout or stderr, including output at the interpreter's exit."""
     with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        os.dup2(nowhere.fileno(), closed.fileno())
 
 
 def follow(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:

@@ -26,7 +26,7 @@ from entrypoints.cli.files import save_artifacts
 from entrypoints.cli.input_files import read_text
 from entrypoints.cli.interruption import Interrupted, interruptible
 from entrypoints.cli.program_options import ProgramOptions, language_of, program_input, program_options
-from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
+from entrypoints.cli.program_output import ProgramOutput, discard_output, follow
 from entrypoints.cli.terminal import Progress, note, one_line, print_json, printable
 from entrypoints.cli.values import Choice
 
@@ -258,8 +258,11 @@ def _run(
             progress.stop()
             return ExitCode.SIGNAL + interrupted.signal
         except BrokenPipeError:
-            forget_stdout()
-            _cancel(client, job_id)
+            discard_output(sys.stdout)
+            try:
+                _cancel(client, job_id)
+            except BrokenPipeError:  # stderr was redirected to the same pipe
+                discard_output(sys.stderr)
             return ExitCode.SIGNAL + signal.SIGPIPE
         progress.stop()
         save_artifacts(client, job, directory)

@@ -125,6 +125,15 @@ def test_a_reader_that_leaves_ends_the_program(at_server, program):
     assert said.startswith(b"service-server: cancelled job ")
 
 
+def test_a_reader_of_all_output_that_leaves_ends_the_program(at_server, program):
+    path = program("import time\nwhile True: print('y' * 1000, flush=True); time.sleep(0.005)")
+    with service.start("run", path, env=at_server) as running:
+        assert running.stdout.read(1) == b"y"
+        running.stdout.close()
+        running.stderr.close()
+        assert running.wait(90) == 128 + signal.SIGPIPE
+
+
 def test_output_comes_while_the_program_runs(at_server, program):
     path = program("input(); print('first', flush=True); import time; time.sleep(30)")
     with service.start("run", "--stdin", "go\n", path, env=at_server) as running:
