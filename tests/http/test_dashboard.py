@@ -19,10 +19,12 @@ from entrypoints.http.request_context import caller_address
 from tests.http.support import UNKNOWN_ID, Service
 from tests.support.no_tls import NO_TLS
 
+TEMPLATES = Path("entrypoints/http/dashboard/templates")
 VENDORED = Path("entrypoints/http/dashboard/static/vendor")
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 _LINK = re.compile(r'\s(?:href|src|hx-get)="([^"]+)"')
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+|(?<=/projects/)[^/?]+")
+_BREADCRUMB = re.compile(r'<nav class="crumbs".+</nav>')
 _INLINE = re.compile(
     r"<script(?![^>]*\ssrc=)(?! type=\"application/json\")|<style|\sstyle=|\son[a-z]+=|javascript:",
     re.IGNORECASE,
@@ -88,6 +90,13 @@ def test_every_link_leads_somewhere(service: Service, job_id: str, project_url: 
 
     assert len(seen) > 20
     assert {url: status for url, status in seen.items() if status not in {200, 204}} == {}
+
+
+def test_the_links_of_each_breadcrumb_are_separated():
+    found = {path.name: _BREADCRUMB.findall(path.read_text()) for path in TEMPLATES.iterdir()}
+    breadcrumbs = {name: lines[0] for name, lines in found.items() if lines}
+    assert "webhooks.html" in breadcrumbs
+    assert [name for name, breadcrumb in breadcrumbs.items() if "</a> <a" in breadcrumb] == []
 
 
 def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(
