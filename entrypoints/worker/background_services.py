@@ -215,6 +215,11 @@ class BackgroundServices:
 
     def _drain(self, workers: Sequence[Worker]) -> None:
         deadline = time.monotonic() + self._settings.drain_s
+        running = len(self._services.in_flight.snapshot())
+        if running and self._settings.drain_s:
+            logger.info(
+                "draining for up to %g s, executions still running: %d", self._settings.drain_s, running
+            )
         for worker in workers:
             worker.stop(timeout_s=max(deadline - time.monotonic(), 0))
         self._services.in_flight.wait_until_empty(max(deadline - time.monotonic(), 0))
