@@ -43,9 +43,9 @@ test: packages .venv/.dev ## `check` and all other tests, in about a quarter of 
 
 .PHONY: suite
 suite: .venv/.dev
-	@# In a fresh clone, one process compiles the tests first, so that the five processes do not each compile them.
+	@# In a fresh clone, one process compiles the tests first, so that the four processes do not each compile them.
 	@[ -d .pytest_cache ] || $(BIN)/pytest --collect-only --quiet --quiet >/dev/null || true
-	$(BIN)/pytest --numprocesses=5 --durations=25 # even on two processors: tests wait for more than half of their time
+	$(BIN)/pytest --numprocesses=4 --durations=25 # on two processors: tests wait for much of their time, and five take longer
 
 .PHONY: test-vm
 test-vm: .venv/.dev ## Run the cgroup v2 tests in a virtual machine that this builds and boots, as root

@@ -10,14 +10,15 @@ _BY_MODULE = ("tests/architecture", "tests/conformance", "tests/e2e", "tests/int
 # Modules that are units because they have their own clusters.
 _APART = (
     *("tests/chaos/test_drain.py", "tests/chaos/test_races.py", "tests/chaos/test_standard_settings.py"),
-    "tests/http/test_same_answers.py",
+    *("tests/browser/test_every_page.py", "tests/http/test_same_answers.py"),
 )
 # Long units start first, so that all processes end at about the same time. The units of _LAST, which take
 # seconds, start last.
 _FIRST = (
     *("tests/http", "tests/chaos", "tests/browser", "tests/contract", "tests/contract/persistence"),
     *("tests/chaos/test_races.py", "tests/chaos/test_standard_settings.py", "tests/chaos/test_drain.py"),
-    *("tests/e2e/test_deletion.py", "tests/integration/sql", "tests/http/test_same_answers.py"),
+    *("tests/browser/test_every_page.py", "tests/integration/sql", "tests/http/test_same_answers.py"),
+    *("tests/e2e/test_deletion.py", "tests/integration/redis"),
     *("tests/attack", "tests/conformance/test_ordinary_programs.py", "tests/generated_clients"),
 )
 _LAST = ("tests/architecture", "tests/unit")
