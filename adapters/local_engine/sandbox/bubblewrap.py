@@ -317,8 +317,8 @@ class Bubblewrap(Isolation):
             rlimits = attainable({**self._rlimits(program), **self._user_rlimits()})
         env = {"HOME": HOME, "TMPDIR": TEMPORARY, "PWD": HOME, **program.env, **program.settings}
         plan = launch_plan.plan(
-            tuple(program.command),
-            tuple(env.items()),
+            program.command,
+            env,
             tuple(rlimits.items()),
             self._proc_masks,
             self._filter,

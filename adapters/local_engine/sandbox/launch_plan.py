@@ -167,6 +167,12 @@ class _Plan:
         texts = [0 if text is None else self.keep_text(text) for text in (source, target, kind)]
         self.call(f"mount {target}", "mount", *texts, flags, 0)
 
+    def copy(self) -> "_Plan":
+        """Return another plan that begins with the same calls."""
+        made = _Plan()
+        made._calls, made._data = self._calls.copy(), self._data.copy()
+        return made
+
     def packed(self, argv: Sequence[str], env: Mapping[str, str]) -> bytes:
         """Return the plan, with the frame of arguments and environment that the program starts with."""
         argv_at = [self.keep_text(text) for text in argv]
@@ -184,10 +190,9 @@ class _Plan:
         self._calls += _CALL.pack(number, expected, *padded, self.keep_text(words), len(words))
 
 
-@lru_cache(maxsize=16)
 def plan(
-    argv: tuple[str, ...],
-    env: tuple[tuple[str, str], ...],
+    argv: Sequence[str],
+    env: Mapping[str, str],
     rlimits: tuple[tuple[str, tuple[int, int]], ...],
     covered: tuple[tuple[str, str], ...],
     seccomp: bytes,
@@ -213,6 +218,30 @@ def plan(
     Raises:
         OSError: No process can have the command line or the environment.
     """
+    calls = _calls(
+        rlimits,
+        covered,
+        seccomp,
+        groups,
+        nice=nice,
+        is_prewarmed=is_prewarmed,
+        starts_at_once=starts_at_once,
+    )
+    return calls.copy().packed((REAPER, *argv), env)
+
+
+@lru_cache(maxsize=16)
+def _calls(
+    rlimits: tuple[tuple[str, tuple[int, int]], ...],
+    covered: tuple[tuple[str, str], ...],
+    seccomp: bytes,
+    groups: int,
+    *,
+    nice: int | None,
+    is_prewarmed: bool,
+    starts_at_once: bool,
+) -> _Plan:
+    """Return the calls of a plan, which many programs share. The cache holds nothing that is a caller's."""
     made = _Plan()
     _add_namespaces(made)
     if is_prewarmed:
@@ -233,7 +262,7 @@ def plan(
     if not is_prewarmed:
         _add_start(made, waits=not starts_at_once)
     made.turn(_BECOME_REAPER, "start the program")
-    return made.packed((REAPER, *argv), dict(env))
+    return made
 
 
 def _add_start(made: _Plan, *, waits: bool) -> None:
