@@ -85,11 +85,11 @@ class RecoverOrphans:
     def _try_to_recover(self, overdue: Execution, stop: Stop) -> bool:
         try:
             is_recovered = self._expire_execution(overdue)
+            if is_recovered and overdue.is_delegated:
+                stop(overdue.id, overdue.job_id)
         except DependencyUnavailable:
             raise
         except Exception:  # one execution that cannot be recovered must not block the others
             logger.exception("execution %s could not be recovered", overdue.id)
             return False
-        if is_recovered and overdue.is_delegated:
-            stop(overdue.id, overdue.job_id)
         return is_recovered

@@ -91,6 +91,19 @@ def test_an_engine_that_never_reported_is_told_to_stop_what_has_ended(service, r
     assert {"cancelled": service.engine.cancelled, "detached": service.engine.detached} == expected
 
 
+def test_a_program_that_cannot_be_stopped_does_not_keep_others_from_their_recovery(service):
+    service.engine.program = take_over
+    jobs = [service.start(limits={"timeout_ms": 1_000}) for _ in range(2)]
+    for _ in jobs:
+        service.run_execution()
+    recover = service.recover_orphans
+    service.recover_orphans = lambda: recover(Failing(RuntimeError("can't start new thread")).stop)
+
+    service.pass_time(32)
+
+    assert [service.job(job.job_id).status for job in jobs] == [JobStatus.TIMEOUT] * 2
+
+
 def test_an_execution_whose_worker_is_lost_is_not_stopped_at_its_engine(service):
     service.start()
     service.claim()
