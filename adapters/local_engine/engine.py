@@ -13,13 +13,8 @@ from threading import Lock
 
 from adapters.local_engine.builds import build_key, pack_build, tree_too_large
 from adapters.local_engine.built_program import LocalProgram
-from adapters.local_engine.built_tree import (
-    tree_copier,
-)
-from adapters.local_engine.compose import (
-    compose_without_job,
-    with_limits,
-)
+from adapters.local_engine.built_tree import tree_copier
+from adapters.local_engine.compose import compose_without_job, with_limits
 from adapters.local_engine.engine_reports import failure, report_of
 from adapters.local_engine.memory_budget import MemoryBudget
 from adapters.local_engine.processor_usage import ProcessorUsage

@@ -31,7 +31,7 @@ _NO_NETWORK = (
     "php_network_getaddresses",
 )
 # The words of bubblewrap and the shell when the host has no further process, or no further open file.
-_SHORTAGES = (os.strerror(errno.EAGAIN), os.strerror(errno.ENFILE))
+_SHORTAGE_PHRASES = (os.strerror(errno.EAGAIN), os.strerror(errno.ENFILE))
 # If a build reached its time limit with a smaller share of processor time, a busy machine slowed it down.
 _BUSY_SHARE = 0.5
 # A machine is busy if tasks waited for a processor during at least this share of a run. The share is only
@@ -107,7 +107,7 @@ class Observation:
         if event.error or event.in_build:
             return event.is_shortage
         # The exit code of a launch plan is the error number of the refused call.
-        return event.exit_code in SHORTAGES or says(self.stderr.text, _SHORTAGES)
+        return event.exit_code in SHORTAGES or says(self.stderr.text, _SHORTAGE_PHRASES)
 
 
 @dataclass(frozen=True, slots=True)
