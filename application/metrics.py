@@ -230,6 +230,17 @@ QUEUE_OLDEST_AGE = Gauge(
     QUEUE_DEPTH.labels,
     is_shared=True,
 )
+QUEUE_POSTPONED = Gauge(
+    "queue_postponed",
+    "Executions that their engine refused and that wait until they are sent again, counted up to 10,000. "
+    "They are not in `queue_depth`.",
+    is_shared=True,
+)
+QUEUE_POSTPONED_OLDEST_AGE = Gauge(
+    "queue_postponed_oldest_age_seconds",
+    "Time since the request of the oldest execution in `queue_postponed`.",
+    is_shared=True,
+)
 OUTBOX_MESSAGES = Gauge("outbox_messages", "Messages in the outbox, counted up to 10,000.", is_shared=True)
 OUTBOX_LAG = Gauge("outbox_lag_seconds", "Age of the oldest message in the outbox.", is_shared=True)
 DEAD_LETTERS = Gauge(

@@ -15,6 +15,8 @@ from application.metrics import (
     PENDING_RESULTS,
     QUEUE_DEPTH,
     QUEUE_OLDEST_AGE,
+    QUEUE_POSTPONED,
+    QUEUE_POSTPONED_OLDEST_AGE,
     WARM_READY,
     WARM_STARTS,
     WORKER_SLOTS,
@@ -104,6 +106,9 @@ class SharedFigures:
         for tenants, backlog in self._queries.queue().items():
             yield Sample(QUEUE_DEPTH, backlog.number, (tenants,))
             yield Sample(QUEUE_OLDEST_AGE, backlog.age_s(now), (tenants,))
+        postponed = self._queries.postponed()
+        yield Sample(QUEUE_POSTPONED, postponed.number)
+        yield Sample(QUEUE_POSTPONED_OLDEST_AGE, postponed.age_s(now))
         outbox = self._queries.outbox()
         yield Sample(OUTBOX_MESSAGES, outbox.number)
         yield Sample(OUTBOX_LAG, outbox.age_s(now))

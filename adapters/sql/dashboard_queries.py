@@ -11,7 +11,14 @@ import sqlalchemy as sa
 from adapters.sql.engine import reading
 from adapters.sql.fair_claim import FairClaim
 from adapters.sql.mapping import STORED_STATES
-from adapters.sql.queue_statements import MOST_TENANTS, OLDEST_OF, count_up_to, is_owned, waits
+from adapters.sql.queue_statements import (
+    MOST_TENANTS,
+    OLDEST_OF,
+    count_up_to,
+    is_owned,
+    postponed_up_to,
+    waits,
+)
 from adapters.sql.tables import executions, jobs, projects
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.dashboard_queries import (
@@ -105,6 +112,7 @@ _BEGUN = (
     .group_by(executions.c.started_at.is_not(None))
 )
 _WAITING = _count(executions, waits)
+_POSTPONED = postponed_up_to(COUNTED_UP_TO)
 
 
 def _listing(state: ExecutionState, *conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[Any, ...]]:
@@ -204,15 +212,18 @@ class SqlDashboardQueries(DashboardQueries):
         return begun | {State.QUEUED: max(running - sum(begun.values()), 0)}
 
     def queue(self) -> QueueState:
-        """Return the length of the queue and the age of its oldest entry."""
+        """Return the length of the queue and the age of its oldest entry, including postponed ones."""
         oldest = [
             row[0]
             for tenant in self._waiting_tenants()
             for row in self._rows(OLDEST_OF, {"owner": tenant})
             if row[0] is not None
         ]
+        ((postponed, oldest_postponed),) = self._rows(_POSTPONED, {})
+        if oldest_postponed is not None:
+            oldest.append(oldest_postponed)
         return QueueState(
-            waiting=self._count(_WAITING, {}),
+            waiting=min(self._count(_WAITING, {}) + postponed, COUNTED_UP_TO + 1),
             claimed=self.claimed(),
             oldest_waits_since=min(oldest, default=None),
         )

@@ -8,7 +8,14 @@ import sqlalchemy as sa
 
 from adapters.sql.engine import reading
 from adapters.sql.fair_claim import FairClaim
-from adapters.sql.queue_statements import MOST_TENANTS, OLDEST_OF, count_up_to, is_owned, waits
+from adapters.sql.queue_statements import (
+    MOST_TENANTS,
+    OLDEST_OF,
+    count_up_to,
+    is_owned,
+    postponed_up_to,
+    waits,
+)
 from adapters.sql.tables import executions, outbox, pending_deletions, tenants, webhook_deliveries
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.operation_queries import COUNTED_UP_TO, Backlog, OperationQueries, TenantClass
@@ -22,6 +29,7 @@ _SUSPENDED = sa.select(tenants.c.tenant).where(
     tenants.c.tenant.in_(sa.bindparam("names", expanding=True)),
     tenants.c.status == TenantStatus.SUSPENDED.value,
 )
+POSTPONED = postponed_up_to(COUNTED_UP_TO)
 OUTBOX = _count(outbox)
 OLDEST_IN_OUTBOX = sa.select(outbox.c.added_at).order_by(outbox.c.added_at, outbox.c.message_id).limit(1)
 DEAD_DELIVERIES = _count(webhook_deliveries, webhook_deliveries.c.status == DeliveryStatus.FAILED.value)
@@ -41,6 +49,15 @@ class SqlOperationQueries(OperationQueries):
         def read() -> Mapping[TenantClass, Backlog]:
             with reading(self._engine) as connection:
                 return _queue(connection)
+
+        return self._retrier(read)
+
+    def postponed(self) -> Backlog:
+        """Return the backlog of postponed executions."""
+
+        def read() -> Backlog:
+            with reading(self._engine) as connection:
+                return Backlog(*connection.execute(POSTPONED).one())
 
         return self._retrier(read)
 

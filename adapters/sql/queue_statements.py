@@ -1,5 +1,7 @@
 """Shared statements about the queue. Each reads a range of one index."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 from adapters.sql.mapping import STORED_STATES
@@ -21,6 +23,15 @@ OLDEST_OF = sa.union_all(
         for precedence in range(MAX_PRIORITY + 1)
     )
 )
+
+
+def postponed_up_to(bound: int) -> sa.Select[int, datetime | None]:
+    """Count postponed executions, up to one more than a bound, and find the oldest of them."""
+    is_postponed = sa.and_(
+        executions.c.state == STORED_STATES[ExecutionState.DELAYED], executions.c.deferred_since.is_not(None)
+    )
+    found = sa.select(executions.c.requested_at).where(is_postponed).limit(bound + 1).subquery("postponed")
+    return sa.select(sa.func.count(), sa.func.min(found.c.requested_at)).select_from(found)
 
 
 def count_up_to(bound: int, source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:

@@ -95,7 +95,7 @@ class DashboardQueries(ABC):
 
     @abstractmethod
     def queue(self) -> QueueState:
-        """Return the length of the queue of all tenants."""
+        """Return the length of the queue of all tenants, including executions that their engine refused."""
 
     @abstractmethod
     def claimed(self) -> int:

@@ -46,6 +46,10 @@ class OperationQueries(ABC):
         """
 
     @abstractmethod
+    def postponed(self) -> Backlog:
+        """Return the executions that their engine refused and that are delayed before they are sent again."""
+
+    @abstractmethod
     def outbox(self) -> Backlog:
         """Return the messages that are not yet published or not yet removed."""
 

@@ -168,7 +168,9 @@ class TimelineResponse(Struct, kw_only=True):
 class QueueResponse(Struct, kw_only=True):
     """The numbers of waiting and of claimed executions, each counted up to `counted_up_to`."""
 
-    waiting: int
+    waiting: Annotated[
+        int, Meta(description="Waiting executions, including those that their engine refused for now.")
+    ]
     more_waiting: Annotated[bool, Meta(description="Whether more executions wait than were counted.")]
     claimed: int
     more_claimed: Annotated[bool, Meta(description="Whether more executions are claimed than were counted.")]

@@ -9,7 +9,7 @@ from domain.job_lifecycle import JobStatus, Phase, State
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import JobId
 from tests.support.callers import a_caller, a_tenant
-from tests.support.repository_steps import claim, mark_building, mark_started
+from tests.support.repository_steps import claim, defer, mark_building, mark_started
 from tests.support.samples import (
     LATER,
     NOW,
@@ -81,6 +81,16 @@ def test_the_queue_is_what_waits_and_what_is_claimed(store):
     queue = store.dashboard.queue()
 
     assert (queue.waiting, queue.claimed, queue.oldest_waits_since) == (2, 1, NOW)
+
+
+def test_an_execution_that_its_engine_refused_still_waits(store):
+    a_running_job(store, now=LATER)
+    a_running_job(store, now=NOW)
+
+    assert defer(store, claim(store), delay_s=60.0)
+
+    queue = store.dashboard.queue()
+    assert (queue.waiting, queue.claimed, queue.oldest_waits_since) == (2, 0, NOW)
 
 
 def test_ahead_of_an_execution_are_the_more_urgent_and_the_older(store):

@@ -11,7 +11,7 @@ from domain.quota import Quota
 from domain.tenant import TenantName, TenantTrigger
 from domain.values import MessageId, ObjectKey
 from tests.support.callers import a_caller
-from tests.support.repository_steps import claim
+from tests.support.repository_steps import claim, defer
 from tests.support.samples import NOW, a_delivery, a_running_job
 
 SECOND = timedelta(seconds=1)
@@ -45,6 +45,20 @@ def test_executions_that_wait_are_counted_by_the_cause_of_their_wait(store):
         TenantClass.AT_QUOTA: Backlog(2, NOW + SECOND),
         TenantClass.SUSPENDED: Backlog(1, NOW + 2 * SECOND),
     }
+
+
+def test_executions_that_their_engine_refused_are_counted_until_they_are_sent_again(store):
+    a_running_job(store)
+    assert store.operations.postponed() == Backlog(0, None)
+
+    assert defer(store, claim(store), delay_s=60.0)
+
+    assert store.operations.postponed() == Backlog(1, NOW)
+    assert store.operations.queue()[TenantClass.READY] == Backlog(0, None)
+    store.pass_time(61)
+    store.run(lambda transaction: transaction.executions.release(9))
+    assert store.operations.postponed() == Backlog(0, None)
+    assert store.operations.queue()[TenantClass.READY] == Backlog(1, NOW)
 
 
 def test_the_oldest_message_gives_the_outbox_its_age(store):

@@ -28,6 +28,7 @@ from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.operation_queries import (
     DEAD_DELIVERIES,
     OLDEST_IN_OUTBOX,
+    POSTPONED,
     WAITING,
     WAITING_OF,
 )
@@ -311,7 +312,9 @@ def test_sqlite_finds_the_queue_in_an_index(sqlite_url, open_store, statement):
     assert not [step for step in plan if step.startswith(("SCAN executions", "SCAN jobs"))], plan
 
 
-@pytest.mark.parametrize("statement", [WAITING, WAITING_OF, OLDEST_OF, OLDEST_IN_OUTBOX, DEAD_DELIVERIES])
+@pytest.mark.parametrize(
+    "statement", [WAITING, WAITING_OF, OLDEST_OF, POSTPONED, OLDEST_IN_OUTBOX, DEAD_DELIVERIES]
+)
 def test_sqlite_counts_what_waits_in_an_index(sqlite_url, open_store, statement):
     store = open_store(sqlite_url)
     compiled = statement.compile(store.engine)

@@ -46,7 +46,9 @@ class MemoryDashboardQueries(DashboardQueries):
         """Return the length of the queue."""
         rows = self._database.tables.executions.values()
         waiting = [
-            row.execution.requested_at for row in rows if row.execution.state is ExecutionState.WAITING
+            row.execution.requested_at
+            for row in rows
+            if row.execution.state is ExecutionState.WAITING or row.is_postponed
         ]
         return QueueState(
             waiting=_count(waiting),

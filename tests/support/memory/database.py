@@ -16,6 +16,7 @@ from domain.case_set import CaseSetName, CaseSetVersion
 from domain.cases import CaseResult
 from domain.delivery import Delivery, DeliveryId
 from domain.execution import Execution
+from domain.execution_lifecycle import ExecutionState
 from domain.idempotency import KeyRecord
 from domain.job import Job
 from domain.project import Project, ProjectStatus
@@ -37,6 +38,11 @@ class QueuedExecution:
     leased_at: datetime | None = None
     lease_expires_at: datetime | None = None
     log_bytes: int = 0
+
+    @property
+    def is_postponed(self) -> bool:
+        """Whether its engine refused it and its delay is not over."""
+        return self.execution.state is ExecutionState.DELAYED and self.execution.deferred_since is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,12 +201,8 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:
         """Return the number of waiting and postponed executions of a tenant, up to a limit."""
-        owned = (row.execution for row in self._rows.values() if row.tenant == tenant)
-        counted = sum(
-            one.state is ExecutionState.WAITING
-            or (one.state is ExecutionState.DELAYED and one.deferred_since is not None)
-            for one in owned
-        )
+        owned = (row for row in self._rows.values() if row.tenant == tenant)
+        counted = sum(row.execution.state is ExecutionState.WAITING or row.is_postponed for row in owned)
         return min(counted, at_most)
 
     def defer(

@@ -24,6 +24,12 @@ class MemoryOperationQueries(OperationQueries):
                 times[self._class_of(row.tenant)].append(row.execution.requested_at)
         return {kind: Backlog(len(found), min(found, default=None)) for kind, found in times.items()}
 
+    def postponed(self) -> Backlog:
+        """Return the delayed executions that their engine refused."""
+        rows = self._database.tables.executions.values()
+        found = [row.execution.requested_at for row in rows if row.is_postponed]
+        return Backlog(len(found), min(found, default=None))
+
     def _class_of(self, name: TenantName) -> TenantClass:
         tenant = self._database.tables.tenants.get(name)
         if tenant is None:  # the tenant of all callers without a key

@@ -258,6 +258,19 @@ def test_shared_figures_are_read_and_kept_for_some_seconds(service, monkeypatch)
     assert later[metrics.DEAD_LETTERS, ("webhooks",)] == 0
 
 
+def test_a_job_that_its_runner_refuses_is_in_the_figures(service):
+    failure = ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, "The runner is full.")
+    service.engine.program = lambda *_call: EngineReport(failure, is_startable=True, is_refused=True)
+    service.start()
+    service.run_execution()
+    service.clock.advance(7)
+
+    figures = service.measurements.read()
+
+    assert figures[metrics.QUEUE_DEPTH, ("ready",)] == 0
+    assert (figures[metrics.QUEUE_POSTPONED, ()], figures[metrics.QUEUE_POSTPONED_OLDEST_AGE, ()]) == (1, 7)
+
+
 def test_without_the_database_shared_figures_are_left_out(service, monkeypatch):
     away = Failing(DependencyUnavailable("database", "it is away"))
     monkeypatch.setattr(MemoryOperationQueries, "queue", lambda _queries: away.queue())
