@@ -75,6 +75,7 @@ _NOTE_ACTIVITY = (
     sa.update(projects).where(projects.c.active_at < _last_activity).values(active_at=_last_activity)
 )
 _PROJECTS = sa.select(projects.c.project_id, projects.c.tenant, projects.c.name, projects.c.live_name)
+_CREATED_AT = sa.select(projects.c.created_at).where(projects.c.project_id == sa.bindparam("id"))
 
 
 @dataclass(slots=True)
@@ -236,14 +237,24 @@ class LegacyImport:
                 else text("import.id_too_high", maximum=MAX_KEPT_PROJECT_ID)
             )
             self.tell(about, told)
-            if (taken := by_name.get(name.value)) is not None:
+            if numbered.value in by_name:
+                return by_name[numbered.value]
+        if (taken := by_name.get(name.value)) is not None:
+            if not is_kept and self._may_be(project, taken, connection):
+                self.tell(about, text("import.same_name", name=repr(name.value)))
                 return taken
-        elif name.value in by_name:
             self.tell(about, text("import.name_taken", name=repr(name.value), new=repr(numbered.value)))
             name = numbered
         added = self._add(here if is_kept else None, project, name, connection)
         names[added], by_name[name.value] = (DEFAULT_TENANT.value, name.value), added
         return added
+
+    def _may_be(self, project: LegacyProject, here: ProjectId, connection: sa.Connection) -> bool:
+        """Whether a former import may have added a project as the one that has its name here."""
+        if here in self._ids.values():  # another project of the source
+            return False
+        created_at = connection.execute(_CREATED_AT, {"id": here}).scalar_one()
+        return project.created_at in {None, created_at}
 
     def _present_projects(self, connection: sa.Connection) -> _PresentProjects:
         """Read the projects of this service, with those that a dry run would have added."""

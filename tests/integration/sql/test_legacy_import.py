@@ -514,6 +514,39 @@ def test_a_project_whose_id_would_leave_none_for_new_ones_gets_another(tmp_path)
     legacy.dispose()
 
 
+@pytest.mark.parametrize("number", [5, 2147483647])
+def test_projects_of_the_same_name_are_kept_separate(tmp_path, number):
+    # Given a project here, and two projects of the replaced service that have its name
+    target = create_engine(f"sqlite:///{tmp_path / 'replacing.db'}")
+    legacy = sa.create_engine(f"sqlite:///{tmp_path / 'legacy.db'}")
+    SqlSchema(target).upgrade()
+    with target.begin() as connection:
+        here = {"name": "demo", "live_name": "demo", "status": "ACTIVE", "created_at": BEFORE}
+        names = {"name": "other", "live_name": "other", "project_id": 5}
+        connection.execute(sa.insert(projects), [{**here, "project_id": 3}, {**here, **names}])
+    with legacy.begin() as connection:
+        for statement in OTHER_SCHEMAS["results with the jobs"].split(";"):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("ALTER TABLE project ADD COLUMN created_at TEXT")
+        connection.exec_driver_sql("UPDATE project SET created_at = '2024-05-01'")
+        connection.exec_driver_sql("UPDATE project SET id = ?", (number,))
+        connection.exec_driver_sql("INSERT INTO project VALUES (4, 'demo', '2024-05-02')")
+        connection.exec_driver_sql("UPDATE job SET project_name = ?", (str(number),))
+
+    # When they are imported twice
+    counts = [import_here(target, legacy) for _ in range(2)]
+
+    # Then each is a project of its own, and the second import finds it
+    project = SqlJobQueries(target).details(ANONYMOUS, JobId(UUID(job_id(1)))).project
+    with target.connect() as connection:
+        found = connection.execute(sa.select(projects.c.name)).scalars().all()
+    assert sorted(found) == sorted(["demo", "demo (4)", f"demo ({number})", "other"])
+    assert project.value == f"demo ({number})"
+    assert [(each.projects, each.jobs) for each in counts] == [(2, 1), (0, 0)]
+    target.dispose()
+    legacy.dispose()
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
