@@ -9,7 +9,10 @@ export UV_SYSTEM_CERTS=true UV_NO_CACHE=true VIRTUAL_ENV=/opt/venv
 /opt/venv/bin/uv pip install --quiet --compile-bytecode --require-hashes -r requirements-dev.lock
 mkdir -p /host/project
 cd /host/project
-mkdir domain application adapters entrypoints
+for package in domain application adapters entrypoints; do
+    mkdir "$package"
+    touch "$package/__init__.py" # without a file, the build writes no path of the project into the environment
+done
 cp /opt/guest/pyproject.toml /opt/guest/README.md /opt/guest/LICENSE .
 /opt/venv/bin/uv pip install --quiet --no-deps --editable .
 rm -r /host/project
