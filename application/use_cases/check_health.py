@@ -3,9 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Thread
 
 from application.errors import DependencyUnavailable
 from domain.catalogue.text import Text, said_by, text
@@ -48,7 +48,6 @@ class CheckHealth:
         self._required = frozenset(required)
         self._timeout_s = timeout_s
         self._kept_s = kept_s
-        self._pool = ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="health")
         self._running: dict[str, Future[DependencyHealth]] = {}
         self._lock = Lock()
         self._kept: Sequence[DependencyHealth] = ()
@@ -76,20 +75,25 @@ class CheckHealth:
         return [self._answer(name, deadline) for name in self._checks]
 
     def _start(self, name: str, check: Callable[[], None]) -> Future[DependencyHealth]:
+        asked: Future[DependencyHealth] = Future()
+
+        def answer() -> None:
+            asked.set_result(self._check(name, check))
+
         try:
-            return self._pool.submit(self._check, name, check)
+            # A daemon thread, so that the process can end while a dependency does not answer.
+            Thread(target=answer, name=f"health-{name}", daemon=True).start()
         except RuntimeError:  # no thread can be started
             logger.exception("the check of the %s was not started", name)
-            failed: Future[DependencyHealth] = Future()
-            failed.set_result(self._health(name, text("problems.check_failed"), 0.0))
-            return failed
+            asked.set_result(self._health(name, text("problems.check_failed"), 0.0))
+        return asked
 
     def _answer(self, name: str, deadline: float) -> DependencyHealth:
         try:
             return self._running[name].result(max(deadline - time.monotonic(), 0))
         except TimeoutError:
-            detail = text("problems.no_answer_within", seconds=f"{self._timeout_s:g}")
-            return self._health(name, detail, self._timeout_s)
+            cause = text("problems.no_answer_within", seconds=f"{self._timeout_s:g}")
+            return self._health(name, said_by(DependencyUnavailable(name, cause)), self._timeout_s)
 
     def _check(self, name: str, check: Callable[[], None]) -> DependencyHealth:
         begin, detail = time.monotonic(), None
