@@ -23,13 +23,13 @@ _NOT_ENDED = (Phase.WAITING, Phase.BUILDING, Phase.RUNNING)
 _ENDED = (Phase.ENDED,)
 
 _jobs_argument = click.argument("job_ids", metavar="[JOB]...", nargs=-1)
-_yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask for confirmation.")
+yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.command("cancel")
 @_jobs_argument
 @filter_options
-@_yes_option
+@yes_option
 @json_option
 @server_option
 def cancel(
@@ -57,7 +57,7 @@ def cancel(
 @click.option("--stdin", metavar="TEXT|@FILE|-", help="Standard input, instead of the jobs' own.")
 @click.option("--arg", "args", multiple=True, help="Argument, instead of the jobs' own; may be repeated.")
 @filter_options
-@_yes_option
+@yes_option
 @json_option
 @server_option
 def rerun(
@@ -97,7 +97,7 @@ def rerun(
 @click.command("delete")
 @_jobs_argument
 @filter_options
-@_yes_option
+@yes_option
 @json_option
 @server_option
 def delete(
@@ -120,7 +120,7 @@ def delete(
 )
 @click.option("--remove", "removed", metavar="NAME", multiple=True, help="Tag to remove; may be repeated.")
 @filter_options
-@_yes_option
+@yes_option
 @json_option
 @server_option
 def tag(

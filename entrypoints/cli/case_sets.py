@@ -9,6 +9,7 @@ import rich_click as click
 from domain.case_set import CaseSetReference, parse_case_set_reference
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
+from entrypoints.cli.bulk import confirm, yes_option
 from entrypoints.cli.client import Json, segment
 from entrypoints.cli.columns import Column, yes_or_no
 from entrypoints.cli.connection import connect, server_option
@@ -89,9 +90,11 @@ def show(*, project: str, name: str, as_json: bool, server: str | None) -> None:
 @command.command("remove")
 @click.argument("project")
 @click.argument("name")
+@yes_option
 @server_option
-def remove(*, project: str, name: str, server: str | None) -> None:
+def remove(*, project: str, name: str, is_sure: bool, server: str | None) -> None:
     """Delete a case set with all of its versions. Jobs that use one keep its cases."""
+    confirm(text("cli.remove_case_set", name=name, project=project), is_sure=is_sure)
     with connect(server) as client:
         client.remove(_url(project, name))
     say(text("cli.deleted", id=name))

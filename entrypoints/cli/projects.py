@@ -7,14 +7,13 @@ from msgspec.json import encode
 
 from domain.catalogue.text import text
 from entrypoints.cli import retention
-from entrypoints.cli.bulk import confirm
+from entrypoints.cli.bulk import confirm, yes_option
 from entrypoints.cli.client import Json, segment
 from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 
 _project_argument = click.argument("project", metavar="PROJECT")
-_yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.group("projects", invoke_without_command=True)
@@ -49,7 +48,7 @@ def create(*, project: str, description: str | None, as_json: bool, server: str 
 
 @command.command("archive")
 @_project_argument
-@_yes_option
+@yes_option
 @json_option
 @server_option
 def archive(*, project: str, is_sure: bool, as_json: bool, server: str | None) -> None:
@@ -72,7 +71,7 @@ def restore(*, project: str, as_json: bool, server: str | None) -> None:
 @command.command("delete")
 @_project_argument
 @click.option("--purge", is_flag=True, help="Delete its jobs with their code and logs too.")
-@_yes_option
+@yes_option
 @json_option
 @server_option
 def delete(*, project: str, purge: bool, is_sure: bool, as_json: bool, server: str | None) -> None:

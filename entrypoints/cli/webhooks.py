@@ -5,6 +5,7 @@ import time
 import rich_click as click
 
 from domain.catalogue.text import Text, text
+from entrypoints.cli.bulk import confirm, yes_option
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.columns import Column
 from entrypoints.cli.connection import connect, server_option
@@ -65,10 +66,12 @@ def add(*, url: str, project: str | None, events: tuple[str, ...], as_json: bool
 
 @command.command("remove")
 @click.argument("webhook_id", metavar="WEBHOOK")
+@yes_option
 @json_option
 @server_option
-def remove(*, webhook_id: str, as_json: bool, server: str | None) -> None:
+def remove(*, webhook_id: str, is_sure: bool, as_json: bool, server: str | None) -> None:
     """Delete a webhook with its deliveries."""
+    confirm(text("cli.remove_webhook", id=webhook_id), is_sure=is_sure)
     with connect(server) as client:
         webhook = client.delete(f"/api/webhooks/{segment(webhook_id)}")
     _print_changed(webhook, text("cli.deleted", id=webhook["webhook_id"]), as_json=as_json)

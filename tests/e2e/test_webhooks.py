@@ -55,5 +55,5 @@ def test_webhooks_are_made_tested_and_followed_by_commands(server, env):
         assert printed("disable", webhook_id) == f"disabled {webhook_id}\n"
         assert "DISABLED" in printed("list")
         assert printed("enable", webhook_id) == f"enabled {webhook_id}\n"
-        assert printed("remove", webhook_id) == f"deleted {webhook_id}\n"
+        assert printed("remove", "--yes", webhook_id) == f"deleted {webhook_id}\n"
         assert json.loads(printed("list", "--json")) == []

@@ -62,6 +62,24 @@ def test_without_a_terminal_yes_is_needed(run: Run, service: Service, waiting):
     assert statuses(service, job_ids) == {"CANCELLED"}
 
 
+@pytest.mark.parametrize(
+    ("words", "question"),
+    [
+        (("webhooks", "remove", "w-1"), "Delete webhook w-1 with its deliveries?"),
+        (
+            ("case-sets", "remove", "demo", "all"),
+            "Delete case set all of project demo with all of its versions?",
+        ),
+    ],
+)
+def test_a_webhook_and_a_case_set_are_not_removed_unasked(run: Run, words: tuple[str, ...], question: str):
+    assert failure(run(*words)) == (2, f"{question} There is no terminal to ask on; use --yes")
+
+    code, sentence = failure(run(*words, "--yes"))
+
+    assert (code, "use --yes" in sentence) == (1, False)
+
+
 def test_a_refusal_does_not_keep_the_other_jobs_from_it(run: Run, waiting):
     first, ended, last = waiting("mixed")
     assert run("cancel", ended).stdout == f"cancelled {ended}\n"
