@@ -81,6 +81,11 @@ def limit_figure(name: str, value: float) -> str:
     return size(value * _KIBI * _KIBI) if name.endswith("_mb") else f"{value:,.0f}"
 
 
+def is_cut(name: str, measured: float, allowed: int) -> bool:
+    """Whether a value is output that was cut at its limit: it is counted in whole MiB, rounded up."""
+    return name == "output_mb" and allowed < measured <= allowed + 1
+
+
 def read_duration(text: str) -> int:
     """Parse a duration such as `10 s`, `1 min 30 s` or `250 ms`; return milliseconds, the default unit.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from domain.catalogue.figures import duration, limit_figure
+from domain.catalogue.figures import duration, is_cut, limit_figure
 from domain.catalogue.text import Text, said_by, text, text_of
 from domain.checker import CheckerKind
 from domain.job_lifecycle import Reason
@@ -312,6 +312,8 @@ def explanation(job: Json) -> Text | None:
         measured, allowed = (limit_figure(limit["name"], limit[figure]) for figure in ("measured", "allowed"))
         exceeded = text(f"job.explain_{reason}")
         sentence = text("cli.limit_measured", sentence=exceeded, measured=measured, allowed=allowed)
+        if is_cut(limit["name"], limit["measured"], limit["allowed"]):
+            sentence = text("cli.about", subject=exceeded, detail=text("job.more_than", allowed=allowed))
     return text("cli.with_reason", sentence=sentence, reason=reason)
 
 

@@ -133,6 +133,22 @@ def test_the_heading_says_how_the_run_ended_once(service: Service):
     assert page_of(service, job).count("262 MiB of 256 MiB") == 2  # there, and at its meter
 
 
+def test_output_that_was_cut_is_more_than_its_limit_allows(service: Service):
+    def program(_request, observer):
+        observer.started()
+        limit = LimitHit("output_mb", 17, 16)
+        return EngineReport(
+            ExecutionResult(status=JobStatus.FAILED, reason=Reason.OUTPUT_LIMIT, signal=9, limit=limit)
+        )
+
+    service.engine.program = program
+    page = page_of(service, service.run())
+
+    assert "Output limit exceeded: more than 16 MiB" in page.split('<ol class="pipeline')[0]
+    assert "16 MiB of 16 MiB" in page
+    assert "17 MiB" not in page
+
+
 @pytest.mark.parametrize(("stderr", "shown"), [("", 1), ("a warning", 0)])
 def test_messages_of_a_build_are_shown_unless_stderr_has_them(service: Service, stderr: str, shown: int):
     def program(_request, observer):

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from application.errors import NotFound
 from application.queries.timeline import Timeline
-from domain.catalogue.figures import NOTHING, limit_figure
+from domain.catalogue.figures import NOTHING
 from domain.catalogue.text import Text, text
 from domain.execution import Execution, ExecutionResult, Output, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import Reason
 from entrypoints.http.dashboard import formatting
+from entrypoints.http.dashboard.job_state import measured_of
 from entrypoints.http.presenter import explain
 
 # The page compares at most this much of an output that is not shown whole.
@@ -184,11 +185,7 @@ def _used(run: Run, name: str, used: float | None) -> Text | str:
     if limit is not None and limit.name == name:
         used = limit.measured
     allowed = getattr(run.job.spec.limits, name)
-    return text(
-        "job.measured_of",
-        used=limit_figure(name, used),
-        allowed=limit_figure(name, allowed),
-    )
+    return measured_of(name, used, allowed)
 
 
 def _written(result: ExecutionResult | None) -> float | None:

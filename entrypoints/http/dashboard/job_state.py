@@ -1,16 +1,16 @@
 """The state of a job, for its page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
 from application.queries.timeline import Timeline, Waiting
 from application.queries.wait_causes import ExplainedWait, WaitCause
 from application.views import JobView
 from domain.artifacts import PICTURES
-from domain.catalogue.figures import duration, limit_figure
+from domain.catalogue.figures import duration, is_cut, limit_figure
 from domain.catalogue.text import Text, text
-from domain.execution import Execution, ExecutionResult, LimitHit, ResourceUsage
+from domain.execution import Execution, ExecutionResult, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.limits import Limits
@@ -85,7 +85,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         else formatting.between(last.started_at, last.ended_at),
         # A reached limit and an exit code are shown by themselves, so no sentence repeats them.
         "error": None if result is None or result.limit or result.exit_code else result.error,
-        "measured": None if result is None or result.limit is None else _measured(result.limit),
+        "measured": None if result is None or result.limit is None else measured_of(*astuple(result.limit)),
         "explanation": _explanation(details.view, last, result),
         "compiler_output": _compiler_output(result),
         "notes": list(remarks_on(last).values()),
@@ -127,9 +127,18 @@ def _compiler_output(result: ExecutionResult | None) -> str:
     return "" if result is None or output is None or output.text == result.stderr.text else output.text
 
 
-def _measured(limit: LimitHit) -> Text:
-    figures = {name: limit_figure(limit.name, getattr(limit, name)) for name in ("measured", "allowed")}
-    return text("job.measured_of", used=figures["measured"], allowed=figures["allowed"])
+def measured_of(name: str, measured: float, allowed: int) -> Text:
+    """Return the measured value of a limit, with the limit."""
+    limit = limit_figure(name, allowed)
+    if is_cut(name, measured, allowed):
+        return text("job.more_than", allowed=limit)
+    return text("job.measured_of", used=limit_figure(name, measured), allowed=limit)
+
+
+def _used(name: str, value: float | None, allowed: int) -> Text | str:
+    if value is None:
+        return _NOT_MEASURED
+    return limit_figure(name, allowed if is_cut(name, value, allowed) else value)
 
 
 def _awaits(waiting: Waiting) -> Text:
@@ -222,7 +231,7 @@ def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
             key=name,
             most=allowed,
             name=text(f"limits.{name}"),
-            used="" if result is None else _NOT_MEASURED if value is None else limit_figure(name, value),
+            used="" if result is None else _used(name, value, allowed),
             allowed=limit_figure(name, allowed),
             percent=None if value is None else round(min(value / allowed * 100, 100), 1),
             was_hit=hit is not None and name == hit.name,

@@ -52,6 +52,16 @@ def test_a_limit_that_was_hit_is_named_with_what_was_measured():
     )
 
 
+@pytest.mark.parametrize(
+    ("measured", "said"), [(17, "more than 16 MiB"), (40, "40 MiB of 16 MiB"), (18, "18 MiB of 16 MiB")]
+)
+def test_output_that_was_cut_is_more_than_its_limit_allows(measured, said):
+    limit = {"name": "output_mb", "allowed": 16, "measured": measured}
+    assert str(explanation(job("FAILED", "output_limit", limit=limit))) == (
+        f"Output limit exceeded: {said} [output_limit]"
+    )
+
+
 def test_a_summary_says_only_what_is_known():
     ended = job("SUCCESS", resource={"execution_time_ms": 12, "memory_mb": None})
     assert summary(ended) == "Succeeded, 12 ms, job 01890a5d-ac96-774b-bcce-b302099a8057"
