@@ -59,7 +59,7 @@ def _runners(settings: Settings) -> Text:
 def _local_engine(settings: Settings) -> Text:
     if settings.sandbox == "off":
         return text("parts.programs_not_isolated")
-    return text("parts.programs_isolated", sandbox=settings.sandbox)
+    return text("parts.programs_in_sandboxes")
 
 
 def _secrets(settings: Settings) -> Text:

@@ -19,6 +19,7 @@ def words(**settings):
         ({"code_bucket": "b"}, "code", "S3 bucket b", "S3 버킷 b"),
         ({"redis_url": "redis://cache"}, "queue", "Redis", "Redis"),
         ({}, "queue", "in this process", "이 프로세스"),
+        ({}, "engine", "local, each program in a sandbox", "로컬, 프로그램마다 샌드박스"),
         ({"sandbox": "off"}, "engine", "local, programs NOT isolated", "로컬, 프로그램이 격리되지 않음"),
         (
             {
