@@ -104,7 +104,7 @@ class Observation:
         event = self.event
         if event.was_ready or event.limit is not None or self.cancelled_after_ms is not None:
             return False
-        if event.error or event.in_build:
+        if event.error or event.in_build or event.is_shortage:
             return event.is_shortage
         # The exit code of a launch plan is the error number of the refused call.
         return event.exit_code in SHORTAGES or says(self.stderr.text, _SHORTAGE_PHRASES)
@@ -313,13 +313,15 @@ def _signal(seen: Observation) -> Cause | None:
     ended = text("outcomes.signal", signal=name)
     if number == signal.SIGXFSZ:  # not counted by the kernel, and any program can send this signal
         ended = text("outcomes.file_size_signal", signal=name, allowed=seen.limits.file_size_mb)
-    return _failed(Reason.SIGNAL, _with_claim_of_memory(seen, ended))
+    return _failed(Reason.SIGNAL, _with_lack_of_memory(seen, ended))
 
 
-def _with_claim_of_memory(seen: Observation, message: Text) -> Text:
+def _with_lack_of_memory(seen: Observation, message: Text) -> Text:
+    peak, allowed = seen.memory_mb, seen.limits.memory_mb
+    if seen.event.is_shortage:
+        return _both(message, text("outcomes.host_memory", peak=peak, allowed=allowed))
     if not seen.lacked_memory:
         return message
-    peak, allowed = seen.memory_mb, seen.limits.memory_mb
     return _both(message, text("outcomes.memory_claim", peak=peak, allowed=allowed))
 
 
@@ -339,7 +341,7 @@ def _exit(seen: Observation) -> Cause | None:
     if code == 0:
         return Cause(JobStatus.SUCCESS, None, None)
     ended = text("outcomes.exit_code", code=code)
-    return _failed(Reason.NONZERO_EXIT, _with_claim_of_memory(seen, ended))
+    return _failed(Reason.NONZERO_EXIT, _with_lack_of_memory(seen, ended))
 
 
 _RULES: tuple[Callable[[Observation], Cause | None], ...] = (

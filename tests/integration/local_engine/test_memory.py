@@ -1,10 +1,13 @@
 """The memory figure of a result, beside VmHWM, the kernel's figure for the program at its end."""
 
 import re
-from contextlib import closing
+import signal
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
+from adapters.local_engine.sandbox.supervisor.cgroups import NAMES
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from adapters.local_engine.toolchains import Toolchains
 from application.ports.execution_engine import CaseInput
@@ -91,6 +94,18 @@ def _no_cgroups(**_):
     raise CgroupsUnavailable("a test has none")
 
 
+@contextmanager
+def _memory_of_all(cgroups, size_mb):
+    """Limit the memory of all programs together."""
+    limit = Path(cgroups.memory, NAMES[cgroups.version].memory_limit)
+    before = limit.read_text()
+    limit.write_text(str(size_mb << 20))
+    try:
+        yield
+    finally:
+        limit.write_text(before)
+
+
 def _compare(result):
     hwm_kb = int(re.search(r"VmHWM:\s*(\d+) kB", result.stdout.text)[1])
     assert result.resource.memory_mb == pytest.approx(hwm_kb / 1024, rel=0.2, abs=2), result
@@ -160,6 +175,28 @@ def test_a_process_that_the_program_of_a_case_leaves_behind_counts(isolated):
 
     with closing(isolated.engine.build(request, Recorder())) as built, built.run(given) as report:
         assert report.result.resource.memory_mb == pytest.approx(106, rel=0.1), report.result
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_program_that_ends_because_all_programs_lack_memory_has_not_reached_its_limit(
+    isolated, monkeypatch, is_planned
+):
+    isolation = isolated.engine.sandbox.isolation
+    if isolation.cgroups is None:
+        pytest.skip("without control groups, a test cannot limit the memory of all programs")
+    monkeypatch.setattr(isolation, "_has_plans", is_planned)
+    limits = {"memory_mb": 256}
+    beside = isolated.start(Program(code="import time; print(1); time.sleep(60)", limits=limits))
+    assert beside.recorder.has_output.wait(10 * SLOWNESS)
+    with _memory_of_all(isolation.cgroups, 80):
+        result = isolated.run(Program(code="block = bytearray(150 << 20)", limits=limits)).result
+    isolated.engine.cancel(beside.request.execution_id, beside.request.job_id)
+
+    assert (result.reason, result.limit, result.signal) == (Reason.SIGNAL, None, signal.SIGKILL), result
+    assert "had no memory left" in (result.error_message or "")
+    assert beside.end.result().result.reason is Reason.CANCELLED
+    greedy = isolated.run(Program(code="block = bytearray(300 << 20)", limits=limits)).result
+    assert (greedy.reason, greedy.signal) == (Reason.MEMORY_LIMIT, signal.SIGKILL), greedy
 
 
 def test_no_program_lowers_its_peak(isolated):

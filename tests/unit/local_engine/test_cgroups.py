@@ -272,8 +272,24 @@ def test_a_group_knows_what_it_ran_out_of(tmp_path, version, events):
     (tmp_path / "run" / events).write_text("under_oom 0\noom_kill 2\n")
     (tmp_path / "run" / "pids.events").write_text("max 0\n")
 
-    assert group.ran_out_of_memory()
+    assert group.lost_process_to_memory()
     assert not group.ran_out_of_processes()
+
+
+@pytest.mark.parametrize(("version", "file"), [(1, "memory.max_usage_in_bytes"), (2, "memory.peak")])
+@pytest.mark.parametrize(
+    ("peak_mb", "expected"),
+    [(64, True), (63.5, True), (40, False), (None, True)],  # version 2 has the peak from Linux 5.19 on
+)
+def test_a_group_that_never_had_all_its_memory_did_not_reach_its_limit(
+    tmp_path, version, file, peak_mb, expected
+):
+    plan = CgroupPlan(version=version, memory=str(tmp_path), pids=str(tmp_path))
+    group = Cgroup(plan, "run", 64 << 20, 7)
+    if peak_mb is not None:
+        (tmp_path / "run" / file).write_text(f"{int(peak_mb * (1 << 20))}\n")
+
+    assert group.reached_memory_limit() is expected
 
 
 @pytest.mark.parametrize(("peak", "expected"), [("7\n", True), ("6\n", False), (None, True)])

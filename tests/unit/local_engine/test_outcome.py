@@ -34,6 +34,8 @@ _ROWS = [
     (_seen(), JobStatus.SUCCESS, None, None),
     (_seen({"exit_code": 3}), JobStatus.FAILED, Reason.NONZERO_EXIT, None),
     (_seen(_KILLED), JobStatus.FAILED, Reason.SIGNAL, None),
+    (_seen(_KILLED | {"is_shortage": True}), JobStatus.FAILED, Reason.SIGNAL, None),
+    (_seen({"is_shortage": True}), JobStatus.SUCCESS, None, None),
     (
         _seen(_KILLED | {"limit": "timeout_ms", "wall_ms": 30_004}),
         JobStatus.TIMEOUT,
@@ -195,6 +197,8 @@ _NOT_READY = {"exit_code": 1, "was_ready": False}
         (_seen(_NOT_READY | {"in_build": True}, stderr=_NO_PROCESS), False),
         (_seen(_NOT_READY | {"error": "No such file"}, stderr=_NO_PROCESS), False),
         (_seen(_NOT_READY | {"error": "Too many open files", "is_shortage": True}), True),
+        (_seen(_KILLED | {"was_ready": False, "is_shortage": True}), True),
+        (_seen(_KILLED | {"is_shortage": True}), False),
         (_seen({"error": "Too many open files", "is_shortage": True}), False),
     ],
 )
@@ -208,6 +212,15 @@ def test_the_first_cause_decides(seen, status, reason, limit):
 
     assert (result.status, result.reason, result.limit) == (status, reason, limit)
     assert (result.error_message is None) == (status is JobStatus.SUCCESS)
+
+
+def test_a_program_that_the_kernel_killed_for_want_of_memory_within_its_limit_says_so():
+    result = classify(_seen(_KILLED | {"is_shortage": True, "tree_memory_kb": 20 << 10}))
+
+    assert "because the machine, or the service within its own limit, had no memory left" in (
+        result.error_message or ""
+    )
+    assert "20 of the 64 MiB" in (result.error_message or "")
 
 
 def test_a_cancelled_program_says_how_quickly_it_was_gone():

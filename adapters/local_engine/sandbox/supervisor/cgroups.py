@@ -53,6 +53,8 @@ _SHARE_OF_PROGRAMS = 0.5
 _SHARE_OF_ENDING = 4.0
 # By version: the file of shares, the shares of one thread or group, and the largest value.
 _SHARES = {1: ("cpu.shares", 1024, 262_144), UNIFIED: ("cpu.weight", 100, 10_000)}
+# The peak of a group that reached its limit is this close to it: the kernel charges blocks of pages.
+_FULL_WITHIN_BYTES = 1 << 20
 _EMPTY_WITHIN_S = 2.0
 _RETRY_S = 0.002
 
@@ -194,7 +196,7 @@ class Cgroup:
         """Have the whole group killed when it runs out of memory, instead of only its largest process.
 
         With version 2, the kernel does that. With version 1, return a descriptor that becomes readable when
-        the group runs out of memory.
+        the group or an outer one runs out of memory.
         """
         if self._version == UNIFIED:
             write(f"{self._memory}/memory.oom.group", "1")
@@ -271,9 +273,17 @@ class Cgroup:
             if self._version == UNIFIED:
                 write(f"{self._pids}/{_KILL}", "1")
 
-    def ran_out_of_memory(self) -> bool:
-        """Whether the kernel killed a process because the group ran out of memory."""
+    def lost_process_to_memory(self) -> bool:
+        """Whether the kernel killed a process because this group, an outer one or the host lacked memory."""
         return self._count(f"{self._memory}/{self._names.memory_events}", "oom_kill") > 0
+
+    def reached_memory_limit(self) -> bool:
+        """Whether the group has had as much memory as its limit allows."""
+        try:
+            peak = int(read(f"{self._memory}/{self._names.memory_peak}"))
+        except OSError:  # available in version 2 from Linux 5.19 on
+            return True
+        return peak + _FULL_WITHIN_BYTES >= self._memory_bytes
 
     def ran_out_of_processes(self) -> bool:
         """Whether a process could not start another one because of the limit.
@@ -292,7 +302,7 @@ class Cgroup:
         try:
             return int(read(f"{self._memory}/{self._names.memory_peak}")) >> 10
         except OSError:  # available in version 2 from Linux 5.19 on
-            return self._memory_bytes >> 10 if self.ran_out_of_memory() else 0
+            return self._memory_bytes >> 10 if self.lost_process_to_memory() else 0
 
     def remove(self) -> bool:
         """Remove the group; return False if it still has processes that are not reaped."""

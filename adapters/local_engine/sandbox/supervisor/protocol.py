@@ -240,6 +240,8 @@ class RunEvent(_Message):
         processes: In `USAGE`, the number of processes and threads; None if it is not known.
         error: The cause, if the program could not be started or followed to its end.
         is_shortage: Whether the cause is a temporary lack of processes, descriptors or memory on the host.
+            Without an error, the kernel killed a process for lack of memory, and the program was within its
+            limit.
     """
 
     status: Status

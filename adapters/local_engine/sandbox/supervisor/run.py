@@ -41,6 +41,8 @@ from adapters.local_engine.sandbox.supervisor.usage_sampler import (
 
 # The exit code of the reaper if a system call of its own fails.
 _REAPER_FAILED = 127
+# The first process exits with the sum of this and the signal that killed the reaper.
+_SIGNALED = 128
 _NEVER = float("inf")
 _INT = struct.Struct("i")
 _MIB = 1 << 20
@@ -267,7 +269,7 @@ class Run:
             self._discard(self._cgroup)
 
     def _ended(self) -> RunEvent:
-        exit_code, signal = self._status_pipe.exit_code_and_signal(self._status)
+        exit_code, signal = self._exit_code_and_signal()
         limit = self._limit or self._named(self._limit_of_cgroup())
         if limit is None and self._has_no_program(exit_code):
             return RunEvent(
@@ -291,8 +293,16 @@ class Run:
             memory_kb=memory_kb,
             tree_memory_kb=tree_memory_kb,
             error=self._error,
-            is_shortage=self._is_shortage,
+            is_shortage=self._is_shortage or (limit is None and self._lost_process_to_memory()),
         )
+
+    def _exit_code_and_signal(self) -> tuple[int | None, int | None]:
+        """Return how the program ended. A signal that killed the reaper has killed the program, too."""
+        code, signal = self._status_pipe.exit_code_and_signal(self._status)
+        is_reported = self._request.rootfs is None or self._status_pipe.end is not None
+        if is_reported or not self._was_ready or code is None or code <= _SIGNALED:
+            return code, signal
+        return None, code - _SIGNALED
 
     def _has_no_program(self, exit_code: int | None) -> bool:
         """Whether the reaper could not fork the program: it reports the end of each that it forked."""
@@ -351,7 +361,7 @@ class Run:
             self._control_socket: self._control_socket_spoke,
         }
         if self._memory_notice is not None:
-            actions[self._memory_notice] = self._ran_out_of_memory
+            actions[self._memory_notice] = self._memory_ran_out
         for descriptor, action in actions.items():
             self._watch_for(descriptor, action)
             on_failure.callback(self._events.remove, descriptor)
@@ -510,10 +520,12 @@ class Run:
         exceeds = group is not None and group.counts_sockets_apart and group.has_too_large_sockets()
         return "memory_mb" if exceeds else None
 
-    def _ran_out_of_memory(self) -> None:
-        if self._memory_notice is not None:
-            self._events.remove(self._memory_notice)
-        self._exceed("memory_mb")
+    def _memory_ran_out(self) -> None:
+        if self._memory_notice is None or self._cgroup is None:
+            return
+        os.eventfd_read(self._memory_notice)
+        if self._cgroup.reached_memory_limit():  # otherwise, the kernel kills one process of the outer group
+            self._exceed("memory_mb")
 
     def _exceed(self, limit: str) -> None:
         self._limit = self._limit or self._named(limit)
@@ -565,9 +577,13 @@ class Run:
     def _limit_of_cgroup(self) -> str | None:
         if self._cgroup is None:
             return None
-        if self._cgroup.ran_out_of_memory():
+        # A build whose host lacks memory would lack it again if it was repeated.
+        if self._lost_process_to_memory() and (self._is_building or self._cgroup.reached_memory_limit()):
             return "memory_mb"
         return "processes" if self._cgroup.ran_out_of_processes() else None
+
+    def _lost_process_to_memory(self) -> bool:
+        return self._cgroup is not None and self._cgroup.lost_process_to_memory()
 
     def _cpu_s(self) -> float:
         if self._sampler is None:
