@@ -353,7 +353,8 @@ def _check_taken(support: LanguageSupport, command: UploadCodeCommand) -> None:
         "stdin_file": command.stdin_file,
         "artifacts": command.artifacts,
     }
-    arguments = {"args": command.args, "env": command.env, "secret_env": command.secret_env}
+    passed_on = None if command.rerun_of is None else command.rerun_of.spec.secrets
+    arguments = {"args": command.args, "env": command.env, "secret_env": command.secret_env or passed_on}
     language = support.language
     for parts, is_taken, refusal in (
         (files, support.takes_files, text("problems.runner_takes_text", language=language)),

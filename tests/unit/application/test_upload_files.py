@@ -61,6 +61,18 @@ def test_an_engine_that_passes_no_arguments_refuses_them_at_the_upload(service, 
         service.run_again(ANONYMOUS, job.job_id, Changes(args=("-v",)))
 
 
+def test_an_engine_that_passes_no_variables_refuses_a_rerun_with_secret_ones(service, monkeypatch):
+    job = service.upload(secret_env={"KEY": "1"}, execute=True)
+    service.run_execution()
+    languages = [replace(support, takes_arguments=False) for support in service.engine.languages()]
+    monkeypatch.setattr(service.engine, "languages", lambda: languages)
+
+    with pytest.raises(Unprocessable, match="neither arguments nor environment variables") as refused:
+        service.run_again(ANONYMOUS, job.job_id)
+
+    assert refused.value.field == "secret_env"
+
+
 def test_a_job_is_run_again_with_its_files_its_entry_and_its_input(service):
     first = service.upload(files=(DATA,), entry="app.py", stdin_blob=NewBlob.of(b"\0in"), execute=True)
     service.run_execution()
