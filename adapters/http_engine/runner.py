@@ -114,7 +114,7 @@ class Runner:
             RequestStopped: The request was stopped.
         """
         delays = self._retries.delays()
-        tries, is_refused = 0, False
+        tries = 0
         while True:
             tries += 1
             try:
@@ -124,9 +124,10 @@ class Runner:
             except NothingStarted as error:
                 if not deadline.has_begun:
                     observer.start_failed()
-                is_refused |= isinstance(error, NoRoom)
                 delay = None if self._breaker.is_open else next(delays, None)
                 if delay is None or not deadline.pause(delay):
+                    # Only the last try counts: a runner that is unavailable by then starts no other program.
+                    is_refused = isinstance(error, NoRoom)
                     return outcome.not_started(_message(error, tries), is_refused=is_refused)
                 if self._on_retry is not None:
                     self._on_retry()

@@ -137,6 +137,18 @@ def test_an_engine_that_never_has_room_is_unavailable(runner, engine):
     assert (observer.starts, observer.delays) == (1, 0)
 
 
+def test_a_program_keeps_its_place_if_its_runner_was_full_and_then_cannot_be_reached(runner, make_engine):
+    runner.behaviour = replies(503, "busy", Connection="close")
+    with TcpProxy(runner.port) as proxy:
+        engine = make_engine(f"http://127.0.0.1:{proxy.port}", on_retry=proxy.close_port)
+
+        report = engine.execute(a_request(), RememberingObserver())
+
+    assert report.result.error_message == "The engine could not be reached (3 attempts)."
+    assert report.is_startable
+    assert not report.is_refused
+
+
 def test_a_program_whose_start_cannot_be_recorded_is_not_sent(runner, engine):
     def fail():
         raise DependencyUnavailable("database", "it is restarting")
