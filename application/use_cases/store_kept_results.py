@@ -25,6 +25,7 @@ class StoreKeptResults:
 
     * While the log store is unavailable, the claims of the kept results are renewed.
     * When a result has waited for too long, its execution ends as FAILED with the reason storage_error.
+      Setting a clock during the outage does not change how long a result waits.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class StoreKeptResults:
         self._clock = clock
         self._kept_claims = kept_claims
         self._kept_s = kept_s
+        # By name: the times when this process first found a result, by the clock and by the monotonic one.
+        self._found: dict[str, tuple[datetime, float]] = {}
 
     def __call__(self) -> int:
         """Store the kept logs and complete their executions; return how many were completed.
@@ -54,6 +57,8 @@ class StoreKeptResults:
             StorageUnavailable: The log store is still unavailable.
         """
         names = list(self._spool.names())
+        found = (self._clock.now(), self._clock.monotonic())
+        self._found = {name: self._found.get(name, found) for name in names}
         random.shuffle(names)  # otherwise a log that the store always refuses would block all others
         try:
             for name in names:
@@ -68,8 +73,10 @@ class StoreKeptResults:
             raise
         return len(names)
 
-    def _is_expired(self, ended_at: datetime) -> bool:
-        return self._clock.now() - ended_at > timedelta(seconds=self._kept_s)
+    def _is_expired(self, name: str, ended_at: datetime) -> bool:
+        found_at, since = self._found.get(name, (self._clock.now(), self._clock.monotonic()))
+        waited = found_at - ended_at + timedelta(seconds=self._clock.monotonic() - since)
+        return waited > timedelta(seconds=self._kept_s)
 
     def _expire(self, name: str) -> bool:
         """Give up a result that has waited for too long; return whether it was given up."""
@@ -77,7 +84,7 @@ class StoreKeptResults:
             if opened is None:
                 return False
             kept, _log = opened
-            if not kept.has_log or not self._is_expired(kept.ended_at):
+            if not kept.has_log or not self._is_expired(name, kept.ended_at):
                 return False
             logger.error("the log of execution %s is lost: it could not be stored in time", kept.execution_id)
             self._end_kept(name, replace(kept, result=without_log(kept.result), log_bytes=0))

@@ -181,6 +181,25 @@ def test_a_result_that_seems_old_is_stored_if_the_log_store_takes_it(service, fu
     assert log_of(service, job.job_id)["stdout"] == "hello"
 
 
+@pytest.mark.parametrize("seconds", [KEPT_S + 1, -10 * KEPT_S])
+@pytest.mark.usefixtures("full_store")
+def test_a_result_waits_as_long_although_the_clock_is_set_during_the_outage(service, seconds):
+    job = service.start(stdin="hello")
+    service.run_execution()
+    with pytest.raises(StorageUnavailable):
+        service.store_kept_results()
+
+    service.clock.set(seconds)
+    service.clock.advance(KEPT_S - 1)
+    with pytest.raises(StorageUnavailable):
+        service.store_kept_results()
+    assert service.job(job.job_id).status is JobStatus.RUNNING
+
+    service.clock.advance(2)
+    service.store_kept_results()
+    assert service.job(job.job_id).reason is Reason.STORAGE_ERROR
+
+
 def test_one_log_that_the_store_never_takes_is_not_in_the_way_of_others(service, full_store):
     jobs = [service.start(stdin=name) for name in ("poison", "a", "b", "c")]
     while service.run_execution():
