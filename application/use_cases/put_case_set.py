@@ -115,8 +115,8 @@ class PutCaseSet:
             self._quota_guard.check(transaction, caller, Usage(stored_bytes=stored_bytes), now)
             return StoredCaseSet(owner, version, is_new=True, stored_bytes=stored_bytes)
 
-        self._blobs.store(caller.tenant.name, dict.fromkeys(missing, content))
         with discarded_on_failure(lambda: self._blobs.withdraw(caller.tenant.name, missing)):
+            self._blobs.store(caller.tenant.name, dict.fromkeys(missing, content))
             return self._unit_of_work.run(
                 caller,
                 Act.CASE_SET_PUT,

@@ -88,8 +88,8 @@ class UploadCode:
 
         earlier = job_again(caller, job_id)
         ensure_in_time = self._store.in_time()
-        self._store.store(caller.tenant.name, [submission], missing)
         with discarded_on_failure(lambda: self._store.discard(caller.tenant.name, [submission], missing)):
+            self._store.store(caller.tenant.name, [submission], missing)
             view = self._unit_of_work.run(
                 caller,
                 Act.JOB_UPLOAD,

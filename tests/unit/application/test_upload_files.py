@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from application.blobs import BLOB_CONTENT_TYPE
 from application.commands import UploadCodeCommand
-from application.errors import QuotaExceeded, Unprocessable
+from application.errors import QuotaExceeded, StorageUnavailable, Unprocessable
 from application.new_files import NewBlob, NewFile
+from application.submission_store import CODE_CONTENT_TYPE
 from application.submitted_cases import NewCase
 from application.use_cases.run_again import Changes
 from domain.errors import ProjectTransitionRefused
@@ -87,7 +89,15 @@ def test_a_job_is_run_again_with_its_files_its_entry_and_its_input(service):
     assert service.blobs.read(ANONYMOUS.tenant.name, DATA.blob.ref) == b"data"
 
 
-@pytest.mark.parametrize("command", ["upload_code", "submit_batch", "put_case_set"])
+UPLOAD = UploadCodeCommand(project="demo", code="print(1)", language="python", files=(DATA,))
+GIVEN = {
+    "upload_code": (UPLOAD,),
+    "submit_batch": ([UPLOAD],),
+    "put_case_set": ("demo", "sums", [NewCase(stdin=b"1", expected=b"2")]),
+}
+
+
+@pytest.mark.parametrize("command", GIVEN)
 def test_files_of_a_command_that_is_refused_after_they_are_stored_are_removed_soon(
     service, monkeypatch, command
 ):
@@ -103,19 +113,40 @@ def test_files_of_a_command_that_is_refused_after_they_are_stored_are_removed_so
     before = set(service.code_store.objects)
 
     # When the work is refused
-    upload = UploadCodeCommand(project="demo", code="print(1)", language="python", files=(DATA,))
-    given = {
-        "upload_code": (upload,),
-        "submit_batch": ([upload],),
-        "put_case_set": ("demo", "sums", [NewCase(stdin=b"1", expected=b"2")]),
-    }
     with pytest.raises(ProjectTransitionRefused):
-        getattr(service, command)(ANONYMOUS, *given[command])
+        getattr(service, command)(ANONYMOUS, *GIVEN[command])
 
     # Then no file is left that no quota counts
     service.remove_unused_blobs()
     service.remove_deleted()
     assert set(service.code_store.objects) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "media_type"),
+    [
+        *((command, BLOB_CONTENT_TYPE) for command in GIVEN),
+        *((command, CODE_CONTENT_TYPE) for command in ("upload_code", "submit_batch")),
+    ],
+)
+def test_an_object_is_removed_though_the_store_s_answer_to_it_was_lost(
+    service, monkeypatch, command, media_type
+):
+    put = service.code_store.put
+
+    def put_and_lose_the_answer(key, content, content_type):
+        put(key, content, content_type)
+        if content_type == media_type:
+            raise StorageUnavailable("its response was incomplete")
+
+    monkeypatch.setattr(service.code_store, "put", put_and_lose_the_answer)
+
+    with pytest.raises(StorageUnavailable):
+        getattr(service, command)(ANONYMOUS, *GIVEN[command])
+
+    service.remove_unused_blobs()
+    service.remove_deleted()
+    assert service.code_store.objects == {}
 
 
 def test_files_that_a_tenant_has_already_take_no_room_in_its_quota(service):
