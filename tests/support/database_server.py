@@ -14,6 +14,7 @@ import pymysql
 import sqlalchemy as sa
 
 from tests.support.ports import free_port
+from tests.support.processes import ENDS_WITH_ITS_PARENT
 
 USER = "tester"
 PASSWORD = "tester"
@@ -56,6 +57,7 @@ class DatabaseServer:
         self._has_tls = "--require-secure-transport=ON" in (*command, *options)
         self._process: subprocess.Popen[bytes] | None = None
         self._command = [
+            *ENDS_WITH_ITS_PARENT,
             *command,
             *directories(directory),
             f"--socket={directory / 'socket'}",

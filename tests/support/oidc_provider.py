@@ -12,6 +12,7 @@ import httpx
 
 from tests.support.no_tls import NO_TLS
 from tests.support.ports import free_port
+from tests.support.processes import ENDS_WITH_ITS_PARENT
 
 _START_S = 90
 
@@ -32,7 +33,16 @@ def oidc_provider() -> Iterator[OidcProvider]:
     """Run a provider until the block ends."""
     port = free_port()
     # Ignores a warning in the library about its own dependency.
-    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
+    command = [
+        *ENDS_WITH_ITS_PARENT,
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "oidc_provider_mock",
+        "--port",
+        str(port),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://localhost:{port}"
     try:

@@ -13,6 +13,9 @@ from threading import Thread
 
 # Longer than anything that succeeds takes, even on a host with ten times the usual load.
 PATIENCE_S = 90.0
+# setpriv(1) becomes the command behind it, which the kernel kills when the thread that started it ends. So
+# servers, which the main thread starts, do not outlive a test run that is killed.
+ENDS_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 def command_lines() -> dict[int, str]:
@@ -88,7 +91,10 @@ def server_process(module: str, *arguments: str) -> Iterator[str]:
     """Run a module that prints the port on which it listens, in a separate process; yield its address."""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+            [*ENDS_WITH_ITS_PARENT, sys.executable, "-m", module, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
         with process:
             try:

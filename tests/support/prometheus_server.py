@@ -14,7 +14,7 @@ import yaml
 
 from tests.support.no_tls import NO_TLS
 from tests.support.ports import free_port
-from tests.support.processes import eventually
+from tests.support.processes import ENDS_WITH_ITS_PARENT, eventually
 
 _MISSING = "prometheus is not installed: apt-get install prometheus"
 
@@ -26,7 +26,12 @@ def prometheus_server(directory: Path, configuration: Mapping[str, Any]) -> Iter
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)
     file, port = directory / "prometheus.yaml", free_port()
     file.write_text(yaml.safe_dump(dict(configuration)))
-    command = ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={directory / 'data'}"]
+    command = [
+        *ENDS_WITH_ITS_PARENT,
+        "prometheus",
+        f"--config.file={file}",
+        f"--storage.tsdb.path={directory / 'data'}",
+    ]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage"]
     with (directory / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from tests.support.ports import free_port
+from tests.support.processes import ENDS_WITH_ITS_PARENT
 
 _START_S = 90
 _MISSING = "redis-server is not installed: apt-get install redis-server"
@@ -52,7 +53,9 @@ class RedisServer:
         }
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         with (self._directory / "log").open("a") as log:
-            self._process = subprocess.Popen(["redis-server", *arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*ENDS_WITH_ITS_PARENT, "redis-server", *arguments], stdout=log, stderr=log
+            )
         self._wait_until_it_answers()
 
     def kill(self) -> None:
