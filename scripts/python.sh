@@ -27,6 +27,7 @@ find_python() {
 no_python() {
     if [ -n "${PYTHON:-}" ]; then
         echo "PYTHON=$PYTHON does not name Python 3.11 or newer."
+        type -P "$PYTHON" >/dev/null || echo "$PYTHON was not found."
     else
         echo "Python 3.11 or newer was not found. PYTHON=/path/to/python3 selects one that is not in PATH."
     fi

@@ -31,6 +31,11 @@ has_browser() {
     has_command chromium-headless-shell || { [ "$(id -u)" != 0 ] && has_command chromium; }
 }
 
+# The packages have no other interpreter than python3.
+if [ -n "${PYTHON:-}" ] && [ "${PYTHON##*/}" != python3 ] && ! find_python >/dev/null; then
+    no_python >&2
+    exit 1
+fi
 mapfile -t packages < <(missing "$1")
 [ ${#packages[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && scripts/apt-install.sh "${packages[@]}"; then

@@ -64,6 +64,21 @@ def test_a_variable_that_names_no_python_is_told(bare):
     assert said.startswith("PYTHON=python2 does not name Python 3.11 or newer.\n")
 
 
+def test_an_interpreter_that_was_not_found_is_not_replaced_by_another(bare, tmp_path):
+    # Given root on Debian, where packages can be installed
+    command(tmp_path, "id", "echo 0")
+    command(tmp_path, "apt-get", "exit 0")
+    command(tmp_path / "scripts", "apt-install.sh", f'echo "$@" >{tmp_path / "installed"}')
+
+    checked = bare("run", PYTHON="missing")
+
+    assert checked.returncode == 1
+    assert checked.stderr == "PYTHON=missing does not name Python 3.11 or newer.\nmissing was not found.\n"
+    assert not (tmp_path / "installed").exists()
+    assert bare("run").returncode == 0
+    assert (tmp_path / "installed").read_text() == "python3 python3-venv bubblewrap\n"
+
+
 def test_the_last_line_says_that_uv_could_not_be_installed(bare, tmp_path):
     # It has pip, which installs nothing.
     pip = '[[ "$*" == *"pip --version" ]] && exit 0; [[ "$*" == *"pip install"* ]] && exit 1'
