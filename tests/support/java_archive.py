@@ -5,6 +5,7 @@ import os
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from adapters.local_engine.compose import compose_compiler
 from adapters.local_engine.sandbox import cds_archive
@@ -27,25 +28,29 @@ def link_archive(work: Path) -> None:
 
 @cache
 def _archive() -> Path | None:
-    """Return the archive of the installed compiler, which an earlier run may have made.
-
-    Without Java or in a tree that cannot be written to, as in a virtual machine of the tests, there is none.
-    """
+    """Return the archive of the installed compiler, which an earlier run may have made; None without Java."""
     toolchains, java = Toolchains(), LANGUAGES["java"]
     toolchain, support = toolchains.find(java)
-    if not (support.is_available and os.access(_ROOT, os.W_OK)):
+    if not support.is_available:
         return None
     compiler = compose_compiler(toolchain, toolchains.executables(java))
     sample = Path(cds_archive.__file__).with_name(compiler.sample)
-    _TOOLS.mkdir(parents=True, exist_ok=True)
+    tools = _TOOLS if os.access(_ROOT, os.W_OK) else Path(_temporary().name)
+    tools.mkdir(parents=True, exist_ok=True)
     with (
-        (_TOOLS / "lock").open("w") as held,
-        closing(CdsArchive(compiler.language, compiler.make_archive, sample, _TOOLS)) as archive,
+        (tools / "lock").open("w") as held,
+        closing(CdsArchive(compiler.language, compiler.make_archive, sample, tools)) as archive,
     ):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert eventually(lambda: _exists(archive))
-    (path,) = _TOOLS.glob("*.archive")
+    (path,) = tools.glob("*.archive")
     return path
+
+
+@cache
+def _temporary() -> TemporaryDirectory[str]:
+    """Make a directory that ends with this process, for a read-only tree, as in a virtual machine."""
+    return TemporaryDirectory(prefix="service-server-java-archive-")
 
 
 def _exists(archive: CdsArchive) -> bool:

@@ -49,7 +49,13 @@ def _archives(directory):
 def _make_ready(kit):
     """Run a program, after which a compiler waits for the next one."""
     _run(kit, _HELLO)
+    _await_compiler(kit)
+
+
+def _await_compiler(kit):
+    """Wait until a compiler is ready and its process, which starts a moment later, is there."""
     assert _pool(kit).wait_until_full(90)
+    assert eventually(lambda: bool(_compilers(kit)))
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +186,8 @@ def test_the_messages_of_the_compiler_are_limited(run):
 
 
 def test_a_program_that_is_too_large_to_be_handed_over_is_built_where_it_runs(run, java):
-    assert _pool(java) is None or _pool(java).wait_until_full(90)
+    if _pool(java) is not None:
+        _await_compiler(java)
     waiting = _compilers(java)
 
     assert run(f"{_HELLO} // {'x' * 70_000}").stdout == b"hello\n"
@@ -206,7 +213,7 @@ def test_nothing_of_a_program_is_there_for_the_next_one(run):
 @pytest.fixture
 def stopped(ahead):
     """An engine whose compiler waits, and does nothing when it gets a program."""
-    assert _pool(ahead).wait_until_full(90)
+    _await_compiler(ahead)
     for pid in _compilers(ahead):
         os.kill(pid, signal.SIGSTOP)
     return ahead
