@@ -17,6 +17,11 @@ _CALLS = {
         "mount": 165,
         "pivot_root": 155,
         "sethostname": 170,
+        "pidfd_open": 434,
+        "close_range": 436,
+        "openat2": 437,
+        "faccessat2": 439,
+        "mount_setattr": 442,
     },
     "aarch64": {
         "clone": 220,
@@ -25,6 +30,11 @@ _CALLS = {
         "mount": 40,
         "pivot_root": 41,
         "sethostname": 161,
+        "pidfd_open": 434,
+        "close_range": 436,
+        "openat2": 437,
+        "faccessat2": 439,
+        "mount_setattr": 442,
     },
 }[platform.machine()]
 # linux/filter.h, linux/seccomp.h
@@ -43,6 +53,11 @@ KINDS = {
     "host names": [("sethostname", None, _ERROR | errno.EPERM)],  # as podman's default profile
     "mounts": [("mount", None, _ERROR | errno.EPERM)],
     "roots": [("pivot_root", None, _ERROR | errno.EPERM)],
+    "calls after Linux 5.3": [
+        (name, None, _ERROR | errno.ENOSYS)
+        for name in ("close_range", "openat2", "faccessat2", "mount_setattr")
+    ],
+    "calls of Linux 5.3": [(name, None, _ERROR | errno.ENOSYS) for name in ("pidfd_open", "clone3")],
     "mounts, by death": [("mount", None, _KILL)],
 }
 

@@ -57,6 +57,12 @@ def test_root_without_privileges_isolates_programs_as_an_ordinary_user_does(comm
     assert (ran["trouble"], ran.get("stdout")) == (None, "42\n")
 
 
+def test_no_system_call_is_needed_that_linux_5_3_lacks():
+    ran = run_under(filtered("calls after Linux 5.3"))
+
+    assert (ran["trouble"], ran.get("stdout")) == (None, "42\n")
+
+
 @ROOT_ONLY
 def test_root_needs_no_more_capabilities_than_are_documented():
     documented = "+chown,+kill,+setgid,+setuid,+sys_admin,+sys_chroot"
@@ -105,6 +111,12 @@ def test_root_with_privileges_needs_no_proc_that_is_not_covered():
             ": operation not permitted)",
             "localhostProfile: seccomp.json",
             id="a filter of mounts",
+        ),
+        pytest.param(
+            filtered("calls of Linux 5.3"),
+            "(a descriptor of a process: function not implemented)",
+            "localhostProfile: seccomp.json",
+            id="a filter of descriptors of processes",
         ),
         pytest.param(
             filtered("roots"),

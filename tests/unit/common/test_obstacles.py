@@ -77,6 +77,7 @@ FILTERED = {"proc/self/status": "Seccomp:\t2\n"}
         ({"proc/sys/user/max_user_namespaces": "9\n"}, Refusal("user", "ENOSPC"), "which is 9"),
         ({"proc/self/mountinfo": "1 2 0:3 / /proc rw - proc proc rw"}, Refusal("user", "EPERM"), "chroot"),
         ({}, Refusal("user", "EINVAL"), "CONFIG_USER_NS"),
+        ({}, Refusal("pidfd", "ENOSYS"), "Linux has from version 5.3 on"),
         ({}, Refusal("tmpfs", "ENOENT"), "no directory /tmp"),
         ({}, Refusal("loopback", "EAFNOSUPPORT"), "AF_NETLINK"),
         (FILTERED, Refusal("mnt", "ENOSYS"), "seccomp"),

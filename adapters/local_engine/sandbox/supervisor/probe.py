@@ -36,6 +36,10 @@ DONE = "done"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def _hold_process() -> None:
+    os.close(os.pidfd_open(os.getpid()))
+
+
 def _own_mounts() -> None:
     if has_privileges():
         kernel.unshare(kernel.CLONE_NEWNS)
@@ -94,6 +98,7 @@ def _start_loopback() -> None:
 
 
 def _steps() -> Iterator[tuple[str, Callable[[], None]]]:
+    yield "pidfd", _hold_process
     yield "mnt", _own_mounts
     yield "users", _leave_root
     maps = {"setgroups": "deny"}
