@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from adapters.local_engine.built_program import LocalProgram
 from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.sandbox import launch_plan
 from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from application.ports.execution_engine import CaseInput
@@ -214,6 +215,8 @@ def main() -> None:
     attacks = corpus()
     with ExitStack() as stack:
         directory = stack.enter_context(TemporaryDirectory(prefix="service-server-attack-"))
+        if "--without-plans" in sys.argv:
+            launch_plan.is_known = lambda: False
         options = {"is_warm": "--warm" in sys.argv, "is_swapped": "--swapped" in sys.argv}
         target = Target(Path(directory), stack, **options)
         for line in sys.stdin:

@@ -101,7 +101,8 @@ def targets():
 def _attempts():
     """Every attack by every user, and also warm if it can be seen in a warm start.
 
-    Where it matters who makes the sandbox, bubblewrap and launch plans are both attacked.
+    Where it matters who makes the sandbox, bubblewrap and launch plans are both attacked. On hosts without
+    plans, bubblewrap also makes the sandboxes of warm starts.
     """
     for user in _USERS:
         for attack in corpus().values():
@@ -119,6 +120,9 @@ def _attempts():
             yield pytest.param(attack.name, (user,), id=f"{user}-{attack.name}")
             if attack.language == "python":
                 yield pytest.param(attack.name, (user, "--warm"), id=f"{user}-warm-{attack.name}")
+                if attack.name in _BOTH_WAYS:
+                    how = (user, "--warm", "--without-plans")
+                    yield pytest.param(attack.name, how, id=f"{user}-warm-without-plans-{attack.name}")
 
 
 @pytest.mark.parametrize(("name", "how"), list(_attempts()))
