@@ -82,6 +82,8 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     1226: (Failure.UNAVAILABLE, "this user has reached a resource limit"),
     **dict.fromkeys((1290, 1792, 1836), (Failure.UNAVAILABLE, "it is read-only")),
     1317: (Failure.UNAVAILABLE, "it interrupted the statement"),
+    1467: (Failure.UNAVAILABLE, "it interrupted the statement before a new number was assigned"),
+    1153: (Failure.UNAVAILABLE, "the statement is larger than its 'max_allowed_packet'"),
     1969: (Failure.UNAVAILABLE, "the statement exceeded its time limit"),
     3024: (Failure.UNAVAILABLE, "the statement exceeded its time limit"),
     2002: (Failure.GONE, _NO_CONNECTION),
