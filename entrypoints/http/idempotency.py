@@ -25,6 +25,7 @@ from application.errors import (
     RequestInWork,
 )
 from application.idempotent_requests import IdempotentRequests
+from application.log_context import outage_of
 from application.ports.clock import Clock
 from domain.caller import Caller, Scope
 from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS, IdempotentRequest, StoredAnswer
@@ -53,6 +54,9 @@ _GRACE_S = 5.0
 # Larger bodies are hashed on a thread.
 _LARGE_BYTES = 64 << 10
 _FIRST_ERROR = 400
+# A larger response, as of a job with thousands of cases, is not stored: a database server refuses statements
+# above its `max_allowed_packet` by closing the connection, which looks like an outage to every other request.
+MAX_STORED_BYTES = 4 << 20
 
 
 class MalformedKey(Exception):
@@ -199,6 +203,8 @@ class IdempotencyMiddleware:
     def _first_answer(self, scope: HTTPScope, caller: Caller, made: StoredAnswer) -> StoredAnswer | None:
         """Return the response to send instead of this one, if any; store this one if it is the first."""
         records, is_error = self._requests.records, made.status >= _FIRST_ERROR
+        if not is_error and len(made.body) > MAX_STORED_BYTES:
+            return None
         try:
             if not scope["route_handler"].opt.get(SECRET_ANSWER):
                 kept = replace(made, body=without_secret(made.body))
@@ -210,7 +216,7 @@ class IdempotencyMiddleware:
                 records.find(caller) if is_error else records.keep(caller, sealing.sealed(made))
             )
         except DependencyUnavailable as error:
-            logger.warning("response sent without an idempotency record: %s", error)
+            logger.warning("response sent without an idempotency record: %s", error, extra=outage_of(error))
             return None
 
 
