@@ -1,7 +1,7 @@
 """Object store in a bucket."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 import obstore
+from botocore.parsers import ResponseParserError
 from obstore.exceptions import GenericError
 from obstore.store import S3Store
 
@@ -22,6 +23,7 @@ from domain.values import ObjectKey, parse_object_key
 
 if TYPE_CHECKING:
     from obstore import GetResult
+    from types_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 T = TypeVar("T")
 
@@ -99,11 +101,9 @@ class S3ObjectStore(ObjectStore):
     def stored_before(self, before: datetime) -> Iterator[StoredObject]:
         """Yield the objects last modified before a time, listed a thousand at a time."""
         pages = self._bucket.pages()
-        while (page := self._call("listing the object store", lambda _: next(pages, None))) is not None:
-            for found in page.get("Contents", ()):
-                key = parse_object_key(found["Key"])
-                if key is not None and found["LastModified"] < before:
-                    yield StoredObject(key, found["Size"])
+        action = "listing the object store"
+        while (found := self._call(action, lambda _: _next_page(pages, before))) is not None:
+            yield from found
 
     def url(self, key: ObjectKey) -> str:
         """Return the address at which a client can fetch the object."""
@@ -124,6 +124,27 @@ class S3ObjectStore(ObjectStore):
                 if not (is_of_another_region(error) and self._bucket.find_region(error)):
                     raise
                 return request(self._bucket.store())
+
+
+def _next_page(
+    pages: "Iterator[ListObjectsV2OutputTypeDef]", before: datetime
+) -> Sequence[StoredObject] | None:
+    """Return the next page's objects last modified before a time; None after the last page.
+
+    Raises:
+        ResponseParserError: A part of the page is missing or cannot be read.
+    """
+    try:
+        page = next(pages, None)
+        if page is None:
+            return None
+        return [
+            StoredObject(key, found["Size"])
+            for found in page.get("Contents", ())
+            if (key := parse_object_key(found["Key"])) is not None and found["LastModified"] < before
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResponseParserError(f"a page of the listing cannot be read: {error!r}") from error
 
 
 def _read(found: "GetResult", size: int) -> bytes:

@@ -284,6 +284,27 @@ def test_a_store_that_redirects_every_request_is_unavailable_after_a_few(name, a
         assert len(server.requests) <= 12
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "<Size>1</Size>",
+        "<Key>a</Key><LastModified>2001-01-01T00:00:00Z</LastModified>",
+        "<Key>a</Key><Size>1</Size>",
+        "<Key>a</Key><Size>large</Size><LastModified>2001-01-01T00:00:00Z</LastModified>",
+        "<Key>a</Key><Size>1</Size><LastModified>soon</LastModified>",
+        "<Key>a</Key><Size>1</Size><LastModified>2001-01-01T00:00:00</LastModified>",
+    ],
+    ids=["no key", "no size", "no date", "size", "date", "date without a zone"],
+)
+def test_a_listing_that_cannot_be_read_is_an_outage(entry):
+    listing = (
+        f"<ListBucketResult><IsTruncated>false</IsTruncated><Contents>{entry}</Contents></ListBucketResult>"
+    )
+    with scripted_server(Answer(200, listing.encode(), {"Content-Type": "application/xml"})) as server:
+        said, _ = fails(OPERATIONS["list"], server.address)
+    assert "responds with an error" in said
+
+
 def test_a_region_that_cannot_be_found_is_named_as_the_reason():
     with scripted_server(error(301, "PermanentRedirect"), Answer(403)) as server:
         said, _ = fails(OPERATIONS["get"], server.address)
