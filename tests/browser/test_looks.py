@@ -10,7 +10,7 @@ from tests.support.service import Server
 
 WEIGHT_BYTES = 250_000
 PAINT_MS = 300
-PATIENCE_S = 120
+PATIENCE_S = 240
 _TRANSFERRED = """
 () => [...performance.getEntriesByType("resource"), ...performance.getEntriesByType("navigation")]
     .reduce((sum, entry) => sum + entry.transferSize, 0)
