@@ -143,7 +143,7 @@ def _next_page(
             for found in page.get("Contents", ())
             if (key := parse_object_key(found["Key"])) is not None and found["LastModified"] < before
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError: seconds beyond any date
         raise ResponseParserError(f"a page of the listing cannot be read: {error!r}") from error
 
 

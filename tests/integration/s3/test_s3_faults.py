@@ -293,8 +293,9 @@ def test_a_store_that_redirects_every_request_is_unavailable_after_a_few(name, a
         "<Key>a</Key><Size>large</Size><LastModified>2001-01-01T00:00:00Z</LastModified>",
         "<Key>a</Key><Size>1</Size><LastModified>soon</LastModified>",
         "<Key>a</Key><Size>1</Size><LastModified>2001-01-01T00:00:00</LastModified>",
+        f"<Key>a</Key><Size>1</Size><LastModified>{'9' * 40}</LastModified>",
     ],
-    ids=["no key", "no size", "no date", "size", "date", "date without a zone"],
+    ids=["no key", "no size", "no date", "size", "date", "date without a zone", "seconds"],
 )
 def test_a_listing_that_cannot_be_read_is_an_outage(entry):
     listing = (
