@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, tzinfo
 from functools import partial
+from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
@@ -226,8 +227,12 @@ class LegacyImport:
         """Return the id of the project in this service, and add the project if it is missing."""
         names, by_name = present
         here, about = ProjectId(project.id), text("import.about_project", id=project.id)
-        numbered = ProjectName(f"{name.value[:240]} ({project.id})")
-        if names.get(here) in {(DEFAULT_TENANT.value, one.value) for one in (name, numbered)}:
+        taken: list[ProjectName] = []
+        for free in _names_for(project, name):
+            if free.value not in by_name:
+                break
+            taken.append(free)
+        if names.get(here) in {(DEFAULT_TENANT.value, one.value) for one in (*taken, free)}:
             return here
         is_kept = here not in names and here <= MAX_KEPT_PROJECT_ID
         if not is_kept:
@@ -237,20 +242,19 @@ class LegacyImport:
                 else text("import.id_too_high", maximum=MAX_KEPT_PROJECT_ID)
             )
             self.tell(about, told)
-            if numbered.value in by_name:
-                return by_name[numbered.value]
-        if (taken := by_name.get(name.value)) is not None:
-            if not is_kept and self._may_be(project, taken, connection):
-                self.tell(about, text("import.same_name", name=repr(name.value)))
-                return taken
-            self.tell(about, text("import.name_taken", name=repr(name.value), new=repr(numbered.value)))
-            name = numbered
-        added = self._add(here if is_kept else None, project, name, connection)
-        names[added], by_name[name.value] = (DEFAULT_TENANT.value, name.value), added
+            found = (one for one in taken if self._may_be(project, by_name[one.value], connection))
+            if (imported := next(found, None)) is not None:
+                if imported == name:
+                    self.tell(about, text("import.same_name", name=repr(name.value)))
+                return by_name[imported.value]
+        if taken:
+            self.tell(about, text("import.name_taken", name=repr(name.value), new=repr(free.value)))
+        added = self._add(here if is_kept else None, project, free, connection)
+        names[added], by_name[free.value] = (DEFAULT_TENANT.value, free.value), added
         return added
 
     def _may_be(self, project: LegacyProject, here: ProjectId, connection: sa.Connection) -> bool:
-        """Whether a former import may have added a project as the one that has its name here."""
+        """Whether the project with an id here may be the one that a former import added for a project."""
         if here in self._ids.values():  # another project of the source
             return False
         created_at = connection.execute(_CREATED_AT, {"id": here}).scalar_one()
@@ -447,3 +451,11 @@ def _alone(own: sa.Engine) -> Iterator[Callable[[], None]]:
             yield check
     finally:
         holding.dispose()
+
+
+def _names_for(project: LegacyProject, name: ProjectName) -> Iterator[ProjectName]:
+    """Yield names for a project: its own, and then others with its id, in case the first ones are taken."""
+    yield name
+    yield ProjectName(f"{name.value[:240]} ({project.id})")
+    for number in count(2):
+        yield ProjectName(f"{name.value[:230]} ({project.id}, {number})")

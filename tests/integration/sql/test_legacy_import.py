@@ -548,6 +548,50 @@ def test_projects_of_the_same_name_are_kept_separate(tmp_path, number):
 
 
 @pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        ({5: "other"}, {"demo": 2, "demo (5)": 0}),
+        ({3: "demo", 8: "demo (5)"}, {"demo (5, 2)": 2, "demo (5) (9)": 0}),
+    ],
+    ids=["id taken", "names taken"],
+)
+def test_a_project_named_like_a_renamed_one_is_another_project(tmp_path, here, expected):
+    # Given projects here, and two projects of the replaced service, of which one has a job
+    target = create_engine(f"sqlite:///{tmp_path / 'replacing.db'}")
+    legacy = sa.create_engine(f"sqlite:///{tmp_path / 'legacy.db'}")
+    SqlSchema(target).upgrade()
+    with target.begin() as connection:
+        common = {"status": "ACTIVE", "created_at": BEFORE}
+        rows = [{"project_id": key, "name": name, "live_name": name} | common for key, name in here.items()]
+        connection.execute(sa.insert(projects), rows)
+    with legacy.begin() as connection:
+        for statement in OTHER_SCHEMAS["results with the jobs"].split(";"):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("ALTER TABLE project ADD COLUMN created_at TEXT")
+        connection.exec_driver_sql("UPDATE project SET id = 5, created_at = '2024-05-01'")
+        connection.exec_driver_sql("INSERT INTO project VALUES (9, 'demo (5)', '2024-05-02')")
+        connection.exec_driver_sql("UPDATE job SET project_name = '5'")
+
+    # When they are imported, and imported again with another job of the same project
+    counts = [import_here(target, legacy)]
+    with legacy.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE another AS SELECT * FROM job")
+        connection.exec_driver_sql("UPDATE another SET id = '00000000000040008000000000000002'")
+        connection.exec_driver_sql("INSERT INTO job SELECT * FROM another")
+        connection.exec_driver_sql("DROP TABLE another")
+    counts.append(import_here(target, legacy))
+
+    # Then each is a project of its own, and both jobs are in the same one
+    count = sa.select(projects.c.name, sa.func.count(jobs.c.job_id)).outerjoin(jobs).group_by(projects.c.name)
+    with target.connect() as connection:
+        found = {name: number for name, number in connection.execute(count) if name not in here.values()}
+    assert found == expected
+    assert [(each.projects, each.jobs) for each in counts] == [(2, 1), (0, 1)]
+    target.dispose()
+    legacy.dispose()
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("", "project-7"),
