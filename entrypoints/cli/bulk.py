@@ -1,16 +1,16 @@
 """The commands `cancel`, `rerun`, `delete` and `tag`, for named jobs or jobs selected by filters."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import rich_click as click
 
-from domain.catalogue.text import Text, text
+from domain.catalogue.text import text
 from domain.job_lifecycle import Phase
 from entrypoints.cli.client import Json, ServiceClient, problem_sentence, segment
+from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.cli.connection import connect, explain_waiting, server_option
-from entrypoints.cli.errors import ExitCode, Failure, Refusal, in_language
+from entrypoints.cli.errors import ExitCode, Failure, Refusal
 from entrypoints.cli.jobs import MAX_SELECTED, Filters, filter_options
 from entrypoints.cli.program_options import program_input, text_of
 from entrypoints.cli.terminal import json_option, note, print_json, say
@@ -23,7 +23,6 @@ _NOT_ENDED = (Phase.WAITING, Phase.BUILDING, Phase.RUNNING)
 _ENDED = (Phase.ENDED,)
 
 _jobs_argument = click.argument("job_ids", metavar="[JOB]...", nargs=-1)
-yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.command("cancel")
@@ -145,26 +144,6 @@ def tag(
             confirm(text("cli.tag_jobs", count=len(chosen)), is_sure=is_sure or not chosen)
         change = {"set": dict(added), "remove": list(removed)}
         _act(client, chosen, {"action": "tag", "tags": change}, as_json=as_json)
-
-
-def confirm(question: Text, *, is_sure: bool) -> None:
-    """Ask for confirmation on the terminal.
-
-    Raises:
-        Failure: The answer is no, or there is no terminal.
-        KeyboardInterrupt: The question was answered with Ctrl-C.
-    """
-    if is_sure:
-        return
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise Failure(text("cli.yes_needed", question=question), ExitCode.USAGE)
-    try:
-        is_sure = click.confirm(in_language(question), err=True)
-    except click.Abort as abort:  # for Ctrl-C and for the end of the input
-        if isinstance(abort.__context__, KeyboardInterrupt):
-            raise abort.__context__ from None
-    if not is_sure:
-        raise Failure(text("cli.unchanged"), ExitCode.FAILED)
 
 
 def _is_one(job_ids: Sequence[str]) -> bool:

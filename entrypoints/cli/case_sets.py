@@ -9,9 +9,9 @@ import rich_click as click
 from domain.case_set import CaseSetReference, parse_case_set_reference
 from domain.catalogue.text import text
 from domain.errors import InvalidValue
-from entrypoints.cli.bulk import confirm, yes_option
 from entrypoints.cli.client import Json, segment
 from entrypoints.cli.columns import Column, yes_or_no
+from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.input_files import read_bytes

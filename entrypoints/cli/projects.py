@@ -7,9 +7,9 @@ from msgspec.json import encode
 
 from domain.catalogue.text import text
 from entrypoints.cli import retention
-from entrypoints.cli.bulk import confirm, yes_option
 from entrypoints.cli.client import Json, segment
 from entrypoints.cli.columns import Column
+from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table
 

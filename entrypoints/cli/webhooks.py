@@ -5,9 +5,9 @@ import time
 import rich_click as click
 
 from domain.catalogue.text import Text, text
-from entrypoints.cli.bulk import confirm, yes_option
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.columns import Column
+from entrypoints.cli.confirmation import confirm, yes_option
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure, in_language
 from entrypoints.cli.terminal import json_option, list_options, print_fields, print_json, print_table, say

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from domain.catalogue.text import text
-from entrypoints.cli.bulk import confirm
+from entrypoints.cli.confirmation import confirm
 from entrypoints.cli.errors import ExitCode, Failure
 
 QUESTION = text("cli.delete_jobs", count=1)
