@@ -316,9 +316,7 @@ class Bubblewrap(Isolation):
         if not program.is_prewarmed:  # the job of a prewarmed interpreter comes with its limits
             rlimits = attainable({**self._rlimits(program), **self._user_rlimits()})
         env = {"HOME": HOME, "TMPDIR": TEMPORARY, "PWD": HOME, **program.env, **program.settings}
-        plan = launch_plan.plan(
-            program.command,
-            env,
+        calls = launch_plan.calls(
             tuple(rlimits.items()),
             self._proc_masks,
             self._filter,
@@ -327,6 +325,7 @@ class Bubblewrap(Isolation):
             is_prewarmed=program.is_prewarmed,
             starts_at_once=program.starts_at_once,
         )
+        plan = calls.packed(program.command, env)
         with ExitStack() as stack:
             files = program.files
             if files is None:

@@ -111,8 +111,8 @@ def is_known(machine: str = platform.machine()) -> bool:
     return machine == _MACHINE
 
 
-class _Plan:
-    """A plan under construction: calls, and the data that they point to."""
+class Calls:
+    """The calls of a plan, and the data that they point to."""
 
     def __init__(self) -> None:
         self._calls = bytearray()
@@ -167,22 +167,26 @@ class _Plan:
         texts = [0 if text is None else self.keep_text(text) for text in (source, target, kind)]
         self.call(f"mount {target}", "mount", *texts, flags, 0)
 
-    def copy(self) -> "_Plan":
-        """Return another plan that begins with the same calls."""
-        made = _Plan()
-        made._calls, made._data = self._calls.copy(), self._data.copy()
-        return made
-
     def packed(self, argv: Sequence[str], env: Mapping[str, str]) -> bytes:
-        """Return the plan, with the frame of arguments and environment that the program starts with."""
-        argv_at = [self.keep_text(text) for text in argv]
-        env_at = [self.keep_text(f"{name}={value}") for name, value in env.items()]
-        words = (len(argv), *argv_at, 0, *env_at, 0)
-        frame = self.keep(struct.pack(f"<{len(words)}Q", *words))
+        """Return the plan of a program: the calls, and the frame of its arguments and environment.
+
+        Args:
+            argv: The command line. Its first word is a path, absolute or relative to the program's directory.
+            env: The whole environment.
+
+        Raises:
+            OSError: No process can have the command line or the environment.
+        """
+        made = Calls()
+        made._data = self._data.copy()
+        argv_at = [made.keep_text(text) for text in (REAPER, *argv)]
+        env_at = [made.keep_text(f"{name}={value}") for name, value in env.items()]
+        words = (len(argv_at), *argv_at, 0, *env_at, 0)
+        frame = made.keep(struct.pack(f"<{len(words)}Q", *words))
         calls = _HEADER.pack(frame) + self._calls
         if len(calls) > _DATA:
             raise ValueError("the launch plan has too many calls")
-        return bytes(calls + bytes(_DATA - len(calls)) + self._data)
+        return bytes(calls + bytes(_DATA - len(calls)) + made._data)
 
     def _add(self, number: int, expected: int, arguments: Sequence[int], purpose: str) -> None:
         words = f"the kernel refused to {purpose}\n"
@@ -190,9 +194,8 @@ class _Plan:
         self._calls += _CALL.pack(number, expected, *padded, self.keep_text(words), len(words))
 
 
-def plan(
-    argv: Sequence[str],
-    env: Mapping[str, str],
+@lru_cache(maxsize=16)
+def calls(
     rlimits: tuple[tuple[str, tuple[int, int]], ...],
     covered: tuple[tuple[str, str], ...],
     seccomp: bytes,
@@ -201,12 +204,10 @@ def plan(
     nice: int | None,
     is_prewarmed: bool,
     starts_at_once: bool,
-) -> bytes:
-    """Return the launch plan of a program, without the user id maps.
+) -> Calls:
+    """Return the calls of a plan, which many programs share. The cache holds nothing that is a caller's.
 
     Args:
-        argv: The command line, whose first word is a path, absolute or relative to the program's directory.
-        env: The whole environment.
         rlimits: The limits.
         covered: Files and directories of /proc, and the empty ones that cover them.
         seccomp: The filter of system calls.
@@ -214,35 +215,8 @@ def plan(
         nice: The nice value; None for the supervisor's.
         is_prewarmed: Whether the program's preload hook reports its status and waits for the start.
         starts_at_once: Whether the program starts without waiting for the start.
-
-    Raises:
-        OSError: No process can have the command line or the environment.
     """
-    calls = _calls(
-        rlimits,
-        covered,
-        seccomp,
-        groups,
-        nice=nice,
-        is_prewarmed=is_prewarmed,
-        starts_at_once=starts_at_once,
-    )
-    return calls.copy().packed((REAPER, *argv), env)
-
-
-@lru_cache(maxsize=16)
-def _calls(
-    rlimits: tuple[tuple[str, tuple[int, int]], ...],
-    covered: tuple[tuple[str, str], ...],
-    seccomp: bytes,
-    groups: int,
-    *,
-    nice: int | None,
-    is_prewarmed: bool,
-    starts_at_once: bool,
-) -> _Plan:
-    """Return the calls of a plan, which many programs share. The cache holds nothing that is a caller's."""
-    made = _Plan()
+    made = Calls()
     _add_namespaces(made)
     if is_prewarmed:
         hook = HOOK_STATUS_DESCRIPTOR
@@ -265,7 +239,7 @@ def _calls(
     return made
 
 
-def _add_start(made: _Plan, *, waits: bool) -> None:
+def _add_start(made: Calls, *, waits: bool) -> None:
     """Add the calls that report READY, when everything is in force: later failures are the program's."""
     line = f"{Status.READY.line}\n".encode()
     made.call(
@@ -277,7 +251,7 @@ def _add_start(made: _Plan, *, waits: bool) -> None:
         made.call(purpose, "close", START_DESCRIPTOR)
 
 
-def _add_namespaces(made: _Plan) -> None:
+def _add_namespaces(made: Calls) -> None:
     made.call("close the plan", "close", PLAN_DESCRIPTOR)
     made.call("set the parent death signal", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
     # Root owns the files in /proc of a process that is not dumpable.
@@ -290,14 +264,14 @@ def _add_namespaces(made: _Plan) -> None:
     made.write("/proc/self/gid_map", PLAN_ADDRESS + MAP_BYTES, MAP_BYTES)
 
 
-def _add_loopback(made: _Plan) -> None:
+def _add_loopback(made: Calls) -> None:
     purpose = "bring up the loopback interface"
     made.call(purpose, "socket", socket.AF_INET, socket.SOCK_DGRAM, 0, expected=_FREE)
     made.call(purpose, "ioctl", _FREE, _SIOCSIFFLAGS, made.keep(struct.pack("16sh22x", b"lo", _IFF_UP)))
     made.call(purpose, "close", _FREE)
 
 
-def _add_root(made: _Plan, covered: Sequence[tuple[str, str]]) -> None:
+def _add_root(made: Calls, covered: Sequence[tuple[str, str]]) -> None:
     """Add the calls that make the program's root filesystem the only one.
 
     In the new namespaces, each mount of the supervisor's is locked, but a recursive copy can become the root.
@@ -314,7 +288,7 @@ def _add_root(made: _Plan, covered: Sequence[tuple[str, str]]) -> None:
     made.call("enter the home directory", "chdir", made.keep_text(HOME))
 
 
-def _add_limits(made: _Plan, rlimits: Sequence[tuple[str, tuple[int, int]]], groups: int) -> None:
+def _add_limits(made: Calls, rlimits: Sequence[tuple[str, tuple[int, int]]], groups: int) -> None:
     made.call("set the umask", "umask", _USUAL_UMASK, expected=_UMASK)
     for name, pair in rlimits:
         limit_at = made.keep(struct.pack("<2Q", *pair))
