@@ -209,6 +209,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
     idempotency_keys_kept_hours: float = Field(24, ge=1, le=8_760)
+    idempotency_max_response_bytes: int = Field(4 << 20, ge=0)
     unused_files_kept_hours: float = Field(6, ge=1, le=8_760)
 
     # Retention; None keeps for ever

@@ -128,7 +128,12 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         failed_attempts=failed_attempts,
         session_cookies=session_cookies,
         visitors=visitors,
-        keyed_requests=KeyedRequests(services.idempotent_requests, ports.clock, settings.max_wait_s),
+        keyed_requests=KeyedRequests(
+            services.idempotent_requests,
+            ports.clock,
+            settings.max_wait_s,
+            settings.idempotency_max_response_bytes,
+        ),
         presenter=Presenter(ports.log_store),
         notifier=notifier,
         output_streams=OutputStreams(notifier, services.job_reader, ports.output_feed, archive),

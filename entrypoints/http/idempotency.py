@@ -54,9 +54,6 @@ _GRACE_S = 5.0
 # Larger bodies are hashed on a thread.
 _LARGE_BYTES = 64 << 10
 _FIRST_ERROR = 400
-# A larger response, as of a job with thousands of cases, is not stored: a database server refuses statements
-# above its `max_allowed_packet` by closing the connection, which looks like an outage to every other request.
-MAX_STORED_BYTES = 4 << 20
 
 
 class MalformedKey(Exception):
@@ -90,10 +87,15 @@ class KeyedRequests:
     Args:
         records: The records of the requests that took effect.
         max_wait_s: The longest time that a response waits for the end of a job.
+        max_response_bytes: The maximum size of a response that is stored. A database server closes the
+            connection if a statement exceeds its `max_allowed_packet`, which looks like an outage.
     """
 
-    def __init__(self, records: IdempotentRequests, clock: Clock, max_wait_s: float) -> None:
+    def __init__(
+        self, records: IdempotentRequests, clock: Clock, max_wait_s: float, max_response_bytes: int
+    ) -> None:
         self.records = records
+        self.max_response_bytes = max_response_bytes
         self._clock = clock
         self._max_wait_s = max_wait_s
         self._in_work: dict[tuple[TenantName, str], str] = {}
@@ -203,7 +205,7 @@ class IdempotencyMiddleware:
     def _first_answer(self, scope: HTTPScope, caller: Caller, made: StoredAnswer) -> StoredAnswer | None:
         """Return the response to send instead of this one, if any; store this one if it is the first."""
         records, is_error = self._requests.records, made.status >= _FIRST_ERROR
-        if not is_error and len(made.body) > MAX_STORED_BYTES:
+        if not is_error and len(made.body) > self._requests.max_response_bytes:
             return None
         try:
             if not scope["route_handler"].opt.get(SECRET_ANSWER):

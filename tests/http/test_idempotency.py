@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from uuid import uuid4
 
@@ -18,7 +19,6 @@ from application.idempotent_requests import IdempotentRequests
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from domain.caller import Scope
 from entrypoints.cli.client import ServiceClient
-from entrypoints.http import idempotency
 from entrypoints.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, SECRET_ANSWER
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.http.test_callers import handlers
@@ -434,26 +434,24 @@ def test_an_answer_that_was_lost_with_its_process_is_made_again_of_what_was_made
     assert service.stored() == stored
 
 
-def test_a_response_that_is_too_large_to_be_stored_is_made_again(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-):
-    # Given a response that is larger than what is stored
-    monkeypatch.setattr(idempotency, "MAX_STORED_BYTES", 100)
-    request, key = upload(service), new_key()
-    first = send(service, request, key)
-    stored = service.stored()
-    assert len(first.content) > 100
-    # Then it is sent whole, and none of it is in the database
-    assert first.status_code == 200
-    with service.container.database().begin() as connection:
-        bodies = connection.execute(sa.text("SELECT body FROM idempotency_keys")).scalars()
-        assert first.content not in list(bodies)
-    # And a repetition is answered from the job, once the first response is overdue
-    assert assert_problem(send(service, request, key), 409)["type"].endswith("request-in-work")
-    lose_answers(service, overdue=True)
-    again = send(service, request, key)
-    assert again.json()["job_id"] == first.json()["job_id"]
-    assert service.stored() == stored
+def test_a_response_that_is_too_large_to_be_stored_is_made_again(tmp_path: Path):
+    with serving(tmp_path, idempotency_max_response_bytes=100) as service:
+        # Given a response that is larger than what is stored
+        request, key = upload(service), new_key()
+        first = send(service, request, key)
+        stored = service.stored()
+        assert len(first.content) > 100
+        # Then it is sent whole, and none of it is in the database
+        assert first.status_code == 200
+        with service.container.database().begin() as connection:
+            bodies = connection.execute(sa.text("SELECT body FROM idempotency_keys")).scalars()
+            assert first.content not in list(bodies)
+        # And a repetition is answered from the job, once the first response is overdue
+        assert assert_problem(send(service, request, key), 409)["type"].endswith("request-in-work")
+        lose_answers(service, overdue=True)
+        again = send(service, request, key)
+        assert again.json()["job_id"] == first.json()["job_id"]
+        assert service.stored() == stored
 
 
 def test_responses_that_an_outage_leaves_without_a_record_are_counted_in_the_log(

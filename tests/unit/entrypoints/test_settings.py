@@ -166,6 +166,7 @@ def test_the_address_of_a_runner_is_that_of_its_run(monkeypatch):
         ("SERVICE_SERVER_STORAGE_THREADS", "storage_threads", 16),
         ("SERVICE_SERVER_RECEIPTS_KEPT_DAYS", "receipts_kept_days", 7),
         ("SERVICE_SERVER_IDEMPOTENCY_KEYS_KEPT_HOURS", "idempotency_keys_kept_hours", 24),
+        ("SERVICE_SERVER_IDEMPOTENCY_MAX_RESPONSE_BYTES", "idempotency_max_response_bytes", 4 << 20),
         ("SERVICE_SERVER_UNUSED_FILES_KEPT_HOURS", "unused_files_kept_hours", 6),
         ("SERVICE_SERVER_CLUSTER_HISTORY_KEPT_DAYS", "cluster_history_kept_days", 30),
         ("SERVICE_SERVER_KEEP_JOBS_DAYS", "keep_jobs_days", None),
