@@ -2,11 +2,7 @@
 
 import contextlib
 import errno
-import fcntl
 import os
-import socket
-import struct
-import termios
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,11 +10,11 @@ from functools import partial
 
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
+from adapters.local_engine.sandbox.supervisor.control_socket import ControlSocket
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
 from adapters.local_engine.sandbox.supervisor.ownership import start_owning
 from adapters.local_engine.sandbox.supervisor.privileges import limit
 from adapters.local_engine.sandbox.supervisor.protocol import (
-    MAX_MESSAGE_BYTES,
     START,
     STOP,
     ResourceLimits,
@@ -28,32 +24,24 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     is_shortage,
     reason_of,
 )
-from adapters.local_engine.sandbox.supervisor.scheduling import give_way, waited_s
+from adapters.local_engine.sandbox.supervisor.run_usage import RunUsage
+from adapters.local_engine.sandbox.supervisor.scheduling import give_way
 from adapters.local_engine.sandbox.supervisor.spawner import Spawned, Spawner
-from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe, read_available
-from adapters.local_engine.sandbox.supervisor.usage_sampler import (
-    TreeCpu,
-    UsageSampler,
-    live_cpu_s,
-    peak_kb,
-    tree,
-)
+from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe
+from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 
 # The exit code of the reaper if a system call of its own fails.
 _REAPER_FAILED = 127
 # The first process exits with the sum of this and the signal that killed the reaper.
 _SIGNALED = 128
 _NEVER = float("inf")
-_INT = struct.Struct("i")
 _MIB = 1 << 20
 # The time for making a sandbox, generous for busy machines. The program's own time has not started yet.
 _READY_WITHIN_S = 30.0
 _RETRY_S = 0.02
-_SOCKETS_INTERVAL_S = 0.05
 _USAGE_INTERVAL_S = 1.0
 # How long a reaper may take to kill a program's processes and to wait for them.
 _END_WITHIN_S = 0.5
-_INEXACT_KB = 4 << 10
 
 
 class Run:
@@ -84,13 +72,13 @@ class Run:
         on_quiet: Callable[["Run"], None],
         discard: Callable[[Cgroup], None],
     ) -> None:
-        self._control_socket, *inherited = descriptors
+        control_socket, *inherited = descriptors
+        self._control_socket = ControlSocket(control_socket)
         self._request = request
         self._limits = request.limits
         self._events = events
         self._on_quiet = on_quiet
         self._discard = discard
-        self._usage = processes.Usage()
         self._was_ready = False
         self._is_building = request.build_limits is not None
         self._may_start = request.starts_at_once
@@ -101,10 +89,6 @@ class Run:
         self._started = time.monotonic()
         self._deadline = self._first_deadline()
         self._next_sample = self._next_usage = _NEVER
-        self._sampler: UsageSampler | None = None
-        self._cpu_before_s = 0.0
-        self._waited_before_s: float | None = None
-        self._waited_s: float | None = None
         self._inside: list[int] = []
         self.orphans: set[int] = set()
         self._is_owned = not (request.keeps_directory and request.owns_directory)
@@ -122,14 +106,14 @@ class Run:
             self._release = partial(spawner.release, spawned)
             self._status_pipe, self._start_pipe = StatusPipe(spawned.status_pipe), spawned.start_pipe
             self.pid, self._user, self._directory = spawned.pid, spawned.user, spawned.directory
-            self._counts_cpu = self._cgroup is not None and self._cgroup.counts_cpu
-            self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
+            self._usage = RunUsage(self.pid, self._cgroup)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
         if not request.is_planned:  # a launch plan does this itself
             self._give_way()
         if request.build_limits is not None:
-            self._next_sample = self._sample(request.build_limits.cpu_time_ms)
+            self._usage.sample(request.build_limits.cpu_time_ms)
+            self._next_sample = self._started + self._usage.seconds_to_next_sample()
         for descriptor in inherited:
             os.close(descriptor)
 
@@ -154,32 +138,16 @@ class Run:
             else:
                 self._error = f"its sandbox was not ready within {_READY_WITHIN_S:.0f} seconds"
                 self.kill()
-        elif self._sampler is not None and self._next_sample <= now:
-            if limit := self._sampler.exceeded() or self._exceeded_by_sockets():
+        elif self._next_sample <= now:
+            if limit := self._usage.exceeded():
                 self._exceed(limit)
             else:
-                self._next_sample = now + self._seconds_to_next_sample(self._sampler)
+                self._next_sample = now + self._usage.seconds_to_next_sample()
         elif self._next_usage <= now:
             self._next_usage = now + _USAGE_INTERVAL_S
             with contextlib.suppress(OSError):  # retried in a second
-                self._report_usage(now)
-
-    def _report_usage(self, now: float) -> None:
-        """Send the current usage of the program, unless the engine has not read the last message yet."""
-        if self._sampler is None or _has_unread(self._control_socket):
-            return
-        self._sampler.read_cpu()
-        group = self._cgroup
-        self._tell(
-            RunEvent(
-                status=Status.USAGE,
-                wall_ms=round((now - self._started) * 1000),
-                cpu_ms=round(self._sampler.last_cpu_s * 1000),
-                tree_memory_kb=self._sampler.present_kb if group is None else group.present_kb(),
-                # One process of the group is the reaper.
-                processes=None if group is None else max(group.present_processes() - 1, 0),
-            )
-        )
+                if not self._control_socket.has_unread:
+                    self._control_socket.send(self._usage.event(now - self._started))
 
     def kill(self) -> None:
         """Kill the program or, before its start, the processes that prepare it.
@@ -193,9 +161,8 @@ class Run:
         if not self.is_live or self._is_killed:
             return
         self._is_killed = True
-        if self._sampler is not None:
-            with contextlib.suppress(OSError):  # the program is killed in any case
-                self._sampler.read_cpu()
+        with contextlib.suppress(OSError):  # the program is killed in any case
+            self._usage.read_cpu()
         if self._kill_program():
             self._deadline = time.monotonic() + _END_WITHIN_S
         else:
@@ -211,9 +178,8 @@ class Run:
     def _kill_all(self) -> None:
         """Kill the first process and its group, and thereby every process of its namespace."""
         self._deadline = _NEVER
-        if self._sampler is not None:
-            with contextlib.suppress(OSError):
-                self._sampler.read()
+        with contextlib.suppress(OSError):
+            self._usage.read()
         processes.kill_group(self.pid)
         if self._cgroup is not None:
             self._cgroup.kill()
@@ -228,7 +194,7 @@ class Run:
             processes.kill(pid)
             descriptor = os.pidfd_open(pid)
             self.orphans.add(pid)
-            self._watch_for(descriptor, partial(self._child_ended, pid, descriptor, self._usage))
+            self._watch_for(descriptor, partial(self._child_ended, pid, descriptor, self._usage.reaped))
         return not self.orphans
 
     def own_directory(self) -> bool:
@@ -257,14 +223,15 @@ class Run:
             event = self._ended()
         except OSError as error:
             event = RunEvent(status=Status.ENDED, was_ready=self._was_ready, error=reason_of(error))
-        self._tell(event, self._directory)
+        self._control_socket.send(event, self._directory)
         if self._directory is not None:
             os.close(self._directory)
         for descriptor in (self._status_pipe.descriptor, self._start_pipe, self._memory_notice):
             if descriptor is not None:
                 self._events.close(descriptor)
         self._release()
-        self._detach()
+        self._events.remove(self._control_socket.descriptor)
+        self._control_socket.close()
         if self._cgroup is not None:
             self._discard(self._cgroup)
 
@@ -275,8 +242,9 @@ class Run:
             return RunEvent(
                 status=Status.ENDED, was_ready=False, error=os.strerror(errno.EAGAIN), is_shortage=True
             )
-        tree_memory_kb = self._tree_memory_kb()
-        memory_kb = self._memory_kb()
+        was_built = self._request.build_limits is not None
+        tree_memory_kb = self._usage.tree_memory_kb(self._limits_in_force.memory_mb)
+        memory_kb = self._usage.memory_kb(self._status_pipe.end, was_built=was_built)
         if memory_kb == 0 and limit == "memory_mb":
             # With version 2, the kernel kills all processes at once, before the memory of one can be read.
             memory_kb = tree_memory_kb
@@ -288,8 +256,8 @@ class Run:
             exit_code=exit_code,
             signal=signal,
             wall_ms=round(self._wall_s * 1000),
-            cpu_ms=round(1000 * self._cpu_s()),
-            waited_ms=None if self._waited_s is None else round(1000 * self._waited_s),
+            cpu_ms=round(1000 * self._usage.cpu_s()),
+            waited_ms=None if self._usage.waited_s is None else round(1000 * self._usage.waited_s),
             memory_kb=memory_kb,
             tree_memory_kb=tree_memory_kb,
             error=self._error,
@@ -308,30 +276,6 @@ class Run:
         """Whether the reaper could not fork the program: it reports the end of each that it forked."""
         is_unreported = self._request.is_planned and self._was_ready and self._status_pipe.end is None
         return is_unreported and exit_code == _REAPER_FAILED
-
-    def _memory_kb(self) -> int:
-        """Return the peak memory of the program's largest process.
-
-        It comes from the reaper or, if that was killed too, from the last sample. Neither has the processes
-        that the program left behind. The peak of the first process by wait4(2) has them, but also the
-        supervisor, from which the first process was made, and a build. So it counts only if there was no
-        build, and if it clearly exceeds the supervisor's: the kernel counts pages for each processor and adds
-        them up inexactly.
-        """
-        end, sampler = self._status_pipe.end, self._sampler
-        seen_kb = end.memory_kb if end is not None else sampler.largest_kb if sampler is not None else 0
-        own_kb = peak_kb(os.getpid()) + _INEXACT_KB
-        if self._request.build_limits is not None or self._usage.memory_kb <= own_kb:
-            return seen_kb
-        return max(seen_kb, self._usage.memory_kb)
-
-    def _detach(self) -> None:
-        """Read and close the control socket. An unread message would make the close drop the last event."""
-        self._events.remove(self._control_socket)
-        with socket.socket(fileno=self._control_socket) as control_socket, contextlib.suppress(OSError):
-            control_socket.shutdown(socket.SHUT_RD)
-            while control_socket.recv(MAX_MESSAGE_BYTES):
-                continue
 
     def _first_deadline(self) -> float:
         if self._request.is_prewarmed:
@@ -358,7 +302,7 @@ class Run:
         actions: dict[int, Callable[[], None]] = {
             spawned.status_pipe: self._status_spoke,
             spawned.process: partial(self._first_process_ended, spawned.process),
-            self._control_socket: self._control_socket_spoke,
+            self._control_socket.descriptor: self._control_socket_spoke,
         }
         if self._memory_notice is not None:
             actions[self._memory_notice] = self._memory_ran_out
@@ -391,18 +335,11 @@ class Run:
             elif status is Status.READY:
                 self._preparations_ended()
             elif status is Status.UNPACKED:
-                self._unpacked(self._status_pipe.unpacking_s)
+                self._usage.exclude_unpacking(self._status_pipe.unpacking_s)
             elif status is Status.FAILED:
                 self._error = self._status_pipe.error
         if self._status_pipe.is_over:
             self._events.remove(self._status_pipe.descriptor)
-
-    def _unpacked(self, cpu_s: float) -> None:
-        """Exclude the time of unpacking, if the time of the first process counts as the program's."""
-        if not self._counts_cpu:
-            self._cpu_before_s = cpu_s
-            if self._sampler is not None:
-                self._sampler.cpu_at_start_s = cpu_s
 
     def _give_way(self) -> None:
         """Lower the priority of all existing processes, unless a control group shares the processors.
@@ -416,14 +353,14 @@ class Run:
     def _waiting(self) -> None:
         self._give_way()
         _, *self._inside = tree(self.pid)
-        self._cpu_before_s = self._tree_cpu_s() if self._counts_cpu else live_cpu_s(self.pid)
-        self._tell(RunEvent(status=Status.WAITING))
+        self._usage.exclude_prewarming()
+        self._control_socket.send(RunEvent(status=Status.WAITING))
 
     def _preparations_ended(self) -> None:
         if self._is_building:
             self._is_building = False
-            self._sampler, self._next_sample = None, _NEVER
-            self._cpu_before_s = self._tree_cpu_s()
+            self._next_sample = _NEVER
+            self._usage.exclude_build()
             self._end_limits_of_build()
         self._ready()
 
@@ -436,7 +373,7 @@ class Run:
                 self._exceed("memory_mb")
 
     def _control_socket_spoke(self) -> None:
-        message = read_available(self._control_socket)
+        message = self._control_socket.receive()
         if message in (b"", STOP):
             self.kill()
         elif message == START:
@@ -446,7 +383,7 @@ class Run:
         else:
             self._start_job(ResourceLimits.decode(message))
         if not message:
-            self._events.remove(self._control_socket)
+            self._events.remove(self._control_socket.descriptor)
 
     def _start_job(self, limits: ResourceLimits) -> None:
         """Set the limits of a job for a prewarmed program, and start it.
@@ -484,41 +421,24 @@ class Run:
                 _, *inside = tree(self.pid)
                 limit(inside, self._limits.rlimits, self._user)
         if self._limit is None and not self._request.starts_at_once:
-            self._tell(RunEvent(status=Status.READY))
+            self._control_socket.send(RunEvent(status=Status.READY))
         if self._may_start:
             self._start()
 
     def _start(self) -> None:
         self._started = time.monotonic()
-        self._waited_before_s = waited_s()
+        self._usage.begin()
         if self._start_pipe is not None and not self._request.is_prewarmed:  # starts with its limits
             try:
                 os.write(self._start_pipe, b"\n")
             except OSError:  # the launch script has ended
                 self.kill()
         memory_kb = self._limits.memory_mb << 10 if self._cgroup is None else None
-        next_sample = self._sample(self._limits.cpu_time_ms, memory_kb)
+        self._usage.sample(self._limits.cpu_time_ms, memory_kb)
         if self.is_live and self._limit is None:
             self._deadline = self._started + self._limits.timeout_ms / 1000
-            self._next_sample = next_sample
+            self._next_sample = self._started + self._usage.seconds_to_next_sample()
             self._next_usage = self._started + (_USAGE_INTERVAL_S if self._request.reports_usage else _NEVER)
-
-    def _sample(self, cpu_time_ms: int, memory_kb: int | None = None) -> float:
-        """Start to sample the build or the program; return the time of the first sample."""
-        self._sampler = UsageSampler(
-            self.pid, self._tree_cpu_s, cpu_time_ms / 1000, memory_kb, self._cpu_before_s
-        )
-        return self._started + self._seconds_to_next_sample(self._sampler)
-
-    def _seconds_to_next_sample(self, sampler: UsageSampler) -> float:
-        seconds = sampler.seconds_to_next_sample()
-        has_sockets = self._cgroup is not None and self._cgroup.counts_sockets_apart
-        return min(seconds, _SOCKETS_INTERVAL_S) if has_sockets else seconds
-
-    def _exceeded_by_sockets(self) -> str | None:
-        group = self._cgroup
-        exceeds = group is not None and group.counts_sockets_apart and group.has_too_large_sockets()
-        return "memory_mb" if exceeds else None
 
     def _memory_ran_out(self) -> None:
         if self._memory_notice is None or self._cgroup is None:
@@ -533,18 +453,14 @@ class Run:
 
     def _first_process_ended(self, descriptor: int) -> None:
         self._wall_s = time.monotonic() - self._started
-        self._waited_s = self._waited_since_start_s()
+        self._usage.end()
         self._events.close(descriptor)
         self._attempt(self._status_spoke)
         self._deadline = self._next_sample = self._next_usage = _NEVER
         processes.kill_group(self.pid)
-        self._status = processes.reap(self.pid, self._usage)
+        self._status = processes.reap(self.pid, self._usage.reaped)
         self.is_live = False
         self._on_quiet(self)
-
-    def _waited_since_start_s(self) -> float | None:
-        before_s, now_s = self._waited_before_s, waited_s()
-        return None if before_s is None or now_s is None else now_s - before_s
 
     def _child_ended(self, pid: int, descriptor: int, usage: processes.Usage) -> None:
         self._events.close(descriptor)
@@ -552,24 +468,10 @@ class Run:
         self.orphans.discard(pid)
         self._on_quiet(self)
 
-    def _tell(self, event: RunEvent, directory: int | None = None) -> None:
-        message = event.encode()
-        with contextlib.suppress(OSError):  # the engine has closed the socket, so the run is being killed
-            if directory is None or not self._send_with(message, directory):
-                os.write(self._control_socket, message)
-
-    def _send_with(self, message: bytes, directory: int) -> bool:
-        """Send a message with a descriptor; return False if the user has too many descriptors in flight."""
-        control_socket = socket.socket(fileno=self._control_socket)
-        try:
-            socket.send_fds(control_socket, [message], [directory])
-        except OSError as error:
-            if error.errno != errno.ETOOMANYREFS:
-                raise
-            return False
-        finally:
-            control_socket.detach()
-        return True
+    @property
+    def _limits_in_force(self) -> ResourceLimits:
+        build = self._request.build_limits if self._is_building else None
+        return build or self._limits
 
     def _named(self, limit: str | None) -> str | None:
         return f"build_{limit}" if limit and self._is_building else limit
@@ -584,23 +486,3 @@ class Run:
 
     def _lost_process_to_memory(self) -> bool:
         return self._cgroup is not None and self._cgroup.lost_process_to_memory()
-
-    def _cpu_s(self) -> float:
-        if self._sampler is None:
-            return self._usage.cpu_s
-        if self._counts_cpu:
-            self._sampler.read_cpu()
-            return self._sampler.last_cpu_s
-        return max(self._usage.cpu_s - self._sampler.cpu_at_start_s, self._sampler.last_cpu_s, 0.0)
-
-    def _tree_memory_kb(self) -> int:
-        if self._cgroup is not None:  # an earlier build may have used more than the program's limit
-            build = self._request.build_limits if self._is_building else None
-            return min(self._cgroup.peak_kb(), (build or self._limits).memory_mb << 10)
-        return self._sampler.peak_kb if self._sampler else 0
-
-
-def _has_unread(control_socket: int) -> bool:
-    """Whether the other end has not read all sent messages (SIOCOUTQ of unix(7))."""
-    unread = fcntl.ioctl(control_socket, termios.TIOCOUTQ, bytes(_INT.size))
-    return unread != bytes(_INT.size)
