@@ -58,7 +58,14 @@ def test_root_without_privileges_isolates_programs_as_an_ordinary_user_does(comm
 
 
 def test_no_system_call_is_needed_that_linux_5_3_lacks():
-    ran = run_under(filtered("calls after Linux 5.3"))
+    older = filtered("calls after Linux 5.3")
+    alone = subprocess.run(
+        [*older, "bwrap", "--bind", "/", "/", "true"], check=False, capture_output=True, text=True
+    )
+    if alone.returncode != 0:
+        pytest.skip(f"this machine's bubblewrap itself needs a later kernel: {alone.stderr}")
+
+    ran = run_under(older)
 
     assert (ran["trouble"], ran.get("stdout")) == (None, "42\n")
 

@@ -2,13 +2,14 @@
 
 import os
 import select
+import time
 from contextlib import ExitStack
 
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.kernel import pipe
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs
 
-_READY_WITHIN_MS = 10_000
+_READY_WITHIN_S = 10.0
 _LONGEST = 4096
 
 
@@ -43,8 +44,13 @@ def _start(rootfs: Rootfs) -> tuple[int, int]:
 
 
 def _first_line(descriptor: int) -> str:
+    """Read a line, which may come in pieces; what there is of it if it does not come in time."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    if not poll.poll(_READY_WITHIN_MS):
-        return ""
-    return os.read(descriptor, _LONGEST).decode("utf-8", "replace").strip()
+    until, line = time.monotonic() + _READY_WITHIN_S, b""
+    while not line.endswith(b"\n") and poll.poll(1000 * max(until - time.monotonic(), 0)):
+        piece = os.read(descriptor, _LONGEST)
+        if not piece or len(line) >= _LONGEST:
+            break
+        line += piece
+    return line.decode("utf-8", "replace").strip()
