@@ -14,18 +14,25 @@ from tests.support.processes import eventually
 from tests.support.sandbox import CGROUPS_REQUIRED
 
 _ROOT = Path("/sys/fs/cgroup")
+# Without the archive of the Java compiler, which takes minutes beside restless neighbours.
 _ENGINE = """
 import sys, tempfile
+from contextlib import closing
 from pathlib import Path
-from tests.support.memory.object_store import MemoryObjectStore
+from adapters.local_engine.engine import LocalEngine
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
-from tests.support.sandbox import running_engine
+from tests.support.memory.object_store import MemoryObjectStore
 
-with tempfile.TemporaryDirectory() as work, running_engine(Path(work)) as kit:
-    print(kit.engine.describe().control_groups, flush=True)
-    for line in sys.stdin:
-        result = kit.run(Program(code=line, limits={"memory_mb": 64})).result
-        print(result.reason or result.stdout.text.strip(), result.resource.memory_mb, flush=True)
+store = MemoryObjectStore()
+with tempfile.TemporaryDirectory() as work:
+    engine = LocalEngine(store, Path(work), isolated=True)
+    engine.start()
+    print(engine.describe().control_groups, flush=True)
+    with closing(EngineUnderTest(engine, store)) as kit:
+        for line in sys.stdin:
+            result = kit.run(Program(code=line, limits={"memory_mb": 64})).result
+            print(result.reason or result.stdout.text.strip(), result.resource.memory_mb, flush=True)
+    engine.stop()
 """
 # A neighbour that starts others all the time, and one that only waits.
 _RESTLESS = "while :; do /bin/true; done"
