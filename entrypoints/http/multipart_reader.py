@@ -63,7 +63,7 @@ class MultipartReader(ABC):
         self, boundary: str, spool: FileSpool, max_parts: int, max_field_bytes: int, faults: MultipartFaults
     ) -> None:
         try:
-            self._parser = PushMultipartParser(boundary, max_segment_count=max_parts, strict=True)
+            self._parser = PushMultipartParser(boundary, max_segment_count=max_parts)
         except MultipartError as error:
             raise UnreadableBody(faults.no_boundary) from error
         self.spool = spool
