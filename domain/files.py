@@ -153,6 +153,8 @@ class FileTree:
             form = comparable(place)
             if self._taken.setdefault(form, place) != place or place in self._files:
                 raise _collision(path.value, self._taken[form])
+        if path.value in self._files:
+            raise InvalidValue("files", text("problems.file_twice", path=shown(path.value)))
         form = comparable(path.value)
         if form in self._taken:
             raise _collision(path.value, self._taken[form])
@@ -245,9 +247,4 @@ def is_reserved(name: str) -> bool:
 
 
 def _collision(path: str, other: str) -> InvalidValue:
-    if path == other:
-        return InvalidValue("files", text("problems.file_twice", path=shown(path)))
-    return InvalidValue(
-        "files",
-        text("problems.files_collide", path=shown(path), other=shown(other)),
-    )
+    return InvalidValue("files", text("problems.files_collide", path=shown(path), other=shown(other)))

@@ -49,17 +49,21 @@ class UploadForm:
     @property
     def archive(self) -> NewBlob | None:
         """The archive of the files: its own part, or the only file, if it is declared as an archive."""
-        for part in self.parts:
-            if part.name == ARCHIVE:
-                return part.blob
-        files = [part for part in self.parts if part.name == FILES]
-        return files[0].blob if len(files) == 1 and _is_archive(files[0]) else None
+        own = next((part for part in self.parts if part.name == ARCHIVE), None)
+        archive = own or self._only_file
+        return None if archive is None else archive.blob
 
     @property
     def files(self) -> Sequence[FilePart]:
         """The files that were sent separately."""
-        files = [part for part in self.parts if part.name == FILES]
-        return [] if len(files) == 1 and _is_archive(files[0]) else files
+        return [] if self._only_file else [part for part in self.parts if part.name == FILES]
+
+    @property
+    def _only_file(self) -> FilePart | None:
+        """The file that is the archive of the files, if there is no part for the archive."""
+        sent = [part for part in self.parts if part.name in {FILES, ARCHIVE}]
+        is_archive = len(sent) == 1 and sent[0].name == FILES and _is_archive(sent[0])
+        return sent[0] if is_archive else None
 
     def fingerprint(self) -> bytes:
         """Return a digest of the content, independent of the boundary."""

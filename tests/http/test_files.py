@@ -92,6 +92,15 @@ def test_a_job_is_stored_the_same_however_its_files_came(service: Service, reque
         assert stored.get(BlobRef.of(content).key(DEFAULT_TENANT), 100) == content
 
 
+def test_an_archive_that_is_the_only_file_beside_the_archive_is_kept_as_a_file(service: Service):
+    inner = a_zip({"in.txt": b"1"})
+    job_id = upload(
+        service, **form(part("archive", "a", a_zip({"main.py": b""})), part("files", "data.zip", inner))
+    )
+
+    assert [file["path"] for file in spec_of(service, job_id)["files"]] == ["data.zip"]
+
+
 def test_a_job_of_one_file_has_no_entry_and_no_files(service: Service):
     spec = spec_of(service, upload(service, json=JOB | {"code": "print(1)"}))
 
@@ -104,6 +113,7 @@ def test_a_job_of_one_file_has_no_entry_and_no_files(service: Service):
         ({"files": listed({"../x": b""})}, "files", "'../x': a path has no empty, '.' or '..' segment"),
         ({"files": listed({"/etc/x": b""})}, "files", "relative"),
         ({"files": listed({"a": b"", "A": b""})}, "files", "'A' and 'a' cannot be used together"),
+        ({"files": listed({"a/b": b"", "a": b""})}, "files", "one is a directory of the other"),
         ({"files": [{"path": "a"}]}, "files", "one of 'content', a text, and 'content_base64'"),
         ({"files": [{"path": "a", "content": "", "content_base64": ""}]}, "files", "one of"),
         ({"files": [{"path": "a", "content_base64": "%%"}]}, "files", "'a' is not Base64"),
