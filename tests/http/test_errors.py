@@ -1,4 +1,5 @@
 import logging
+import re
 import socket
 
 import httpx
@@ -37,6 +38,16 @@ def test_options_names_the_methods(service: Service, path: str, allowed: str):
 
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["allow"] == allowed
+
+
+def test_options_names_all_methods_of_each_path_of_the_document(service: Service):
+    for path, operations in service.http.get("/openapi.json").json()["paths"].items():
+        expected = {method.upper() for method in operations} & {"GET", "POST", "PUT", "PATCH", "DELETE"}
+        expected |= {"OPTIONS"} | ({"HEAD"} if "GET" in expected else set())
+
+        response = service.http.options(re.sub(r"\{\w+\}", "1", path))
+
+        assert set(response.headers["allow"].split(", ")) == expected, path
 
 
 def test_a_host_that_is_none_is_a_problem(service: Service):
