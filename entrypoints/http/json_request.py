@@ -104,11 +104,13 @@ class JsonRequest(Request[Any, Any, Any]):
         """Return the multipart body, whose files are on disk as long as the request lasts.
 
         Raises:
+            UnsupportedMediaType: The body is compressed.
             UnreadableBody: The body is malformed, or has no job.
             HTTPException: The body arrived too slowly.
             Overloaded: No slot became free in time, or other uploads use the disk space.
         """
         if self.form_of_upload is None:
+            self._check_encoding()
             self.form_of_upload = await self.receive_files(self._form_reader)
         return self.form_of_upload
 
@@ -157,6 +159,9 @@ class JsonRequest(Request[Any, Any, Any]):
             raise UnsupportedMediaType(f"send the body as JSON, with the header Content-Type: {JSON}{more}")
         if options.get("charset", "utf-8").lower() not in _UTF_8:
             raise UnsupportedMediaType(f"send the body as UTF-8, with the header Content-Type: {JSON}")
+        self._check_encoding()
+
+    def _check_encoding(self) -> None:
         if self.headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("send the body uncompressed, without a Content-Encoding")
 

@@ -207,6 +207,25 @@ def test_cases_and_an_archive_together_are_refused(service: Service, url: str):
     assert answer.status_code == 422
 
 
+@pytest.mark.parametrize("name", ["files", "stdin"])
+def test_files_that_are_no_part_of_a_case_set_are_refused(service: Service, url: str, name: str):
+    archive = ("archive", ("cases.zip", zipped(FILES), "application/zip"))
+    for parts, job in (([archive], {}), ([], {"cases": CASES})):
+        answer = service.http.put(url, files=[*parts, (name, ("3.in", b"3"))], data={"job": json.dumps(job)})
+
+        assert answer.status_code == 422
+        assert f"{name}: is not part of a case set" in answer.json()["detail"]
+    assert service.http.get(url).status_code == 404
+
+
+def test_a_compressed_body_is_refused_and_not_read_as_it_is(service: Service, url: str):
+    headers = {"Content-Type": "application/x-tar", "Content-Encoding": "gzip"}
+    answer = service.http.put(url, content=tarred(FILES), headers=headers)
+
+    assert answer.status_code == 415
+    assert answer.headers["accept-encoding"] == "identity"
+
+
 def test_another_media_type_is_refused(service: Service, url: str):
     answer = service.http.put(url, content=zipped(FILES), headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415

@@ -216,6 +216,12 @@ def test_a_multipart_body_is_taken_by_uploads_alone(service: Service):
     assert_problem(response, 415)
 
 
+def test_a_multipart_body_that_is_compressed_is_refused(service: Service):
+    response = service.http.post("/api/upload", headers={"Content-Encoding": "gzip"}, **form(code=""))
+
+    assert "without a Content-Encoding" in assert_problem(response, 415)["detail"]
+
+
 def test_a_multipart_upload_that_is_sent_again_under_its_key_is_one_job(service: Service):
     request = form(part("files", "in.txt", b"x"), code="print(1)")
     first = service.http.post("/api/upload", headers={"Idempotency-Key": "files-1"}, **request)

@@ -111,7 +111,7 @@ class CaseSetsController(Controller):
             MULTIPART: True,
             ARCHIVES: True,
             MAX_VALUES: _MAX_VALUES,
-            "names": {"case_set": "name", "archive": "", "files": ""},
+            "names": {"case_set": "name", "archive": "", "files": "", "stdin": ""},
         },
         **openapi_docs(
             "putCaseSet",
@@ -204,10 +204,12 @@ def _cases(data: CaseSetRequest, form: UploadForm | None, settings: Settings) ->
     """Return the cases in a body or in its archive.
 
     Raises:
-        InvalidValue: There are none, or they are given in two ways.
+        InvalidValue: There are none, they are given in two ways, or the body has other files.
         TooLarge: The archive is too large.
     """
     archive = None if form is None else form.archive
+    if form is not None and (form.files or form.stdin):
+        raise InvalidValue("files" if form.files else "stdin", text("problems.not_of_case_set"))
     if archive is None:
         return data.given()
     if data.cases is not None:
