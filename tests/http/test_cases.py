@@ -268,4 +268,5 @@ def test_a_cancelled_job_has_the_sums_of_the_cases_that_were_run(service: Servic
     assert job["status"] == "CANCELLED"
     assert "test cases passed" not in job["message"]
     assert (result["total"], result["max_score"]) == (3, 4.0)
-    assert result["passed"] == sum(case["verdict"] == "accepted" for case in result["cases"])
+    # The first case may be cancelled too, and then no case has a result.
+    assert result["passed"] == sum(case["verdict"] == "accepted" for case in result.get("cases", ()))
