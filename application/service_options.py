@@ -57,7 +57,6 @@ class ServiceOptions:
     # Submissions
     limit_policy: LimitPolicy
     submission_limits: SubmissionLimits
-    max_code_bytes: int
     max_batch_jobs: int
     max_job_actions: int
 

@@ -27,6 +27,8 @@ from domain.webhook_url import WebhookUrl
 MAX_ATTEMPTS = 8
 # How often a job with cases may lose its worker; its results so far are kept.
 CASES_ATTEMPTS = 20
+# The maximum size of code whose size is not known.
+UNCOUNTED_CODE_BYTES = 16 << 20
 # The size of an indexed column that every supported database allows.
 TAG_MAX_CHARS = 255
 
@@ -145,6 +147,11 @@ class JobSpec(JobOptions):
     def allowed_attempts(self) -> int:
         """How often a worker may start; a lost leader of cases has no effect on the results so far."""
         return self.max_attempts if self.cases is None else max(self.max_attempts, CASES_ATTEMPTS)
+
+    @property
+    def max_code_bytes(self) -> int:
+        """The maximum size of its code when it is read: the limit for uploads may have been lowered since."""
+        return max(self.code_bytes, UNCOUNTED_CODE_BYTES)
 
     @property
     def queue(self) -> str:

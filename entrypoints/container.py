@@ -446,7 +446,6 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         slots=0 if topology.mode is WorkerMode.NONE else settings.worker_threads,
         limit_policy=limit_policy,
         submission_limits=settings.submission_limits,
-        max_code_bytes=settings.max_code_bytes,
         max_batch_jobs=settings.max_batch_jobs,
         max_job_actions=settings.max_job_actions,
         backoff=settings.backoff,

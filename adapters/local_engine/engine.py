@@ -76,7 +76,6 @@ class LocalEngine(ExecutionEngine):
         code_store: The store of the code.
         work_directory: The parent of the programs' private directories.
         inline_output_bytes: The number of bytes of each stream that a result holds.
-        max_code_bytes: The largest code, in bytes.
         isolated: Whether programs are isolated; if not, they are ordinary child processes.
         retry: The retry policy for fetching the code.
         warm_starts: The number of prewarmed interpreters per language; 0 disables prewarmed compilers, too.
@@ -95,7 +94,6 @@ class LocalEngine(ExecutionEngine):
         work_directory: Path,
         *,
         inline_output_bytes: int = 65_536,
-        max_code_bytes: int = 16 * _MIB,
         isolated: bool = False,
         retry: RetryPolicy = _ONCE,
         warm_starts: int = 0,
@@ -123,7 +121,7 @@ class LocalEngine(ExecutionEngine):
             usual_limits=usual_limits,
             programs_at_once=programs_at_once,
         )
-        self._composer = ProgramComposer(code_store, max_code_bytes, retry, artifact_limits, self.sandbox)
+        self._composer = ProgramComposer(code_store, retry, artifact_limits, self.sandbox)
         for toolchain, executables in self._toolchains.available():
             if toolchain.warm is not None:
                 usual = compose_without_job(toolchain, executables, usual_limits)

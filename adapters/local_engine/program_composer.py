@@ -30,7 +30,6 @@ class ProgramComposer:
 
     Args:
         code_store: The store of the code.
-        max_code_bytes: The largest code, in bytes.
         retry: The retry policy for fetching the code.
         artifact_limits: The limits on the files that a program may have kept.
         sandbox: Keeps the compilers of composed programs warm.
@@ -39,13 +38,11 @@ class ProgramComposer:
     def __init__(
         self,
         code_store: ObjectStore,
-        max_code_bytes: int,
         retry: RetryPolicy,
         artifact_limits: ArtifactLimits,
         sandbox: Sandbox,
     ) -> None:
         self._code_store = code_store
-        self._max_code_bytes = max_code_bytes
         self._retry = retry
         self._artifact_limits = artifact_limits
         self._sandbox = sandbox
@@ -67,7 +64,7 @@ class ProgramComposer:
 
         spec, files = request.spec, None
         try:
-            code = self._retry(lambda: self._code_store.get(spec.code_key, self._max_code_bytes))
+            code = self._retry(lambda: self._code_store.get(spec.code_key, spec.max_code_bytes))
             if spec.entry is not None:
                 files = held.enter_context(packed_files(spec, stripped(tools.toolchain, code), fetch))
             stdin = stored_stdin(spec, fetch)

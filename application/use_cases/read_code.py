@@ -8,9 +8,8 @@ from domain.job import Job
 class ReadCode:
     """Reads a job's source code."""
 
-    def __init__(self, code_store: ObjectStore, max_bytes: int) -> None:
+    def __init__(self, code_store: ObjectStore) -> None:
         self._code_store = code_store
-        self._max_bytes = max_bytes
 
     def __call__(self, job: Job) -> str:
         """Return the code; bytes that are not UTF-8 appear as U+FFFD.
@@ -20,6 +19,6 @@ class ReadCode:
         """
         code_key = job.spec.code_key
         try:
-            return self._code_store.get(code_key, self._max_bytes).decode("utf-8", "replace")
+            return self._code_store.get(code_key, job.spec.max_code_bytes).decode("utf-8", "replace")
         except NotFound:
             raise NotFound("code", code_key) from None

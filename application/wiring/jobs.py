@@ -132,7 +132,7 @@ def build_job_services(*, ports: Ports, options: ServiceOptions, shared: SharedP
         ),
         delete_job=delete_job,
         job_reader=job_reader,
-        read_code=ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes),
+        read_code=ReadCode(code_store=ports.code_store),
         read_log=ReadLog(
             job_queries=ports.job_queries,
             log_store=ports.log_store,

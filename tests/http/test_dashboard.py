@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from domain.values import ObjectKey
 from entrypoints.http.dashboard.assets import assets
 from entrypoints.http.request_context import caller_address
-from tests.http.support import UNKNOWN_ID, Service
+from tests.http.support import UNKNOWN_ID, Service, serving
 from tests.support.no_tls import NO_TLS
 
 TEMPLATES = Path("entrypoints/http/dashboard/templates")
@@ -347,3 +347,13 @@ def test_nothing_that_callers_wrote_acts_on_a_page(service: Service, visitor: ht
         assert "abc" in page
         assert "\x1b" not in page
         assert "\u202e" not in page
+
+
+def test_code_can_be_read_that_is_larger_than_uploads_may_be_by_now(tmp_path: Path):
+    with serving(tmp_path) as service:
+        job_id = service.upload(code="print('twelve bytes or more')")["job_id"]
+
+    with serving(tmp_path, max_code_bytes=12) as service:
+        answer = service.http.get(f"/dashboard/jobs/{job_id}/code")
+
+    assert answer.text == "print('twelve bytes or more')"

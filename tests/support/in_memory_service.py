@@ -164,7 +164,6 @@ class InMemoryService:
             slots=1,
             limit_policy=STANDARD_LIMITS,
             submission_limits=SubmissionLimits(code_bytes=1_000, stdin_bytes=100),
-            max_code_bytes=1_000,
             max_batch_jobs=MAX_BATCH_JOBS,
             max_job_actions=MAX_JOB_ACTIONS,
             backoff=Backoff(first_s=1.0, longest_s=3.0),

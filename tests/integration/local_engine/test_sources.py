@@ -1,9 +1,11 @@
 """Sources as editors of any system write them, empty ones, and TypeScript of every kind of module."""
 
+from dataclasses import replace
+
 import pytest
 
 from domain.job_lifecycle import JobStatus
-from tests.contract.engine_kit.harness import Program
+from tests.contract.engine_kit.harness import Program, Recorder
 from tests.support.processes import eventually
 from tests.support.sandbox import running_engine
 
@@ -109,3 +111,13 @@ def test_rust_checks_overflows(kit):
     code = 'fn main() { let n: u8 = std::env::args().count() as u8; println!("{}", n * 255 + n); }'
 
     assert "attempt to add with overflow" in kit.run(Program(language="rust", code=code)).result.stderr.text
+
+
+def test_code_runs_that_is_as_large_as_an_upload_was_allowed_to_be(kit):
+    code = f"print('ran')\n#{'x' * (17 << 20)}\n"
+    request = kit.request(Program(code=code, limits={"file_size_mb": 32}))
+    request = replace(request, spec=replace(request.spec, code_bytes=len(code)))
+
+    ended = kit.execute(request, Recorder())
+
+    assert ended.result.stdout.text == "ran\n", ended.result
