@@ -52,9 +52,9 @@ class TenantSeparation:
                 f"('service-server tenants suspend {others[0]}'), {_ALLOW}"
             )
 
-    def startable_languages(self) -> frozenset[str] | None:
-        """Return the languages whose executions may be claimed; None for all of them."""
-        return frozenset() if self._found_trouble() else self._engine.startable_languages()
+    def startable_queues(self) -> frozenset[str] | None:
+        """Return the queues whose executions may be claimed; None for all of them."""
+        return frozenset() if self._found_trouble() else self._engine.startable_queues()
 
     def check(self) -> None:
         """Check that programs of all active tenants may be run.

@@ -171,13 +171,18 @@ class HttpEngine(ExecutionEngine):
         """Return the languages that have a runner, without versions: runners do not report them."""
         return self._languages
 
-    def unreachable_languages(self) -> frozenset[str]:
-        """Return the languages whose runner has not been reached since its circuit opened."""
+    def unreachable_queues(self) -> frozenset[str]:
+        """Return the queues of the languages whose runner has not been reached since its circuit opened."""
         return frozenset(language for language, runner in self._runners.items() if runner.is_away)
 
     def paused_languages(self) -> frozenset[str]:
         """Return the languages whose runner's circuit is open."""
         return frozenset(language for language, runner in self._runners.items() if runner.is_resting)
+
+    def startable_queues(self) -> frozenset[str] | None:
+        """Return the queues of the languages whose runner may be called; None while all may be."""
+        paused = self.paused_languages()
+        return frozenset(self._runners.keys() - paused) if paused else None
 
     def describe(self) -> EngineDescription:
         """Describe which limits this engine enforces; the runners isolate programs in their own way."""

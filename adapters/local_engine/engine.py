@@ -224,7 +224,7 @@ class LocalEngine(ExecutionEngine):
         """Explain why this machine lacks a job's runtime; None if it does not."""
         return self._tools.find(spec).lacking
 
-    def unreachable_languages(self) -> frozenset[str]:
+    def unreachable_queues(self) -> frozenset[str]:
         """Return the queues of the runtimes that recent jobs needed and this machine lacks."""
         now = time.monotonic()
         with self._lock:
@@ -234,11 +234,11 @@ class LocalEngine(ExecutionEngine):
             return lacking
         return lacking.difference(queue_of(each.name) for each in self.runtimes() if each.is_available)
 
-    def startable_languages(self) -> frozenset[str] | None:
+    def startable_queues(self) -> frozenset[str] | None:
         """Return the queues to claim from; None, for all, while no runtime is missing."""
         if self._memory.is_short():
             return frozenset()
-        return self.served_queues() if self.unreachable_languages() else None
+        return self.served_queues() if self.unreachable_queues() else None
 
     def _not_here(self, spec: JobSpec, tools: JobTools) -> EngineReport | None:
         """Return the report of a job that cannot run here, and pause its queue if its runtime is missing."""
@@ -251,12 +251,6 @@ class LocalEngine(ExecutionEngine):
         report = failure(Reason.ENGINE_UNAVAILABLE, tools.lacking)
         report.is_startable = True
         return report
-
-    def paused_languages(self) -> frozenset[str]:
-        """Return all languages while memory is short, and none otherwise."""
-        if not self._memory.is_short():
-            return frozenset()
-        return frozenset(support.language.name for support in self.languages())
 
     def regained_room(self) -> bool:
         """Whether there is memory again for the programs that wait; true once per shortage."""

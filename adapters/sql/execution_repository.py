@@ -77,11 +77,11 @@ class SqlExecutionRepository(ExecutionRepository):
         *,
         limit: int = 1,
         starts: bool = False,
-        languages: Collection[str] | None = None,
+        queues: Collection[str] | None = None,
         after: TenantName | None = None,
     ) -> Sequence[Execution]:
         """Claim waiting executions, fairly between tenants: each tenant's most urgent and oldest first."""
-        rows = FairClaim(self._connection, languages, after.value if after else "").next(limit)
+        rows = FairClaim(self._connection, queues, after.value if after else "").next(limit)
         return self._claim(rows, worker, lease_s, starts)
 
     def claim(
@@ -162,15 +162,15 @@ class SqlExecutionRepository(ExecutionRepository):
         return [to_execution(row) for row in rows]
 
     def waiting(
-        self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
+        self, longer_than_s: float, limit: int, queues: Collection[str] | None = None
     ) -> Mapping[ExecutionId, JobId]:
         """Return executions that have waited longer than a time, oldest first, with their jobs."""
         held_back = FairClaim(self._connection).held_back()
         offset_us = -microseconds(longer_than_s)
         wanted: dict[str, object] = {"offset_us": offset_us, "limit": limit, "held_back": sorted(held_back)}
-        if languages is None:
+        if queues is None:
             return self._jobs_of(statements.WAITING, wanted)
-        return self._jobs_of(statements.WAITING_IN, {**wanted, "languages": sorted(languages)})
+        return self._jobs_of(statements.WAITING_IN, {**wanted, "queues": sorted(queues)})
 
     def count_running(self, tenant: TenantName) -> int:
         """Return the number of a tenant's running executions."""
@@ -198,20 +198,20 @@ class SqlExecutionRepository(ExecutionRepository):
             return self._change(statements.POSTPONE, **held, lease_us=microseconds(delay_s))
         return self._change(statements.DEFER, **held)
 
-    def mark_deferred(self, languages: Collection[str], limit: int) -> int:
-        """Mark waiting executions in some languages as deferred; return the number of newly marked ones."""
-        wanted = {"languages": sorted(languages), "limit": limit}
+    def mark_deferred(self, queues: Collection[str], limit: int) -> int:
+        """Mark waiting executions in some queues as deferred; return the number of newly marked ones."""
+        wanted = {"queues": sorted(queues), "limit": limit}
         ids = self._connection.execute(statements.NOT_DEFERRED, wanted).scalars().all()
         if not ids:
             return 0
         return self._connection.execute(statements.MARK_DEFERRED, {"ids": sorted(ids)}).rowcount
 
     def deferred(
-        self, languages: Collection[str], longer_than_s: float, limit: int
+        self, queues: Collection[str], longer_than_s: float, limit: int
     ) -> Mapping[ExecutionId, JobId]:
-        """Return waiting executions in some languages that were deferred longer ago, with their jobs."""
+        """Return waiting executions in some queues that were deferred longer ago, with their jobs."""
         offset_us = -microseconds(longer_than_s)
-        wanted = {"languages": sorted(languages), "offset_us": offset_us, "limit": limit}
+        wanted = {"queues": sorted(queues), "offset_us": offset_us, "limit": limit}
         return self._jobs_of(statements.DEFERRED, wanted)
 
     def give_up(self, execution_id: ExecutionId, now: datetime) -> bool:

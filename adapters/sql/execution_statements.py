@@ -151,7 +151,7 @@ WAITING = (
     .order_by(*_by_age)
     .limit(sa.bindparam("limit"))
 )
-WAITING_IN = WAITING.where(executions.c.language.in_(sa.bindparam("languages", expanding=True)))
+WAITING_IN = WAITING.where(executions.c.language.in_(sa.bindparam("queues", expanding=True)))
 _owned = sa.select(executions.c.execution_id).where(executions.c.tenant == sa.bindparam("owner"))
 _limited = [
     sa.select(_owned.where(condition).limit(sa.bindparam("limit")).subquery(name))
@@ -176,7 +176,7 @@ _LANGUAGE = "FORCE INDEX (ix_executions_language)"
 _is_in = executions.c.language.is_not_distinct_from(
     sa.bindparam("language", type_=executions.c.language.type)
 )
-_are_in = executions.c.language.in_(sa.bindparam("languages", expanding=True))
+_are_in = executions.c.language.in_(sa.bindparam("queues", expanding=True))
 _next = (
     _waiting.where(executions.c.tenant == sa.bindparam("tenant"))
     .order_by(executions.c.precedence, *_by_age)

@@ -70,15 +70,15 @@ class FairClaim:
 
     Args:
         connection: The connection of the claiming transaction.
-        languages: The languages to claim; None for all.
+        queues: The queues to claim from; None for all.
         last: The name of the tenant that was served last; empty if there is none.
     """
 
     def __init__(
-        self, connection: sa.Connection, languages: Collection[str] | None = None, last: str = ""
+        self, connection: sa.Connection, queues: Collection[str] | None = None, last: str = ""
     ) -> None:
         self._connection = connection
-        self._languages = None if languages is None else (*sorted(languages), None)
+        self._queues = None if queues is None else (*sorted(queues), None)
         self._last = last
         self._running: dict[str, int] = {}
         # The bounds of active tenants; None for no bound.
@@ -235,14 +235,14 @@ class FairClaim:
         return found
 
     def _first_in(self, ranges: int, bounds: Mapping[str, str]) -> list[str]:
-        """Find the first tenant in each range with waiting executions in any of the languages."""
-        if self._languages is None:
+        """Find the first tenant in each range with waiting executions in any of the queues."""
+        if self._queues is None:
             rows = [self._connection.execute(walk_statement(ranges, in_language=False), bounds).one()]
         else:
             statement = walk_statement(ranges, in_language=True)
             rows = [
-                self._connection.execute(statement, {**bounds, "language": language}).one()
-                for language in self._languages
+                self._connection.execute(statement, {**bounds, "language": queue}).one()
+                for queue in self._queues
             ]
         firsts = (set(names) - {None} for names in zip(*rows, strict=True))
         return [min(names) for names in firsts if names]
@@ -263,14 +263,14 @@ class FairClaim:
         """Select and lock up to `number` next executions of a tenant."""
         taken = self._taken.setdefault(name, set())
         wanted = {"tenant": name, "limit": number + len(taken)}
-        if self._languages is None:
+        if self._queues is None:
             rows = self._connection.execute(statements.NEXT, wanted).mappings().all()
         else:
             rows = [
                 row
-                for language in self._languages
+                for queue in self._queues
                 for row in self._connection.execute(
-                    statements.NEXT_IN, {**wanted, "language": language}
+                    statements.NEXT_IN, {**wanted, "language": queue}
                 ).mappings()
             ]
             rows.sort(key=_turn)

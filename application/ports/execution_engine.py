@@ -383,19 +383,12 @@ class ExecutionEngine(ABC):
     def served_queues(self) -> frozenset[str]:
         """Return the queues whose executions can run here: of languages, and of other runtimes."""
         available = (support.name for support in self.runtimes() if support.is_available)
-        return frozenset(map(queue_of, available)) - self.unreachable_languages()
+        return frozenset(map(queue_of, available)) - self.unreachable_queues()
 
-    def unreachable_languages(self) -> frozenset[str]:
-        """Return the languages whose programs recently could not be started, even if one may be tried now.
+    def unreachable_queues(self) -> frozenset[str]:
+        """Return the queues whose programs recently could not be started, even if one may be tried now.
 
         Queues of runtimes that this machine lacks are included.
-        """
-        return frozenset()
-
-    def paused_languages(self) -> frozenset[str]:
-        """Return the languages whose programs cannot be started now and must not be claimed.
-
-        Cheap, because it is called for every claim.
         """
         return frozenset()
 
@@ -406,12 +399,12 @@ class ExecutionEngine(ABC):
         """
         return False
 
-    def startable_languages(self) -> frozenset[str] | None:
-        """Return the languages and runtime queues whose executions may be claimed; None for all of them."""
-        paused = self.paused_languages()
-        if not paused:
-            return None
-        return frozenset(support.language.name for support in self.languages()) - paused
+    def startable_queues(self) -> frozenset[str] | None:
+        """Return the queues whose executions may be claimed; None for all of them.
+
+        Cheap, because it is called for every claim.
+        """
+        return None
 
     def warm_starts(self) -> Mapping[str, WarmStarts]:
         """Return the use of prewarmed sandboxes, by kind; most engines have none."""

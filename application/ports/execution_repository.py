@@ -58,7 +58,7 @@ class ExecutionRepository(ABC):
         *,
         limit: int = 1,
         starts: bool = False,
-        languages: Collection[str] | None = None,
+        queues: Collection[str] | None = None,
         after: TenantName | None = None,
     ) -> Sequence[Execution]:
         """Claim waiting executions for one worker, fairly between tenants.
@@ -71,7 +71,7 @@ class ExecutionRepository(ABC):
         ended.
 
         With `starts`, the programs start at once, so the time of the claim is also the start. With
-        `languages`, executions in other languages keep waiting.
+        `queues`, executions in other queues keep waiting.
         """
 
     @abstractmethod
@@ -142,11 +142,11 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def waiting(
-        self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
+        self, longer_than_s: float, limit: int, queues: Collection[str] | None = None
     ) -> Mapping[ExecutionId, JobId]:
         """Return executions that have waited for longer than `longer_than_s`, oldest first, and their jobs.
 
-        With `languages`, only executions in these languages. Executions held back by their tenant are
+        With `queues`, only executions in these queues. Executions held back by their tenant are
         omitted: the tenant is not active, or has used up its quota of running executions.
         """
 
@@ -183,14 +183,14 @@ class ExecutionRepository(ABC):
         """
 
     @abstractmethod
-    def mark_deferred(self, languages: Collection[str], limit: int) -> int:
-        """Mark waiting executions in these languages as deferred; return how many are newly marked."""
+    def mark_deferred(self, queues: Collection[str], limit: int) -> int:
+        """Mark waiting executions in these queues as deferred; return how many are newly marked."""
 
     @abstractmethod
     def deferred(
-        self, languages: Collection[str], longer_than_s: float, limit: int
+        self, queues: Collection[str], longer_than_s: float, limit: int
     ) -> Mapping[ExecutionId, JobId]:
-        """Return waiting executions in these languages deferred for longer than a time, and their jobs."""
+        """Return waiting executions in these queues deferred for longer than a time, and their jobs."""
 
     @abstractmethod
     def give_up(self, execution_id: ExecutionId, now: datetime) -> bool:

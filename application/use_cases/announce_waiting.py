@@ -1,14 +1,14 @@
 """Command: wake workers again for executions that have waited for long."""
 
-from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
+from application.tenant_separation import TenantSeparation
 
 
 class AnnounceWaiting:
     """Enqueues wake-ups for executions that have waited unclaimed for long: their wake-up may be lost.
 
-    * Executions held back by their tenant's state or quota are left out.
+    * Executions that no claim would get are left out, such as those held back by their tenant's quota.
     * The queue gets no more wake-ups than it has room for.
     """
 
@@ -16,13 +16,13 @@ class AnnounceWaiting:
         self,
         unit_of_work: UnitOfWork,
         work_queue: WorkQueue,
-        engine: ExecutionEngine,
+        separation: TenantSeparation,
         after_s: float,
         max_wake_ups: int,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._work_queue = work_queue
-        self._engine = engine
+        self._separation = separation
         self._after_s = after_s
         self._max_wake_ups = max_wake_ups
 
@@ -35,9 +35,9 @@ class AnnounceWaiting:
         room = self._max_wake_ups - self._work_queue.backlog()
         if room <= 0:
             return 0
-        languages = self._engine.startable_languages()
+        queues = self._separation.startable_queues()
         waiting = self._unit_of_work.read(
-            lambda transaction: transaction.executions.waiting(self._after_s, room, languages)
+            lambda transaction: transaction.executions.waiting(self._after_s, room, queues)
         )
         if waiting:
             self._work_queue.wake(len(waiting))

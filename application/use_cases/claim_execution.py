@@ -27,7 +27,7 @@ class ClaimExecution:
     * A tenant never runs more executions at once than its quota allows, and none unless it is active.
     * Threads that claim at the same time share one transaction.
     * An execution whose job is missing or is a corrupt row is ended, so that it blocks no other.
-    * Executions in languages whose engine is unavailable are left waiting. All are left waiting while several
+    * Executions in queues whose engine is unavailable are left waiting. All are left waiting while several
       tenants are active and the engine does not isolate the programs of tenants from each other.
     * A claim whose commit got no answer is looked up until the database responds, because no other process
       would run the execution before the lease expires.
@@ -74,11 +74,11 @@ class ClaimExecution:
         Raises:
             DependencyUnavailable: The database is unavailable; nothing is claimed.
         """
-        starts, languages = self._engine.claim_implies_start, self._separation.startable_languages()
+        starts, queues = self._engine.claim_implies_start, self._separation.startable_queues()
         after = self._served_last
         claims = self._claim(
             lambda executions: executions.claim_next(
-                self._worker, self._lease_s, limit=limit, starts=starts, languages=languages, after=after
+                self._worker, self._lease_s, limit=limit, starts=starts, queues=queues, after=after
             )
         )
         if claims:

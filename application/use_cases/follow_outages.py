@@ -59,7 +59,7 @@ class FollowOutages:
 
     def __call__(self) -> int:
         """Check once; return how many executions were given up."""
-        away = self._engine.unreachable_languages()
+        away = self._engine.unreachable_queues()
         if not away:
             return 0
         away -= self._unit_of_work.read(

@@ -111,10 +111,10 @@ class RunCases:
         """
         if self._engine.refuses_cases() is not None:
             return False
-        languages = self._separation.startable_languages()
-        if languages is not None and not languages:
+        queues = self._separation.startable_queues()
+        if queues is not None and not queues:
             return False
-        found = self._unit_of_work.read(lambda transaction: self._find_offer(transaction, languages))
+        found = self._unit_of_work.read(lambda transaction: self._find_offer(transaction, queues))
         if found is None:
             return False
         job, execution = found
@@ -122,9 +122,9 @@ class RunCases:
             return self._help(job, execution)
 
     def _find_offer(
-        self, transaction: Transaction, languages: frozenset[str] | None
+        self, transaction: Transaction, queues: frozenset[str] | None
     ) -> tuple[Job, Execution] | None:
-        for job_id in transaction.cases.offered(languages, _OFFERS):
+        for job_id in transaction.cases.offered(queues, _OFFERS):
             job = transaction.jobs.get_of_any_tenant(job_id)
             if job is None or job.current_execution_id is None or self._engine.lacks(job.spec) is not None:
                 continue
@@ -168,9 +168,9 @@ class RunCases:
 
     def _has_other_work(self) -> bool:
         """Whether an execution waits that could be claimed here; it comes before cases led by others."""
-        languages = self._engine.startable_languages()
+        queues = self._separation.startable_queues()
         return bool(
-            self._unit_of_work.read(lambda transaction: transaction.executions.waiting(0.0, 1, languages))
+            self._unit_of_work.read(lambda transaction: transaction.executions.waiting(0.0, 1, queues))
         )
 
     def _refuse(self, taken: CaseRange, cause: object) -> None:

@@ -56,7 +56,7 @@ def build_recovery_services(
             announce_waiting=AnnounceWaiting(
                 unit_of_work=ports.unit_of_work,
                 work_queue=ports.work_queue,
-                engine=ports.engine,
+                separation=shared.separation,
                 after_s=options.announce_after_s,
                 max_wake_ups=options.max_wake_ups,
             ),

@@ -21,16 +21,14 @@ def defer(store, claimed, worker="worker", within_s=3_600.0, queue=None, delay_s
     )
 
 
-def mark_deferred(store, *languages, limit=10):
-    """Record that the engine of these languages is unavailable."""
-    return store.run(lambda transaction: transaction.executions.mark_deferred(languages, limit))
+def mark_deferred(store, *queues, limit=10):
+    """Record that the engine of these queues is unavailable."""
+    return store.run(lambda transaction: transaction.executions.mark_deferred(queues, limit))
 
 
-def deferred(store, *languages, longer_than_s=0.0, limit=10):
+def deferred(store, *queues, longer_than_s=0.0, limit=10):
     """Return the ids of the executions that wait for an unavailable engine."""
-    return list(
-        store.run(lambda transaction: transaction.executions.deferred(languages, longer_than_s, limit))
-    )
+    return list(store.run(lambda transaction: transaction.executions.deferred(queues, longer_than_s, limit)))
 
 
 def give_up(store, execution, now=LATER):
@@ -98,8 +96,6 @@ def orphaned(store, limit=10):
     ]
 
 
-def waiting(store, longer_than_s=0.0, limit=10, languages=None):
+def waiting(store, longer_than_s=0.0, limit=10, queues=None):
     """Return the ids of the waiting executions."""
-    return list(
-        store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit, languages))
-    )
+    return list(store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit, queues)))

@@ -149,10 +149,10 @@ class ScriptedEngine(ExecutionEngine):
             for language in LANGUAGES.values()
         ]
 
-    def paused_languages(self) -> frozenset[str]:
-        return self.paused
+    def startable_queues(self) -> frozenset[str] | None:
+        return frozenset(LANGUAGES) - self.paused if self.paused else None
 
-    def unreachable_languages(self) -> frozenset[str]:
+    def unreachable_queues(self) -> frozenset[str]:
         return self.paused
 
     def lacks(self, spec: JobSpec) -> str | None:

@@ -36,14 +36,14 @@ def test_only_the_languages_that_are_wanted_are_claimed_in_their_usual_order(sto
     node = ids(5, 4, 3, language=NODE)
     java = ids(7, 5, language=LANGUAGES["java"])
 
-    claimed = store.run(lambda t: t.executions.claim_next("worker", 30, limit=9, languages=["node", "java"]))
+    claimed = store.run(lambda t: t.executions.claim_next("worker", 30, limit=9, queues=["node", "java"]))
 
     assert [execution.id for execution in claimed] == [java[0], node[1], node[0]]
     assert [get(store, execution.id) for execution in claimed] == claimed
-    assert claim(store, languages=["node", "java"]) is None
-    assert claim(store, languages=[]) is None
-    assert waiting(store, languages=["node"]) == []
-    assert waiting(store, languages=["python"]) == waiting(store) == python
+    assert claim(store, queues=["node", "java"]) is None
+    assert claim(store, queues=[]) is None
+    assert waiting(store, queues=["node"]) == []
+    assert waiting(store, queues=["python"]) == waiting(store) == python
 
 
 def test_what_its_engine_cannot_start_waits_again_as_if_it_had_not_been_claimed(store):
@@ -127,13 +127,13 @@ def test_what_another_worker_can_run_waits_in_the_queue_of_its_runtime_and_is_no
     assert defer(store, claim(store), within_s=None, queue="python@3.13")
 
     assert get(store, execution.id) == execution
-    assert claim(store, languages=["python"]) is None
-    assert waiting(store, languages=["python"]) == []
-    assert waiting(store, languages=["python@3.13"]) == [execution.id]
-    again = claim(store, languages=["python@3.13"])
+    assert claim(store, queues=["python"]) is None
+    assert waiting(store, queues=["python"]) == []
+    assert waiting(store, queues=["python@3.13"]) == [execution.id]
+    again = claim(store, queues=["python@3.13"])
     assert again.id == execution.id
     assert defer(store, again)
-    assert claim(store, languages=["python"]) is None
+    assert claim(store, queues=["python"]) is None
     assert claim(store).id == execution.id
 
 

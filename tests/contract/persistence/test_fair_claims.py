@@ -68,11 +68,11 @@ class Tenants:
         """Return the name of an execution's owner."""
         return self._owners[execution_id]
 
-    def claim(self, *, limit=1, after=None, languages=None):
+    def claim(self, *, limit=1, after=None, queues=None):
         """Claim once; return the owners of the executions that were claimed."""
         claimed = self._store.run(
             lambda transaction: transaction.executions.claim_next(
-                "worker", 30, limit=limit, after=after and TenantName(after), languages=languages
+                "worker", 30, limit=limit, after=after and TenantName(after), queues=queues
             )
         )
         return [self._owners[execution.id] for execution in claimed]
@@ -242,8 +242,8 @@ def test_languages_whose_engine_is_away_are_claimed_around(tenants):
     tenants.queue("acme", 1, language=LANGUAGES["python"])
     tenants.queue("beta", 3, language=LANGUAGES["java"])
 
-    assert tenants.claim(limit=9, languages=["python", "java"]) == ["acme", "beta", "beta"]
-    assert tenants.claim(limit=9, languages=["python", "java"], after="acme") == []
+    assert tenants.claim(limit=9, queues=["python", "java"]) == ["acme", "beta", "beta"]
+    assert tenants.claim(limit=9, queues=["python", "java"], after="acme") == []
     assert tenants.claim(limit=9, after="beta") == ["acme"]
 
 
@@ -361,4 +361,4 @@ def test_a_row_of_the_version_without_tenants_is_the_default_tenants(store):
         connection.execute(sa.delete(executions))
         connection.execute(sa.insert(executions), dict(zip(names, row, strict=True)))
 
-    assert claim(store, languages=["python"]).id == execution.id
+    assert claim(store, queues=["python"]).id == execution.id

@@ -78,13 +78,13 @@ def test_a_runtime_is_found_and_lost_while_the_engine_runs(tmp_path, described, 
         ended = kit.run(Program(language="python", code=CODE, runtime="python@other"))
         file.unlink()
         eventually(lambda: "python@other" not in supports(kit))
-        assert kit.engine.startable_languages() is None
+        assert kit.engine.startable_queues() is None
         gone = kit.run(Program(language="python", code=CODE, runtime="python@other"))
-        served = kit.engine.startable_languages()
-        assert kit.engine.unreachable_languages() == {"python@other"}
+        served = kit.engine.startable_queues()
+        assert kit.engine.unreachable_queues() == {"python@other"}
         write_runtime(described, "python@other", describe_venv(environment))
-        eventually(lambda: not kit.engine.unreachable_languages())
-        assert kit.engine.startable_languages() is None
+        eventually(lambda: not kit.engine.unreachable_queues())
+        assert kit.engine.startable_queues() is None
 
     assert "python" in served
     assert "python@other" not in served

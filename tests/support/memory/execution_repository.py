@@ -75,12 +75,12 @@ class MemoryExecutionRepository(ExecutionRepository):
         *,
         limit: int = 1,
         starts: bool = False,
-        languages: Collection[str] | None = None,
+        queues: Collection[str] | None = None,
         after: TenantName | None = None,
     ) -> Sequence[Execution]:
         """Claim waiting executions, fairly between tenants; in each, the most urgent and oldest first."""
         waiting: dict[TenantName, list[QueuedExecution]] = {}
-        for row in self._waiting(languages):
+        for row in self._waiting(queues):
             waiting.setdefault(row.tenant, []).append(row)
         last = after.value if after else ""
         in_turn = sorted(waiting, key=lambda name: (name.value <= last, name.value))
@@ -186,11 +186,11 @@ class MemoryExecutionRepository(ExecutionRepository):
         return _oldest(limit, (row for row in self._rows.values() if self._is_overdue(row)))
 
     def waiting(
-        self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
+        self, longer_than_s: float, limit: int, queues: Collection[str] | None = None
     ) -> Mapping[ExecutionId, JobId]:
         """Return executions that have waited longer than this, oldest first, with their jobs."""
         now = self._now()
-        rows = (row for row in self._waiting(languages) if share(self._load(row.tenant), 1))
+        rows = (row for row in self._waiting(queues) if share(self._load(row.tenant), 1))
         found = _oldest(limit, (row for row in rows if is_older(row.waiting_since, longer_than_s, now)))
         return {execution.id: execution.job_id for execution in found}
 
@@ -241,9 +241,9 @@ class MemoryExecutionRepository(ExecutionRepository):
         self._change(unleased, trigger, waiting)
         return True
 
-    def mark_deferred(self, languages: Collection[str], limit: int) -> int:
-        """Record that waiting executions in these languages are deferred; return the number of new ones."""
-        new = [row for row in self._waiting(languages) if row.execution.deferred_since is None][:limit]
+    def mark_deferred(self, queues: Collection[str], limit: int) -> int:
+        """Record that waiting executions in these queues are deferred; return the number of new ones."""
+        new = [row for row in self._waiting(queues) if row.execution.deferred_since is None][:limit]
         for row in new:
             since = max(self._now(), row.execution.requested_at)
             self._rows[row.execution.id] = replace(
@@ -252,11 +252,11 @@ class MemoryExecutionRepository(ExecutionRepository):
         return len(new)
 
     def deferred(
-        self, languages: Collection[str], longer_than_s: float, limit: int
+        self, queues: Collection[str], longer_than_s: float, limit: int
     ) -> Mapping[ExecutionId, JobId]:
-        """Return waiting executions in these languages that were deferred earlier, with their jobs."""
+        """Return waiting executions in these queues that were deferred earlier, with their jobs."""
         latest = self._now() - timedelta(seconds=longer_than_s)
-        waiting = [row.execution for row in self._waiting(languages)]
+        waiting = [row.execution for row in self._waiting(queues)]
         found = [one for one in waiting if one.deferred_since is not None and one.deferred_since <= latest]
         return {execution.id: execution.job_id for execution in found[:limit]}
 
@@ -283,15 +283,13 @@ class MemoryExecutionRepository(ExecutionRepository):
         if tenant is not None and tenant.status is TenantStatus.ACTIVE:
             yield TenantLoad(name, self.count_running(name), tenant.quota.running)
 
-    def _waiting(self, languages: Collection[str] | None) -> Iterable[QueuedExecution]:
+    def _waiting(self, queues: Collection[str] | None) -> Iterable[QueuedExecution]:
         waiting = [row for row in self._rows.values() if row.execution.state is ExecutionState.WAITING]
-        if languages is None:
+        if queues is None:
             return waiting
         jobs = self._tables.jobs
         return [
-            row
-            for row in waiting
-            if (row.queue or jobs[row.execution.job_id].spec.language.name) in languages
+            row for row in waiting if (row.queue or jobs[row.execution.job_id].spec.language.name) in queues
         ]
 
     def _claim(self, row: QueuedExecution, worker: str, lease_s: float, starts: bool) -> Execution:  # noqa: FBT001

@@ -83,6 +83,20 @@ def test_nothing_is_run_while_there_are_several_tenants(service, on):
     assert service.claim_execution() is not None
 
 
+def test_no_worker_is_woken_for_what_no_claim_would_get(service, on):
+    service.create_tenant(ADMIN, "acme", UNLIMITED)
+    on(PARTLY)
+    service.start()
+    service.clock.advance(LATER_S)
+
+    assert service.recover_orphans() == 0
+
+    service.change_tenant(ADMIN, ACME, TenantTrigger.SUSPEND)
+    service.clock.advance(LATER_S)
+
+    assert service.recover_orphans() == 1
+
+
 def test_an_engine_that_runs_nothing_is_reported_with_the_remedy(service, on):
     process = service.process("worker-1", checks_engine=True)
     service.create_tenant(ADMIN, "acme", UNLIMITED)
