@@ -4,14 +4,18 @@ The timeouts of an HTTP client apply to each read: a peer that sends a byte now 
 Here each wait gets the time that remains until the deadline, and ends at once when the request is stopped.
 """
 
+import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
+from time import monotonic
 from typing import Any
 
 import httpcore
 
+from adapters.common.addresses import connect_to_any
 from adapters.http_engine.request_deadline import DeadlineExceeded, RequestDeadline
 
 _current: ContextVar[RequestDeadline] = ContextVar("service_server_request_deadline")
@@ -92,7 +96,25 @@ class DeadlineBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect within the shorter of `timeout` and the remaining time."""
-        left_s = _current.get().left_s()
-        within_s = min(timeout or left_s, left_s)
-        return DeadlineStream(super().connect_tcp(host, port, within_s, local_address, socket_options))
+        """Connect to one of the host's addresses, within the shorter of `timeout` and the remaining time."""
+        connect = super().connect_tcp
+        deadline = _current.get()
+        deadline.left_s()
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        ends_at = monotonic() + min(timeout or inf, deadline.left_s())
+
+        def left_s() -> float:
+            deadline.left_s()
+            if (left := ends_at - monotonic()) <= 0:
+                raise httpcore.ConnectTimeout
+            return left
+
+        stream = connect_to_any(
+            list(dict.fromkeys(str(address[0]) for *_, address in found)),
+            left_s,
+            lambda address, within_s: connect(address, port, within_s, local_address, socket_options),
+        )
+        return DeadlineStream(stream)

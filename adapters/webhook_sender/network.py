@@ -12,6 +12,7 @@ from typing import Any
 
 import httpcore
 
+from adapters.common.addresses import connect_to_any
 from application.ports.webhook_sender import PostFailed
 from domain.network_address import IpAddress, is_public, parse_address
 
@@ -113,9 +114,6 @@ class PinnedBackend(httpcore.SyncBackend):
 
         A name that cannot be resolved is refused in the same words, so that a caller cannot find out which
         names the service's network has. The log distinguishes them.
-
-        Each address gets an equal share of the remaining time, so that an address that does not answer is
-        passed over.
         """
         addresses = self._resolve(host, port, self._deadline)
         is_refused = not self._allows_private and not all(map(is_public, addresses))
@@ -128,14 +126,11 @@ class PinnedBackend(httpcore.SyncBackend):
                 else f"'{host}' cannot be resolved, or resolves to an address that is not public "
                 "(SERVICE_SERVER_WEBHOOK_ALLOW_PRIVATE=true allows that)."
             )
-        *others, last = addresses
-        for left, address in zip(range(len(addresses), 1, -1), others, strict=True):
-            try:
-                within_s = self._deadline.left_s() / left
-                return self._connect(address, port, within_s, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return self._connect(last, port, self._deadline.left_s(), local_address, socket_options)
+        return connect_to_any(
+            addresses,
+            self._deadline.left_s,
+            lambda address, within_s: self._connect(address, port, within_s, local_address, socket_options),
+        )
 
     def _connect(
         self,

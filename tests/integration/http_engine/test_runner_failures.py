@@ -1,6 +1,7 @@
 """Runners that refuse, fail, lie, dawdle and pour: each has its outcome."""
 
 import json
+import socket
 import threading
 import time
 import tracemalloc
@@ -32,6 +33,7 @@ from tests.support.runner import (
     reset_in_the_middle,
     runs,
 )
+from tests.support.silent_address import silent
 from tests.support.tcp_proxy import TcpProxy, Traffic
 
 ANSWER = json.dumps({"stdout": "x" * 1_000, "exit_code": 0}).encode()
@@ -313,3 +315,22 @@ def test_an_engine_that_does_not_answer_in_time_is_not_well(runner, make_engine)
         proxy.traffic = Traffic.STALLS
         with pytest.raises(DependencyUnavailable, match="did not respond in time"):
             engine.check()
+
+
+def test_another_address_of_a_runner_is_tried_when_the_first_does_not_answer(
+    runner, make_engine, monkeypatch
+):
+    # Given a name whose first address drops every packet
+    resolve = socket.getaddrinfo
+
+    def two_addresses(host, port, *details, **options):
+        hosts = ("127.0.0.9", "127.0.0.1") if host == "two.example" else (host,)
+        return [entry for each in hosts for entry in resolve(each, port, *details, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+    engine = make_engine(f"http://two.example:{runner.port}", control_timeout_s=2)
+    with silent("127.0.0.9", runner.port):
+        # Then the second is used, within the time for a request
+        engine.check()
+        report = engine.execute(a_request(timeout_ms=2_500), RememberingObserver())
+    assert outcome(report) == SUCCESS

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from ipaddress import ip_address
 
 import pytest
@@ -17,6 +17,7 @@ from application.ports.webhook_sender import PostFailed
 from domain.webhook_url import WebhookUrl
 from tests.support.certificate import self_signed
 from tests.support.scripted_http import Answer, scripted_server
+from tests.support.silent_address import silent
 
 BODY = b'{"type":"job.completed"}'
 LOOPBACK = ip_address("127.0.0.1")
@@ -208,20 +209,6 @@ def test_another_address_of_the_name_is_tried_when_the_first_does_not_answer():
     with scripted_server(Answer()) as server, silent("127.0.0.9", server.server_port):
         # Then the second is used, within the time for the request
         assert post(f"http://two.example:{server.server_port}/", timeout_s=4, resolver=resolver).status == 200
-
-
-@contextmanager
-def silent(address, port):
-    """Have an address ignore new connections: its queue of accepted ones is full."""
-    with socket.create_server((address, port), backlog=0) as listener, ExitStack() as stack:
-        while True:
-            filler = stack.enter_context(socket.socket())
-            filler.settimeout(0.2)
-            try:
-                filler.connect((address, port))
-            except TimeoutError:
-                break
-        yield listener
 
 
 def test_a_name_that_there_is_not_is_said(monkeypatch):
