@@ -22,7 +22,7 @@ MESSAGE_VERSION = 1
 _TRACE = "trace"
 # Messages that may be lost: the reaper finds waiting executions, and watchers see progress, a moment later
 # without them.
-_WAKE_UPS = frozenset(
+_BEST_EFFORT = frozenset(
     event.__name__
     for event in (JobSubmitted, JobStarted, ExecutionStarted, JobRetried, BatchSubmitted, CasesJudged)
 )
@@ -51,8 +51,8 @@ class Message:
 
     @property
     def may_be_lost(self) -> bool:
-        """Whether it is only a wake-up, which is not stored in the outbox."""
-        return self.name in _WAKE_UPS
+        """Whether it is not stored in the outbox."""
+        return self.name in _BEST_EFFORT
 
     @property
     def trace(self) -> TraceContext | None:

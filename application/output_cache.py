@@ -3,6 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
@@ -66,7 +67,7 @@ class _Entry:
 class OutputCache:
     """Caches outputs read from their logs for some minutes, evicting the least recently used ones.
 
-    It is safe to use from several threads; if several request the same log, one of them reads it.
+    It is safe to use from several threads; if several request the same log, one of them reads it for all.
 
     Args:
         clock: A clock.
@@ -77,7 +78,7 @@ class OutputCache:
         self._clock = clock
         self._max_bytes = max_bytes
         self._entries: OrderedDict[ObjectKey, _Entry] = OrderedDict()
-        self._loading: dict[ObjectKey, Lock] = {}
+        self._loading: dict[ObjectKey, Future[LogOutputs[OutputBytes]]] = {}
         self._lock = Lock()
 
     def get(self, log_key: ObjectKey, load: Callable[[], LogOutputs[bytes]]) -> LogOutputs[OutputBytes]:
@@ -87,22 +88,23 @@ class OutputCache:
             Exception: Any error of `load`.
         """
         with self._lock:
-            loading = self._loading.setdefault(log_key, Lock())
-        with loading:
+            self._forget_old()
+            if log_key in self._entries:
+                self._entries.move_to_end(log_key)
+                return self._entries[log_key].outputs
+            loading = self._loading.get(log_key)
+            is_mine = loading is None
+            if loading is None:
+                loading = self._loading[log_key] = Future()
+        if is_mine:
             try:
-                return self._find(log_key) or self._add(log_key, load())
+                loading.set_result(self._add(log_key, load()))
+            except BaseException as error:  # noqa: BLE001 - raised in every reader, including this one
+                loading.set_exception(error)
             finally:
                 with self._lock:
-                    self._loading.pop(log_key, None)
-
-    def _find(self, log_key: ObjectKey) -> LogOutputs[OutputBytes] | None:
-        with self._lock:
-            self._forget_old()
-            entry = self._entries.get(log_key)
-            if entry is None:
-                return None
-            self._entries.move_to_end(log_key)
-            return entry.outputs
+                    del self._loading[log_key]
+        return loading.result()
 
     def _add(self, log_key: ObjectKey, loaded: LogOutputs[bytes]) -> LogOutputs[OutputBytes]:
         size = sum(map(len, loaded.streams.values()))

@@ -26,7 +26,7 @@ from adapters.filesystem.secret_key import read_or_make_key
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
-from adapters.in_process.message_relay import ImmediateMessageRelay, InProcessMessageRelay
+from adapters.in_process.message_relay import BackgroundMessageRelay, ImmediateMessageRelay
 from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
 from adapters.in_process.output_journal import OutputJournal
 from adapters.in_process.rate_limiter import InProcessRateLimiter
@@ -81,7 +81,7 @@ from application.store_meter import StoreMeter
 from application.wiring.ports import Ports
 from domain.limits import LimitPolicy
 from entrypoints.setting_types import sealing_key
-from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings
+from entrypoints.settings import ENV_FILE, SIGN_IN_RETURN, AuthMode, LimitSettings, Settings
 from entrypoints.topology import Topology, WorkerMode
 from entrypoints.tracing_variables import is_tracing_wanted
 from entrypoints.webhook_documents import ApiWebhookDocuments
@@ -303,7 +303,7 @@ def _engine(
         programs_at_once=settings.worker_threads,
         runtimes=settings.runtimes_dir,
         elsewhere=() if topology.runs_programs else settings.engine_languages,
-        hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
+        hidden=_hidden(settings),
         retry=RetryPolicy(
             _CODE_STORE_RETRY_DELAYS_S,
             on_retry=lambda error: measurements.count(RETRIES, error.dependency),
@@ -311,9 +311,16 @@ def _engine(
     )
 
 
+def _hidden(settings: Settings) -> list[Path]:
+    """Return the directories of secrets, which programs must not see."""
+    environment_file = Path(ENV_FILE)
+    in_use = [environment_file.resolve().parent] if environment_file.exists() else []
+    return [_data_dir(settings), *in_use]
+
+
 def runtime_directory(settings: Settings) -> RuntimeDirectory:
     """Return the directory of runtime descriptions on this machine, for the commands that change it."""
-    hidden = [Path(__file__).parents[1], _data_dir(settings)]
+    hidden = [Path(__file__).parents[1], *_hidden(settings)]
 
     def read() -> Runtimes:
         isolated = settings.sandbox != "off"
@@ -337,9 +344,9 @@ def _dead_letter_samples(dead_letters: DeadLetterStore) -> Iterable[Sample]:
     yield Sample(DEAD_LETTERS, dead_letters.count(), ("completions",))
 
 
-def _own_relay(settings: Settings) -> ImmediateMessageRelay | InProcessMessageRelay:
+def _own_relay(settings: Settings) -> ImmediateMessageRelay | BackgroundMessageRelay:
     """Return the relay of this process's commits, which is immediate unless it has to call Redis."""
-    return ImmediateMessageRelay() if settings.redis_url is None else InProcessMessageRelay()
+    return ImmediateMessageRelay() if settings.redis_url is None else BackgroundMessageRelay()
 
 
 def _work_queue(settings: Settings) -> WorkQueue:

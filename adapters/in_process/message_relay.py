@@ -40,7 +40,7 @@ class ImmediateMessageRelay(MessageRelay):
         self._relay = None
 
 
-class InProcessMessageRelay(MessageRelay):
+class BackgroundMessageRelay(MessageRelay):
     """Publishes the messages of this process's commits at once, on a dedicated thread.
 
     An external queue or feed may not answer, and the caller of a commit must not wait for them.
@@ -101,10 +101,10 @@ def _pass_on(relay: Callable[[Sequence[Message]], None], batch: Sequence[Message
         relay(batch)
     except DependencyUnavailable as error:
         logger.warning("%s: %s", _unpublished(batch), error, extra=outage_of(error))
-    except Exception:  # the sweep publishes the messages later, and the reaper replaces lost wake-ups
+    except Exception:  # the sweep publishes the messages later, and later sweeps make up for the others
         logger.exception(_unpublished(batch))
 
 
 def _unpublished(batch: Sequence[Message]) -> str:
     lost = sum(message.may_be_lost for message in batch)
-    return f"messages not published: {len(batch) - lost} stay in the outbox, {lost} wake-ups are lost"
+    return f"messages not published: {len(batch) - lost} stay in the outbox, {lost} are dropped"

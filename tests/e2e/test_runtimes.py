@@ -52,3 +52,15 @@ def test_a_runtime_is_added_used_and_removed(tmp_path, environment):
     assert answers[1]["status"] == "FAILED"
     command("remove", "python+greeting")
     assert json.loads(command("list", "--json")) == []
+
+
+def test_a_runtime_beside_the_settings_file_is_refused_when_it_is_added(tmp_path, environment, monkeypatch):
+    require_bubblewrap()
+    (environment.parent / ".env").write_text("DEBUG=false\n")
+    monkeypatch.setattr(service, "ROOT", environment.parent)
+    env = service.environment(tmp_path / "data", SERVICE_SERVER_RUNTIMES_DIR=tmp_path / "runtimes")
+
+    added = service.run("runtimes", "add", "python+near", "--from-venv", str(environment), env=env)
+
+    assert added.returncode == 1
+    assert f"programs must not see {environment.parent}" in added.stderr.decode()

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from adapters.filesystem.object_store import FilesystemObjectStore
-from adapters.in_process.message_relay import InProcessMessageRelay
+from adapters.in_process.message_relay import BackgroundMessageRelay
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.prometheus.no_measurements import NoMeasurements
 from adapters.sql.engine import create_engine
@@ -50,7 +50,7 @@ def post_entries(url, moved):
         if transaction.audit.post(5):
             moved.send("moved")
 
-    unit_of_work = SqlUnitOfWork(create_engine(url), InProcessMessageRelay())
+    unit_of_work = SqlUnitOfWork(create_engine(url), BackgroundMessageRelay())
     while True:
         with suppress(DependencyUnavailable):  # on a busy machine, it is kept from a lock now and then
             unit_of_work.run(post)
@@ -59,7 +59,7 @@ def post_entries(url, moved):
 def purge(url, directory):
     """Remove all that is older than ten days, and delete the objects."""
     common = {
-        "unit_of_work": SqlUnitOfWork(create_engine(url), InProcessMessageRelay()),
+        "unit_of_work": SqlUnitOfWork(create_engine(url), BackgroundMessageRelay()),
         "clock": SystemClock(),
         "ids": Uuid7Generator(),
         "measurements": NoMeasurements(),

@@ -1,5 +1,6 @@
 """The outputs that are kept for the next reader of a part."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Barrier, Thread
@@ -11,6 +12,7 @@ from application.ports.output_feed import Stream
 from domain.arrivals import Arrivals
 from domain.values import ObjectKey
 from tests.support.memory.clock import MemoryClock
+from tests.support.processes import eventually
 
 LARGE = 300_000
 ARRIVALS = Arrivals(datetime(2026, 1, 1, tzinfo=UTC), ())
@@ -119,6 +121,25 @@ def test_several_readers_have_it_read_once(cache: OutputCache):
     _together(run, 4)
 
     assert contents == [log.content] * 4
+    assert log.reads == 1
+
+
+def test_a_small_output_is_read_once_for_all_who_wait_for_it(monkeypatch: pytest.MonkeyPatch):
+    clock, log, readers = MemoryClock(), Log(size=1_000), 3
+    cache, asked, contents = OutputCache(clock, SPACE), Counter[str](), []
+    monkeypatch.setattr(clock, "monotonic", lambda: asked.update(["now"]) or 0.0)
+
+    def read() -> LogOutputs[bytes]:
+        assert eventually(lambda: asked["now"] == readers)  # each asks for the time before it waits
+        return log.read()
+
+    def run() -> None:
+        output = cache.get(log.key, read).streams[Stream.STDOUT]
+        contents.append(output.read(0, output.size))
+
+    _together(run, readers)
+
+    assert contents == [log.content] * readers
     assert log.reads == 1
 
 

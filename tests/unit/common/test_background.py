@@ -8,7 +8,7 @@ import pytest
 from adapters.common import background
 from adapters.common.background import BackgroundThread, PeriodicTask
 from adapters.in_process import message_relay
-from adapters.in_process.message_relay import ImmediateMessageRelay, InProcessMessageRelay
+from adapters.in_process.message_relay import BackgroundMessageRelay, ImmediateMessageRelay
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from application.retry_policy import RetryPolicy
@@ -25,7 +25,7 @@ def message() -> Message:
 
 @pytest.mark.parametrize("error", [DependencyUnavailable("queue", "down"), RuntimeError("a bug")])
 def test_the_relay_goes_on_after_an_error(error):
-    relay, passed, calls = InProcessMessageRelay(), Event(), []
+    relay, passed, calls = BackgroundMessageRelay(), Event(), []
 
     def pass_on(messages):
         calls.append(messages)
@@ -44,7 +44,7 @@ def test_the_relay_goes_on_after_an_error(error):
 
 
 def test_the_relay_passes_on_what_came_before_it_stops():
-    relay, passed = InProcessMessageRelay(), []
+    relay, passed = BackgroundMessageRelay(), []
 
     relay.start(passed.extend)
     relay.offer([message() for _ in range(500)])
@@ -53,7 +53,7 @@ def test_the_relay_passes_on_what_came_before_it_stops():
     assert len(passed) == 500
 
 
-@pytest.mark.parametrize("kind", [ImmediateMessageRelay, InProcessMessageRelay])
+@pytest.mark.parametrize("kind", [ImmediateMessageRelay, BackgroundMessageRelay])
 def test_what_is_offered_before_the_start_and_after_the_stop_is_left_to_the_sweep(kind):
     relay, passed = kind(), []
 
@@ -157,7 +157,7 @@ def test_a_step_that_waits_is_woken_when_its_thread_is_to_stop():
 
 def test_the_relay_stops_though_its_backlog_is_full(monkeypatch):
     monkeypatch.setattr(message_relay, "_BACKLOG", 2)
-    relay, begun, may_go_on, passed = InProcessMessageRelay(), Event(), Event(), []
+    relay, begun, may_go_on, passed = BackgroundMessageRelay(), Event(), Event(), []
 
     def pass_on(messages):
         begun.set()
