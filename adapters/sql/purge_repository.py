@@ -163,7 +163,8 @@ _REMOVE_FIRST_CASES = sa.delete(case_results).where(
 _FORGET_RERUNS = sa.delete(job_reruns).where(job_reruns.c.rerun_of.in_(_are_these_jobs))
 # Including pending deliveries: removed data is not sent to receivers.
 _REMOVE_DELIVERIES = sa.delete(webhook_deliveries).where(webhook_deliveries.c.subject.in_(_are_these_jobs))
-# A repeated request finds its key but no answer: nothing is created again, and no output is shown.
+# A repeated request finds its key but no answer: nothing is created again, and no output is shown. The answer
+# is overdue at once, so the first request does not appear to be in progress.
 _FORGET_ANSWERS = (
     sa.update(idempotency_keys)
     .where(
@@ -171,7 +172,7 @@ _FORGET_ANSWERS = (
             sa.bindparam("removed", expanding=True, type_=idempotency_keys.c.made.type)
         )
     )
-    .values(status=None, headers=None, body=None)
+    .values(status=None, headers=None, body=None, answer_due=idempotency_keys.c.received_at)
 )
 # Imported jobs may share code: their keys do not contain the job's id.
 _OTHERS_WITH_CODE = sa.select(jobs.c.code_key).where(

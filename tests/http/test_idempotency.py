@@ -590,6 +590,27 @@ def test_an_upload_whose_job_is_deleted_is_neither_made_anew_nor_shown(service: 
     assert job_id in assert_problem(send(service, request, key), 404)["detail"]
 
 
+def test_a_request_whose_job_was_just_deleted_does_not_seem_to_be_in_progress(service: Service):
+    request, key = ("/api/upload", {"params": {"wait": 20}, "json": {**UPLOAD, "execute": True}}), new_key()
+    job_id = send(service, request, key).json()["job_id"]
+    assert service.http.delete(f"/api/jobs/{job_id}").is_success
+
+    assert job_id in assert_problem(send(service, request, key), 404)["detail"]
+
+
+def test_a_batch_of_which_a_job_was_just_deleted_is_shown_as_it_is_now(service: Service):
+    request, key = ("/api/batches", {"json": {"jobs": [{**UPLOAD, "execute": False}] * 2}}), new_key()
+    batch = send(service, request, key).json()
+    first, second = batch["jobs"]
+    assert service.http.post(f"/api/cancel/{first}").is_success
+    assert service.http.delete(f"/api/jobs/{first}").is_success
+
+    again = send(service, request, key)
+
+    assert (again.status_code, again.json()["batch_id"]) == (200, batch["batch_id"])
+    assert again.json()["jobs"] == [second]
+
+
 def test_a_key_costs_one_statement_in_the_transaction_and_one_after_it(service: Service):
     send(service, ("/api/upload", {"json": UPLOAD}), new_key())
     without = statements(service, lambda: service.http.post("/api/upload", json=UPLOAD))
