@@ -9,6 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from adapters.common.certificate_errors import certificate_fault
 from application.errors import DependencyUnavailable
 
 # Redis answers in under a millisecond; a server that takes this long counts as unavailable.
@@ -103,6 +104,8 @@ def redis_errors(dependency: str) -> Iterator[None]:
 
 
 def _sentence(error: redis.RedisError) -> str:
+    if (fault := certificate_fault(error)) is not None:
+        return f"Redis cannot be reached: {fault}"
     words = str(error)
     found = next((text for word, text in _REFUSALS.items() if words.startswith(word)), None)
     return found or next((text for kind, text in _FAULTS.items() if isinstance(error, kind)), _UNUSABLE)

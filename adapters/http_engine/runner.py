@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from adapters.common.certificate_errors import certificate_fault
 from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.http_engine import outcome
 from adapters.http_engine.addresses import RunnerAddress
@@ -166,7 +167,8 @@ class Runner:
             if status == _NOT_FOUND:
                 status = self._control("GET", self.address.run_url, {})
         except EngineError as error:
-            raise NothingStarted("is not responding") from error
+            fault = certificate_fault(error)
+            raise NothingStarted(f"cannot be reached: {fault}" if fault else "is not responding") from error
         except DeadlineExceeded as error:
             raise NothingStarted("did not respond in time") from error
         if status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED:

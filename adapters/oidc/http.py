@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.common.certificate_errors import certificate_fault
 from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import DependencyUnavailable
 
@@ -107,7 +108,10 @@ class ProviderHttp:
         except httpx.TimeoutException as error:
             raise ProviderGone("it did not respond in time") from error
         except httpx.NetworkError as error:
-            raise ProviderGone("it cannot be reached") from error
+            fault = certificate_fault(error)
+            raise ProviderGone(
+                f"it cannot be reached: {fault}" if fault else "it cannot be reached"
+            ) from error
         except httpx.HTTPError as error:
             raise unavailable("its response cannot be read") from error
         return response.status_code, bytes(content)

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 from botocore.parsers import ResponseParserError
 from obstore.exceptions import BaseError, UnauthenticatedError
 
-from adapters.common.boto3_errors import SILENT, TOO_SLOW, UNREACHABLE
+from adapters.common.boto3_errors import SILENT, TOO_SLOW, UNREACHABLE, UNTRUSTED
 from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import OBJECT_STORE, NotFound, StorageUnavailable
 from application.log_context import outage
@@ -56,6 +56,7 @@ _FAULTS: Mapping[type[Exception], str] = {
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d+)|(redirect without LOCATION|invalid multipart response)")
 _KIND = re.compile(r"HttpError \{\s+kind: (\w+)")
+_CERTIFICATE = "InvalidCertificate("
 _DETAILS = "\n\nDebug source:"
 # A store, or a proxy before it, may answer with a body of any size.
 _MAX_LOGGED_CHARS = 4_000
@@ -113,6 +114,8 @@ def _answer(error: Exception, key: ObjectKey | None = None) -> str | None:
 
 
 def _silence(error: Exception) -> str | None:
+    if _CERTIFICATE in str(error):
+        return UNTRUSTED
     found = _KIND.search(str(error))
     return _of_kind(SILENT, error) if found is None else _SILENCES.get(found[1])
 

@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 import sqlalchemy as sa
 
+from adapters.common.certificate_errors import certificate_fault
 from application.errors import DependencyUnavailable
 
 DATABASE = "database"
@@ -142,6 +143,8 @@ def diagnose(error: sa.exc.SQLAlchemyError) -> tuple[Failure, str]:
         return _diagnose_sqlite(cause)
     code = cause.args[0] if cause is not None and cause.args else None
     found = _MYSQL.get(code, _BUG) if isinstance(code, int) else _BUG
+    if found[0] is Failure.GONE and cause is not None and (fault := certificate_fault(cause)) is not None:
+        return Failure.GONE, f"{_NO_CONNECTION}: {fault}"
     if found is _BUG and error.connection_invalidated:
         return Failure.LOST, "the connection was lost"
     return found

@@ -1,5 +1,7 @@
 """Certificates for servers on 127.0.0.1."""
 
+import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,3 +27,10 @@ def self_signed(path: Path) -> Path:
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     path.write_bytes(key.private_bytes(pem, pkcs8, unencrypted) + signed.public_bytes(pem))
     return path
+
+
+def over_tls(listener: socket.socket, certificate: Path) -> ssl.SSLSocket:
+    """Make a listening socket accept connections over TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context.wrap_socket(listener, server_side=True)

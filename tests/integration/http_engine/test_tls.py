@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from application.errors import DependencyUnavailable
 from tests.integration.http_engine.executions import (
     CANCELLED,
     SUCCESS,
@@ -53,6 +54,25 @@ def test_a_runner_that_is_not_trusted_is_sent_nothing(runner, make_engine):
 
     assert outcome(report) == UNAVAILABLE
     assert (observer.starts, list(runner.requests)) == (0, [])
+
+
+def test_a_runner_that_is_not_trusted_is_not_well_and_its_certificate_is_the_cause(runner, make_engine):
+    engine = make_engine(runner.url)
+
+    with pytest.raises(
+        DependencyUnavailable, match=r"its certificate is refused \(self-signed certificate\)"
+    ):
+        engine.check()
+
+
+def test_a_certificate_for_another_name_is_the_cause_and_the_name_is_not_said(
+    runner, certificate, make_engine, monkeypatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    engine = make_engine(runner.url.replace("127.0.0.1", "localhost"))
+
+    with pytest.raises(DependencyUnavailable, match=r"its certificate is refused \(it is for another name\)"):
+        engine.check()
 
 
 def test_the_job_s_time_is_for_the_whole_answer_here_too(runner, engine):

@@ -13,6 +13,7 @@ from adapters.oidc.identity_provider import OidcIdentityProvider
 from adapters.system.clock import SystemClock
 from application.errors import DependencyUnavailable, SignInRefused
 from application.ports.identity_provider import Identity, ProviderAnswer, SignInAttempt
+from tests.support.certificate import over_tls, self_signed
 from tests.support.memory.clock import MemoryClock
 from tests.support.processes import eventually
 from tests.support.scripted_http import Answer, scripted_server
@@ -324,6 +325,17 @@ def test_a_provider_that_is_away_is_unavailable():
 
     with pytest.raises(DependencyUnavailable, match="cannot be reached"):
         client.sign_in_url(ATTEMPT)
+
+
+def test_a_provider_whose_certificate_is_refused_is_unavailable_for_that_reason(tmp_path):
+    with scripted_server() as server:
+        server.socket = over_tls(server.socket, self_signed(tmp_path / "provider.pem"))
+        client = client_of(server, issuer=server.address.replace("http:", "https:"))
+
+        with pytest.raises(
+            DependencyUnavailable, match=r"its certificate is refused \(self-signed certificate\)"
+        ):
+            client.sign_in_url(ATTEMPT)
 
 
 def test_a_provider_that_does_not_answer_holds_up_no_more_visitors_than_it_must():

@@ -12,9 +12,11 @@ from adapters.dramatiq_queue.messages import COMPLETIONS
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 from adapters.redis_work_queue.work_queue import KEY, RedisWorkQueue
 from application.errors import DependencyUnavailable
+from tests.support.certificate import over_tls, self_signed
 from tests.support.processes import eventually
 from tests.support.queue_messages import Handler, completion, on_the_wire, woken, working
 from tests.support.redis_server import redis_server
+from tests.support.scripted_http import scripted_server
 from tests.support.tcp_proxy import TcpProxy
 
 QUEUE_KEY = f"service_server:{COMPLETIONS}"
@@ -42,6 +44,18 @@ def send(broker, **body):
     content = completion(**body)
     broker.enqueue(on_the_wire(content))
     return content
+
+
+def test_a_certificate_that_is_refused_is_the_cause(tmp_path):
+    with scripted_server() as server:
+        server.socket = over_tls(server.socket, self_signed(tmp_path / "redis.pem"))
+        queue = RedisWorkQueue(server.address.replace("http:", "rediss:"))
+
+        with pytest.raises(
+            DependencyUnavailable, match=r"its certificate is refused \(self-signed certificate\)"
+        ):
+            queue.check()
+        queue.close()
 
 
 def test_wake_ups_may_be_lost_and_later_ones_are_handled(server, queue):

@@ -1,7 +1,6 @@
 """Faults of an S3 store: an error that names the cause, soon, and no more than that."""
 
 import io
-import ssl
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +13,7 @@ from adapters.s3.errors import storage_circuit
 from adapters.s3.object_store import S3ObjectStore
 from application.errors import NotFound, StorageUnavailable, Unprocessable
 from domain.values import ObjectKey
-from tests.support.certificate import self_signed
+from tests.support.certificate import over_tls, self_signed
 from tests.support.failing import Failing
 from tests.support.ports import free_port
 from tests.support.processes import eventually
@@ -314,14 +313,14 @@ def test_a_region_that_cannot_be_found_is_named_as_the_reason():
 
 def test_a_store_is_trusted_if_its_authority_is_in_the_bundle_of_boto3(monkeypatch, tmp_path):
     certificate = self_signed(tmp_path / "certificate.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
     with scripted_server(Answer(200, b"12")) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.socket = over_tls(server.socket, certificate)
         address = server.address.replace("http:", "https:")
         # Given a store whose authority is unknown
-        with pytest.raises(StorageUnavailable, match="cannot be reached"):
+        with pytest.raises(StorageUnavailable, match="cannot be reached: its certificate is refused"):
             store_at(address).get(KEY, 1_000)
+        with pytest.raises(StorageUnavailable, match="cannot be reached: its certificate is refused"):
+            OPERATIONS["list"](store_at(address))
         # When it is in the bundle that boto3 is given, then the store is used
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
         assert store_at(address).get(KEY, 1_000) == b"12"

@@ -60,6 +60,15 @@ def test_a_server_of_another_name_is_not_talked_to(url, certificate, open_store)
     assert not reached(store.unit_of_work)
 
 
+def test_a_certificate_that_is_refused_is_the_cause(url, tmp_path, open_store):
+    store = open_store(url, DatabaseOptions(tls_ca=str(self_signed(tmp_path / "another.pem"))))
+
+    with pytest.raises(
+        DependencyUnavailable, match=r"its certificate is refused \(self-signed certificate\)"
+    ):
+        store.unit_of_work.check()
+
+
 def test_without_a_file_what_is_said_is_encrypted_where_the_server_offers_it(url, open_store):
     with open_store(url).engine.connect() as connection:
         _name, cipher = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Ssl_cipher'").one()
