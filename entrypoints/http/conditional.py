@@ -11,7 +11,8 @@ from entrypoints.http.origin_guard import headers
 
 _DIGEST_BYTES = 16
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*+")')
-_SUCCESS = frozenset({200, 206})
+# The statuses that the condition precedes: a range that cannot be satisfied is looked at only after it.
+_PRECEDED = frozenset({200, 206, 416})
 # Headers that describe the omitted content.
 _OF_CONTENT = frozenset(
     {
@@ -59,7 +60,7 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            if message["status"] in _SUCCESS and self._has(message["headers"]):
+            if message["status"] in _PRECEDED and self._has(message["headers"]):
                 self._is_cut = True
                 message["status"] = 304
                 message["headers"] = [one for one in message["headers"] if one[0].lower() not in _OF_CONTENT]

@@ -123,7 +123,7 @@ _OF_PROBLEMS: Mapping[int, tuple[str, ...]] = MappingProxyType(
         401: ("WWW-Authenticate",),
         409: ("Retry-After",),
         415: ("Accept", "Accept-Encoding"),
-        416: ("Content-Range",),
+        416: ("Content-Range", "ETag"),
         429: ("Retry-After",),
         503: ("Retry-After",),
     }

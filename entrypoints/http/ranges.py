@@ -23,18 +23,24 @@ class RangeNotSatisfiable(Exception):
 
     Attributes:
         size: The size of the representation in bytes.
+        headers: Its size, and its entity tag, with which a conditional request is answered first.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, tag: str) -> None:
         super().__init__(f"the range begins after the end of the content, which has {size} bytes")
         self.size = size
-        self.headers = {"Content-Range": f"bytes */{size}"}
+        self.headers = {"Content-Range": f"bytes */{size}", "ETag": tag}
 
 
-def select_range(header: str | None, size: int) -> ByteRange | None:
+def select_range(header: str | None, size: int, tag: str) -> ByteRange | None:
     """Return the part that a Range header requests, or None for the whole.
 
     A header that is malformed or requests several parts is ignored, as section 14.2 allows.
+
+    Args:
+        header: The value of the header.
+        size: The size of the representation in bytes.
+        tag: The entity tag of the representation.
 
     Raises:
         RangeNotSatisfiable: The range contains no byte of the representation.
@@ -50,5 +56,5 @@ def select_range(header: str | None, size: int) -> ByteRange | None:
             return None
         end = min(int(asked["last"]) + 1, size) if asked["last"] else size
     if begin >= end:
-        raise RangeNotSatisfiable(size)
+        raise RangeNotSatisfiable(size, tag)
     return ByteRange(begin, end)

@@ -69,6 +69,18 @@ def test_the_condition_goes_before_a_range(service: Service, job: dict):
     assert (part.status_code, part.content) == (206, b"x" * 10)
 
 
+def test_the_condition_goes_before_a_range_after_the_end(service: Service, job: dict):
+    path = f"/api/jobs/{job['job_id']}/output/stdout"
+    tag = service.http.get(path).headers["etag"]
+
+    known = service.http.get(path, headers={"if-none-match": tag, "range": "bytes=300000-"})
+    other = service.http.get(path, headers={"if-none-match": '"other"', "range": "bytes=300000-"})
+
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", tag)
+    assert "content-range" not in known.headers
+    assert_problem(other, 416)
+
+
 def test_only_reading_is_conditional(service: Service):
     body = {"project": "conditional", "code": "", "language": "python"}
 

@@ -66,7 +66,7 @@ class ArtifactsController(Controller):
             tag, size = f'"{artifact.file.blob.sha256}"', len(artifact.data)
             headers = {**UNTRUSTED, "Accept-Ranges": "bytes", "ETag": tag}
             headers["Content-Disposition"] = _attachment(name)
-            part = select_range(range_header if if_range in {None, tag} else None, size)
+            part = select_range(range_header if if_range in {None, tag} else None, size, tag)
             data, status = artifact.data, 200
             if part is not None:
                 data, status = data[part.begin : part.end], _PARTIAL

@@ -143,7 +143,7 @@ class OutputController(Controller):
             output = api.services.read_output(caller, api.job_id(caller, job_id), wanted)
             tag = f'"{output.execution_id}-{stream}"'
             size = output.content.size
-            part = select_range(range_header if if_range in {None, tag} else None, size)
+            part = select_range(range_header if if_range in {None, tag} else None, size, tag)
             if part is None:
                 return _answer(SpooledBody(output.content.read(0, size), api.spool_space), tag, {})
             content_range = {"Content-Range": part.content_range(size)}
