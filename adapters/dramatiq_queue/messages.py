@@ -32,6 +32,8 @@ def decode(data: bytes, queue: str) -> dramatiq.Message[None]:
     if not (is_addressed and all(isinstance(part, dict) for part in parts)):
         return blank
     options = {name: value for name, value in message.options.items() if _is_known(name, value)}
+    if queue == q_name(queue):  # only the queue of delayed messages has messages that wait for their time
+        options.pop("eta", None)
     return replace(blank, kwargs=message.kwargs, options=options)
 
 

@@ -284,6 +284,15 @@ def test_options_of_dramatiq_s_that_are_not_used_here_end_no_thread(server, hand
     assert has_both_threads(handler, broker)
 
 
+def test_a_message_that_is_not_due_for_centuries_takes_no_room(server, handler, broker):
+    # Given messages that wait for their time where only messages that are due belong
+    for message_id in ("an-id", "another-id"):
+        put(server, a_message(options={"redis_message_id": message_id, "eta": 10**14}), message_id)
+    # Then they are handled, and so are others
+    assert {handler.next()["name"] for _ in range(2)} == {"ExecutionReported"}
+    assert has_both_threads(handler, broker)
+
+
 def test_a_message_that_cannot_be_dead_lettered_takes_no_room(broker):
     # Given a consumer with room for one message, which cannot be encoded with its error
     consumer = broker.consume(COMPLETIONS, prefetch=1)
