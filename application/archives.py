@@ -83,7 +83,9 @@ def unpack(archive: IO[bytes], size: int, limits: FileLimits, spool: FileSpool) 
             _unzip(archive, size, gathered)
         elif start.startswith(_GZIP):
             with io.BufferedReader(_Gunzip(archive), _PIECE) as plain:
-                _untar(_Bounded(plain, gathered.stream_bytes), gathered)
+                stream = _Bounded(plain, gathered.stream_bytes)
+                _untar(stream, gathered)
+                stream.read_rest()  # up to the checksum of the content, which follows the archive's end
         elif start[_USTAR_AT:] == _USTAR:
             _untar(_Bounded(archive, gathered.stream_bytes), gathered)
         else:
@@ -334,6 +336,15 @@ class _Bounded:
         if len(content) != size and not (may_end and not content):
             raise EOFError
         return content
+
+    def read_rest(self) -> None:
+        """Read to the end of the stream, and discard what is read.
+
+        Raises:
+            TooLarge: The stream exceeds its maximum.
+        """
+        for _piece in self.pieces(self._left + 1):
+            pass
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """Yield `size` bytes in pieces; fewer if the stream ends.

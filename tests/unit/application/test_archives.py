@@ -227,6 +227,30 @@ def test_a_header_of_gzip_is_not_read_byte_by_byte():
     assert archive.reads < 50
 
 
+@pytest.mark.parametrize("kept", [-8, -4, -1], ids=["no checksum", "no size", "a part of the size"])
+def test_a_gzip_file_that_ends_in_its_trailer_is_refused(kept: int):
+    with pytest.raises(InvalidValue, match="damaged"):
+        unpacked(a_tar(TREE)[:kept])
+
+
+@pytest.mark.parametrize("size", [8, 320_000], ids=["one piece", "several whole pieces"])
+def test_content_that_does_not_match_the_checksum_of_gzip_is_refused(size: int):
+    stored = bytearray(gzip.compress(a_tar({"main.py": b"print(1)".ljust(size)}, "w"), 0))
+    place = stored.index(b"print(1)")
+    stored[place : place + 8] = b"print(2)"
+
+    with pytest.raises(InvalidValue, match="damaged"):
+        unpacked(bytes(stored))
+
+
+def test_padding_after_a_tar_archive_is_limited():
+    padded = gzip.compress(a_tar({"main.py": b""}, "w") + bytes(1 << 20))
+    assert unpacked(padded) == {"main.py": b""}
+
+    with pytest.raises(TooLarge):
+        unpacked(gzip.compress(a_tar({"main.py": b""}, "w") + bytes(64 << 20)))
+
+
 def test_a_tar_archive_may_have_several_members_of_gzip_with_padding_and_not_any_number():
     whole = a_tar(TREE, "w")
     parts = [gzip.compress(part) for part in (whole[:700], whole[700:701], b"", whole[701:])]
