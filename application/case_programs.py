@@ -40,7 +40,7 @@ from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.cases")
 
-# A job fails after this many engine failures on its cases.
+# A job fails after this many engine failures on its cases in one process.
 _MAX_FAILURES = 3
 
 

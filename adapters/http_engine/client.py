@@ -27,6 +27,7 @@ from domain.catalogue.text import text
 # Idle connections are closed before the runners' servers close them (Node.js: 5 s, gunicorn: 2 s). A request
 # sent on a connection that the server is closing might or might not have arrived.
 IDLE_CONNECTION_S = 1.0
+_MAX_IDLE_CONNECTIONS = 64
 # The maximum that is read of an error answer: enough for a runner to name the cause.
 FAILURE_BYTES = 64 << 10
 
@@ -85,7 +86,6 @@ class EngineClient:
     Args:
         connect_timeout_s: The timeout for a connection, in seconds.
         max_answer_bytes: The maximum that is read of a successful answer.
-        max_idle_connections: The maximum number of idle connections in the pool.
         spool_directory: The directory for answers that are too large for memory.
         tls: The TLS context; None if no address uses TLS.
     """
@@ -94,7 +94,6 @@ class EngineClient:
         self,
         connect_timeout_s: float,
         max_answer_bytes: int,
-        max_idle_connections: int,
         spool_directory: Path | None,
         tls: ssl.SSLContext | None,
         tracing: Tracing = NO_TRACING,
@@ -106,7 +105,7 @@ class EngineClient:
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls,
             max_connections=None,  # callers are limited already, and a wait here could not be stopped
-            max_keepalive_connections=max_idle_connections,
+            max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
             keepalive_expiry=IDLE_CONNECTION_S,
             network_backend=DeadlineBackend(),
         )

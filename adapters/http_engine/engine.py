@@ -44,7 +44,6 @@ CONNECT_TIMEOUT_S = 3.0
 CONTROL_TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 32 << 20
 INLINE_BYTES = 64 << 10
-MAX_IDLE_CONNECTIONS = 64
 RETRIES = RetryPolicy.exponential(0.2, 2.0, retries=4, jitter=0.5)
 BREAKER_THRESHOLD = 10
 BREAKER_RESET_S = 5.0
@@ -97,7 +96,6 @@ class HttpEngine(ExecutionEngine):
         control_timeout_s: The timeout for requests that run no program (health and cancellation), in seconds.
         max_answer_bytes: The maximum that is read of one answer.
         inline_bytes: The maximum size of each output stream in a result.
-        max_idle_connections: The maximum number of idle connections to each runner.
         retries: The delays between attempts.
         breaker_threshold: The number of consecutive failures that open a runner's circuit.
         breaker_reset_s: Seconds between trials while a circuit is open.
@@ -121,7 +119,6 @@ class HttpEngine(ExecutionEngine):
         control_timeout_s: float = CONTROL_TIMEOUT_S,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         inline_bytes: int = INLINE_BYTES,
-        max_idle_connections: int = MAX_IDLE_CONNECTIONS,
         retries: RetryPolicy = RETRIES,
         breaker_threshold: int = BREAKER_THRESHOLD,
         breaker_reset_s: float = BREAKER_RESET_S,
@@ -136,9 +133,7 @@ class HttpEngine(ExecutionEngine):
         def runner(address: RunnerAddress) -> Runner:
             return Runner(
                 address,
-                EngineClient(
-                    connect_timeout_s, max_answer_bytes, max_idle_connections, spool_directory, tls, tracing
-                ),
+                EngineClient(connect_timeout_s, max_answer_bytes, spool_directory, tls, tracing),
                 retries,
                 CircuitBreaker("engine", breaker_threshold, breaker_reset_s),
                 inline_bytes,

@@ -12,7 +12,7 @@ ALONE_SHARE = 0.25
 
 
 class Turns:
-    """Lets programs run side by side, and at times one alone. Thread-safe.
+    """A shared-exclusive lock: programs run side by side, and at times one alone. Thread-safe.
 
     A program that runs alone delays the start of others and waits for the running ones to end. Afterwards, no
     program runs alone for three times as long as the others were delayed (see ALONE_SHARE).
@@ -56,15 +56,15 @@ class Turns:
                 self._is_held, self._held_at = True, self._clock()
                 is_alone = self._changed.wait_for(lambda: self._running == 0, timeout_s)
                 if not is_alone:
-                    self._let_go()
+                    self._release()
         try:
             yield is_alone
         finally:
             if is_alone:
                 with self._changed:
-                    self._let_go()
+                    self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         now = self._clock()
         self._is_held, self._may_hold_from = False, now + (now - self._held_at) * (1 / ALONE_SHARE - 1)
         self._changed.notify_all()

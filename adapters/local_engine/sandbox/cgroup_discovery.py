@@ -136,7 +136,7 @@ def remove(plan: CgroupPlan) -> None:
     """
     clear(plan)
     directories = [Path(directory) for directory in plan.directories]
-    _let_go(directories)
+    _release(directories)
     if _is_in_scope(plan):
         _wait_until_gone(Path(plan.memory).parent)
         return
@@ -294,7 +294,7 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _let_go(directories: Iterable[Path]) -> None:
+def _release(directories: Iterable[Path]) -> None:
     for directory in directories:
         if (descriptor := _held.pop(directory, None)) is not None:
             os.close(descriptor)

@@ -170,17 +170,17 @@ def test_mounts_are_kept_while_they_are_fresh_and_of_the_present_root_file_syste
     pool.prepare(old)
     first, second = pool.take(old), pool.take(old)
     assert first.namespace != second.namespace
-    pool.give_back(first)
+    pool.release(first)
     assert pool.take(old) is first
     assert kernel.made == 2
 
-    pool.give_back(first)
+    pool.release(first)
     kernel.now += 60
     third = pool.take(old)
     assert (third.made_at, kernel.made) == (60, 3)
 
     pool.prepare(new)
     for mounts in (second, third):
-        pool.give_back(mounts)
+        pool.release(mounts)
     assert pool.take(new).rootfs == new
     assert kernel.made == 4

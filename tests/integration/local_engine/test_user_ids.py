@@ -30,7 +30,7 @@ def test_an_id_has_one_lease_at_a_time_whichever_supervisor_asks(users):
     assert sorted(leased) == [_FIRST, _FIRST + 1, _FIRST + 2]
     with pytest.raises(OSError, match="every user id for programs, 61000 to 61002, is in use"):
         other.lease()
-    one.give_back(leased[0])
+    one.release(leased[0])
     assert other.lease() == leased[0]
 
 

@@ -88,7 +88,7 @@ class BoxMountsPool:
         namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         return BoxMounts(namespace, rootfs, self._clock())
 
-    def give_back(self, mounts: BoxMounts) -> None:
+    def release(self, mounts: BoxMounts) -> None:
         """Take back a namespace after its program has ended."""
         if self._is_usable(mounts):
             self._idle.append(mounts)

@@ -155,9 +155,9 @@ class PrivilegeSwitch:
         finally:
             self._return(None)
 
-    def give_back(self, mounts: BoxMounts) -> None:
+    def release(self, mounts: BoxMounts) -> None:
         """Take back mounts after their program has ended."""
-        self._pool.give_back(mounts)
+        self._pool.release(mounts)
 
 
 def limit(pids: Iterable[int], rlimits: Mapping[str, Sequence[int]], user: int | None) -> None:

@@ -111,9 +111,9 @@ class Spawner:
     def release(self, spawned: Spawned) -> None:
         """Give back the user id and the mounts of a run whose last process has ended."""
         if spawned.mounts is not None:
-            self._privileges.give_back(spawned.mounts)
+            self._privileges.release(spawned.mounts)
         if self._users is not None and spawned.user is not None:
-            self._users.give_back(spawned.user)
+            self._users.release(spawned.user)
 
     def _lease_user(self, request: SpawnRequest, on_failure: ExitStack) -> int | None:
         if request.users is None:
@@ -121,14 +121,14 @@ class Spawner:
         if self._users is None:
             self._users = UserIds(request.users)
         user = self._users.lease()
-        on_failure.callback(self._users.give_back, user)
+        on_failure.callback(self._users.release, user)
         return user
 
     def _take_mounts(self, request: SpawnRequest, on_failure: ExitStack) -> BoxMounts | None:
         if request.rootfs is None:
             return None
         mounts = self._privileges.take_mounts(request.rootfs)
-        on_failure.callback(self._privileges.give_back, mounts)
+        on_failure.callback(self._privileges.release, mounts)
         return mounts
 
 

@@ -7,7 +7,6 @@ in flight. Two programs with the same user could exhaust each other's quotas.
 import fcntl
 import os
 import struct
-from collections.abc import Callable
 
 from adapters.local_engine.sandbox.supervisor.protocol import UserRange
 
@@ -23,9 +22,8 @@ class UserIds:
     use by processes are skipped.
     """
 
-    def __init__(self, users: UserRange, has_process: Callable[[int], bool] | None = None) -> None:
+    def __init__(self, users: UserRange) -> None:
         self._range = range(users.first, users.first + users.count)
-        self._has_process = has_process or _has_process
         self._file = os.open(users.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._leased: set[int] = set()
 
@@ -37,13 +35,13 @@ class UserIds:
         """
         for user in self._range:
             if user not in self._leased and self._lock(user):
-                if not self._has_process(user):
+                if not _has_process(user):
                     self._leased.add(user)
                     return user
                 self._unlock(user)
         raise OSError(0, f"every user id for programs, {self._range[0]} to {self._range[-1]}, is in use")
 
-    def give_back(self, user: int) -> None:
+    def release(self, user: int) -> None:
         """End a lease."""
         self._unlock(user)
         self._leased.discard(user)
