@@ -24,6 +24,8 @@ _REFUSALS: Mapping[str, str] = {
     "BUSY ": "Redis is busy with a script that does not end",
     "max number of clients reached": "Redis has too many clients (maxclients)",
 }
+# A replica rejects writes, and other commands if it may not serve old data and has no link to its primary.
+_OF_REPLICAS = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
 # How Redis 6 reports a rejected write of a script.
 _READ_ONLY_IN_SCRIPT = "-READONLY "
 
@@ -43,7 +45,7 @@ class _WritableConnection(redis.connection.AbstractConnection):
         try:
             return super().read_response(*arguments, **options)
         except redis.ResponseError as error:
-            if not (isinstance(error, redis.exceptions.ReadOnlyError) or _READ_ONLY_IN_SCRIPT in str(error)):
+            if not (isinstance(error, _OF_REPLICAS) or _READ_ONLY_IN_SCRIPT in str(error)):
                 raise
             self.disconnect()  # type: ignore[no-untyped-call]  # redis-py's
             raise _Demoted(str(error)) from error

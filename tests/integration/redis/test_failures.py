@@ -10,8 +10,11 @@ import redis
 from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
 from adapters.dramatiq_queue.messages import COMPLETIONS
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
+from adapters.in_process.rate_limiter import InProcessRateLimiter
+from adapters.redis_rate_limiter.rate_limiter import KEY_PREFIX, RedisRateLimiter
 from adapters.redis_work_queue.work_queue import KEY, RedisWorkQueue
 from application.errors import DependencyUnavailable
+from application.ports.rate_limiter import RateLimit
 from tests.support.certificate import over_tls, self_signed
 from tests.support.processes import eventually
 from tests.support.queue_messages import Handler, completion, on_the_wire, woken, working
@@ -468,3 +471,19 @@ def test_a_server_that_became_a_replica_is_left_for_the_new_primary(server):
             queue.check()
         queue.close()
         broker.close()
+
+
+def test_a_server_that_lost_its_primary_is_left_for_the_new_one(server):
+    # Given an address whose server is demoted, and serves nothing without its primary
+    limits = [RateLimit("key:moved", 1_000)]
+    with redis_server() as successor, TcpProxy(server.port) as endpoint:
+        limiter = RedisRateLimiter(f"redis://127.0.0.1:{endpoint.port}/0", InProcessRateLimiter())
+        assert limiter.take(limits).is_allowed
+        with server.client() as client:
+            client.config_set("replica-serve-stale-data", "no")
+            client.replicaof("127.0.0.1", 1)
+        # When the address leads to the new primary
+        endpoint.target_port = successor.port
+        # Then rates are limited there
+        with successor.client() as client:
+            assert eventually(lambda: limiter.take(limits) and client.exists(f"{KEY_PREFIX}key:moved"))
