@@ -6,14 +6,12 @@ from application.errors import Conflict, DependencyUnavailable
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.catalogue.text import Text, text
 from domain.tenant import TenantName, TenantStatus
 
 # How long the list of active tenants is cached, because claims are frequent.
 _KEPT_S = 2.0
-_ALLOW = (
-    "run the service on a host that isolates programs wholly ('service-server doctor' lists the missing "
-    "guarantees), or set SERVICE_SERVER_SHARED_TENANTS=allow, if all of them trust each other"
-)
+_REMEDY = text("engine.tenants_remedy")
 _MOST_LISTED = 3
 
 
@@ -35,7 +33,7 @@ class TenantSeparation:
         self._engine = engine
         self._clock = clock
         self._is_required = is_required
-        self._trouble: str | None = None
+        self._trouble: Text | None = None
         self._known_until = 0.0
 
     def admit(self, transaction: Transaction, name: TenantName) -> None:
@@ -47,9 +45,13 @@ class TenantSeparation:
         others = [tenant for tenant in _active(transaction) if tenant != name] if self._applies() else []
         if others:
             raise Conflict(
-                f"the engine does not isolate programs of several tenants from each other, so '{name}' "
-                f"cannot be active beside {_listed(others)}; suspend the others "
-                f"('service-server tenants suspend {others[0]}'), {_ALLOW}"
+                text(
+                    "engine.tenants_beside",
+                    name=name,
+                    others=_listed(others),
+                    first=others[0],
+                    remedy=_REMEDY,
+                )
             )
 
     def startable_queues(self) -> frozenset[str] | None:
@@ -65,7 +67,7 @@ class TenantSeparation:
         if trouble := self._found_trouble():
             raise DependencyUnavailable("engine", trouble)
 
-    def _found_trouble(self) -> str | None:
+    def _found_trouble(self) -> Text | None:
         if not self._is_required:
             return None
         now = self._clock.monotonic()
@@ -73,14 +75,11 @@ class TenantSeparation:
             self._trouble, self._known_until = self._look(), now + _KEPT_S
         return self._trouble
 
-    def _look(self) -> str | None:
+    def _look(self) -> Text | None:
         tenants = self._unit_of_work.read(_active) if self._applies() else []
         if len(tenants) < 2:  # noqa: PLR2004 - several
             return None
-        return (
-            "no program is run, for this host does not isolate programs of several tenants from each other, "
-            f"and {_listed(tenants)} are active; suspend all but one, {_ALLOW}"
-        )
+        return text("engine.tenants_active", tenants=_listed(tenants), remedy=_REMEDY)
 
     def _applies(self) -> bool:
         if not self._is_required:
@@ -93,6 +92,6 @@ def _active(transaction: Transaction) -> Sequence[TenantName]:
     return [tenant.name for tenant in transaction.tenants.all() if tenant.status is TenantStatus.ACTIVE]
 
 
-def _listed(tenants: Sequence[TenantName]) -> str:
-    shown = ", ".join(f"'{name}'" for name in tenants[:_MOST_LISTED])
-    return shown if len(tenants) <= _MOST_LISTED else f"{shown} and {len(tenants) - _MOST_LISTED} more"
+def _listed(tenants: Sequence[TenantName]) -> Text | str:
+    shown, rest = ", ".join(f"'{name}'" for name in tenants[:_MOST_LISTED]), len(tenants) - _MOST_LISTED
+    return shown if rest <= 0 else text("engine.tenants_and_more", tenants=shown, count=rest)

@@ -306,7 +306,7 @@ class LocalEngine(ExecutionEngine):
         written_mb = 0 if self.sandbox.isolation.counts_files else limits.disk_mb
         return limits.memory_mb + written_mb + 2 * files_bytes // _MIB
 
-    def refuses_cases(self) -> str | None:
+    def refuses_cases(self) -> Text | None:
         """Return None: this engine runs cases."""
         return None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from adapters.local_engine.runtimes import Runtimes
 from adapters.local_engine.toolchains import Toolchain, Toolchains
-from domain.catalogue.text import Text
+from domain.catalogue.text import Text, text
 from domain.submission import JobSpec
 
 
@@ -23,7 +23,7 @@ class JobTools:
     toolchain: Toolchain
     executables: Mapping[str, str]
     lacking: Text | str | None
-    refusal: str | None = None
+    refusal: Text | None = None
     is_default: bool = False
     version: str | None = None
 
@@ -46,12 +46,12 @@ class ToolFinder:
         else:
             runtime = self._runtimes.all().get(str(spec.runtime))
             if runtime is None or runtime.toolchain.language != spec.language:
-                return JobTools(toolchain, {}, f"the runtime {spec.runtime} is not installed on this machine")
+                return JobTools(toolchain, {}, text("engine.runtime_not_here", runtime=spec.runtime))
             toolchain, executables = runtime.toolchain, {**runtime.paths, "hooks": self._toolchains.hooks}
             lacking, version = runtime.support.unavailable_because, runtime.support.version
         try:
             toolchain = toolchain.with_presets(spec.presets)
             return JobTools(toolchain, executables, lacking, is_default=is_default, version=version)
         except KeyError as error:
-            refusal = f"{toolchain.title} has no preset {error}"
+            refusal = text("engine.no_such_preset", title=toolchain.title, preset=error)
             return JobTools(toolchain, executables, lacking, refusal)

@@ -10,7 +10,7 @@ from application.file_spool import FileSpool
 from application.new_files import NewFile
 from application.ports.output_feed import OutputChunk, UsageSample
 from domain.arrivals import Arrivals
-from domain.catalogue.text import Text
+from domain.catalogue.text import Text, text
 from domain.execution import ExecutionResult, Note, Output
 from domain.language import Language
 from domain.limits import Limits
@@ -321,9 +321,9 @@ class ExecutionEngine(ABC):
             SecretsUnavailable: From `open_secrets`; the program was not started.
         """
 
-    def refuses_cases(self) -> str | None:
+    def refuses_cases(self) -> Text | None:
         """Explain why the engine cannot build a program once and run it for many cases; None if it can."""
-        return f"{self.name} takes one input for each upload"
+        return text("engine.one_input", engine=self.name)
 
     def build(
         self,

@@ -113,7 +113,7 @@ class ScriptedEngine(ExecutionEngine):
         self.requests.append(request)
         return self.program(request, observer)
 
-    def refuses_cases(self) -> str | None:
+    def refuses_cases(self) -> Text | None:
         return None
 
     def build(

@@ -14,6 +14,7 @@ from application.submitted_cases import NewCase
 from domain.audit import Act
 from domain.case_set import parse_case_set_reference
 from domain.cases import OUTPUT_HEAD_CHARS, StopOn, Verdict
+from domain.catalogue.text import text
 from domain.errors import InvalidValue
 from domain.execution import ExecutionResult, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
@@ -519,7 +520,7 @@ class TestHelpers:
 
 class TestRefusals:
     def test_an_engine_that_runs_no_cases_refuses_them_at_upload(self, service, monkeypatch):
-        monkeypatch.setattr(service.engine, "refuses_cases", lambda: "it takes one input")
+        monkeypatch.setattr(service.engine, "refuses_cases", lambda: text("engine.one_input", engine="it"))
 
         with pytest.raises(Unprocessable, match="it takes one input") as refused:
             _start(service)
