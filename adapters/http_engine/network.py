@@ -99,16 +99,14 @@ class DeadlineBackend(httpcore.SyncBackend):
         """Connect to one of the host's addresses, within the shorter of `timeout` and the remaining time."""
         connect = super().connect_tcp
         deadline = _current.get()
-        deadline.left_s()
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
-        ends_at = monotonic() + min(timeout or inf, deadline.left_s())
+        ends_at = monotonic() + (timeout or inf)
 
         def left_s() -> float:
-            deadline.left_s()
-            if (left := ends_at - monotonic()) <= 0:
+            if (left := min(ends_at - monotonic(), deadline.left_s())) <= 0:
                 raise httpcore.ConnectTimeout
             return left
 

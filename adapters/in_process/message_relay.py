@@ -101,7 +101,7 @@ def _pass_on(relay: Callable[[Sequence[Message]], None], batch: Sequence[Message
         relay(batch)
     except DependencyUnavailable as error:
         logger.warning("%s: %s", _unpublished(batch), error, extra=outage_of(error))
-    except Exception:  # the sweep publishes the messages later, and later sweeps make up for the others
+    except Exception:  # a sweep publishes the stored ones later, and others make up for the rest
         logger.exception(_unpublished(batch))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-DIRECTORY = Path(os.environ.get("SERVICE_SERVER_VM_DIR", "/var/cache/service-server-vm"))
+DIRECTORY = Path(os.environ.get("SERVICE_SERVER_VM_DIR") or "/var/cache/service-server-vm")
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _LOCK_FILES = ("requirements-build.lock", "requirements-dev.lock")
 _PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
