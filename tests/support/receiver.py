@@ -98,7 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the sender was killed between the head and the body
+            self.close_connection = True
+            return
         event = Event(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
         with self.server.lock:
             self.server.events.append(event)
